@@ -1,0 +1,42 @@
+/* Packed observations and training examples from states and finished games. */
+#ifndef ZF_OBSERVE_H
+#define ZF_OBSERVE_H
+
+#include <stddef.h>
+
+#include "records.h"
+#include "state.h"
+
+/* The information state of the seat to play; the game must not be over. Only what that seat may
+ * know goes in: its own dominoes and what everybody played. */
+ZF_INLINE void zf_observe(zf_obs *o, const zf_state *s) {
+    uint32_t seat = s->to_play, own = s->dealt[seat];
+    o->hand = own;
+    o->decl = s->decl;
+    o->n_plays = s->n_plays;
+    o->legal = (uint8_t)zf_compress(zf_legal(s), own);
+    o->in_hand = (uint8_t)zf_compress(s->hand[seat], own);
+    /* Seats turn relative by one subtraction: the domino sits in the low five bits, untouched. */
+    for (int i = 0; i < ZF_N_PLIES; i++) {
+        uint8_t relative = (uint8_t)((s->plays[i] - (seat << 5)) & 0x7F);
+        o->plays[i] = i < s->n_plays ? relative : 0;
+    }
+}
+
+void zf_observe_rows(zf_obs *out, const zf_state *s, const int64_t *rows, size_t n);
+
+/* Uniform priors over legal slots and value 0 for each observation: the constant evaluator.
+ * out is [n][8]: seven priors and the value. */
+void zf_uniform_evaluate(float *out, const zf_obs *obs, size_t n);
+
+typedef enum {
+    ZF_GAME_OK = 0,
+    ZF_GAME_BAD_DEAL,   /* hands, declaration or leader */
+    ZF_GAME_BAD_PLAY,   /* an illegal play */
+    ZF_GAME_BAD_POLICY, /* weight on a domino that could not be played */
+} zf_game_fault;
+
+/* 28 examples of one game, ply 0 first. Checks the whole game; *ply is where a fault is. */
+zf_game_fault zf_game_examples(zf_example out[ZF_N_PLIES], const zf_game *game, int *ply);
+
+#endif

@@ -1,0 +1,39 @@
+/* Compiler facts that the kernels lean on. */
+#ifndef ZF_PLATFORM_H
+#define ZF_PLATFORM_H
+
+#if defined(__GNUC__) || defined(__clang__)
+#define ZF_INLINE static inline __attribute__((always_inline))
+#define ZF_LIKELY(x) __builtin_expect(!!(x), 1)
+#define ZF_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#error "zebfast needs a GCC-compatible C compiler (gcc or clang)"
+#endif
+
+/* ZF_HOT marks the few outermost kernels. They are compiled once for the baseline and once for
+ * x86-64-v3 (BMI2, AVX2); the loader picks by CPU. Everything they call is inlined, because clones
+ * do not reach callees. FMA contraction is off for the whole build (-ffp-contract=off), so both
+ * clones give the same floats. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(ZF_NO_CLONES)
+#define ZF_HOT __attribute__((target_clones("arch=x86-64-v3", "default")))
+#define ZF_HAS_CLONES 1
+#else
+#define ZF_HOT
+#define ZF_HAS_CLONES 0
+#endif
+
+/* The instruction set the hot kernels run with on this machine. */
+ZF_INLINE const char *zf_isa(void) {
+#if defined(ZF_NATIVE)
+    return "native";
+#elif ZF_HAS_CLONES
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") ? "x86-64-v3"
+                                                                            : "baseline";
+#else
+    return "baseline";
+#endif
+}
+
+#endif

@@ -1,0 +1,43 @@
+/* Byte layouts that cross into NumPy; the same fields as zebfast/core/records.py. */
+#ifndef ZF_RECORDS_H
+#define ZF_RECORDS_H
+
+#include <stdint.h>
+
+#include "tables.h"
+
+/* What the seat to play knows: one leaf, one observation. */
+typedef struct {
+    uint32_t hand;   /* the observer's seven original dominoes */
+    uint8_t decl;
+    uint8_t n_plays; /* 0..27 */
+    uint8_t legal;   /* bit s: slot s is legal now (slot = rank of the domino in hand) */
+    uint8_t in_hand; /* bit s: slot s is not yet played */
+    uint8_t plays[ZF_N_PLIES]; /* domino | relative seat << 5; zero from n_plays on */
+} zf_obs;
+_Static_assert(sizeof(zf_obs) == 36, "OBS_DTYPE");
+
+/* One finished game. */
+typedef struct {
+    uint8_t hands[4][7]; /* ascending per seat */
+    uint8_t decl;
+    uint8_t leader;
+    uint8_t plays[ZF_N_PLIES];      /* domino ids in order of play */
+    uint16_t policy[ZF_N_PLIES][7]; /* weights per slot of the seat that played; all 0 = none */
+} zf_game;
+_Static_assert(sizeof(zf_game) == 450, "GAME_DTYPE");
+
+enum { ZF_HAS_POLICY = 1, ZF_HAS_BELIEF = 2 };
+
+/* One training example. */
+typedef struct {
+    zf_obs obs;
+    uint16_t policy[7];
+    uint16_t flags;
+    float value;      /* -1..1 for the observer's side */
+    uint32_t left;    /* dominoes dealt to the seat on the observer's left */
+    uint32_t partner; /* dominoes dealt to the partner */
+} zf_example;
+_Static_assert(sizeof(zf_example) == 64, "EXAMPLE_DTYPE");
+
+#endif

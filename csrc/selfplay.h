@@ -1,0 +1,43 @@
+/* Many games of self-play at once, one tree each: search, choose, play, record, deal the next. */
+#ifndef ZF_SELFPLAY_H
+#define ZF_SELFPLAY_H
+
+#include "tree.h"
+
+typedef enum {
+    ZF_WORLDS_TRUE, /* the tree grows on the true deal: the published, clairvoyant way */
+} zf_worlds;
+
+typedef struct {
+    zf_search search;
+    uint64_t seed;
+    uint64_t first_game; /* games first_game, first_game + stride, ... */
+    uint64_t stride;
+    uint32_t n_trees;
+    zf_worlds worlds;
+} zf_selfplay_config;
+
+typedef struct zf_selfplay zf_selfplay;
+
+/* NULL when memory is short. */
+zf_selfplay *zf_selfplay_new(const zf_selfplay_config *config);
+void zf_selfplay_free(zf_selfplay *f);
+
+/* Allow games up to, not including, this number of the own sequence (0, 1, 2, ...) to be started.
+ * A finished game's record goes to records[n % capacity]; done[n % capacity] becomes 1. The caller
+ * keeps capacity >= limit - (oldest number whose record it has not taken). */
+void zf_selfplay_limit(zf_selfplay *f, uint64_t limit, zf_game *records, uint8_t *done,
+                       uint64_t capacity);
+
+/* Run every tree to its next leaf. Leaves are packed at the front of leaves[n_trees]; returns how
+ * many. 0 = every allowed game is finished. */
+size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves);
+
+/* Evaluations of the leaves of the last select, in order: [n][8]. Returns -1, or the first row that
+ * is not finite (nothing is applied then). */
+int64_t zf_selfplay_update(zf_selfplay *f, const float *evals);
+
+void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out);
+size_t zf_selfplay_bytes(const zf_selfplay *f);
+
+#endif

@@ -1,0 +1,47 @@
+"""Write tests/golden/perft.json: numbers of legal play sequences per deal, declaration and depth.
+
+    python tools/gen_perft.py            # rewrite
+    python tools/gen_perft.py --check
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from zebfast import rules  # noqa: E402
+from zebfast.core.engine import Game  # noqa: E402
+
+TARGET = ROOT / "tests" / "golden" / "perft.json"
+DEPTH = 10
+
+
+def render() -> str:
+    """One line a case, so that a changed count shows in a diff."""
+    cases = []
+    for decl in range(rules.N_DECLARATIONS):
+        seed = 4200 + decl
+        hands, _, leader = rules.deal(seed, 0)
+        game = Game(hands, decl, leader)
+        counts = [game.perft(depth) for depth in range(1, DEPTH + 1)]
+        cases.append(json.dumps({"seed": seed, "decl": decl, "counts": counts}))
+    return "[\n" + ",\n".join(cases) + "\n]\n"
+
+
+def main() -> int:
+    text = render()
+    if "--check" in sys.argv[1:]:
+        if TARGET.read_text() != text:
+            print("tests/golden/perft.json differs: run python tools/gen_perft.py", file=sys.stderr)
+            return 1
+        return 0
+    TARGET.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

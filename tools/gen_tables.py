@@ -1,0 +1,75 @@
+"""Write csrc/tables.c from the Python law. ``--check`` fails if the file differs.
+
+    python tools/gen_tables.py            # rewrite
+    python tools/gen_tables.py --check    # used by the tests
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from zebfast import rules  # noqa: E402  (the checkout, not an installed copy)
+
+TARGET = ROOT / "csrc" / "tables.c"
+
+
+def _rows(values: list[int], fmt: str, per_line: int = 14) -> str:
+    lines = [values[i : i + per_line] for i in range(0, len(values), per_line)]
+    return ",\n    ".join(", ".join(format(v, fmt) for v in line) for line in lines)
+
+
+def _follow_mask(decl: int, suit: int) -> int:
+    return sum(1 << d for d in range(rules.N_DOMINOES) if rules.follows(d, suit, decl))
+
+
+def render() -> str:
+    """Text of csrc/tables.c."""
+    out = [
+        "/* Written by tools/gen_tables.py from zebfast/rules. Do not edit. */",
+        '#include "tables.h"',
+        "",
+        "const uint8_t zf_count[ZF_N_DOMINOES] = {",
+        f"    {_rows(list(rules.COUNT), 'd')},",
+        "};",
+        "",
+        "const uint8_t zf_led_suit[ZF_N_DECLARATIONS][32] = {",
+    ]
+    for decl in range(rules.N_DECLARATIONS):
+        suits = [rules.led_suit(d, decl) for d in range(rules.N_DOMINOES)]
+        out.append(f"    {{{', '.join(map(str, suits))}}},")
+    out += ["};", "", "const uint32_t zf_follow[ZF_N_DECLARATIONS][8] = {"]
+    for decl in range(rules.N_DECLARATIONS):
+        masks = [f"0x{_follow_mask(decl, suit):07x}" for suit in range(8)]
+        out.append(f"    {{{', '.join(masks)}}},")
+    out += ["};", "", "const uint8_t zf_rank[ZF_N_DECLARATIONS][8][32] = {"]
+    for decl in range(rules.N_DECLARATIONS):
+        out.append("    {")
+        for suit in range(8):
+            ranks = [rules.rank(d, suit, decl) for d in range(rules.N_DOMINOES)]
+            out.append(f"        {{{', '.join(map(str, ranks))}}},")
+        out.append("    },")
+    out += ["};", ""]
+    return "\n".join(out)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="fail if the file is out of date")
+    args = parser.parse_args()
+    text = render()
+    if args.check:
+        if not TARGET.exists() or TARGET.read_text() != text:
+            print("csrc/tables.c is out of date: run python tools/gen_tables.py", file=sys.stderr)
+            return 1
+        return 0
+    TARGET.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+# The rules engine: csrc/state.h and csrc/engine.h.
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "state.h" nogil:
+    ctypedef struct zf_state:
+        uint32_t hand[4]
+        uint32_t dealt[4]
+        uint8_t plays[28]
+        uint8_t decl
+        uint8_t first_leader
+        uint8_t n_plays
+        uint8_t to_play
+        uint8_t best
+        uint8_t points[2]
+
+    void zf_init(zf_state *s, const uint32_t *hands, uint8_t decl, uint8_t leader)
+    bint zf_over(const zf_state *s)
+    uint32_t zf_legal(const zf_state *s)
+    void zf_play(zf_state *s, uint32_t domino)
+    void zf_undo(zf_state *s)
+
+
+cdef extern from "engine.h" nogil:
+    void zf_deal(zf_state *s, uint64_t seed, uint64_t stream, uint64_t game)
+    void zf_deal_many(zf_state *s, size_t n, uint64_t seed, uint64_t stream, uint64_t first_game)
+    void zf_random_games(uint8_t *points_team0, size_t n, uint64_t seed, uint64_t first_game)
+    void zf_random_plays(zf_state *s, const int64_t *rows, const uint64_t *games, size_t n,
+                         uint64_t seed, uint64_t stream)
+    uint64_t zf_perft(const zf_state *s, int depth)
+    const char *zf_engine_isa()
+
+
+cdef class Game:
+    cdef zf_state state
+
+
+cdef class GameBatch:
+    cdef zf_state *states
+    cdef Py_ssize_t size
+    cdef _allocate(self, Py_ssize_t n)
+    cdef int64_t[::1] _rows(self, object rows)

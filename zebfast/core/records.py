@@ -1,0 +1,51 @@
+"""The packed records that cross between C, NumPy and the network, as NumPy dtypes.
+
+Little-endian, no padding; C asserts the same sizes at compile time. Slot ``s`` of a seat is the
+``s``-th of its seven original dominoes in ascending id order, that is: the rank of the domino
+among the set bits of its 28-bit hand mask.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: One information state as the seat to play sees it (36 bytes).
+OBS_DTYPE = np.dtype(
+    [
+        ("hand", "<u4"),  # 28-bit mask of the seven dominoes dealt to the observer
+        ("decl", "u1"),  # declaration id 0..9
+        ("n_plays", "u1"),  # plays made so far, 0..27
+        ("legal", "u1"),  # bit s: slot s may be played now
+        ("in_hand", "u1"),  # bit s: slot s has not been played
+        # Play i is domino | rel << 5, rel = (seat - observer) mod 4; zero from n_plays on.
+        ("plays", "u1", (28,)),
+    ]
+)
+
+#: One finished game (450 bytes).
+GAME_DTYPE = np.dtype(
+    [
+        ("hands", "u1", (4, 7)),  # dominoes dealt to each seat, ascending
+        ("decl", "u1"),
+        ("leader", "u1"),  # seat that leads the first trick
+        ("plays", "u1", (28,)),  # domino ids in order of play
+        # Weights per slot of the seat that made the play; the policy target is the row divided by
+        # its sum, and an all-zero row means that no policy target was recorded.
+        ("policy", "<u2", (28, 7)),
+    ]
+)
+
+#: One training example (64 bytes).
+EXAMPLE_DTYPE = np.dtype(
+    [
+        ("obs", OBS_DTYPE),
+        ("policy", "<u2", (7,)),  # weights per slot, as in GAME_DTYPE
+        ("flags", "<u2"),  # EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF
+        ("value", "<f4"),  # in [-1, 1], for the observer's side
+        ("left", "<u4"),  # 28-bit mask dealt to the seat on the observer's left
+        ("partner", "<u4"),  # 28-bit mask dealt to the partner; the right seat has the rest
+    ]
+)
+
+EXAMPLE_HAS_POLICY = 1
+EXAMPLE_HAS_BELIEF = 2

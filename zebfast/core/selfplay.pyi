@@ -1,0 +1,59 @@
+"""Games of self-play side by side, a search tree each; leaves out, finished games back."""
+
+import numpy as np
+
+from zebfast.core.options import SearchOptions
+
+class SelfPlayForest:
+    """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
+
+    A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
+    many run beside it. Not safe for use by two threads at once.
+    """
+
+    n_trees: int
+
+    def __init__(
+        self,
+        n_trees: int,
+        *,
+        options: SearchOptions,
+        seed: int,
+        first_game: int = 0,
+        stride: int = 1,
+        worlds: str = "true",
+    ) -> None:
+        """Deals come from stream 0, plays from stream 1, root noise from stream 2 of the seed."""
+
+    def allow(self, limit: int) -> None:
+        """Let games be started up to, not including, this number of the forest's own sequence.
+
+        Must not shrink (ValueError).
+        """
+
+    def select(self, leaves: np.ndarray) -> int:
+        """Run every game to its next leaf, playing as many dominoes as that takes.
+
+        Args:
+            leaves: OBS_DTYPE [n_trees], written from the front. The GIL is released.
+
+        Returns:
+            Number of leaves; 0 = all allowed games are finished.
+        """
+
+    def update(self, evals: np.ndarray) -> None:
+        """Apply the evaluations of the last select's leaves, float32 [leaves, 8], in order.
+
+        Raises:
+            FloatingPointError: an evaluation is not finite; nothing was applied.
+        """
+
+    def take(self) -> np.ndarray:
+        """Finished games in order of their number, up to the first unfinished: GAME_DTYPE [k]."""
+
+    def counts(self) -> dict[str, int]:
+        """Totals since the start, by the names in zebfast.core.forest.COUNTS."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the trees and games in bytes."""

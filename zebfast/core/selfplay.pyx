@@ -1,0 +1,130 @@
+"""Games of self-play side by side, a search tree each; leaves out, finished games back."""
+
+from libc.stdint cimport int64_t, uint8_t
+
+import numpy as np
+
+from zebfast.core.options import WORLDS
+from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
+
+from zebfast.core.forest cimport search_struct
+
+
+cdef class SelfPlayForest:
+    """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
+
+    A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
+    many run beside it.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.games = NULL
+
+    def __init__(self, Py_ssize_t n_trees, *, options, seed, first_game=0, stride=1,
+                 worlds="true"):
+        cdef zf_selfplay_config config
+        if n_trees < 1:
+            raise ValueError(f"n_trees is {n_trees}, but must be 1 or more")
+        if stride < 1:
+            raise ValueError(f"stride is {stride}, but must be 1 or more")
+        if worlds not in WORLDS:
+            raise ValueError(f"worlds is {worlds!r}, but must be one of: {', '.join(WORLDS)}")
+        config.search = search_struct(options)
+        config.seed = seed & 0xFFFFFFFFFFFFFFFF
+        config.first_game = first_game
+        config.stride = stride
+        config.n_trees = n_trees
+        config.worlds = ZF_WORLDS_TRUE
+        self.games = zf_selfplay_new(&config)
+        if self.games == NULL:
+            raise MemoryError(f"no memory for {n_trees} trees of {options.max_nodes} nodes")
+        self.n_trees, self.n_waiting = n_trees, 0
+        self.capacity, self.limit, self.taken = 0, 0, 0
+        self.records = np.zeros(0, GAME_DTYPE)
+        self.done = np.zeros(0, np.uint8)
+
+    def __dealloc__(self):
+        zf_selfplay_free(self.games)
+
+    def allow(self, limit):
+        """Let games be started up to, not including, this number of the forest's own sequence.
+
+        Must not shrink. Room for records grows with it; what is finished stays.
+        """
+        if limit < self.limit:
+            raise ValueError(f"the limit must not shrink from {self.limit} to {limit}")
+        self.limit = limit
+        needed = limit - self.taken
+        if needed > self.capacity:
+            records, done = np.zeros(needed, GAME_DTYPE), np.zeros(needed, np.uint8)
+            for number in range(self.taken, self.taken + self.capacity):
+                records[number % needed] = self.records[number % self.capacity]
+                done[number % needed] = self.done[number % self.capacity]
+            self.records, self.done, self.capacity = records, done, needed
+        if not self.capacity:
+            return
+        cdef uint8_t[::1] raw = self.records.view(np.uint8)
+        cdef uint8_t[::1] d = self.done
+        zf_selfplay_limit(self.games, limit, <zf_game *>&raw[0], &d[0], self.capacity)
+
+    def select(self, leaves):
+        """Run every game to its next leaf, playing as many dominoes as that takes.
+
+        Args:
+            leaves: OBS_DTYPE [n_trees], written from the front. The GIL is released.
+
+        Returns:
+            Number of leaves; 0 = all allowed games are finished.
+        """
+        if leaves.dtype != OBS_DTYPE or len(leaves) < self.n_trees:
+            raise ValueError(
+                f"leaves must hold {self.n_trees} records of {OBS_DTYPE.itemsize} bytes")
+        cdef uint8_t[::1] raw = leaves.view(np.uint8)
+        cdef size_t n
+        if self.n_waiting:
+            raise ValueError(f"{self.n_waiting} leaves still wait for their evaluations")
+        with nogil:
+            n = zf_selfplay_select(self.games, <zf_obs *>&raw[0])
+        self.n_waiting = n
+        return n
+
+    def update(self, evals):
+        """Apply the evaluations of the last select's leaves, float32 [leaves, 8], in order.
+
+        Raises:
+            FloatingPointError: an evaluation is not finite; nothing was applied.
+        """
+        cdef const float[:, ::1] e = evals
+        cdef int64_t bad
+        if e.shape[0] < self.n_waiting or e.shape[1] != 8:
+            raise ValueError(f"evaluations have shape {evals.shape}, not [{self.n_waiting}, 8]")
+        if self.n_waiting == 0:
+            return
+        with nogil:
+            bad = zf_selfplay_update(self.games, &e[0, 0])
+        if bad >= 0:
+            raise FloatingPointError(
+                f"the evaluation of leaf {bad} is not finite: check the network's weights")
+        self.n_waiting = 0
+
+    def take(self):
+        """Finished games in order of their number, up to the first unfinished one: GAME_DTYPE [k]."""
+        end = self.taken
+        while end < self.limit and self.done[end % self.capacity]:
+            end += 1
+        at = np.arange(self.taken, end) % max(self.capacity, 1)
+        games = self.records[at]
+        self.done[at] = 0
+        self.taken = end
+        return games
+
+    def counts(self):
+        """Totals since the start, by the names in forest.COUNTS."""
+        cdef zf_counts counts
+        zf_selfplay_counts(self.games, &counts)
+        return counts
+
+    @property
+    def nbytes(self):
+        """Memory of the trees and games in bytes."""
+        return zf_selfplay_bytes(self.games)

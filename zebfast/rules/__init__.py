@@ -1,0 +1,61 @@
+"""The law of straight 42 in plain Python: slow, obvious, and the twin every kernel is tested against.
+
+Also the source of the C tables (``tools/gen_tables.py``) and of the counter-based random numbers
+that Python and C share. Nothing in this room imports anything but the standard library.
+"""
+
+from zebfast.rules.position import (
+    IllegalPlay,
+    ImpossibleDeal,
+    Position,
+    check_deal,
+    perft,
+)
+from zebfast.rules.rng import Stream, bits, bounded, deal, stream_key
+from zebfast.rules.tiles import (
+    CALLED_SUIT,
+    COUNT,
+    DECLARATIONS,
+    DOMINOES,
+    N_DECLARATIONS,
+    N_DOMINOES,
+    TOTAL_POINTS,
+    domino_id,
+    domino_name,
+    follows,
+    in_called_suit,
+    led_suit,
+    legal_plays,
+    rank,
+    trick_points,
+    trick_winner,
+)
+
+__all__ = [
+    "CALLED_SUIT",
+    "COUNT",
+    "DECLARATIONS",
+    "DOMINOES",
+    "N_DECLARATIONS",
+    "N_DOMINOES",
+    "TOTAL_POINTS",
+    "IllegalPlay",
+    "ImpossibleDeal",
+    "Position",
+    "Stream",
+    "bits",
+    "bounded",
+    "check_deal",
+    "deal",
+    "domino_id",
+    "domino_name",
+    "follows",
+    "in_called_suit",
+    "led_suit",
+    "legal_plays",
+    "perft",
+    "rank",
+    "stream_key",
+    "trick_points",
+    "trick_winner",
+]

@@ -1,0 +1,115 @@
+"""Dominoes, suits, following and ranking under each declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+N_DOMINOES = 28
+N_DECLARATIONS = 10
+TOTAL_POINTS = 42
+
+#: Domino id -> (high pip, low pip); id = h(h+1)/2 + l.
+DOMINOES: tuple[tuple[int, int], ...] = tuple((h, l) for h in range(7) for l in range(h + 1))
+
+#: Number that stands for the called suit where a suit is meant; 0..6 are the pips.
+CALLED_SUIT = 7
+
+#: Declaration id -> what is called. 8 is a house call kept for the published training data.
+DECLARATIONS: tuple[str, ...] = (
+    "blanks",
+    "ones",
+    "twos",
+    "threes",
+    "fours",
+    "fives",
+    "sixes",
+    "doubles",
+    "doubles-suit",
+    "no-trump",
+)
+_DOUBLES_TRUMP, _DOUBLES_SUIT, _NO_TRUMP = 7, 8, 9
+
+
+def domino_id(a: int, b: int) -> int:
+    """Id of the domino with ends ``a`` and ``b`` (any order). ValueError if a pip is not 0..6."""
+    high, low = max(a, b), min(a, b)
+    if not (0 <= low and high <= 6):
+        raise ValueError(f"pips run from 0 to 6, not {a}-{b}")
+    return high * (high + 1) // 2 + low
+
+
+def domino_name(domino: int) -> str:
+    """``"6-4"`` for the domino with ends 6 and 4."""
+    high, low = DOMINOES[domino]
+    return f"{high}-{low}"
+
+
+def _count(high: int, low: int) -> int:
+    pips = high + low
+    return pips if pips in (5, 10) else 0
+
+
+#: Domino id -> points it is worth when taken in a trick (10, 5 or 0; 35 in all).
+COUNT: tuple[int, ...] = tuple(_count(h, l) for h, l in DOMINOES)
+
+
+def in_called_suit(domino: int, decl: int) -> bool:
+    """Whether the declaration takes this domino out of its pip suits."""
+    high, low = DOMINOES[domino]
+    if decl in (_DOUBLES_TRUMP, _DOUBLES_SUIT):
+        return high == low
+    if decl == _NO_TRUMP:
+        return False
+    return decl in (high, low)
+
+
+def led_suit(domino: int, decl: int) -> int:
+    """Suit that a lead of this domino asks for: ``CALLED_SUIT``, else its higher pip."""
+    return CALLED_SUIT if in_called_suit(domino, decl) else DOMINOES[domino][0]
+
+
+def follows(domino: int, suit: int, decl: int) -> bool:
+    """Whether this domino belongs to the led ``suit`` (a called domino never follows a pip)."""
+    if suit == CALLED_SUIT:
+        return in_called_suit(domino, decl)
+    return suit in DOMINOES[domino] and not in_called_suit(domino, decl)
+
+
+def legal_plays(hand: Iterable[int], lead: int | None, decl: int) -> list[int]:
+    """Dominoes of ``hand`` that may be played after ``lead`` (None = this seat leads), ascending."""
+    held = sorted(hand)
+    if lead is None:
+        return held
+    suit = led_suit(lead, decl)
+    following = [d for d in held if follows(d, suit, decl)]
+    return following or held
+
+
+def rank(domino: int, suit: int, decl: int) -> int:
+    """Strength of a domino in a trick whose led suit is ``suit``; 0 = it cannot win.
+
+    Any trump beats any follower; the double is highest in a pip suit, then the pip sum decides;
+    within the doubles the pip decides.
+    """
+    high, low = DOMINOES[domino]
+    called = in_called_suit(domino, decl)
+    trump = called and decl != _DOUBLES_SUIT
+    if not trump and not follows(domino, suit, decl):
+        return 0
+    if called and decl in (_DOUBLES_TRUMP, _DOUBLES_SUIT):
+        strength = high
+    else:
+        strength = 14 if high == low else high + low
+    return (32 if trump else 16) + strength
+
+
+def trick_winner(dominoes: Sequence[int], decl: int) -> int:
+    """Index (0 = the lead) of the winning domino of a trick."""
+    suit = led_suit(dominoes[0], decl)
+    ranks = [rank(d, suit, decl) for d in dominoes]
+    return ranks.index(max(ranks))
+
+
+def trick_points(dominoes: Iterable[int]) -> int:
+    """One for the trick plus the count dominoes in it."""
+    return 1 + sum(COUNT[d] for d in dominoes)
