@@ -5,7 +5,7 @@
  * plays have no node: an edge leads past them to the next decision or to the end of the game,
  * which is scored here and never sent to the network. Each simulation adds at most one node.
  *
- * Twin: tests/forest/slow_tree.py, compared node by node, bit for bit. */
+ * Twin: tests/support/slow_tree.py, compared node by node, bit for bit. */
 #ifndef ZF_TREE_H
 #define ZF_TREE_H
 

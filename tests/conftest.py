@@ -1,0 +1,93 @@
+"""Fixtures that every room's tests share: recorded files, and no network but the loopback."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """The checkout these tests belong to."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of recorded files, which lies beside the checkout where there is one."""
+    path = ROOT.parent / "shared"
+    if not path.is_dir():
+        pytest.skip("the recorded files (../shared) are not on this machine")
+    return path
+
+
+def _recorded(shared_dir: Path, name: str) -> Path:
+    path = shared_dir / name
+    if not path.is_file():
+        pytest.skip(f"the recorded file {name} is not on this machine")
+    return path
+
+
+@pytest.fixture(scope="session")
+def rules_games_path(shared_dir: Path) -> Path:
+    """1,500 recorded games, gzipped JSON lines."""
+    return _recorded(shared_dir, "golden/rules_games.jsonl.gz")
+
+
+@pytest.fixture(scope="session")
+def rules_games(rules_games_path: Path) -> list[dict[str, Any]]:
+    """The recorded games, one dict each; treat them as read-only."""
+    with gzip.open(rules_games_path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def v1_observations(shared_dir: Path) -> dict[str, np.ndarray]:
+    """Recorded positions with tokens, masks and the published network's outputs, by array name."""
+    path = _recorded(shared_dir, "golden/v1_observations_zeb-557k-1m.npz")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+@pytest.fixture(scope="session")
+def peer_weights_path(shared_dir: Path) -> Path:
+    """The published weights that the recorded outputs came from."""
+    return _recorded(shared_dir, "peer/zeb-557k-1m.pt")
+
+
+def _is_local(family: int, address: Any) -> bool:
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return True
+    host = address[0] if isinstance(address, tuple) else str(address)
+    return str(host).startswith(LOOPBACK)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Any connection that would leave this machine fails the test that makes it."""
+    patch = pytest.MonkeyPatch()
+
+    def guarded(name: str) -> None:
+        original = getattr(socket.socket, name)
+
+        def connect(self: socket.socket, address: Any) -> Any:
+            if not _is_local(self.family, address):
+                raise PermissionError(f"tests must not reach the network, but tried {address!r}")
+            return original(self, address)
+
+        patch.setattr(socket.socket, name, connect)
+
+    guarded("connect")
+    guarded("connect_ex")
+    yield
+    patch.undo()

@@ -1,0 +1,251 @@
+"""Self-play: each game a function of its number alone, and equal to the slow twin's game."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from slow_tree import SlowTree, hashed_evaluate
+
+from zebfast import rules
+from zebfast.core.observe import games_to_examples, uniform_evaluate
+from zebfast.core.options import SearchOptions
+from zebfast.core.records import EXAMPLE_HAS_POLICY, GAME_DTYPE
+from zebfast.core.selfplay import SelfPlayForest
+from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.games import SelfPlay
+
+
+class Uniform:
+    """The constant evaluator."""
+
+    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
+        uniform_evaluate(obs, out)
+
+
+class Hashed:
+    """A deterministic stand-in for a network."""
+
+    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
+        out[:] = hashed_evaluate(obs)
+
+
+def config(n_parallel: int, n_groups: int, **search: float) -> SelfPlayConfig:
+    options = SearchOptions(**{"n_simulations": 24, **search})  # type: ignore[arg-type]
+    return SelfPlayConfig(n_parallel_games=n_parallel, n_groups=n_groups, search=options)
+
+
+def games_of(n: int, *, calls: tuple[int, ...] = (), first_game: int = 0, **kw: int) -> bytes:
+    play = SelfPlay(Uniform(), config=config(**kw), seed=77, first_game=first_game)  # type: ignore[arg-type]
+    return b"".join(play.play(k)[0].tobytes() for k in (calls or (n,)))
+
+
+def test_same_bytes_for_any_threads_and_any_split() -> None:
+    """One or two threads, any number of games at once, any batches: the same examples."""
+    want = games_of(90, n_parallel=1, n_groups=1)
+    assert len(want) == 90 * GAME_DTYPE.itemsize
+    assert games_of(90, n_parallel=16, n_groups=1) == want
+    assert games_of(90, n_parallel=16, n_groups=2) == want
+    assert games_of(90, n_parallel=37, n_groups=3) == want
+    assert games_of(90, n_parallel=300, n_groups=2, calls=(1, 40, 7, 42)) == want
+    part = games_of(50, n_parallel=8, n_groups=2, first_game=40)
+    assert part == want[40 * GAME_DTYPE.itemsize :]
+
+
+def slow_game(number: int, seed: int, options: SearchOptions) -> tuple[list[int], list[list[int]]]:
+    """Plays and policy weights of one game of self-play on the slow twins."""
+    position = rules.Position(*rules.deal(seed, number))
+    key = rules.stream_key(seed, rules.Stream.PLAY, number)
+    weights: list[list[int]] = []
+    tree = SlowTree(position, options)
+
+    def force() -> None:
+        while len(position.legal()) == 1:
+            own = position.dealt[position.to_play]
+            row = [0] * 7
+            row[own.index(position.legal()[0])] = 1
+            weights.append(row)
+            position.play(position.legal()[0])
+
+    force()
+    tree.root = position
+    while not position.over:
+        tree.search(hashed_evaluate)
+        visits = [e.visits for e in tree.nodes[0].edges]
+        own, legal = position.dealt[position.to_play], position.legal()
+        row = [0] * 7
+        for domino, n in zip(legal, visits, strict=True):
+            row[own.index(domino)] = n
+        weights.append(row)
+        edge = choose(visits, options.temperature, rules.bits(key, len(position.plays)))
+        tree.advance(edge)
+        position.play(legal[edge])
+        force()
+    return [d for _, d in position.plays], weights
+
+
+def choose(visits: list[int], temperature: float, bits: int) -> int:
+    """Draw by visits ** (1 / temperature) relative to the most visited play."""
+    if temperature == 0:
+        return visits.index(max(visits))
+    weight = [(v / max(visits)) ** (1 / temperature) for v in visits]
+    at = (bits >> 11) * 2.0**-53 * sum(weight)
+    for i, w in enumerate(weight):
+        if visits[i] and at < w:
+            return i
+        at -= w
+    return visits.index(max(visits))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_games_equal_the_twin(temperature: float) -> None:
+    settings = config(4, 2, temperature=temperature, n_simulations=20)
+    games, _ = SelfPlay(Hashed(), config=settings, seed=3).play(6)
+    for number, game in enumerate(games):
+        plays, weights = slow_game(number, 3, settings.search)
+        assert game["plays"].tolist() == plays
+        assert game["policy"].tolist() == weights
+
+
+def test_stats_add_up() -> None:
+    settings = config(32, 2)
+    play = SelfPlay(Uniform(), config=settings, seed=1)
+    games, stats = play.play(40, lookahead=False)
+    decisions = int((np.count_nonzero(games["policy"], axis=2) > 1).sum())
+    assert stats.games == stats.finished == 40
+    assert stats.searches >= decisions
+    assert stats.simulations + stats.reused >= 24 * stats.searches
+    new_trees = stats.evaluations - (stats.simulations - stats.terminals)
+    assert 40 <= new_trees <= stats.searches  # a tree starts anew once a game, or after a reset
+    assert stats.full == 0
+    assert stats.games_per_second > 0
+    assert play.nbytes < 32 * (512 * 64 + 1024)
+    assert (stats + stats).games == 80
+
+
+def test_examples_of_a_game() -> None:
+    games, _ = SelfPlay(Uniform(), config=config(8, 2), seed=5).play(10)
+    examples = games_to_examples(games)
+    assert len(examples) == 280
+    assert (examples["flags"] & EXAMPLE_HAS_POLICY).all()
+    for g, game in enumerate(games):
+        position = rules.Position(game["hands"].tolist(), int(game["decl"]), int(game["leader"]))
+        seats = []
+        for ply in range(28):
+            seats.append(position.to_play)
+            example = examples[28 * g + ply]
+            own = position.dealt[position.to_play]
+            assert example["obs"]["hand"] == sum(1 << d for d in own)
+            assert example["left"] == sum(1 << d for d in position.dealt[(position.to_play + 1) % 4])
+            assert example["partner"] == sum(
+                1 << d for d in position.dealt[(position.to_play + 2) % 4]
+            )
+            assert (example["policy"] == game["policy"][ply]).all()
+            position.play(int(game["plays"][ply]))
+        a, b = position.points
+        for ply, seat in enumerate(seats):
+            sign = 1 if seat % 2 == 0 else -1
+            assert examples[28 * g + ply]["value"] == sign * ((a > b) - (a < b))
+
+
+@pytest.mark.parametrize(
+    ("field", "at", "value", "why"),
+    [
+        ("hands", (2, 1), 99, "game 1 is no deal"),
+        ("decl", (), 10, "game 1 is no deal"),
+        ("leader", (), 4, "game 1 is no deal"),
+        ("plays", (27,), 28, "game 1 has an illegal play at play 27"),
+        ("plays", (5,), "same", "game 1 has an illegal play at play 5"),
+    ],
+)
+def test_bad_games_are_named(field: str, at: tuple[int, ...], value: object, why: str) -> None:
+    games, _ = SelfPlay(Uniform(), config=config(4, 1), seed=5).play(3)
+    bad = games.copy()
+    if value == "same":
+        bad[field][(1, 5)] = bad[field][(1, 4)]
+    else:
+        bad[field][(1, *at)] = value
+    with pytest.raises(ValueError, match=why):
+        games_to_examples(bad)
+    swapped = games.copy()
+    swapped["hands"][1][0] = swapped["hands"][1][0][::-1]
+    with pytest.raises(ValueError, match="ascending order"):
+        games_to_examples(swapped)
+    weight = games.copy()
+    illegal = np.flatnonzero(weight["policy"][1][3] == 0)
+    weight["policy"][1][27] = 1
+    assert len(illegal)
+    with pytest.raises(ValueError, match="could not be played at play 27"):
+        games_to_examples(weight)
+
+
+def test_stop_returns_what_is_finished() -> None:
+    stop = threading.Event()
+    play = SelfPlay(Uniform(), config=config(16, 2), seed=5)
+    seen: list[int] = []
+
+    def on_step(n: int) -> None:
+        seen.append(n)
+        if n >= 10:
+            stop.set()
+
+    games, stats = play.play(10_000, should_stop=stop.is_set, on_step=on_step)
+    assert 10 <= len(games) == stats.games < 10_000
+    again, _ = SelfPlay(Uniform(), config=config(16, 2), seed=5).play(len(games))
+    assert games.tobytes() == again.tobytes()
+    more, _ = play.play(5)  # and it goes on where it was
+    assert play.next_game == len(games) + 5
+    assert more.tobytes() == games_like(5, len(games))
+    assert seen == sorted(seen)
+
+
+def games_like(n: int, first: int) -> bytes:
+    games, _ = SelfPlay(Uniform(), config=config(1, 1), seed=5, first_game=first).play(n)
+    return games.tobytes()
+
+
+class Broken:
+    """Fails in one of its calls."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+        self.calls = 0
+
+    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
+        self.calls += 1
+        uniform_evaluate(obs, out)
+        if self.calls > 20:
+            if self.error is not None:
+                raise self.error
+            out[0, 7] = np.inf
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("device lost")])
+def test_evaluator_errors_come_out(error: Exception | None) -> None:
+    play = SelfPlay(Broken(error), config=config(16, 2), seed=5)
+    with pytest.raises(type(error) if error else FloatingPointError, match="lost|not finite"):
+        play.play(1000)
+
+
+@pytest.mark.parametrize(
+    ("kw", "why"),
+    [
+        ({"n_parallel_games": 0}, "at least the number of groups"),
+        ({"n_groups": 0}, "1 or more"),
+        ({"worlds": "imagined"}, "must be one of: true"),
+    ],
+)
+def test_bad_config(kw: dict[str, object], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        SelfPlayConfig(**kw)  # type: ignore[arg-type]
+
+
+def test_forest_limits() -> None:
+    forest = SelfPlayForest(2, options=SearchOptions(n_simulations=4), seed=1)
+    forest.allow(3)
+    with pytest.raises(ValueError, match="must not shrink"):
+        forest.allow(2)
+    for bad in ({"n_trees": 0}, {"stride": 0}, {"worlds": "x"}):
+        with pytest.raises(ValueError, match="must be"):
+            SelfPlayForest(**{"n_trees": 2, "options": SearchOptions(), "seed": 1, **bad})  # type: ignore[arg-type]

@@ -1,0 +1,20 @@
+"""Small published networks for tests that run workers or learners."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from zebfast.exchange import LocalWeightStore, Namespace
+from zebfast.net import checkpoint
+from zebfast.net.v1 import SIZES
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def publish(directory: Path, *, step: int, seed: int = 0, size: str = "small") -> None:
+    """Publish a fresh network of this size as the nameless namespace of ``directory``."""
+    store = LocalWeightStore(directory, Namespace.parse(None))
+    made = checkpoint.fresh(SIZES[size], seed=seed)
+    store.publish(made.weights, made.config.to_dict(), {"step": step, "total_games": 10 * step})

@@ -1,0 +1,181 @@
+"""The search of csrc/tree.c in plain Python on the plain-Python law, float32 step by float32 step.
+
+Positions are stored in the nodes, nothing is packed, nothing is reused across steps; only the
+order of the float operations is shared with C, because it decides the last bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from zebfast import rules
+from zebfast.core.options import SearchOptions
+from zebfast.core.records import OBS_DTYPE
+from zebfast.rules import Position
+
+F = np.float32
+Evaluate = Callable[[np.ndarray], np.ndarray]
+
+
+def observe(position: Position) -> np.ndarray:
+    """OBS_DTYPE [1] of the seat to play, field by field from the rules."""
+    seat = position.to_play
+    own = position.dealt[seat]
+    obs = np.zeros(1, OBS_DTYPE)
+    obs["hand"] = sum(1 << d for d in own)
+    obs["decl"] = position.decl
+    obs["n_plays"] = len(position.plays)
+    obs["legal"] = sum(1 << own.index(d) for d in position.legal())
+    obs["in_hand"] = sum(1 << own.index(d) for d in position.hands[seat])
+    for i, (player, domino) in enumerate(position.plays):
+        obs["plays"][0, i] = domino | (player - seat) % 4 << 5
+    return obs
+
+
+def hashed_evaluate(obs: np.ndarray) -> np.ndarray:
+    """A deterministic stand-in for a network: uneven priors and values, float32 [B, 8]."""
+    out = np.zeros((len(obs), 8), F)
+    for i, row in enumerate(obs):
+        crc = zlib.crc32(row.tobytes())
+        legal = [s for s in range(7) if row["legal"] >> s & 1]
+        weights = [1 + (crc >> 4 * s & 15) for s in legal]
+        for s, w in zip(legal, weights, strict=True):
+            out[i, s] = F(w) / F(sum(weights))
+        out[i, 7] = F(crc % 2001 - 1000) / F(1000)
+    return out
+
+
+@dataclass
+class Edge:
+    prior: np.float32
+    visits: int = 0
+    total: np.float32 = field(default_factory=lambda: F(0))
+    child: int = 0
+
+
+@dataclass
+class Node:
+    position: Position
+    total: np.float32
+    edges: list[Edge]
+
+
+class SlowTree:
+    """One tree; see csrc/tree.h for what a node is."""
+
+    def __init__(self, position: Position, options: SearchOptions) -> None:
+        self.root = copy.deepcopy(position)
+        self.options = options
+        self.nodes: list[Node] = []
+
+    @property
+    def root_visits(self) -> int:
+        return sum(e.visits for e in self.nodes[0].edges) if self.nodes else 0
+
+    def search(self, evaluate: Evaluate) -> str:
+        """Simulate until complete or full."""
+        if not self.nodes:
+            self._make_node(self.root, evaluate)
+        while self.root_visits < self.options.n_simulations:
+            if self._full():
+                return "full"
+            self._simulate(evaluate)
+        return "complete"
+
+    def _full(self) -> bool:
+        edges = sum(len(n.edges) for n in self.nodes)
+        limit = self.options.max_nodes
+        return len(self.nodes) >= limit or edges + 7 > limit * 14 // 3
+
+    def _make_node(self, position: Position, evaluate: Evaluate) -> np.float32:
+        seat = position.to_play
+        row = evaluate(observe(position))[0]
+        slots = [position.dealt[seat].index(d) for d in position.legal()]
+        edges = [Edge(row[s]) for s in slots]
+        self.nodes.append(Node(copy.deepcopy(position), row[7], edges))
+        return row[7]
+
+    def _simulate(self, evaluate: Evaluate) -> None:
+        path, index = [], 0
+        while True:
+            node = self.nodes[index]
+            edge = self._best(node)
+            path.append((node, edge))
+            if edge.child == 0:
+                break
+            index = edge.child
+        position = follow(node.position, node.edges.index(edge))
+        if position.over:
+            a, b = position.points
+            value0 = F((a > b) - (a < b))
+        else:
+            edge.child = len(self.nodes)
+            value = self._make_node(position, evaluate)
+            value0 = -value if position.to_play % 2 else value
+        for node, edge in path:
+            v = -value0 if node.position.to_play % 2 else value0
+            edge.total = F(edge.total + v)
+            edge.visits += 1
+            node.total = F(node.total + v)
+
+    def _best(self, node: Node) -> Edge:
+        visits = 1 + sum(e.visits for e in node.edges)
+        explore = F(F(self.options.c_puct) * np.sqrt(F(visits)))
+        unvisited = F(node.total / F(visits))
+        best, best_score = node.edges[0], F(-np.inf)
+        for e in node.edges:
+            q = F(e.total / F(e.visits)) if e.visits else unvisited
+            score = F(q + F(F(explore * e.prior) / F(F(1) + F(e.visits))))
+            if score > best_score:
+                best, best_score = e, score
+        return best
+
+    def advance(self, edge_index: int) -> int:
+        """Keep the subtree behind an edge; nodes keep their order of creation."""
+        edge = self.nodes[0].edges[edge_index]
+        self.root = follow(self.root, edge_index)
+        old, keep = self.nodes, {edge.child} if edge.child else set()
+        for i, node in enumerate(old):
+            if i in keep:
+                keep |= {e.child for e in node.edges if e.child}
+        order = sorted(keep)
+        self.nodes = [old[i] for i in order]
+        for node in self.nodes:
+            for e in node.edges:
+                e.child = order.index(e.child) if e.child else 0
+        return self.root_visits
+
+    def dump(self) -> list[tuple[float, list[tuple[float, int, float, int]]]]:
+        return [
+            (
+                float(n.total),
+                [(float(e.prior), e.visits, float(e.total), e.child) for e in n.edges],
+            )
+            for n in self.nodes
+        ]
+
+
+def follow(position: Position, edge: int) -> Position:
+    """The position after the edge-th legal play and the forced plays behind it."""
+    after = copy.deepcopy(position)
+    after.play(after.legal()[edge])
+    while len(after.legal()) == 1:
+        after.play(after.legal()[0])
+    return after
+
+
+def decision(seed: int, plies: int) -> rules.Position | None:
+    """A random position with a choice, at least ``plies`` plays into a random deal."""
+    position = rules.Position(*rules.deal(seed, 0))
+    key = rules.stream_key(seed, rules.Stream.PLAY, 0)
+    while len(position.plays) < plies or len(position.legal()) == 1:
+        legal = position.legal()
+        if not legal:
+            return None
+        position.play(legal[rules.bounded(key, len(position.plays), len(legal))])
+    return position if position.legal() else None

@@ -1,0 +1,63 @@
+"""A disk that fills up while a batch is handed over, and frees up again."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from runs import publish
+
+from zebfast.core.options import SearchOptions
+from zebfast.exchange import LocalExampleStore, Namespace
+from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.examples import read_examples
+from zebfast.worker.config import WorkerConfig
+from zebfast.worker.loop import work
+
+
+def test_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path / "run", step=0)
+    config = WorkerConfig(
+        weights_dir=tmp_path / "run",
+        examples_dir=tmp_path / "examples",
+        namespace=Namespace.parse(None),
+        selfplay=SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
+        games_per_batch=4,
+        max_batches=1,
+        seed=1,
+        disk_retry_seconds=0.01,
+    )
+    put, failures = LocalExampleStore.put, [OSError(errno.ENOSPC, "No space left on device")] * 3
+
+    def full(self: LocalExampleStore, name: str, write: object) -> None:
+        if failures:
+            raise failures.pop()
+        put(self, name, write)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LocalExampleStore, "put", full)
+    said: list[str] = []
+    assert work(config, say=said.append) == 0
+    assert sum("is full: 4 games wait in memory" in line for line in said) == 3
+    [path] = (tmp_path / "examples").glob("worker-0_*")
+    assert read_examples(path).n_games == 4
+
+
+def test_other_disk_faults_end_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path / "run", step=0)
+    config = WorkerConfig(
+        weights_dir=tmp_path / "run",
+        examples_dir=tmp_path / "examples",
+        namespace=Namespace.parse(None),
+        selfplay=SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
+        games_per_batch=4,
+        max_batches=1,
+    )
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(LocalExampleStore, "put", broken)
+    with pytest.raises(OSError, match="Read-only"):
+        work(config, say=lambda line: None)
+    assert not list((tmp_path / "examples").glob("worker-0_*"))

@@ -1,0 +1,190 @@
+"""Workers as real processes: what they write, what they say, and what kills cannot break."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import Start, publish
+
+from zebfast.selfplay.examples import Examples, read_examples
+
+
+def examples_in(run_dir: Path) -> list[Examples]:
+    folder = run_dir / "examples"
+    return [read_examples(p) for p in sorted(folder.glob("worker-0_*")) if p.is_file()]
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 60) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err
+
+
+def wait_for_files(run_dir: Path, n: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while len(list((run_dir / "examples").glob("worker-0_*"))) < n:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def games_of(files: list[Examples]) -> list[bytes]:
+    """Every game as bytes: its first observation and all its plays."""
+    games = []
+    for file in files:
+        obs = file.records["obs"].reshape(-1, 28)
+        games += [row[0].tobytes() + row[27].tobytes() for row in obs]
+    return games
+
+
+def test_batches_and_their_lines(run_dir: Path, start: Start) -> None:
+    code, out, err = finish(start("--max-batches", "3", "--seed", "5"))
+    assert (code, err) == (0, "")
+    lines = [line for line in out.splitlines() if line.startswith("[worker-0]")]
+    assert len(lines) == 3
+    for i, line in enumerate(lines, 1):
+        pattern = rf"\[worker-0\] batch {i}: 224 examples, [\d.]+ games/s, step=0, total_games={8 * i}"
+        assert re.fullmatch(pattern, line)
+    files = examples_in(run_dir)
+    assert [f.n_games for f in files] == [8, 8, 8]
+    assert sorted(f.metadata["first_game"] for f in files) == [0, 8, 16]
+    assert {f.metadata["seed"] for f in files} == {5}
+    assert all(len(f.records) == 224 for f in files)
+    sizes = [p.stat().st_size / 224 for p in (run_dir / "examples").glob("worker-0_*")]
+    assert max(sizes) < 100
+
+
+def test_documented_format_holds_the_same_examples(run_dir: Path, start: Start) -> None:
+    for kind in ("native", "pt"):
+        code, _, err = finish(
+            start("--max-batches", "1", "--seed", "5", "--example-format", kind,
+                  "--worker-id", f"worker-0_{kind}")  # fmt: skip
+        )
+        assert (code, err) == (0, "")
+    native, documented = (
+        read_examples(next((run_dir / "examples").glob(f"worker-0_{kind}_*")))
+        for kind in ("native", "pt")
+    )
+    for field in ("value", "left", "partner", "flags"):
+        assert (native.records[field] == documented.records[field]).all()
+    weights = [e.records["policy"].astype(float) for e in (native, documented)]
+    shares = [w / w.sum(1, keepdims=True) for w in weights]
+    assert np.abs(shares[0] - shares[1]).max() < 1e-4
+
+
+def test_given_seed_goes_on_after_a_restart(run_dir: Path, start: Start) -> None:
+    for _ in range(2):
+        code, _, err = finish(start("--max-batches", "2", "--seed", "9"))
+        assert (code, err) == (0, "")
+    games = games_of(examples_in(run_dir))
+    assert len(games) == len(set(games)) == 32
+    other = finish(start("--max-batches", "1", "--seed", "10"))
+    assert other[0] == 0
+    assert len(set(games_of(examples_in(run_dir)))) == 40
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_hand_over_what_is_finished(
+    run_dir: Path, start: Start, number: signal.Signals, code: int
+) -> None:
+    process = start("--games-per-batch", "100000", "--seed", "3", "--n-simulations", "2")
+    while "Playing on" not in (process.stdout.readline() if process.stdout else ""):
+        assert process.poll() is None
+    time.sleep(1.0)
+    process.send_signal(number)
+    got, out, err = finish(process)
+    assert (got, err) == (code, "")
+    files = examples_in(run_dir)
+    assert len(files) == 1
+    assert f"{len(files[0].records)} examples" in out
+
+
+def test_kill_9_loses_and_doubles_nothing(run_dir: Path, start: Start) -> None:
+    """Killed at many moments; every file that has its name is whole, and no game is there twice."""
+    for attempt in range(6):
+        process = start("--seed", "4", "--n-simulations", "2")
+        wait_for_files(run_dir, 1 + 2 * attempt, process)
+        time.sleep(0.013 * attempt)
+        process.kill()
+        process.communicate()
+    assert finish(start("--seed", "4", "--max-batches", "1"))[0] == 0
+    files = examples_in(run_dir)
+    games = games_of(files)
+    assert len(games) == len(set(games)) == sum(f.n_games for f in files) >= 80
+    left = [p.name for p in (run_dir / "examples").iterdir() if p.name.endswith(".tmp")]
+    assert left == []
+
+
+def test_second_worker_of_the_same_name_is_refused(run_dir: Path, start: Start) -> None:
+    first = start("--games-per-batch", "100000")
+    while "Playing on" not in (first.stdout.readline() if first.stdout else ""):
+        assert first.poll() is None
+    code, _, err = finish(start())
+    assert code == 1
+    assert "already works into" in err
+    assert f"process {first.pid}" in err
+    assert "--worker-id" in err
+
+
+def test_weights_are_waited_for_and_synced(run_dir: Path, start: Start, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    process = start("--max-batches", "2", "--weight-sync-interval", "1", repo=empty)
+    assert process.stdout is not None
+    assert "waiting for the learner" in process.stdout.readline()
+    publish(empty, step=7)
+    code, out, err = finish(process)
+    assert (code, err) == (0, "")
+    assert "(step 7, 70 games)" in out
+    assert "step=7, total_games=16" in out
+
+
+def test_newer_weights_are_used_and_other_networks_refused(run_dir: Path, start: Start) -> None:
+    process = start("--weight-sync-interval", "1", "--n-simulations", "2")
+    wait_for_files(run_dir, 1, process)
+    publish(run_dir, step=3, seed=1)
+    assert process.stdout is not None
+    while "new weights: step 3" not in process.stdout.readline():
+        assert process.poll() is None
+    publish(run_dir, step=4, size="medium")
+    code, _, err = finish(process)
+    assert code == 1
+    assert "different network" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "why"),
+    [
+        (("--n-simulations", "0"), 2, "n-simulations"),
+        (("--n-simulations", "100000"), 2, "n_simulations is 100000"),
+        (("--max-mcts-nodes", "3"), 2, "max_nodes is 3"),
+        (("--worker-id", "../evil"), 2, "worker id"),
+        (("--weights-name", "a/b"), 2, "weights name"),
+        (("--device", "tpu"), 2, "--device tpu"),
+        (("--worlds", "imagined"), 2, "worlds"),
+        (("--n-sims", "5"), 2, "n-sims"),
+    ],
+)
+def test_wrong_flags(
+    run_dir: Path, start: Start, flags: tuple[str, ...], code: int, why: str
+) -> None:
+    got, _, err = finish(start(*flags))
+    assert got == code
+    assert why in err
+    assert "Traceback" not in err
+    assert not list((run_dir / "examples").glob("worker-0_*"))
+
+
+def test_foreign_weights_are_refused(run_dir: Path, start: Start) -> None:
+    (run_dir / "model.pt").write_bytes(b"not weights at all")
+    code, _, err = finish(start("--max-batches", "1"))
+    assert code == 1
+    assert err.startswith("error: ")
+    assert "model.pt" in err
+    assert "Traceback" not in err

@@ -1,0 +1,117 @@
+"""Turns one run of the speed suite into a record: bench/records/<date>-<slug>.json.
+
+    pytest bench --benchmark-json=build/bench.json
+    python tools/records.py build/bench.json --slug first
+
+A record is data, never edited by hand: when, which commit, which machine, which command, and the
+figures. README's table is generated from the records by tools/readme_table.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDS = ROOT / "bench" / "records"
+COMMAND = "make record"
+FIGURE_KEYS = ("key", "what", "unit", "value")
+
+
+def figures(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """The figures that benchmarks attached to their results, in the order of the run."""
+    found = []
+    for benchmark in run["benchmarks"]:
+        extra = benchmark["extra_info"]
+        if not all(key in extra for key in FIGURE_KEYS):
+            continue
+        figure = {key: extra[key] for key in FIGURE_KEYS}
+        figure["value"] = round(figure["value"], 3)
+        figure["rounds"] = benchmark["stats"]["rounds"]
+        detail = {name: round(value, 4) for name, value in extra.get("detail", {}).items()}
+        found.append({**figure, "detail": detail} if detail else figure)
+    return found
+
+
+def machine(run: dict[str, Any]) -> dict[str, Any]:
+    """What a reader needs to judge the figures; no host name."""
+    info = run["machine_info"]
+    cpu = info.get("cpu", {})
+    found = {
+        "cpu": cpu.get("brand_raw", info.get("processor") or "unknown"),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "system": f"{info['system']} {info['machine']}",
+        "python": info["python_version"],
+    }
+    try:
+        import torch
+    except ImportError:
+        return found
+    found["torch"] = torch.__version__
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name(0)
+    return found
+
+
+def record(run: dict[str, Any], *, command: str) -> dict[str, Any]:
+    """A whole record from pytest-benchmark's JSON.
+
+    Raises ValueError if no benchmark of the run carries a figure.
+    """
+    found = figures(run)
+    if not found:
+        raise ValueError("no benchmark in this run carries a figure")
+    sys.path.insert(0, str(ROOT))
+    import zebfast
+
+    return {
+        "date": run["datetime"][:10],
+        "commit": run["commit_info"].get("id"),
+        "dirty": run["commit_info"].get("dirty"),
+        "version": zebfast.__version__,
+        "machine": machine(run),
+        "command": command,
+        "figures": found,
+    }
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as handle:
+        json.dump(content, handle, indent=2, ensure_ascii=False)
+        handle.write("\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.chmod(handle.name, 0o644)
+    os.replace(handle.name, path)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Keep a run of the speed suite as a record.")
+    parser.add_argument("run", type=Path, help="file written by pytest --benchmark-json")
+    parser.add_argument("--slug", required=True, help="a few words for the file name: a-z 0-9 -")
+    parser.add_argument("--command", default=COMMAND, help="the command that printed the figures")
+    parser.add_argument("--records", type=Path, default=RECORDS, help="folder of the records")
+    args = parser.parse_args(argv)
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", args.slug):
+        parser.error(f"--slug {args.slug!r}: expected small letters, digits and single dashes")
+    try:
+        content = record(json.loads(args.run.read_text()), command=args.command)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"error: {args.run} is not a usable benchmark run: {error}", file=sys.stderr)
+        return 1
+    path = args.records / f"{content['date']}-{args.slug}.json"
+    write(path, content)
+    print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Files that appear whole or not at all: written beside their place, flushed, then renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+_TEMPORARY_SUFFIX = ".tmp"
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary neighbour of ``path`` for writing; it becomes ``path`` on a clean exit.
+
+    The bytes and the directory entry are on the disk when this returns. On any exception (a full
+    disk included) the temporary is removed and an older ``path`` is left as it was.
+
+    Raises:
+        OSError: as raised by the file system.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}")
+    try:
+        with open(temporary, "xb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a failed write does not say which file it was for
+        raise
+    sync_directory(path.parent)
+
+
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
+    """Write ``data`` as ``path``, whole or not at all. Raises OSError."""
+    with atomic_file(path) as handle:
+        handle.write(data)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames and removals in ``directory`` durable. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(directory: Path, names: Iterable[str]) -> None:
+    """Delete temporaries that a killed writer of ``names`` left in ``directory``.
+
+    Only for a caller that knows no other writer of these names is alive (it holds their lock).
+    """
+    prefixes = tuple(f".{name}." for name in names)
+    for entry in directory.iterdir() if directory.is_dir() else ():
+        if entry.name.startswith(prefixes) and entry.name.endswith(_TEMPORARY_SUFFIX):
+            with suppress(OSError):
+                entry.unlink()

@@ -1,0 +1,215 @@
+"""Checkpoints: fresh, loaded safely, saved whole or not at all.
+
+Nothing is ever unpickled: ``.pt`` files go through ``weights_only=True``. Every way a file can be
+wrong becomes a BadCheckpoint of one sentence.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+import zebfast
+from zebfast.files import write_atomic
+from zebfast.net.v1 import NetConfig, V1Net
+from zebfast.net.weights import BadCheckpoint, check_weights, infer_config
+
+__all__ = [
+    "BadCheckpoint",
+    "Checkpoint",
+    "check_weights",
+    "fresh",
+    "infer_config",
+    "load",
+    "provenance",
+    "save",
+    "save_state_dict",
+    "warm_start",
+]
+
+SAFETENSORS = ".safetensors"
+# What torch.load raises for files that are cut short or were never written by it.
+_DAMAGE = (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError)
+METADATA_KEY = "zebfast"  # of a safetensors header: the model config and metadata as JSON
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Weights of one network (float32, CPU), its config, and what the file said about them."""
+
+    config: NetConfig
+    weights: dict[str, Tensor]
+    epoch: int = 0
+    total_games: int = 0
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def network(self) -> V1Net:
+        """The module with these weights, in training mode, on the CPU."""
+        with torch.device("meta"):
+            net = V1Net(self.config)
+        net.load_state_dict({k: v.clone() for k, v in self.weights.items()}, assign=True)
+        return net.requires_grad_(True)
+
+
+def fresh(config: NetConfig, *, seed: int) -> Checkpoint:
+    """An untrained network; the same seed gives the same weights.
+
+    Draws from torch's global CPU generator, reseeded and put back: not for use beside other
+    threads that draw from it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        weights = {name: w.detach() for name, w in V1Net(config).state_dict().items()}
+    return Checkpoint(config=config, weights=weights, provenance=provenance(seed=seed))
+
+
+def warm_start(source: Checkpoint, *, belief_head: bool, seed: int) -> Checkpoint:
+    """A new lineage from trained weights: counters at zero, a fresh belief head added if asked.
+
+    A belief head that ``source`` has is kept either way.
+    """
+    config = replace(source.config, belief_head=belief_head or source.config.belief_head)
+    start = fresh(config, seed=seed)
+    origin = {"epoch": source.epoch, "total_games": source.total_games, **source.provenance}
+    return replace(
+        start,
+        weights={**start.weights, **source.weights},
+        provenance=provenance(seed=seed, warm_start=origin),
+    )
+
+
+def provenance(**facts: object) -> dict[str, Any]:
+    """What wrote a file: program, version, time in UTC, and the given facts."""
+    return {
+        "program": "zebfast",
+        "version": zebfast.__version__,
+        "torch": str(torch.__version__),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **facts,
+    }
+
+
+def load(path: Path, *, config: NetConfig | None = None) -> Checkpoint:
+    """Read a checkpoint: a dict as published, a plain ``state_dict``, or safetensors.
+
+    ``config``: what the weights must fit; otherwise the file's own, or the published size they
+    have. BadCheckpoint (one sentence naming the file) whatever is wrong with it.
+    """
+    try:
+        held = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_pt(path)
+        return _checkpoint(held, config)
+    except BadCheckpoint as problem:
+        raise BadCheckpoint(f"cannot use checkpoint {path}: {problem}") from None
+    except ValueError as problem:  # a config no network can have
+        raise BadCheckpoint(f"cannot use checkpoint {path}: {problem}") from None
+    except FileNotFoundError:
+        raise BadCheckpoint(f"checkpoint {path} does not exist") from None
+    except OSError as problem:
+        raise BadCheckpoint(f"cannot read checkpoint {path}: {problem.strerror}") from None
+
+
+def _checkpoint(held: Mapping[str, Any], config: NetConfig | None) -> Checkpoint:
+    weights, own = held.get("model_state_dict"), held.get("model_config")
+    if weights is None and own is None:
+        weights = held  # a plain state_dict
+    if not isinstance(weights, Mapping) or not all(isinstance(k, str) for k in weights):
+        raise BadCheckpoint("it has no model_state_dict")
+    if own is not None:
+        if not isinstance(own, Mapping):
+            raise BadCheckpoint("its model_config is not a dict")
+        declared = NetConfig.from_dict(own)
+        if config is not None and declared != config:
+            raise BadCheckpoint(
+                f"its network is {declared.to_dict()}, but {config.to_dict()} is needed"
+            )
+        config = declared
+    if config is None:
+        config = infer_config(weights)
+    origin = held.get("provenance")
+    return Checkpoint(
+        config=config,
+        weights=check_weights(config, weights),
+        epoch=_count(held, "epoch"),
+        total_games=_count(held, "total_games"),
+        provenance=dict(origin) if isinstance(origin, Mapping) else {},
+    )
+
+
+def _count(held: Mapping[str, Any], name: str) -> int:
+    value = held.get(name, 0)
+    if type(value) is not int or value < 0:
+        raise BadCheckpoint(f"its {name} is {value!r} instead of a count")
+    return value
+
+
+def _read_pt(path: Path) -> Mapping[str, Any]:
+    # torch warns about files it will refuse a moment later; the refusal says enough.
+    with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+        try:
+            held = torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:
+            raise BadCheckpoint(
+                "it is no weights file, or it asks to run code on loading, which is refused"
+            ) from None
+        except _DAMAGE:
+            raise BadCheckpoint("it is damaged or not a weights file at all") from None
+    if not isinstance(held, Mapping):
+        raise BadCheckpoint("it holds something other than weights")
+    return held
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(METADATA_KEY, "{}")
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts = json.loads(header)
+    except (SafetensorError, ValueError):
+        raise BadCheckpoint("it is damaged or not a safetensors file") from None
+    if not isinstance(facts, dict):
+        raise BadCheckpoint(f"its {METADATA_KEY!r} metadata is not a JSON object")
+    return {**facts, "model_state_dict": weights}
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write the published layout (``.pt``) or safetensors (by suffix), whole or not at all.
+
+    OSError if the disk does not take it; nothing is left behind then.
+    """
+    facts = {
+        "model_config": checkpoint.config.to_dict(),
+        "epoch": checkpoint.epoch,
+        "total_games": checkpoint.total_games,
+        "provenance": checkpoint.provenance,
+    }
+    weights = {name: w.detach().contiguous() for name, w in checkpoint.weights.items()}
+    if path.suffix == SAFETENSORS:
+        write_atomic(path, serialize(weights, metadata={METADATA_KEY: json.dumps(facts)}))
+    else:
+        write_atomic(path, _pt_bytes({"model_state_dict": weights, **facts}))
+
+
+def save_state_dict(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write the plain ``state_dict`` that weights are exchanged as, whole or not at all."""
+    write_atomic(path, _pt_bytes(dict(weights)))
+
+
+def _pt_bytes(held: Mapping[str, Any]) -> bytes:
+    """Serialised in memory first: torch hides a full disk behind errors of its own."""
+    buffer = io.BytesIO()
+    torch.save(held, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,141 @@
+"""v1 tokens: from packed observations (36 bytes each) to what the network reads.
+
+`expand` is the batched reference on any device, `slow_tokens` its plain-Python twin for one
+observation; the way back, `pack_tokens`, is in `packing`. Token 0 is the declaration, 1..7 the
+seven original slots (masked and zero once played), 8 + i is play i.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zebfast.core.records import OBS_DTYPE
+from zebfast.net.packing import (
+    COUNT_CLASS,
+    FIRST_PLAY,
+    N_PLAYS,
+    TYPE_HAND,
+    TYPE_PLAY,
+    Column,
+    domino_features,
+    pack_tokens,
+)
+from zebfast.net.v1 import N_DOMINOES, N_FEATURES, N_SLOTS, N_TOKENS
+from zebfast.rules import COUNT, DOMINOES
+
+__all__ = [
+    "Fields",
+    "TokenBatch",
+    "bit_columns",
+    "expand",
+    "pack_tokens",
+    "record_bytes",
+    "slow_tokens",
+    "unpack",
+]
+
+
+class TokenBatch(NamedTuple):
+    """Expanded observations of a batch of B."""
+
+    tokens: Tensor  # int64[B, 36, 8]
+    mask: Tensor  # bool[B, 36], True = token counts
+    hand_indices: Tensor  # int64[B, 7], always 1..7
+    in_hand: Tensor  # bool[B, 7]
+    legal: Tensor  # bool[B, 7]
+
+
+@cache
+def _device_domino_features(device: torch.device) -> Tensor:
+    return torch.from_numpy(domino_features()).to(device)
+
+
+def record_bytes(obs: NDArray[Any]) -> Tensor:
+    """View OBS_DTYPE[B] as uint8[B, 36] on the CPU; a copy only if not contiguous or read-only."""
+    if obs.dtype != OBS_DTYPE or obs.ndim != 1:
+        raise ValueError(f"expected a vector of packed observations, not {obs.dtype}{obs.shape}")
+    flat = np.require(obs, requirements=["C", "W"]).view(np.uint8)
+    return torch.from_numpy(flat.reshape(len(obs), OBS_DTYPE.itemsize))
+
+
+class Fields(NamedTuple):
+    """The fields of packed records as int64 tensors on the records' device."""
+
+    slots: Tensor  # [B, 7] domino of every slot
+    decl: Tensor  # [B]
+    n_plays: Tensor  # [B]
+    legal: Tensor  # [B] bits
+    in_hand: Tensor  # [B] bits
+    plays: Tensor  # [B, 28] domino | relative seat << 5
+
+
+def unpack(raw: Tensor) -> Fields:
+    """uint8[B, 36] -> fields; no host synchronisation.
+
+    A hand mask must have exactly seven bits (`check_observations`).
+    """
+    wide = raw.to(torch.int64)
+    hand = wide[:, 0] | wide[:, 1] << 8 | wide[:, 2] << 16 | wide[:, 3] << 24
+    ids = torch.arange(N_DOMINOES, device=raw.device)
+    held = (hand.unsqueeze(1) >> ids) & 1
+    # The seven set bits in ascending order, with a static shape: the largest keys first.
+    keys = torch.topk(held * (N_DOMINOES - ids), N_SLOTS, dim=1).values
+    return Fields(N_DOMINOES - keys, wide[:, 4], wide[:, 5], wide[:, 6], wide[:, 7], wide[:, 8:])
+
+
+def bit_columns(bits: Tensor) -> Tensor:
+    """int64[B] -> bool[B, 7], column s = bit s."""
+    shifts = torch.arange(N_SLOTS, device=bits.device)
+    return (bits.unsqueeze(1) >> shifts & 1).bool()
+
+
+def expand(raw: Tensor) -> TokenBatch:
+    """Expand packed records uint8[B, 36] to v1 tokens on the device where they are."""
+    fields = unpack(raw)
+    n, device = raw.shape[0], raw.device
+    table = _device_domino_features(device)
+    in_hand = bit_columns(fields.in_hand)
+    played = torch.arange(N_PLAYS, device=device) < fields.n_plays.unsqueeze(1)
+    mask = torch.cat([torch.ones(n, 1, dtype=torch.bool, device=device), in_hand, played], dim=1)
+
+    tokens = torch.zeros(n, N_TOKENS, N_FEATURES, dtype=torch.int64, device=device)
+    tokens[:, :, Column.DECL] = fields.decl.unsqueeze(1)
+    tokens[:, 1:FIRST_PLAY, : Column.COUNT + 1] = table[fields.slots]
+    tokens[:, 1:FIRST_PLAY, Column.IN_HAND] = 1
+    tokens[:, 1:FIRST_PLAY, Column.TYPE] = TYPE_HAND
+    tokens[:, FIRST_PLAY:, : Column.COUNT + 1] = table[fields.plays & 31]
+    tokens[:, FIRST_PLAY:, Column.SEAT] = fields.plays >> 5
+    tokens[:, FIRST_PLAY:, Column.TYPE] = TYPE_PLAY
+    tokens *= mask.unsqueeze(-1)
+    hand_indices = torch.arange(1, FIRST_PLAY, device=device).expand(n, -1)
+    return TokenBatch(tokens, mask, hand_indices, in_hand, bit_columns(fields.legal))
+
+
+def slow_tokens(record: np.void) -> tuple[list[list[int]], list[bool]]:
+    """Tokens (36 lists of 8) and mask (36) of one OBS_DTYPE record, written out in plain Python."""
+    hand, decl, n_plays = int(record["hand"]), int(record["decl"]), int(record["n_plays"])
+    in_hand = int(record["in_hand"])
+    tokens = [[0] * N_FEATURES for _ in range(N_TOKENS)]
+    mask = [False] * N_TOKENS
+
+    def put(index: int, domino: int | None, seat: int, held: int, kind: int) -> None:
+        high, low = (0, 0) if domino is None else DOMINOES[domino]
+        double = int(domino is not None and high == low)
+        count = 0 if domino is None else COUNT_CLASS[COUNT[domino]]
+        tokens[index] = [high, low, double, count, seat, held, decl, kind]
+        mask[index] = True
+
+    put(0, None, 0, 0, 0)
+    slots = [d for d in range(N_DOMINOES) if hand >> d & 1]
+    for slot, domino in enumerate(slots):
+        if in_hand >> slot & 1:
+            put(1 + slot, domino, 0, 1, TYPE_HAND)
+    for i, play in enumerate(record["plays"][:n_plays]):
+        put(FIRST_PLAY + i, int(play) & 31, int(play) >> 5, 0, TYPE_PLAY)
+    return tokens, mask

@@ -1,0 +1,165 @@
+"""Packed observations: what makes one valid, and how published v1 tokens become one.
+
+The columns and kinds of a token are named here because both directions need them.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.core.records import OBS_DTYPE
+from zebfast.net.v1 import N_DOMINOES, N_FEATURES, N_SLOTS, N_TOKENS
+from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS
+
+N_PLAYS = 28
+FIRST_PLAY = 1 + N_SLOTS
+TYPE_HAND, TYPE_PLAY = 1, 2  # the declaration's token is of type 0
+COUNT_CLASS = {0: 0, 5: 1, 10: 2}
+
+
+class Column(IntEnum):
+    """The eight integers of a token."""
+
+    HIGH = 0
+    LOW = 1
+    DOUBLE = 2
+    COUNT = 3
+    SEAT = 4
+    IN_HAND = 5
+    DECL = 6
+    TYPE = 7
+
+
+def domino_features() -> NDArray[np.int64]:
+    """int64[28, 4]: high pip, low pip, is double, count class of every domino."""
+    rows = [
+        (high, low, int(high == low), COUNT_CLASS[COUNT[domino]])
+        for domino, (high, low) in enumerate(DOMINOES)
+    ]
+    return np.array(rows, dtype=np.int64)
+
+
+def check_observations(obs: NDArray[Any]) -> None:
+    """ValueError naming the first record whose fields are out of range or contradict each other.
+
+    Cheap enough for every batch: a bad record must not become an index into a table on a GPU.
+    """
+    in_hand, legal = obs["in_hand"], obs["legal"]
+    ok = (obs["decl"] < N_DECLARATIONS) & (obs["n_plays"] < N_PLAYS) & (in_hand < 1 << N_SLOTS)
+    ok &= (legal != 0) & (legal & ~in_hand == 0)
+    ok &= (obs["plays"] & 31 < N_DOMINOES).all(axis=1) & (_popcount28(obs["hand"]) == N_SLOTS)
+    ok &= (obs["plays"] < 128).all(axis=1)
+    if not ok.all():
+        row = int(np.argmin(ok))
+        raise ValueError(f"observation {row} is not one of a seat to play: {obs[row]}")
+
+
+def pack_tokens(tokens: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    """Packed records OBS_DTYPE[N] of published observations.
+
+    ``tokens`` int[N, 36, 8] and ``mask`` bool[N, 36] as in an example file; features of masked
+    tokens are ignored, so a played slot may be zeroed or left in place. Which dominoes were legal
+    cannot be known from tokens alone: ``legal`` is set equal to ``in_hand``.
+
+    ValueError names the first row that no seat to play could have seen: features that belong to no
+    domino, a gap in the plays, a seat out of turn, a domino twice, slots out of order.
+    """
+    tokens, mask = np.asarray(tokens), np.asarray(mask)
+    n = tokens.shape[0]
+    if tokens.shape != (n, N_TOKENS, N_FEATURES) or mask.shape != (n, N_TOKENS):
+        raise ValueError(
+            f"expected tokens [N, {N_TOKENS}, {N_FEATURES}] with a mask [N, {N_TOKENS}], "
+            f"got {list(tokens.shape)} and {list(mask.shape)}"
+        )
+    if tokens.dtype.kind not in "iu" or mask.dtype != np.bool_:
+        raise ValueError(f"tokens must be integers and the mask bool: {tokens.dtype}, {mask.dtype}")
+    in_range = ((tokens >= 0) & (tokens < N_DECLARATIONS)).all(axis=2)
+    _require((in_range | ~mask).all(axis=1), "has a feature outside 0..9")
+    # Masked features mean nothing from here on; zero is a valid index everywhere.
+    return _pack(np.where(mask[:, :, None], tokens, 0).astype(np.int64), mask)
+
+
+def _require(ok: Any, problem: str) -> None:
+    if not ok.all():
+        raise ValueError(f"observation {int(np.argmin(ok))} {problem}")
+
+
+def _pack(tokens: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    decl = tokens[:, 0, Column.DECL]
+    domino = _domino_ids(tokens)
+    n_plays = mask[:, FIRST_PLAY:].sum(axis=1)
+    played = np.arange(N_PLAYS) < n_plays[:, None]
+    held = mask[:, 1:FIRST_PLAY]
+    seat = tokens[:, FIRST_PLAY:, Column.SEAT]
+
+    _require(mask[:, 0] & ~tokens[:, 0, : Column.DECL].any(axis=1), "lacks a declaration token")
+    _require((mask[:, FIRST_PLAY:] == played).all(axis=1), "has a gap between its plays")
+    kinds = np.repeat([0, TYPE_HAND, TYPE_PLAY], [1, N_SLOTS, N_PLAYS])
+    _check_features(tokens, mask, domino, kinds)
+    _check_turns(seat, n_plays)
+
+    bits = np.where(mask, np.int64(1) << domino, 0)
+    bits[:, 0] = 0
+    own_bits = np.where(seat == 0, bits[:, FIRST_PLAY:], 0).sum(axis=1)
+    hand = bits[:, 1:FIRST_PLAY].sum(axis=1) | own_bits
+    _require(
+        _popcount28(np.bitwise_or.reduce(bits, axis=1)) == mask[:, 1:].sum(axis=1),
+        "shows a domino twice",
+    )
+    _require(_popcount28(hand) == N_SLOTS, "does not account for seven dominoes of its own")
+    _require(held.any(axis=1), "has nothing left to play")
+    below = _popcount28(hand[:, None] & (bits[:, 1:FIRST_PLAY] - 1))
+    _require(((below == np.arange(N_SLOTS)) | ~held).all(axis=1), "has its slots out of order")
+
+    obs = np.zeros(len(tokens), dtype=OBS_DTYPE)
+    obs["hand"], obs["decl"], obs["n_plays"] = hand, decl, n_plays
+    obs["in_hand"] = obs["legal"] = (held << np.arange(N_SLOTS)).sum(axis=1)
+    obs["plays"] = np.where(played, domino[:, FIRST_PLAY:] | seat << 5, 0)
+    return obs
+
+
+def _domino_ids(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ids by the pips alone, clipped into 0..27; `_check_features` finds the impossible ones."""
+    high, low = tokens[..., Column.HIGH], tokens[..., Column.LOW]
+    ids: NDArray[np.int64] = np.clip(high * (high + 1) // 2 + low, 0, N_DOMINOES - 1)
+    return ids
+
+
+def _check_features(
+    tokens: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    domino: NDArray[np.int64],
+    kinds: NDArray[np.int64],
+) -> None:
+    """Every unmasked token says what a token of its place must say."""
+    ok = tokens[..., Column.DECL] == tokens[:, :1, Column.DECL]
+    ok &= tokens[..., Column.TYPE] == kinds
+    ok &= tokens[..., Column.IN_HAND] == (kinds == TYPE_HAND)
+    ok &= np.where(kinds == TYPE_PLAY, tokens[..., Column.SEAT] < 4, tokens[..., Column.SEAT] == 0)
+    same_domino = (tokens[..., : Column.COUNT + 1] == domino_features()[domino]).all(axis=2)
+    ok &= same_domino | (kinds == 0)
+    _require((ok | ~mask).all(axis=1), "has a token whose features contradict each other")
+
+
+def _check_turns(seat: NDArray[np.int64], n_plays: NDArray[np.int64]) -> None:
+    """Within a trick the seats follow each other, and the observer (seat 0) is next."""
+    ply = np.arange(1, N_PLAYS)
+    due = (seat[:, :-1] + 1) % 4 == seat[:, 1:]
+    in_trick = (ply % 4 != 0) & (ply < n_plays[:, None])
+    _require((due | ~in_trick).all(axis=1), "has a play out of turn")
+    last = np.take_along_axis(seat, np.maximum(n_plays - 1, 0)[:, None], axis=1)[:, 0]
+    _require((n_plays % 4 == 0) | (last == 3), "is not seen by the seat to play")
+
+
+def _popcount28(masks: NDArray[Any]) -> NDArray[np.int64]:
+    """Set bits of every mask; -1 where a bit outside the 28 dominoes is set."""
+    low = masks.astype(np.uint32)
+    pairs = low - (low >> np.uint32(1) & np.uint32(0x55555555))
+    fours = (pairs & np.uint32(0x33333333)) + (pairs >> np.uint32(2) & np.uint32(0x33333333))
+    bytes_ = (fours + (fours >> np.uint32(4))) & np.uint32(0x0F0F0F0F)
+    counts = (bytes_ * np.uint32(0x01010101)) >> np.uint32(24)
+    return np.where(masks >> 28, -1, counts.astype(np.int64))

@@ -1,0 +1,1 @@
+"""Forest and evaluator play games; games become training examples."""

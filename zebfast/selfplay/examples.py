@@ -1,0 +1,240 @@
+"""Example files: what they are called, the compact native format, and reading either format.
+
+A native file is safetensors holding the fields of GAME_DTYPE as separate arrays (whole games, 450
+bytes each, 16 an example) with the metadata as JSON in its header. The documented ``.pt`` layout is
+in ``examples_pt``. A reader gets checked records or one sentence; nothing is ever unpickled freely.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from zebfast.core.observe import games_to_examples
+from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE
+from zebfast.files import write_atomic
+
+NATIVE_SUFFIX = ".safetensors"
+PT_SUFFIX = ".pt"
+SOURCE_SELFPLAY = "selfplay-mcts"
+SOURCE_EVAL = "eval-eq-zeb"
+
+MAX_FILE_BYTES = 1 << 30
+MAX_EXAMPLES = 1 << 20
+PLIES = 28
+
+_NAME = re.compile(r"(?P<worker>[A-Za-z0-9][\w.-]{0,99})_(?P<time>\d{1,12})_[0-9a-f]{1,32}"
+                   r"\.(?:pt|safetensors)", re.ASCII)  # fmt: skip
+_HEADER_KEY = "zebfast"
+
+
+class BadExampleFile(ValueError):
+    """One sentence: the file, what is wrong with it, what was expected."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The checked content of one example file: ``records`` EXAMPLE_DTYPE[N] and its metadata."""
+
+    records: NDArray[np.void]
+    metadata: dict[str, Any]
+
+    @property
+    def n_games(self) -> int:
+        return int(self.metadata["n_games"])
+
+    @property
+    def source(self) -> str:
+        return str(self.metadata["source"])
+
+
+@dataclass(frozen=True)
+class ExampleName:
+    """What the name of an example file says."""
+
+    worker_id: str
+    unix_seconds: int
+
+
+def example_name(worker_id: str, unix_seconds: float, *, suffix: str = NATIVE_SUFFIX) -> str:
+    """A new file name, ``{worker_id}_{unix seconds}_{8 hex}{suffix}``; the hex is random.
+
+    Raises:
+        ValueError: when ``worker_id`` cannot be part of a file name.
+    """
+    name = f"{worker_id}_{int(unix_seconds)}_{secrets.token_hex(4)}{suffix}"
+    if parse_example_name(name) is None:
+        raise ValueError(
+            f"worker id {worker_id!r} cannot be used: expected letters, digits, dots, dashes and "
+            "underscores, starting with a letter or digit"
+        )
+    return name
+
+
+def parse_example_name(name: str) -> ExampleName | None:
+    """What ``name`` says, or None when it is not the name of an example file."""
+    match = _NAME.fullmatch(name)
+    return ExampleName(match["worker"], int(match["time"])) if match else None
+
+
+def write_native(path: Path, games: NDArray[np.void], metadata: Mapping[str, Any]) -> None:
+    """Write GAME_DTYPE[G] as a native file, whole or not at all. Raises OSError."""
+    assert GAME_DTYPE.names is not None
+    arrays = {name: np.ascontiguousarray(games[name]) for name in GAME_DTYPE.names}
+    header = {_HEADER_KEY: json.dumps(dict(metadata))}
+    write_atomic(Path(path), safetensors.numpy.save(arrays, metadata=header))
+
+
+def read_examples(path: Path) -> Examples:
+    """Read and check an example file of either format.
+
+    Returns:
+        Examples in file order (native: game by game, ply 0..27 in each).
+
+    Raises:
+        BadExampleFile: anything about the content is not as documented.
+        OSError: the file could not be read at all.
+    """
+    path = Path(path)
+    with open(path, "rb") as handle:
+        data = handle.read(MAX_FILE_BYTES + 1)
+    try:
+        if len(data) > MAX_FILE_BYTES:
+            raise BadExampleFile(f"over {MAX_FILE_BYTES} bytes; expected fewer")
+        if path.suffix == NATIVE_SUFFIX:
+            return _read_native(data)
+        if path.suffix == PT_SUFFIX:
+            # Imported here so that native files can be read and written without loading torch.
+            from zebfast.selfplay.examples_pt import read_pt
+
+            return read_pt(data)
+        raise BadExampleFile(f"suffix {path.suffix!r}; expected .safetensors or .pt")
+    except BadExampleFile as error:
+        raise BadExampleFile(f"example file {path.name} is refused: {error}") from error
+
+
+def _read_native(data: bytes) -> Examples:
+    try:
+        arrays = safetensors.numpy.load(data)
+        header_bytes = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + header_bytes])
+        metadata = json.loads(header["__metadata__"][_HEADER_KEY])
+    except Exception as error:  # hostile bytes can raise anything; the file is refused either way
+        raise BadExampleFile(
+            f"not a complete safetensors file with zebfast metadata ({brief(error)}); expected "
+            "what a worker writes"
+        ) from error
+    games = _games_from_arrays(arrays)
+    checked = check_metadata(metadata, n_examples=PLIES * len(games))
+    if checked["n_games"] != len(games):
+        raise BadExampleFile(
+            f"metadata says {checked['n_games']} games; expected the {len(games)} in the file"
+        )
+    try:
+        return Examples(games_to_examples(games), checked)
+    except ValueError as error:
+        raise BadExampleFile(f"{brief(error)}; expected legal games only") from error
+
+
+def _games_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
+    assert GAME_DTYPE.names is not None
+    if set(arrays) != set(GAME_DTYPE.names):
+        raise BadExampleFile(
+            f"arrays {_names(arrays)}; expected {_names(dict.fromkeys(GAME_DTYPE.names))}"
+        )
+    n_games = arrays["decl"].shape[0] if arrays["decl"].ndim else 0
+    if not 0 < n_games <= MAX_EXAMPLES // PLIES:
+        raise BadExampleFile(f"{n_games} games; expected 1 to {MAX_EXAMPLES // PLIES}")
+    games = np.zeros(n_games, GAME_DTYPE)
+    for name in GAME_DTYPE.names:
+        want = games[name]
+        have = arrays[name]
+        if have.dtype != want.dtype or have.shape != want.shape:
+            raise BadExampleFile(
+                f"{name} is {have.dtype}{list(have.shape)}; expected {want.dtype}{list(want.shape)}"
+            )
+        games[name] = have
+    return games
+
+
+def check_metadata(metadata: object, *, n_examples: int) -> dict[str, Any]:
+    """The metadata of an example file, or BadExampleFile naming the entry that is wrong.
+
+    Args:
+        metadata: as found in the file.
+        n_examples: examples in the file; a game has 1 to 28 of them.
+    """
+    if not isinstance(metadata, dict) or len(metadata) > 100:
+        raise BadExampleFile("metadata is not a small dictionary; expected worker_id and others")
+    if not all(isinstance(key, str) and len(key) <= 100 for key in metadata):
+        raise BadExampleFile("metadata has a key that is not a short string; expected names")
+    for key, fits, wanted in (
+        ("worker_id", _is_short_text, "a short printable string"),
+        ("model_step", _is_count, "a whole number from 0"),
+        ("n_games", _is_count, "a whole number from 1"),
+        ("timestamp", _is_time, "seconds or a short printable string"),
+        ("source", _is_source, f"{SOURCE_SELFPLAY} or {SOURCE_EVAL}"),
+    ):
+        if not fits(metadata.get(key)):
+            raise BadExampleFile(f"metadata has no usable {key}; expected {wanted}")
+    n_games = metadata["n_games"]
+    if not n_games <= n_examples <= PLIES * n_games:
+        raise BadExampleFile(
+            f"metadata says {n_games} games for {n_examples} examples; expected 1 to 28 a game"
+        )
+    return metadata
+
+
+def _is_short_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
+
+
+def _is_time(value: object) -> bool:
+    if isinstance(value, float):
+        return bool(np.isfinite(value))
+    return _is_count(value) or _is_short_text(value)
+
+
+def _is_source(value: object) -> bool:
+    return value in (SOURCE_SELFPLAY, SOURCE_EVAL) if isinstance(value, str) else False
+
+
+def _names(mapping: Mapping[str, object]) -> str:
+    return ", ".join(sorted(mapping))[:200] or "none"
+
+
+def brief(error: BaseException) -> str:
+    """First line of an error, cut and made printable: it may quote a hostile file."""
+    first = (str(error).splitlines() or [""])[0]
+    text = "".join(c if c.isprintable() else "?" for c in first)[:160]
+    return text or type(error).__name__
+
+
+__all__ = [
+    "EXAMPLE_DTYPE",
+    "NATIVE_SUFFIX",
+    "PT_SUFFIX",
+    "SOURCE_EVAL",
+    "SOURCE_SELFPLAY",
+    "BadExampleFile",
+    "ExampleName",
+    "Examples",
+    "check_metadata",
+    "example_name",
+    "parse_example_name",
+    "read_examples",
+    "write_native",
+]

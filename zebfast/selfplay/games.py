@@ -1,0 +1,256 @@
+"""Forest and evaluator together: games of self-play, several groups at once.
+
+Each group has its own forest and its own thread. Trees run with the GIL released and the evaluator
+releases it inside its kernels (or waits for its device), so one group's trees are searched while
+another group's leaves are evaluated. Group k of K plays the games k, k + K, k + 2K, ... of the
+seed; since a game depends on nothing but its own number, groups, threads and batch sizes change
+when games are finished, never what happens in them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from typing import Protocol
+
+import numpy as np
+
+from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
+from zebfast.core.selfplay import SelfPlayForest
+from zebfast.selfplay.config import SelfPlayConfig
+
+
+class Evaluator(Protocol):
+    """Evaluates batches of leaves; called from several threads at once on different arrays."""
+
+    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
+        """obs OBS_DTYPE [B] -> out float32 [B, 8]: seven priors by slot, value for the observer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfPlayStats:
+    """Counts and seconds of one call of ``SelfPlay.play``.
+
+    Seconds of trees and evaluator are sums over the groups' threads, so together they may exceed
+    the wall time. simulations + reused = visits behind the recorded policies; evaluations are the
+    distinct positions sent to the network.
+    """
+
+    games: int = 0  # handed over
+    seconds: float = 0.0
+    simulations: int = 0
+    evaluations: int = 0
+    terminals: int = 0
+    reused: int = 0
+    full: int = 0
+    searches: int = 0
+    finished: int = 0  # games that ended, those for later calls included
+    batches: int = 0
+    tree_seconds: float = 0.0
+    evaluator_seconds: float = 0.0
+
+    @property
+    def games_per_second(self) -> float:
+        """Games finished a second; some may belong to later calls."""
+        return self.finished / self.seconds if self.seconds > 0 else 0.0
+
+    def __add__(self, other: SelfPlayStats) -> SelfPlayStats:
+        mine, theirs = asdict(self), asdict(other)
+        return SelfPlayStats(**{f.name: mine[f.name] + theirs[f.name] for f in fields(self)})
+
+
+class _Group:
+    """One forest with its buffers; used by one thread at a time."""
+
+    def __init__(self, forest: SelfPlayForest, evaluator: Evaluator) -> None:
+        self.forest = forest
+        self.evaluator = evaluator
+        self.leaves = np.zeros(forest.n_trees, OBS_DTYPE)
+        self.evals = np.zeros((forest.n_trees, 8), np.float32)
+        self.finished: list[np.ndarray] = []
+        self.limit = 0
+        self.n_finished = 0  # games taken from the forest since the start
+        self.tree_seconds = self.evaluator_seconds = 0.0
+        self.batches = 0
+
+    def allow(self, limit: int) -> None:
+        """Let games be started below this number; a smaller one than before changes nothing."""
+        self.limit = max(self.limit, limit)
+        self.forest.allow(self.limit)
+
+    def step(self) -> bool:
+        """One leaf for every tree. False when all allowed games are finished."""
+        began = time.perf_counter()
+        n = self.forest.select(self.leaves)
+        self._take()
+        selected = time.perf_counter()
+        self.tree_seconds += selected - began
+        if n == 0:
+            return False
+        self.evaluator.evaluate(self.leaves[:n], self.evals[:n])
+        evaluated = time.perf_counter()
+        self.forest.update(self.evals[:n])
+        self.batches += 1
+        self.evaluator_seconds += evaluated - selected
+        self.tree_seconds += time.perf_counter() - evaluated
+        return True
+
+    def _take(self) -> None:
+        games = self.forest.take()
+        if len(games):
+            self.finished.append(games)
+            self.n_finished += len(games)
+
+    def hand_over(self, n: int) -> np.ndarray:
+        """The next n finished games (fewer if there are not as many)."""
+        games = np.concatenate([*self.finished, np.zeros(0, GAME_DTYPE)])
+        self.finished = [games[n:]]
+        return games[:n]
+
+
+class SelfPlay:
+    """An endless sequence of games, taken in order of their number.
+
+    Args:
+        evaluator: values leaves; its weights may be swapped between calls of ``play``.
+        config: see SelfPlayConfig.
+        seed: of all randomness (counter-based: nothing is consumed).
+        first_game: number of the first game.
+    """
+
+    def __init__(
+        self, evaluator: Evaluator, *, config: SelfPlayConfig, seed: int, first_game: int = 0
+    ) -> None:
+        self.config = config
+        self.next_game = first_game
+        self._first_game = first_game
+        self._groups = [
+            _Group(
+                SelfPlayForest(
+                    len(range(k, config.n_parallel_games, config.n_groups)),
+                    options=config.search,
+                    seed=seed,
+                    first_game=first_game + k,
+                    stride=config.n_groups,
+                    worlds=config.worlds,
+                ),
+                evaluator,
+            )
+            for k in range(config.n_groups)
+        ]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the trees in bytes."""
+        return sum(group.forest.nbytes for group in self._groups)
+
+    def play(
+        self,
+        n_games: int,
+        *,
+        should_stop: Callable[[], bool] | None = None,
+        on_step: Callable[[int], None] | None = None,
+        lookahead: bool = True,
+    ) -> tuple[np.ndarray, SelfPlayStats]:
+        """Play until the next n_games in order are finished.
+
+        Games beyond them are already under way by then (``lookahead``), so that the batches of
+        leaves stay full; they are handed over by later calls.
+
+        Args:
+            should_stop: asked at every step; True = return the games finished in order so far.
+            on_step: called from the first group's thread after each of its steps with the number
+                of games of this call that are finished.
+            lookahead: False = start no game beyond the n_games (for a single, bounded run).
+
+        Returns:
+            GAME_DTYPE [n_games] (fewer only when stopped) and the counts of this call.
+
+        Raises:
+            FloatingPointError: the evaluator returned a number that is not finite.
+        """
+        if n_games < 1:
+            raise ValueError(f"n_games is {n_games}, but must be 1 or more")
+        began, before = time.perf_counter(), self._totals()
+        done = self.next_game - self._first_game
+        ahead = self.config.n_parallel_games if lookahead else 0
+        for k, group in enumerate(self._groups):
+            group.allow(self._share(done + n_games + ahead, k))
+        self._run(done, n_games, should_stop or (lambda: False), on_step)
+        games = self._collect(done, n_games)
+        self.next_game += len(games)
+        totals = self._totals()
+        delta = {name: totals[name] - before[name] for name in totals}
+        seconds = time.perf_counter() - began
+        return games, SelfPlayStats(games=len(games), seconds=seconds, **delta)
+
+    def _share(self, n: int, k: int) -> int:
+        """How many of the first n games belong to group k."""
+        return len(range(k, n, self.config.n_groups))
+
+    def _run(
+        self,
+        done: int,
+        n_games: int,
+        should_stop: Callable[[], bool],
+        on_step: Callable[[int], None] | None,
+    ) -> None:
+        groups = self._groups
+        wanted = [self._share(done + n_games, k) for k in range(len(groups))]
+        failed = threading.Event()
+
+        def complete() -> bool:
+            return all(g.n_finished >= w for g, w in zip(groups, wanted, strict=True))
+
+        def run(k: int) -> None:
+            try:
+                while not (complete() or failed.is_set() or should_stop()):
+                    if not groups[k].step():
+                        return
+                    if k == 0 and on_step is not None:
+                        on_step(self._in_order(done, n_games))
+            except BaseException:
+                failed.set()
+                raise
+
+        with ThreadPoolExecutor(len(groups), thread_name_prefix="selfplay") as pool:
+            futures = [pool.submit(run, k) for k in range(len(groups))]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:  # Ctrl-C lands here: let the threads end before it goes on
+                failed.set()
+                raise
+
+    def _in_order(self, done: int, n_games: int) -> int:
+        """Games of this call that are finished without a gap before them."""
+        n_groups = len(self._groups)
+        gaps = (k + n_groups * group.n_finished for k, group in enumerate(self._groups))
+        return min(min(gaps) - done, n_games)
+
+    def _collect(self, done: int, n_games: int) -> np.ndarray:
+        """Interleave what the groups finished; game i of the sequence belongs to group i mod K."""
+        n = self._in_order(done, n_games)
+        games = np.zeros(n, GAME_DTYPE)
+        for k, group in enumerate(self._groups):
+            at = [i for i in range(n) if (done + i) % len(self._groups) == k]
+            games[at] = group.hand_over(len(at))
+        return games
+
+    def _totals(self) -> dict[str, float]:
+        totals: dict[str, float] = {}
+        for group in self._groups:
+            counts = group.forest.counts()
+            counts["finished"] = counts.pop("games")
+            del counts["plays"]
+            counts |= {
+                "batches": group.batches,
+                "tree_seconds": group.tree_seconds,
+                "evaluator_seconds": group.evaluator_seconds,
+            }
+            for name, value in counts.items():
+                totals[name] = totals.get(name, 0) + value
+        return totals
