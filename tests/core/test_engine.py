@@ -38,7 +38,9 @@ def same(game: Game, twin: rules.Position) -> None:
     assert game.over == twin.over
 
 
-@given(seed=seeds, number=st.integers(0, 2**64 - 1), moves=st.lists(st.integers(-3, 31), max_size=60))
+@given(
+    seed=seeds, number=st.integers(0, 2**64 - 1), moves=st.lists(st.integers(-3, 31), max_size=60)
+)
 @settings(max_examples=300, deadline=None)
 def test_game_equals_twin(seed: int, number: int, moves: list[int]) -> None:
     """Random walks of legal, illegal and absurd plays and undos."""
@@ -98,9 +100,7 @@ def _corrupt(kind: str) -> tuple[list[list[int]], int, int]:
     return hands, decl, leader
 
 
-@pytest.mark.parametrize(
-    "kind", ["twice", "short", "id", "negative", "seats", "decl", "leader"]
-)
+@pytest.mark.parametrize("kind", ["twice", "short", "id", "negative", "seats", "decl", "leader"])
 def test_impossible_deals(kind: str) -> None:
     hands, decl, leader = _corrupt(kind)
     want = outcome(lambda: rules.Position(hands, decl, leader))
@@ -108,9 +108,7 @@ def test_impossible_deals(kind: str) -> None:
     assert outcome(lambda: Game(hands, decl, leader)) == want
     if kind not in ("short", "seats"):
         good = rules.deal(5, 5)
-        got = outcome(
-            lambda: GameBatch([good[0], hands], [good[1], decl], [good[2], leader])
-        )
+        got = outcome(lambda: GameBatch([good[0], hands], [good[1], decl], [good[2], leader]))
         assert got == (rules.ImpossibleDeal, f"game 1: {want[1]}")
 
 

@@ -66,6 +66,7 @@ def test_tree_equals_twin(
         assert forest.advance(0, domino) == twin.advance(best)
         assert forest.dump(0) == twin.dump()
 
+
 def test_recorded_trees() -> None:
     """The trees of tests/golden/trees.json, written by tools/gen_trees.py."""
     for case in json.loads(TREES.read_text()):

@@ -137,10 +137,9 @@ def test_examples_of_a_game() -> None:
             example = examples[28 * g + ply]
             own = position.dealt[position.to_play]
             assert example["obs"]["hand"] == sum(1 << d for d in own)
-            assert example["left"] == sum(1 << d for d in position.dealt[(position.to_play + 1) % 4])
-            assert example["partner"] == sum(
-                1 << d for d in position.dealt[(position.to_play + 2) % 4]
-            )
+            for name, turn in (("left", 1), ("partner", 2)):
+                dealt = position.dealt[(position.to_play + turn) % 4]
+                assert example[name] == sum(1 << d for d in dealt)
             assert (example["policy"] == game["policy"][ply]).all()
             position.play(int(game["plays"][ply]))
         a, b = position.points
@@ -224,7 +223,7 @@ class Broken:
 @pytest.mark.parametrize("error", [None, RuntimeError("device lost")])
 def test_evaluator_errors_come_out(error: Exception | None) -> None:
     play = SelfPlay(Broken(error), config=config(16, 2), seed=5)
-    with pytest.raises(type(error) if error else FloatingPointError, match="lost|not finite"):
+    with pytest.raises(type(error) if error else FloatingPointError, match=r"lost|not finite"):
         play.play(1000)
 
 

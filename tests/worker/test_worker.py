@@ -48,7 +48,8 @@ def test_batches_and_their_lines(run_dir: Path, start: Start) -> None:
     lines = [line for line in out.splitlines() if line.startswith("[worker-0]")]
     assert len(lines) == 3
     for i, line in enumerate(lines, 1):
-        pattern = rf"\[worker-0\] batch {i}: 224 examples, [\d.]+ games/s, step=0, total_games={8 * i}"
+        pattern = rf"\[worker-0\] batch {i}: 224 examples, [\d.]+ games/s, step=0, "
+        pattern += f"total_games={8 * i}"
         assert re.fullmatch(pattern, line)
     files = examples_in(run_dir)
     assert [f.n_games for f in files] == [8, 8, 8]
@@ -62,8 +63,13 @@ def test_batches_and_their_lines(run_dir: Path, start: Start) -> None:
 def test_documented_format_holds_the_same_examples(run_dir: Path, start: Start) -> None:
     for kind in ("native", "pt"):
         code, _, err = finish(
-            start("--max-batches", "1", "--seed", "5", "--example-format", kind,
-                  "--worker-id", f"worker-0_{kind}")  # fmt: skip
+            start(
+                *["--max-batches", "1", "--seed", "5"],
+                "--example-format",
+                kind,
+                "--worker-id",
+                f"worker-0_{kind}",
+            )
         )
         assert (code, err) == (0, "")
     native, documented = (

@@ -1,1 +1,1 @@
-"""The compiled core as Python sees it: thin Cython over csrc/, NumPy arrays in and out, no torch."""
+"""The compiled core as Python sees it: thin Cython over csrc/, NumPy in and out, no torch."""

@@ -22,9 +22,9 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 import zebfast
-from zebfast.files import write_atomic
 from zebfast.net.v1 import NetConfig, V1Net
 from zebfast.net.weights import BadCheckpoint, check_weights, infer_config
+from zebfast.system.files import write_atomic
 
 __all__ = [
     "BadCheckpoint",

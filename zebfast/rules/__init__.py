@@ -1,4 +1,4 @@
-"""The law of straight 42 in plain Python: slow, obvious, and the twin every kernel is tested against.
+"""The law of straight 42 in plain Python: slow, obvious, and the twin of every kernel.
 
 Also the source of the C tables (``tools/gen_tables.py``) and of the counter-based random numbers
 that Python and C share. Nothing in this room imports anything but the standard library.

@@ -9,7 +9,9 @@ N_DECLARATIONS = 10
 TOTAL_POINTS = 42
 
 #: Domino id -> (high pip, low pip); id = h(h+1)/2 + l.
-DOMINOES: tuple[tuple[int, int], ...] = tuple((h, l) for h in range(7) for l in range(h + 1))
+DOMINOES: tuple[tuple[int, int], ...] = tuple(
+    (high, low) for high in range(7) for low in range(high + 1)
+)
 
 #: Number that stands for the called suit where a suit is meant; 0..6 are the pips.
 CALLED_SUIT = 7
@@ -33,7 +35,7 @@ _DOUBLES_TRUMP, _DOUBLES_SUIT, _NO_TRUMP = 7, 8, 9
 def domino_id(a: int, b: int) -> int:
     """Id of the domino with ends ``a`` and ``b`` (any order). ValueError if a pip is not 0..6."""
     high, low = max(a, b), min(a, b)
-    if not (0 <= low and high <= 6):
+    if low < 0 or high > 6:
         raise ValueError(f"pips run from 0 to 6, not {a}-{b}")
     return high * (high + 1) // 2 + low
 
@@ -50,7 +52,7 @@ def _count(high: int, low: int) -> int:
 
 
 #: Domino id -> points it is worth when taken in a trick (10, 5 or 0; 35 in all).
-COUNT: tuple[int, ...] = tuple(_count(h, l) for h, l in DOMINOES)
+COUNT: tuple[int, ...] = tuple(_count(high, low) for high, low in DOMINOES)
 
 
 def in_called_suit(domino: int, decl: int) -> bool:
@@ -76,7 +78,7 @@ def follows(domino: int, suit: int, decl: int) -> bool:
 
 
 def legal_plays(hand: Iterable[int], lead: int | None, decl: int) -> list[int]:
-    """Dominoes of ``hand`` that may be played after ``lead`` (None = this seat leads), ascending."""
+    """Dominoes of ``hand`` that may follow ``lead`` (None = this seat leads), ascending."""
     held = sorted(hand)
     if lead is None:
         return held

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE
-from zebfast.files import write_atomic
+from zebfast.system.files import write_atomic
 
 NATIVE_SUFFIX = ".safetensors"
 PT_SUFFIX = ".pt"

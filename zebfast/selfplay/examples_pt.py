@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,10 +23,15 @@ from zebfast.core.records import (
     EXAMPLE_HAS_BELIEF,
     EXAMPLE_HAS_POLICY,
 )
-from zebfast.files import write_atomic
 from zebfast.net.encoding import expand, record_bytes
 from zebfast.net.packing import pack_tokens
-from zebfast.rules import DECLARATIONS, follows, led_suit
+from zebfast.selfplay.example_checks import (
+    check_history,
+    count_dominoes,
+    domino_bits,
+    legal_slots,
+    require,
+)
 from zebfast.selfplay.examples import (
     MAX_EXAMPLES,
     BadExampleFile,
@@ -35,6 +39,7 @@ from zebfast.selfplay.examples import (
     brief,
     check_metadata,
 )
+from zebfast.system.files import write_atomic
 
 Array: TypeAlias = NDArray[Any]
 
@@ -86,11 +91,11 @@ def tensors_from_examples(records: NDArray[np.void], *, belief: bool) -> dict[st
         "value_targets": torch.from_numpy(records["value"].astype(np.float32)),
     }
     if belief:
-        left, partner = _bits(records["left"]), _bits(records["partner"])
+        left, partner = domino_bits(records["left"]), domino_bits(records["partner"])
         tensors["belief_targets"] = torch.from_numpy(
             np.where(left, 0, np.where(partner, 1, 2)).astype(np.int64)
         )
-        tensors["belief_mask"] = torch.from_numpy(~_bits(records["obs"]["hand"]))
+        tensors["belief_mask"] = torch.from_numpy(~domino_bits(records["obs"]["hand"]))
     return tensors
 
 
@@ -168,62 +173,16 @@ def _convert(arrays: Mapping[str, Array], out: NDArray[np.void], first: int) -> 
         ) from error
     again = expand(record_bytes(obs))
     shown = np.where(masks[..., None], tokens, 0)
-    _require(again.mask.numpy() == masks, "masks", "declaration, dominoes in hand, plays", first)
-    _require(again.tokens.numpy() == shown, "observations", "v1 features", first)
-    _require(arrays["hand_masks"] == again.in_hand.numpy(), "hand_masks", "as in masks", first)
-    _require(arrays["hand_indices"] == np.arange(1, 8), "hand_indices", "1 to 7", first)
-    _check_history(obs, first)
-    obs["legal"] = _legal_slots(obs)
+    require(again.mask.numpy() == masks, "masks", "declaration, dominoes in hand, plays", first)
+    require(again.tokens.numpy() == shown, "observations", "v1 features", first)
+    require(arrays["hand_masks"] == again.in_hand.numpy(), "hand_masks", "as in masks", first)
+    require(arrays["hand_indices"] == np.arange(1, 8), "hand_indices", "1 to 7", first)
+    check_history(obs, first)
+    obs["legal"] = legal_slots(obs)
     out["obs"] = obs
     _convert_targets(arrays, obs, out, first)
     if "belief_targets" in arrays:
         _convert_belief(arrays, obs, out, first)
-
-
-def _check_history(obs: NDArray[np.void], first: int) -> None:
-    """Every play once, in turn, own plays out of the own hand and no others."""
-    plays, n_plays = obs["plays"], obs["n_plays"].astype(np.int64)
-    index = np.arange(28)
-    made = index < n_plays[:, None]
-    domino, seat = plays & 31, plays >> 5
-    seen = np.where(made, np.uint32(1) << np.minimum(domino, 27).astype(np.uint32), 0)
-    distinct = _count(np.bitwise_or.reduce(seen, axis=1)) == n_plays
-    _require(distinct, "observations", "every domino played once", first)
-    own = (obs["hand"][:, None] >> domino.astype(np.uint32)) & 1 == 1
-    _require(~made | (own == (seat == 0)), "observations", "each seat playing its own", first)
-    within = (index % 4 != 0) & made
-    follows = seat == (np.roll(seat, 1, axis=1) + 1) % 4
-    _require(~within | follows, "observations", "seats playing in turn", first)
-    last = seat[np.arange(len(obs)), np.maximum(n_plays - 1, 0)]
-    _require((n_plays % 4 == 0) | (last == 3), "observations", "the observer to play", first)
-    own_plays = ((seat == 0) & made).sum(axis=1)
-    in_hand = _count(obs["in_hand"].astype(np.uint32))
-    _require(in_hand + own_plays == 7, "hand_masks", "what has not been played", first)
-
-
-def _legal_slots(obs: NDArray[np.void]) -> NDArray[np.uint8]:
-    """Bits of the slots that may be played; the tokens themselves do not say."""
-    hand = _bits(obs["hand"])
-    slots = np.nonzero(hand)[1].reshape(len(obs), 7)
-    in_hand = (obs["in_hand"][:, None] >> np.arange(7) & 1).astype(bool)
-    led_at = obs["n_plays"].astype(np.int64) // 4 * 4
-    led = obs["plays"][np.arange(len(obs)), np.minimum(led_at, 27)] & 31
-    following = (_follow_table()[obs["decl"], led][np.arange(len(obs))[:, None], slots]) & in_hand
-    bound = (obs["n_plays"] % 4 != 0) & following.any(axis=1)
-    legal = np.where(bound[:, None], following, in_hand)
-    bits: NDArray[np.uint8] = (legal << np.arange(7)).sum(axis=1).astype(np.uint8)
-    return bits
-
-
-@cache
-def _follow_table() -> NDArray[np.bool_]:
-    """bool[declaration, led domino, domino]: the domino is of the led suit."""
-    table = np.zeros((len(DECLARATIONS), 28, 28), np.bool_)
-    for decl in range(len(DECLARATIONS)):
-        for lead in range(28):
-            suit = led_suit(lead, decl)
-            table[decl, lead] = [follows(domino, suit, decl) for domino in range(28)]
-    return table
 
 
 def _convert_targets(
@@ -231,15 +190,15 @@ def _convert_targets(
 ) -> None:
     value, policy = arrays["value_targets"], arrays["policy_targets"]
     with np.errstate(invalid="ignore"):
-        _require((value >= -1) & (value <= 1), "value_targets", "numbers from -1 to 1", first)
-        _require((policy >= 0) & (policy <= 1.001), "policy_targets", "0 to 1", first)
+        require((value >= -1) & (value <= 1), "value_targets", "numbers from -1 to 1", first)
+        require((policy >= 0) & (policy <= 1.001), "policy_targets", "0 to 1", first)
     total = policy.sum(axis=1, dtype=np.float64)
     has_policy = total > 0
-    _require(
+    require(
         ~has_policy | (np.abs(total - 1) < 1e-3), "policy_targets", "rows that sum to 1 or 0", first
     )
     legal = (obs["legal"][:, None] >> np.arange(7) & 1).astype(bool)
-    _require(legal | (policy == 0), "policy_targets", "0 where the domino is not legal", first)
+    require(legal | (policy == 0), "policy_targets", "0 where the domino is not legal", first)
     out["value"] = value
     out["policy"] = np.rint(np.minimum(policy, 1) * _POLICY_SCALE)
     out["flags"] = np.where(has_policy, EXAMPLE_HAS_POLICY, 0)
@@ -249,36 +208,17 @@ def _convert_belief(
     arrays: Mapping[str, Array], obs: NDArray[np.void], out: NDArray[np.void], first: int
 ) -> None:
     target, mask = arrays["belief_targets"], arrays["belief_mask"]
-    _require(mask == ~_bits(obs["hand"]), "belief_mask", "false for the own seven only", first)
+    require(mask == ~domino_bits(obs["hand"]), "belief_mask", "false for the own seven only", first)
     held = [np.where(mask & (target == seat), np.uint32(1) << _DOMINOES, 0) for seat in range(3)]
     hands = [np.bitwise_or.reduce(h, axis=1).astype(np.uint32) for h in held]
     for hand in hands:
-        _require(_count(hand) == 7, "belief_targets", "seven for each seat", first)
+        require(count_dominoes(hand) == 7, "belief_targets", "seven for each seat", first)
     domino, seat = (obs["plays"] & 31).astype(np.uint32), obs["plays"] >> 5
     made = np.arange(28) < obs["n_plays"][:, None]
     for other, hand in enumerate(hands, start=1):
         theirs = made & (seat == other)
-        _require(
+        require(
             ~theirs | (hand[:, None] >> domino & 1 == 1), "belief_targets", "who played what", first
         )
     out["left"], out["partner"] = hands[0], hands[1]
     out["flags"] |= EXAMPLE_HAS_BELIEF
-
-
-def _bits(masks: Array) -> NDArray[np.bool_]:
-    """u4[N] -> bool[N, 28]."""
-    return (masks[:, None] >> _DOMINOES & 1).astype(bool)
-
-
-def _count(masks: Array) -> Array:
-    """Set bits of u4[N]."""
-    counts: Array = _bits(masks).sum(axis=1)
-    return counts
-
-
-def _require(ok: Array, name: str, wanted: str, first: int) -> None:
-    """BadExampleFile naming the first row where ``ok`` (first axis = rows) does not hold."""
-    rows = ok.reshape(len(ok), -1).all(axis=1)
-    if not rows.all():
-        row = first + int(np.argmin(rows))
-        raise BadExampleFile(f"{name} of example {row} cannot be; expected {wanted}")

@@ -9,12 +9,13 @@ when games are finished, never what happens in them.
 
 from __future__ import annotations
 
+import operator
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -58,8 +59,17 @@ class SelfPlayStats:
         return self.finished / self.seconds if self.seconds > 0 else 0.0
 
     def __add__(self, other: SelfPlayStats) -> SelfPlayStats:
-        mine, theirs = asdict(self), asdict(other)
-        return SelfPlayStats(**{f.name: mine[f.name] + theirs[f.name] for f in fields(self)})
+        return _combine(operator.add, self, other)
+
+    def __sub__(self, other: SelfPlayStats) -> SelfPlayStats:
+        return _combine(operator.sub, self, other)
+
+
+def _combine(
+    operation: Callable[[Any, Any], Any], a: SelfPlayStats, b: SelfPlayStats
+) -> SelfPlayStats:
+    names = (f.name for f in fields(SelfPlayStats))
+    return SelfPlayStats(**{n: operation(getattr(a, n), getattr(b, n)) for n in names})
 
 
 class _Group:
@@ -103,6 +113,18 @@ class _Group:
         if len(games):
             self.finished.append(games)
             self.n_finished += len(games)
+
+    def stats(self) -> SelfPlayStats:
+        """Totals since the start; games and wall time are the caller's to say."""
+        counts = self.forest.counts()
+        del counts["plays"]
+        return SelfPlayStats(
+            finished=counts.pop("games"),
+            batches=self.batches,
+            tree_seconds=self.tree_seconds,
+            evaluator_seconds=self.evaluator_seconds,
+            **counts,
+        )
 
     def hand_over(self, n: int) -> np.ndarray:
         """The next n finished games (fewer if there are not as many)."""
@@ -174,7 +196,7 @@ class SelfPlay:
         """
         if n_games < 1:
             raise ValueError(f"n_games is {n_games}, but must be 1 or more")
-        began, before = time.perf_counter(), self._totals()
+        began, before = time.perf_counter(), self._stats()
         done = self.next_game - self._first_game
         ahead = self.config.n_parallel_games if lookahead else 0
         for k, group in enumerate(self._groups):
@@ -182,10 +204,11 @@ class SelfPlay:
         self._run(done, n_games, should_stop or (lambda: False), on_step)
         games = self._collect(done, n_games)
         self.next_game += len(games)
-        totals = self._totals()
-        delta = {name: totals[name] - before[name] for name in totals}
-        seconds = time.perf_counter() - began
-        return games, SelfPlayStats(games=len(games), seconds=seconds, **delta)
+        done_here = SelfPlayStats(games=len(games), seconds=time.perf_counter() - began)
+        return games, self._stats() - before + done_here
+
+    def _stats(self) -> SelfPlayStats:
+        return sum((group.stats() for group in self._groups), SelfPlayStats())
 
     def _share(self, n: int, k: int) -> int:
         """How many of the first n games belong to group k."""
@@ -239,18 +262,3 @@ class SelfPlay:
             at = [i for i in range(n) if (done + i) % len(self._groups) == k]
             games[at] = group.hand_over(len(at))
         return games
-
-    def _totals(self) -> dict[str, float]:
-        totals: dict[str, float] = {}
-        for group in self._groups:
-            counts = group.forest.counts()
-            counts["finished"] = counts.pop("games")
-            del counts["plays"]
-            counts |= {
-                "batches": group.batches,
-                "tree_seconds": group.tree_seconds,
-                "evaluator_seconds": group.evaluator_seconds,
-            }
-            for name, value in counts.items():
-                totals[name] = totals.get(name, 0) + value
-        return totals

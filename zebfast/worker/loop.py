@@ -32,7 +32,7 @@ from zebfast.selfplay.examples import (
     write_native,
 )
 from zebfast.selfplay.games import SelfPlay, SelfPlayStats
-from zebfast.signals import StopFlag
+from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.progress import SeedProgress, hold_worker_id
 
@@ -135,9 +135,7 @@ class Worker:
             if batch % self.config.weight_sync_interval == 0:
                 self._sync_weights()
 
-    def _play_batch(
-        self, batch: int, on_progress: Callable[[BatchProgress], None] | None
-    ) -> None:
+    def _play_batch(self, batch: int, on_progress: Callable[[BatchProgress], None] | None) -> None:
         wanted = self.config.games_per_batch
         step = self.model_step
 

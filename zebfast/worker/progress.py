@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zebfast.exchange import ExchangeError
-from zebfast.files import remove_leftovers, write_atomic
+from zebfast.system.files import remove_leftovers, write_atomic
 
 
 class WorkerBusy(ExchangeError):

@@ -1,0 +1,104 @@
+"""A tiny network and files of random legal games, so that a whole learner runs in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from zebfast.core.engine import GameBatch
+from zebfast.core.records import GAME_DTYPE
+from zebfast.exchange import Namespace
+from zebfast.learner.config import LearnerConfig
+from zebfast.net import checkpoint
+from zebfast.net.v1 import NetConfig
+from zebfast.selfplay.examples import write_native
+
+Games = NDArray[Any]
+TINY = NetConfig(embed_dim=16, n_heads=2, n_layers=1, ff_dim=16, belief_head=True)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def make_games() -> Callable[..., Games]:
+    """``make_games(n, seed=0)``: random legal games with random visit counts as targets."""
+
+    def make(n: int, seed: int = 0) -> Games:
+        rng = np.random.default_rng(seed)
+        batch = GameBatch.deal(n, seed=seed)
+        games = np.zeros(n, GAME_DTYPE)
+        games["hands"], games["decl"], games["leader"] = batch.hands, batch.decl, batch.leader
+        for ply in range(28):
+            legal = (batch.observe()["legal"][:, None] >> np.arange(7)) & 1
+            games["policy"][:, ply] = rng.integers(1, 200, (n, 7)) * legal
+            batch.play_random(seed=seed, stream=1)
+        games["plays"] = batch.history
+        return games
+
+    return make
+
+
+@pytest.fixture
+def add_file(make_games: Callable[..., Games]) -> Callable[..., str]:
+    """``add_file(directory, number, n_games=2, **metadata)`` writes one example file."""
+
+    def add(directory: Path, number: int, n_games: int = 2, **more: Any) -> str:
+        metadata = {
+            "worker_id": "w",
+            "model_step": 0,
+            "n_games": n_games,
+            "timestamp": number,
+            "source": "selfplay-mcts",
+        }
+        name = f"w_{1_700_000_000 + number}_{number:08x}.safetensors"
+        directory.mkdir(parents=True, exist_ok=True)
+        write_native(directory / name, make_games(n_games, seed=number), metadata | more)
+        return name
+
+    return add
+
+
+@pytest.fixture
+def init_path(tmp_path: Path) -> Path:
+    """A tiny fresh checkpoint."""
+    path = tmp_path / "init.pt"
+    checkpoint.save(checkpoint.fresh(TINY, seed=1), path)
+    return path
+
+
+@pytest.fixture
+def make_config(tmp_path: Path, init_path: Path) -> Callable[..., LearnerConfig]:
+    """``make_config(run="run", **changes)``: quick cycles over ``tmp_path/run``."""
+
+    def make(run: str = "run", **changes: Any) -> LearnerConfig:
+        base: dict[str, Any] = {
+            "weights_dir": tmp_path / run,
+            "examples_dir": tmp_path / run / "examples",
+            "namespace": Namespace(),
+            "checkpoint": init_path,
+            "min_buffer_size": 28,
+            "replay_buffer_size": 1000,
+            "batch_size": 8,
+            "training_steps_per_cycle": 4,
+            "push_every": 1,
+            "eval_every": 0,
+            "max_example_age": 0.0,
+            "replay_cache_dir": tmp_path / run / "cache",
+            "poll_seconds": 0.01,
+            "max_minutes": 0.5,
+        }
+        return LearnerConfig(**(base | changes))
+
+    return make

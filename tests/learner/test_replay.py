@@ -1,0 +1,100 @@
+"""The ring buffer, its sampling, and its cache on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zebfast.core.records import EXAMPLE_DTYPE
+from zebfast.learner.replay import ReplayBuffer, packed_rows
+from zebfast.learner.replay_cache import ReplayCache
+
+
+def numbered(first: int, n: int) -> np.ndarray:
+    records = np.zeros(n, EXAMPLE_DTYPE)
+    records["left"] = np.arange(first, first + n)
+    return records
+
+
+def numbers(replay: ReplayBuffer) -> list[int]:
+    return sorted(replay.contents()["left"].tolist())
+
+
+@pytest.mark.parametrize("sizes", [[3, 3], [10], [7, 7], [25], [4, 0, 40, 1], [9, 2, 9, 2]])
+def test_the_newest_examples_stay(sizes: list[int]) -> None:
+    replay, added = ReplayBuffer(10), 0
+    for size in sizes:
+        replay.add(numbered(added, size))
+        added += size
+        assert len(replay) == min(added, 10)
+        assert numbers(replay) == list(range(max(0, added - 10), added))
+
+
+def test_samples_are_uniform_and_depend_only_on_seed_and_step() -> None:
+    replay = ReplayBuffer(64)
+    replay.add(numbered(0, 50))
+    both = replay.sample(n_steps=40, batch_size=256, seed=1, step=7)
+    again = np.concatenate(
+        [replay.sample(n_steps=n, batch_size=256, seed=1, step=s) for n, s in ((15, 7), (25, 22))]
+    )
+    np.testing.assert_array_equal(both, again)
+    assert not np.array_equal(both, replay.sample(n_steps=40, batch_size=256, seed=2, step=7))
+    drawn = both.reshape(-1, 64).copy().view(EXAMPLE_DTYPE)["left"]
+    counts = np.bincount(drawn.ravel(), minlength=50)
+    expected = len(drawn) / 50
+    chi2 = ((counts - expected) ** 2 / expected).sum()
+    assert chi2 < 95  # 49 degrees of freedom: p < 0.0001 beyond
+
+
+def test_cache_gives_back_the_same_ring(tmp_path: Path) -> None:
+    replay = ReplayBuffer(10)
+    replay.add(numbered(0, 14))
+    ReplayCache(tmp_path, "one").save(replay, {"a", "b"})
+    restored = ReplayBuffer(10)
+    assert ReplayCache(tmp_path, "one").load(restored) == {"a", "b"}
+    np.testing.assert_array_equal(packed_rows(restored.contents()), packed_rows(replay.contents()))
+    assert restored.total_added == 14
+
+
+@pytest.mark.parametrize(("capacity", "kept"), [(4, range(10, 14)), (30, range(4, 14))])
+def test_cache_into_another_capacity(tmp_path: Path, capacity: int, kept: range) -> None:
+    replay = ReplayBuffer(10)
+    replay.add(numbered(0, 14))
+    ReplayCache(tmp_path, "one").save(replay, set())
+    restored = ReplayBuffer(capacity)
+    assert ReplayCache(tmp_path, "one").load(restored) == set()
+    assert numbers(restored) == list(kept)
+
+
+def test_damaged_cache_falls_back_to_the_previous_save(tmp_path: Path) -> None:
+    cache, replay = ReplayCache(tmp_path, "one"), ReplayBuffer(10)
+    replay.add(numbered(0, 2))
+    cache.save(replay, {"a"})
+    first = set(tmp_path.glob("replay-*.bin"))
+    replay.add(numbered(2, 2))
+    cache.save(replay, {"a", "b"})
+    (second,) = set(tmp_path.glob("replay-*.bin")) - first
+    second.write_bytes(second.read_bytes()[:-1] + b"\x7f")
+    restored = ReplayBuffer(10)
+    assert cache.load(restored) == {"a"}
+    assert numbers(restored) == [0, 1]
+    for path in first:
+        path.unlink()
+    assert cache.load(ReplayBuffer(10)) is None
+
+
+def test_cache_of_another_lineage_is_not_used(tmp_path: Path) -> None:
+    replay = ReplayBuffer(10)
+    replay.add(numbered(0, 2))
+    ReplayCache(tmp_path, "one").save(replay, {"a"})
+    assert ReplayCache(tmp_path, "two").load(ReplayBuffer(10)) is None
+
+
+def test_old_saves_are_removed(tmp_path: Path) -> None:
+    cache, replay = ReplayCache(tmp_path, "one"), ReplayBuffer(10)
+    for i in range(5):
+        replay.add(numbered(i, 1))
+        cache.save(replay, {str(i)})
+    assert len(list(tmp_path.iterdir())) == 4  # two manifests, two data files

@@ -1,0 +1,274 @@
+"""Example files: round trips of both formats, and every kind of file that must be refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+
+from zebfast.core.observe import games_to_examples, uniform_evaluate
+from zebfast.core.options import SearchOptions
+from zebfast.core.records import EXAMPLE_HAS_BELIEF, GAME_DTYPE
+from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.examples import (
+    BadExampleFile,
+    example_name,
+    parse_example_name,
+    read_examples,
+    write_native,
+)
+from zebfast.selfplay.examples_pt import tensors_from_examples, write_pt
+from zebfast.selfplay.games import SelfPlay
+
+N_GAMES = 4
+METADATA = {
+    "worker_id": "worker-0",
+    "model_step": 3,
+    "n_games": N_GAMES,
+    "timestamp": 1_700_000_000.5,
+    "source": "selfplay-mcts",
+}
+
+
+@pytest.fixture(scope="module")
+def games() -> np.ndarray:
+    config = SelfPlayConfig(
+        n_parallel_games=N_GAMES, n_groups=1, search=SearchOptions(n_simulations=16)
+    )
+    evaluator = SimpleNamespace(evaluate=uniform_evaluate)
+    return SelfPlay(evaluator, config=config, seed=5).play(N_GAMES)[0]
+
+
+@pytest.fixture
+def tensors(games: np.ndarray) -> dict[str, Any]:
+    """What a .pt file of the games holds; tests damage it."""
+    content: dict[str, Any] = tensors_from_examples(games_to_examples(games), belief=True)
+    return {**{k: v.clone() for k, v in content.items()}, "metadata": dict(METADATA)}
+
+
+@pytest.fixture
+def arrays(games: np.ndarray) -> dict[str, np.ndarray]:
+    """What a native file of the games holds; tests damage it."""
+    return {name: games[name].copy() for name in GAME_DTYPE.names}
+
+
+def refused(path: Path) -> str:
+    """The sentence with which ``path`` is refused."""
+    with pytest.raises(BadExampleFile) as caught:
+        read_examples(path)
+    sentence = str(caught.value)
+    assert path.name in sentence
+    assert "expected" in sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_native_round_trip(tmp_path: Path, games: np.ndarray) -> None:
+    path = tmp_path / "w_1_ab.safetensors"
+    write_native(path, games, METADATA | {"seed": 5, "worlds": "true"})
+    read = read_examples(path)
+    np.testing.assert_array_equal(read.records, games_to_examples(games))
+    assert read.metadata == METADATA | {"seed": 5, "worlds": "true"}
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_both_formats_give_the_same_examples(tmp_path: Path, games: np.ndarray) -> None:
+    write_native(tmp_path / "w_1_ab.safetensors", games, METADATA)
+    write_pt(tmp_path / "w_1_ab.pt", games, METADATA)
+    native = read_examples(tmp_path / "w_1_ab.safetensors").records
+    pt = read_examples(tmp_path / "w_1_ab.pt").records
+    for field in ("obs", "value", "flags", "left", "partner"):
+        np.testing.assert_array_equal(native[field], pt[field], err_msg=field)
+    ours, theirs = (r["policy"] / r["policy"].sum(1, keepdims=True) for r in (native, pt))
+    np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def test_native_file_is_small(tmp_path: Path, games: np.ndarray) -> None:
+    path = tmp_path / "w_1_ab.safetensors"
+    many = np.tile(games, 64)
+    write_native(path, many, METADATA | {"n_games": len(many)})
+    assert path.stat().st_size / (28 * len(many)) < 20
+
+
+def test_pt_without_belief(tmp_path: Path, games: np.ndarray) -> None:
+    write_pt(tmp_path / "w_1_ab.pt", games, METADATA, belief=False)
+    flags = read_examples(tmp_path / "w_1_ab.pt").records["flags"]
+    assert not (flags & EXAMPLE_HAS_BELIEF).any()
+
+
+def test_pt_with_played_slots_left_in_place(tmp_path: Path, tensors: dict[str, Any]) -> None:
+    first = tensors["observations"][:28:28].clone()
+    torch.save(tensors, tmp_path / "a_1_ab.pt")
+    for row in range(len(tensors["masks"])):
+        played = ~tensors["masks"][row, 1:8]
+        junk = torch.tensor([6, 6, 1, 0, 0, 0, 0, 1], dtype=torch.int32)
+        tensors["observations"][row, 1:8][played] = junk
+    torch.save(tensors, tmp_path / "b_1_ab.pt")
+    assert len(first)
+    np.testing.assert_array_equal(
+        read_examples(tmp_path / "a_1_ab.pt").records, read_examples(tmp_path / "b_1_ab.pt").records
+    )
+
+
+def test_recorded_published_observations(
+    tmp_path: Path, v1_observations: dict[str, np.ndarray]
+) -> None:
+    """Positions of the published implementation are accepted, with the legal plays it recorded."""
+    n = 500
+    legal = torch.from_numpy(v1_observations["legal"][:n].astype(bool))
+    content = {
+        "observations": torch.from_numpy(v1_observations["tokens"][:n].astype(np.int32)),
+        "masks": torch.from_numpy(v1_observations["mask"][:n].astype(bool)),
+        "hand_indices": torch.arange(1, 8).expand(n, 7).contiguous(),
+        "hand_masks": torch.from_numpy(v1_observations["in_hand"][:n].astype(bool)),
+        "policy_targets": legal.float() / legal.sum(1, keepdim=True),
+        "value_targets": torch.zeros(n),
+        "metadata": METADATA | {"n_games": n},
+    }
+    torch.save(content, tmp_path / "w_1_ab.pt")
+    records = read_examples(tmp_path / "w_1_ab.pt").records
+    bits = (records["obs"]["legal"][:, None] >> np.arange(7) & 1).astype(bool)
+    np.testing.assert_array_equal(bits, legal.numpy())
+
+
+DAMAGE_PT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "nan value": (lambda t: t["value_targets"].__setitem__(0, float("nan")), "value_targets"),
+    "value above 1": (lambda t: t["value_targets"].__setitem__(0, 1.5), "value_targets"),
+    "nan policy": (lambda t: t["policy_targets"].__setitem__((0, 0), float("nan")), "policy"),
+    "policy of 2": (lambda t: t["policy_targets"].mul_(2), "policy_targets"),
+    "token 99": (lambda t: t["observations"].__setitem__((0, 0, 6), 99), "feature"),
+    "token -1": (lambda t: t["observations"].__setitem__((0, 1, 0), -1), "feature"),
+    "hand_indices": (lambda t: t["hand_indices"].__setitem__((0, 0), 9), "hand_indices"),
+    "hand_masks": (lambda t: t["hand_masks"].__setitem__((0, 0), False), "hand_masks"),
+    "belief": (lambda t: t["belief_targets"].fill_(1), "belief_targets"),
+    "belief mask": (lambda t: t["belief_mask"].fill_(True), "belief_mask"),
+    "half a belief": (lambda t: t.pop("belief_mask"), "belief_mask"),
+    "float64": (lambda t: t.update(value_targets=t["value_targets"].double()), "float64"),
+    "short": (lambda t: t.update(masks=t["masks"][:5]), "expected"),
+    "empty": (lambda t: t.update(masks=t["masks"][:0]), "0 examples"),
+    "sparse": (lambda t: t.update(masks=t["masks"].to_sparse()), "masks"),
+    "no metadata": (lambda t: t.pop("metadata"), "metadata"),
+    "games": (lambda t: t["metadata"].update(n_games=1), "1 games"),
+    "source": (lambda t: t["metadata"].update(source="elsewhere"), "source"),
+    "worker": (lambda t: t["metadata"].update(worker_id="a\nb"), "worker_id"),
+    "step": (lambda t: t["metadata"].update(model_step=True), "model_step"),
+    "huge view": (
+        lambda t: t.update(masks=torch.zeros(1, dtype=torch.bool).expand(1 << 40, 36)),
+        "examples",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE_PT)
+def test_damaged_pt_is_refused(tmp_path: Path, tensors: dict[str, Any], damage: str) -> None:
+    change, word = DAMAGE_PT[damage]
+    change(tensors)
+    torch.save(tensors, tmp_path / "w_1_ab.pt")
+    assert word in refused(tmp_path / "w_1_ab.pt")
+
+
+def test_pickle_that_runs_code_is_refused(tmp_path: Path, tensors: dict[str, Any]) -> None:
+    marker = tmp_path / "ran"
+
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(marker),)
+
+    torch.save({**tensors, "metadata": Bomb()}, tmp_path / "a_1_ab.pt")
+    (tmp_path / "b_1_ab.pt").write_bytes(pickle.dumps(Bomb()))
+    refused(tmp_path / "a_1_ab.pt")
+    refused(tmp_path / "b_1_ab.pt")
+    assert not marker.exists()
+
+
+def test_compressed_archive_is_refused(tmp_path: Path, tensors: dict[str, Any]) -> None:
+    plain = io.BytesIO()
+    torch.save(tensors, plain)
+    with (
+        zipfile.ZipFile(plain) as source,
+        zipfile.ZipFile(tmp_path / "w_1_ab.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in source.namelist():
+            packed.writestr(name, source.read(name))
+    assert "packed" in refused(tmp_path / "w_1_ab.pt")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_every_cut_is_refused(tmp_path: Path, games: np.ndarray, suffix: str) -> None:
+    path = tmp_path / f"w_1_ab{suffix}"
+    (write_pt if suffix == ".pt" else write_native)(path, games, METADATA)
+    data = path.read_bytes()
+    for size in [0, 1, 8, 100, len(data) // 2, len(data) - 1]:
+        path.write_bytes(data[:size])
+        refused(path)
+
+
+def save_native(path: Path, arrays: dict[str, np.ndarray], metadata: object = METADATA) -> None:
+    header = {"zebfast": json.dumps(metadata)}
+    path.write_bytes(safetensors.numpy.save(arrays, metadata=header))
+
+
+DAMAGE_NATIVE: dict[str, tuple[Callable[[dict[str, np.ndarray]], object], str]] = {
+    "dtype": (lambda a: a.update(plays=a["plays"].astype(np.uint16)), "uint16"),
+    "shape": (lambda a: a.update(plays=a["plays"][:, :27]), "27"),
+    "length": (lambda a: a.update(plays=a["plays"][:3]), "plays"),
+    "missing": (lambda a: a.pop("leader"), "arrays"),
+    "extra": (lambda a: a.update(more=a["decl"]), "more"),
+    "illegal play": (lambda a: a["plays"].__setitem__((1, 3), a["plays"][1, 2]), "game 1"),
+    "impossible deal": (lambda a: a["hands"].__setitem__((2, 0, 0), 27), "game 2"),
+    "declaration": (lambda a: a["decl"].__setitem__(0, 77), "game 0"),
+    "no games": (lambda a: a.update({k: v[:0] for k, v in a.items()}), "0 games"),
+    "scalar": (lambda a: a.update(decl=np.array(1, np.uint8)), "0 games"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE_NATIVE)
+def test_damaged_native_is_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray], damage: str
+) -> None:
+    change, word = DAMAGE_NATIVE[damage]
+    change(arrays)
+    save_native(tmp_path / "w_1_ab.safetensors", arrays)
+    assert word in refused(tmp_path / "w_1_ab.safetensors")
+
+
+@pytest.mark.parametrize("metadata", [None, [], 7, {}, METADATA | {"n_games": 3}, {"n_games": -4}])
+def test_bad_native_metadata_is_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray], metadata: object
+) -> None:
+    save_native(tmp_path / "w_1_ab.safetensors", arrays, metadata)
+    refused(tmp_path / "w_1_ab.safetensors")
+
+
+def test_header_that_declares_more_than_the_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w_1_ab.safetensors"
+    header = b'{"decl":{"dtype":"U8","shape":[1099511627776],"data_offsets":[0,1099511627776]}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 64)
+    refused(path)
+    path.write_bytes(struct.pack("<Q", 1 << 60) + header)
+    refused(path)
+    path.write_bytes(struct.pack("<Q", 90000) + b"[" * 90000)
+    refused(path)
+
+
+def test_names() -> None:
+    name = example_name("worker-vast_0.b", 1_700_000_000.9, suffix=".pt")
+    parsed = parse_example_name(name)
+    assert parsed is not None
+    assert (parsed.worker_id, parsed.unix_seconds) == ("worker-vast_0.b", 1_700_000_000)
+    for other in ("model.pt", "w_12_zz.pt", ".w_12_ab.pt", "w_12_ab.pt.tmp", "../w_1_ab.pt", ""):
+        assert parse_example_name(other) is None
+    with pytest.raises(ValueError, match="worker id"):
+        example_name("../up", 1)

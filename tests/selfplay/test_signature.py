@@ -1,0 +1,11 @@
+"""The behaviour signature, pinned: a change states the new number in its commit message."""
+
+from __future__ import annotations
+
+from zebfast.selfplay.signature import signature
+
+SIGNATURE = 587346274
+
+
+def test_signature_is_pinned() -> None:
+    assert signature() == SIGNATURE

@@ -1,0 +1,1 @@
+"""Training: examples in, weights out. ``loop`` is the place to start reading."""

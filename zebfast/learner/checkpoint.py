@@ -1,0 +1,101 @@
+"""The learner's own memory: everything a restart needs, in one file that is replaced whole.
+
+Network, optimizer, counters and the ledger of ingested files are written together, so after any
+crash they agree: what the counters count is exactly what the ledger names.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zebfast.exchange import ExchangeError
+from zebfast.system.files import write_atomic
+
+_FORMAT = 1
+
+
+class CheckpointError(ExchangeError):
+    """One sentence: why a training checkpoint cannot be continued, and what to do."""
+
+
+@dataclass
+class Progress:
+    """Where training stands. The learner is the only writer.
+
+    Attributes:
+        lineage: random name given when the namespace was created; ties local files to it.
+        step: completed training cycles (what the outside calls ``step``).
+        steps_into_cycle: optimizer steps done of the unfinished cycle.
+        total_games: games of every example file counted so far, each file once.
+        ledger: names of the counted files that still exist (or existed lately).
+        published_sha256: digest of the last weights this learner knows it published.
+        wandb_run_id: run to resume, if any.
+    """
+
+    lineage: str
+    step: int = 0
+    steps_into_cycle: int = 0
+    total_games: int = 0
+    ledger: set[str] = field(default_factory=set)
+    published_sha256: str | None = None
+    wandb_run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training checkpoint as read back."""
+
+    progress: Progress
+    model_state_dict: dict[str, torch.Tensor]
+    model_config: dict[str, Any]
+    trainer: dict[str, Any]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the file at ``path``, whole or not at all. Raises OSError."""
+    progress = asdict(checkpoint.progress)
+    progress["ledger"] = sorted(checkpoint.progress.ledger)
+    content = {
+        "format": _FORMAT,
+        "model_state_dict": checkpoint.model_state_dict,
+        "model_config": checkpoint.model_config,
+        "trainer": checkpoint.trainer,
+        "progress": progress,
+        "epoch": checkpoint.progress.step,
+        "total_games": checkpoint.progress.total_games,
+    }
+    # torch reports a full disk as a RuntimeError; through memory it stays an OSError.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomic(path, buffer.getbuffer())
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint at ``path``; None when there is none.
+
+    Raises:
+        CheckpointError: there is one, but it cannot be used.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if content["format"] != _FORMAT:
+            raise ValueError(f"format {content['format']}")
+        progress = Progress(**content["progress"])
+        progress.ledger = set(progress.ledger)
+        return Checkpoint(
+            progress, content["model_state_dict"], content["model_config"], content["trainer"]
+        )
+    except Exception as error:  # a damaged file can fail anywhere in here
+        raise CheckpointError(
+            f"training checkpoint {path} cannot be read ({type(error).__name__}): move it away to "
+            "go on from the published weights with a fresh optimizer"
+        ) from error

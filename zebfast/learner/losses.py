@@ -1,0 +1,130 @@
+"""The training loss on packed batches, and the diagnostics of a batch.
+
+loss = policy cross-entropy + value squared error + 0.5 x belief cross-entropy, each a mean over the
+rows (for belief: the dominoes) that carry that target.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
+from zebfast.net.encoding import TokenBatch, expand
+from zebfast.net.v1 import Output
+
+BELIEF_WEIGHT = 0.5
+
+
+class Batch(NamedTuple):
+    """A batch of B examples on the device, ready for the network and the loss."""
+
+    inputs: TokenBatch
+    policy: Tensor  # float[B, 7], rows sum to 1 (0 without a policy target)
+    has_policy: Tensor  # float[B]
+    value: Tensor  # float[B]
+    belief: Tensor  # int64[B, 28]: 0 left, 1 partner, 2 right
+    belief_weight: Tensor  # float[B, 28]: 1 for dominoes of others where beliefs are recorded
+
+
+class Losses(NamedTuple):
+    """Scalars (on the device); ``total`` is what is differentiated."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    belief: Tensor
+
+
+def unpack_batch(raw: Tensor) -> Batch:
+    """Packed examples uint8[B, 64] -> Batch, on the device where they are, without a sync."""
+    weights = raw[:, 36:50].contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
+    flags = raw[:, 50].to(torch.int64)
+    value = raw[:, 52:56].contiguous().view(torch.float32).squeeze(1)
+    left = _dominoes(raw[:, 56:60])
+    partner = _dominoes(raw[:, 60:64])
+    own = _dominoes(raw[:, 0:4])
+    has_belief = (flags & EXAMPLE_HAS_BELIEF).bool().unsqueeze(1)
+    return Batch(
+        inputs=expand(raw[:, :36]),
+        policy=weights / weights.sum(1, keepdim=True).clamp(min=1),
+        has_policy=(flags & EXAMPLE_HAS_POLICY).to(torch.float32),
+        value=value,
+        belief=2 - 2 * left - partner,
+        belief_weight=((1 - own) * has_belief).to(torch.float32),
+    )
+
+
+def compute_losses(output: Output, batch: Batch) -> Losses:
+    """Losses of a batch; ``output`` may be half precision, the sums are float32."""
+    log_policy = masked_log_policy(output.policy, batch.inputs.in_hand)
+    per_row = -(batch.policy * log_policy.masked_fill(~batch.inputs.in_hand, 0.0)).sum(1)
+    policy = _weighted_mean(per_row, batch.has_policy)
+    value = functional.mse_loss(output.value.float(), batch.value)
+    total = policy + value
+    belief = torch.zeros_like(value)
+    if output.belief is not None:
+        per_domino = functional.cross_entropy(
+            output.belief.float().transpose(1, 2), batch.belief, reduction="none"
+        )
+        belief = _weighted_mean(per_domino, batch.belief_weight)
+        total = total + BELIEF_WEIGHT * belief
+    return Losses(total, policy, value, belief)
+
+
+def masked_log_policy(logits: Tensor, in_hand: Tensor) -> Tensor:
+    """Log-probabilities over the dominoes still in hand; -inf elsewhere. float32[B, 7]."""
+    return logits.float().masked_fill(~in_hand, -torch.inf).log_softmax(1)
+
+
+DIAGNOSTICS = (
+    "policy_entropy",
+    "policy_top1_accuracy",
+    "policy_kl_divergence",
+    "value_mean",
+    "value_std",
+    "value_target_mean",
+    "belief_acc",
+)
+
+
+def compute_diagnostics(output: Output, batch: Batch) -> Tensor:
+    """float32[7] in the order of DIAGNOSTICS, on the device; no gradients."""
+    with torch.no_grad():
+        in_hand, weight = batch.inputs.in_hand, batch.has_policy
+        log_p = masked_log_policy(output.policy, in_hand).masked_fill(~in_hand, 0.0)
+        probability = log_p.exp() * in_hand
+        entropy = -(probability * log_p).sum(1)
+        target_log = batch.policy.clamp(min=1e-12).log()
+        kl = (batch.policy * (target_log - log_p)).sum(1)
+        top1 = (probability.argmax(1) == batch.policy.argmax(1)).float()
+        value = output.value.float()
+        belief_acc = torch.zeros((), device=value.device)
+        if output.belief is not None:
+            right = (output.belief.argmax(2) == batch.belief).float()
+            belief_acc = _weighted_mean(right, batch.belief_weight)
+        return torch.stack(
+            [
+                _weighted_mean(entropy, weight),
+                _weighted_mean(top1, weight),
+                _weighted_mean(kl, weight),
+                value.mean(),
+                value.std(correction=0),
+                batch.value.mean(),
+                belief_acc,
+            ]
+        )
+
+
+def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean over the entries with weight; 0 when there are none."""
+    return (values * weights).sum() / weights.sum().clamp(min=1)
+
+
+def _dominoes(four_bytes: Tensor) -> Tensor:
+    """Little-endian 28-bit masks uint8[B, 4] -> int64[B, 28] of 0 and 1."""
+    mask = four_bytes.contiguous().view(torch.int32)
+    return (mask >> torch.arange(28, device=mask.device) & 1).to(torch.int64)
