@@ -1,0 +1,98 @@
+"""Networks as players: loading from files and directories, and the published strength."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from zebfast.arena.build import PlayerLoadError, build_player
+from zebfast.arena.match import play_match
+from zebfast.arena.players import NetworkPlayer, plain_player
+from zebfast.arena.specs import parse_spec
+from zebfast.exchange.local import LocalWeightStore
+from zebfast.exchange.namespace import Namespace
+from zebfast.net import checkpoint
+from zebfast.net.v1 import SIZES, NetConfig
+
+TINY = NetConfig(embed_dim=16, n_heads=2, n_layers=1, ff_dim=32)
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """Two threads on a busy machine wait for each other far longer than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def points(spec: str, *, n_games: int = 200) -> tuple[int, float]:
+    player = build_player(parse_spec(spec), device="cpu")
+    result = play_match(player, plain_player("random"), n_games=n_games, seed=6)
+    return result.wins, result.mean_margin
+
+
+def test_plain_players_need_no_weights() -> None:
+    for kind in ("random", "heuristic", "heuristic2"):
+        assert build_player(parse_spec(kind)).name == kind
+
+
+def test_one_network_from_a_file_and_from_directories(tmp_path: Path) -> None:
+    fresh = checkpoint.fresh(TINY, seed=3)
+    checkpoint.save(fresh, tmp_path / "a.pt")
+    for name in (None, "large"):
+        store = LocalWeightStore(tmp_path / "run", Namespace.parse(name))
+        store.publish(fresh.weights, TINY.to_dict(), {"step": 0, "total_games": 0})
+    sources = (f"{tmp_path}/a.pt", f"{tmp_path}/run", f"{tmp_path}/run,weights_name=large")
+    found = {points(f"zeb:source={source}") for source in sources}
+    assert len(found) == 1
+
+
+def test_spec_becomes_player(tmp_path: Path) -> None:
+    checkpoint.save(checkpoint.fresh(SIZES["small"], seed=3), tmp_path / "a.pt")
+    text = f"zeb:source={tmp_path}/a.pt,temperature=0.25"
+    player = build_player(parse_spec(text), device="cpu")
+    assert isinstance(player, NetworkPlayer)
+    assert (player.name, player.temperature) == (text, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("options", "device", "words"),
+    [
+        ("none.pt", None, "does not exist"),
+        ("bad.pt", None, "bad.pt: it is no weights file"),
+        ("good.pt,weights_name=large", None, "is not a directory"),
+        (".", None, "model.pt does not exist"),
+        (".,weights_name=large", None, "large.pt does not exist"),
+        (".,weights_name=../up", None, "weights name '../up' cannot be used"),
+        ("broken", None, "config"),
+        ("good.pt", "gpu", "Device 'gpu' is unknown; expected cpu, cuda or cuda:N"),
+        ("good.pt", "cuda:99", "Device 'cuda:99' cannot be used"),
+    ],
+)
+def test_what_cannot_be_loaded(
+    tmp_path: Path, options: str, device: str | None, words: str
+) -> None:
+    (tmp_path / "bad.pt").write_bytes(b"no weights")
+    checkpoint.save(checkpoint.fresh(TINY, seed=3), tmp_path / "good.pt")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{")
+    spec = parse_spec(f"zeb:source={tmp_path}/{options}")
+    with pytest.raises(PlayerLoadError, match=words) as caught:
+        build_player(spec, device=device)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("n_games", "tolerance"),
+    [(1000, 0.05), pytest.param(6000, 0.015, marks=pytest.mark.slow)],
+)
+def test_published_network_beats_random(
+    peer_weights_path: Path, n_games: int, tolerance: float
+) -> None:
+    """Recorded: 71.0 % at temperature 0.1 over 6,000 games, standard error 0.6 %."""
+    player = build_player(parse_spec(f"zeb:source={peer_weights_path}"), device="cpu")
+    result = play_match(player, plain_player("random"), n_games=n_games, seed=0)
+    assert result.win_rate == pytest.approx(0.71, abs=tolerance)
+    assert result.mean_margin > 10 * result.margin_se

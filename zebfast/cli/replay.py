@@ -1,0 +1,85 @@
+"""`zebfast replay FILE`: recorded games against the Python rules and the compiled engine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from zebfast.arena.recorded import RecordedGame, RecordError, read_games
+from zebfast.arena.replay import Difference, replay_game
+
+
+@click.command(
+    name="replay",
+    short_help="Check recorded games against the rules.",
+    help="""Replay recorded games (JSON lines, plain or gzipped).
+
+    Every legal set, trick winner and score is checked against the rules in Python and against the
+    compiled engine. The exit status is 1, and the first difference is printed, if any differs.""",
+)
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.jsonl[.gz]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def replay(file: Path, as_json: bool) -> None:
+    """Replay until the end or the first difference. Exit codes: 0 equal, 1 not, 2 usage."""
+    games = plays = 0
+    difference: Difference | None = None
+    try:
+        for game in _with_progress(read_games(file)):
+            difference = replay_game(game)
+            if difference is not None:
+                break
+            games += 1
+            plays += len(game.plays)
+    except RecordError as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    except OSError as error:
+        raise click.ClickException(f"Cannot read {file}: {error.strerror or error}.") from error
+    if difference is None and games == 0:
+        raise click.ClickException(f"{file} holds no games; expected one JSON object a line.")
+    if as_json:
+        click.echo(json.dumps(_summary(file, games, plays, difference)))
+    elif difference is None:
+        click.echo(f"replayed {games:,} games, {plays:,} plays: all equal")
+    else:
+        click.echo(f"replayed {games:,} games, {plays:,} plays, then a difference: {difference}")
+    if difference is not None:
+        raise click.exceptions.Exit(1)
+
+
+def _summary(
+    file: Path, games: int, plays: int, difference: Difference | None
+) -> dict[str, object]:
+    return {
+        "file": str(file),
+        "games": games,
+        "plays": plays,
+        "equal": difference is None,
+        "difference": None if difference is None else difference.as_dict(),
+    }
+
+
+def _with_progress(games: Iterable[RecordedGame]) -> Iterator[RecordedGame]:
+    """Pass the games through, counting them on stderr where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from games
+        return
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("replaying: {task.completed:,.0f} games"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+        for game in games:
+            yield game
+            bar.advance(task)
