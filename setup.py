@@ -132,7 +132,15 @@ class BuildCore(build_ext):
             ext.sources = generated.sources
             ext.extra_objects = [archive] if archive else []
             ext.depends = [*ext.depends, *ext.extra_objects]
+            self.reuse_object(ext)
         super().build_extensions()
+
+    def reuse_object(self, ext: Extension) -> None:
+        """Where only the library changed, link the module's present object: it compiles slowly."""
+        objects = self.compiler.object_filenames(ext.sources, output_dir=self.build_temp)
+        sources = [*ext.sources, *C_HEADERS, "setup.py"]
+        if not self.force and not any(newer_group(sources, target) for target in objects):
+            ext.sources, ext.extra_objects = [], [*objects, *ext.extra_objects]
 
     def build_archive(self) -> str | None:
         """Compile what changed in csrc/ (a header counts for every file); return the library."""

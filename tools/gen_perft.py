@@ -1,7 +1,7 @@
 """Write tests/golden/perft.json: numbers of legal play sequences per deal, declaration and depth.
 
-    python tools/gen_perft.py            # rewrite
-    python tools/gen_perft.py --check
+python tools/gen_perft.py            # rewrite
+python tools/gen_perft.py --check
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Write csrc/tables.c from the Python law. ``--check`` fails if the file differs.
 
-    python tools/gen_tables.py            # rewrite
-    python tools/gen_tables.py --check    # used by the tests
+python tools/gen_tables.py            # rewrite
+python tools/gen_tables.py --check    # used by the tests
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Write tests/golden/trees.json: whole search trees of the slow twin.
 
-    python tools/gen_trees.py            # rewrite
-    python tools/gen_trees.py --check
+python tools/gen_trees.py            # rewrite
+python tools/gen_trees.py --check
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def newest_figures(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, An
 
 
 def number(value: float) -> str:
-    """Three or four significant digits, thousands separated."""
+    """Three significant digits, thousands separated."""
     if value >= 1000:
         digits = max(len(str(int(value))) - 3, 0)
         return f"{round(value, -digits):,.0f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from zebfast.cli.learn import choose_device, directory, option
+from zebfast.cli.machine import usable_cores
 from zebfast.cli.run import run
 
 _POSITIVE = click.IntRange(min=1)
@@ -69,8 +69,8 @@ def worker(**flags: Any) -> int:
     from zebfast.worker.loop import work
 
     config = config_from_flags(flags)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(flags["threads"] or max(1, (cores or 1) // config.selfplay.n_groups))
+    threads = flags["threads"] or max(1, usable_cores() // config.selfplay.n_groups)
+    torch.set_num_threads(threads)
     nodes, visits = flags["max_mcts_nodes"], flags["n_simulations"]
     if nodes < visits:
         click.echo(
@@ -125,8 +125,7 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
 
 def default_groups(device: str) -> int:
     """Two groups overlap trees and network; on a CPU one per core also splits the network."""
-    cores = os.cpu_count() or 1
-    return 2 if device != "cpu" else max(2, min(cores, 16))
+    return 2 if device != "cpu" else max(2, min(usable_cores(), 16))
 
 
 def new_directory(value: str, flag: str) -> Path:

@@ -1,0 +1,111 @@
+# zebfast: `make demo` and `make test` each set everything up from nothing. `make help` lists the rest.
+#
+#   PYTHON=/path/to/python3.12 make demo    choose the interpreter the environment is made from
+#   VENV=/path/to/venv make test            keep the environment elsewhere
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet --quiet
+CC ?= cc
+SELFTEST_FLAGS ?= -O1 -g -DZF_NO_CLONES -fsanitize=address,undefined -fno-sanitize-recover=undefined
+DEMO_ARGS ?=
+TEST_ARGS ?=
+BENCH_ARGS ?=
+SLUG ?= run
+
+C_FILES := $(wildcard csrc/*.c csrc/*.h)
+CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
+
+say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
+
+.PHONY: help demo test selftest bench record lint build dist clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.built ## learn Texas 42 from nothing, in about five minutes on two cores
+	@$(VENV)/bin/zebfast demo $(DEMO_ARGS)
+
+test: $(VENV)/.built selftest ## everything that must hold: C self-test, then the Python tests
+	$(call say,running the tests)
+	@$(PY) -m pytest tests $(TEST_ARGS)
+
+selftest: build/selftest ## the C core on its own, under the address and undefined-behaviour sanitizers
+	$(call say,running the C self-test)
+	@build/selftest
+
+build/selftest: $(C_FILES)
+	$(call say,compiling the C self-test)
+	@mkdir -p build
+	@$(CC) -std=c11 -Wall -Wextra $(SELFTEST_FLAGS) -pthread -Icsrc $(filter %.c,$^) -o $@ -lm
+
+bench: $(VENV)/.built ## the speed suite and its gates (pass options with BENCH_ARGS=...)
+	@$(PY) -m pytest bench $(BENCH_ARGS)
+
+record: $(VENV)/.built ## run the speed suite, keep it in bench/records/ (SLUG=name) and renew README's table
+	@mkdir -p build
+	@$(PY) -m pytest bench --benchmark-json=build/bench.json $(BENCH_ARGS)
+	@$(PY) tools/records.py build/bench.json --slug $(SLUG)
+	@$(PY) tools/readme_table.py
+
+lint: $(VENV)/.built ## ruff, mypy and the import direction between rooms
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo
+
+build: $(VENV)/.installed ## recompile what changed, in place
+	@$(PY) setup.py -q build_ext --inplace
+	@touch $(VENV)/.built
+
+dist: $(VENV)/.installed ## source archive and wheel in dist/
+	@$(PY) -m build --no-isolation
+
+clean: ## remove what was compiled and generated
+	rm -rf build dist *.egg-info zebfast/core/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f $(VENV)/.built
+
+distclean: clean ## clean, and remove the environment as well
+	rm -rf $(VENV)
+
+# --- setting up -----------------------------------------------------------------------------------
+
+# The first interpreter that is new enough and can make an environment; PYTHON overrides the search.
+define make_venv
+set -e; \
+for python in $(or $(PYTHON),python3 python3.12 python3.11 python3.13); do \
+    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+    found=$$python; \
+    $$python -c 'import venv, ensurepip' 2>/dev/null || continue; \
+    printf '\033[1m==>\033[0m %s\n' "creating $(VENV) with $$($$python --version)"; \
+    $$python -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
+    exit 0; \
+done; \
+if [ -n "$$found" ]; then \
+    echo "error: $$found has no venv module; install it (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
+else \
+    echo "error: no Python 3.11 or newer found; install one, or say PYTHON=/path/to/python3." >&2; \
+fi; \
+exit 1
+endef
+
+$(PY):
+	@$(make_venv)
+
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(PY)
+	@command -v $(CC) >/dev/null || { \
+	    echo "error: no C compiler '$(CC)'; install one (Debian, Ubuntu: apt-get install build-essential)." >&2; \
+	    exit 1; }
+	$(call say,installing build tools)
+	@$(PIP) install -c constraints.txt setuptools cython
+	$(call say,installing dependencies and compiling zebfast (the first time takes some minutes: torch is large))
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,plot]'
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(C_FILES) $(CORE_FILES)
+	$(call say,compiling what changed)
+	@$(PY) setup.py -q build_ext --inplace
+	@touch $@

@@ -1,0 +1,109 @@
+"""The source archive is complete: a wheel built from it alone installs, runs and plays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+LEFT_OUT = shutil.ignore_patterns(
+    ".*", "build", "dist", "*.egg-info", "*.so", "__pycache__", "venv", "demo-run*", "runs"
+)
+BUILD = "import sys; from setuptools import build_meta as b; print(b.build_{kind}(sys.argv[1]))"
+SMOKE = """
+import sys, zebfast
+assert zebfast.__file__.startswith(sys.argv[1]), zebfast.__file__
+game = zebfast.Game.deal(11)
+while not game.over:
+    game.play(game.legal()[0])
+assert sum(game.points) == 42
+from zebfast.core import engine
+assert len(engine.random_games(64, seed=1)) == 64
+"""
+
+
+def _run(command: list[str], cwd: Path, **environment: str) -> str:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "ZEBFAST_", "PIP_"))}
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, env={**env, **environment}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def sdist(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source archive of the working tree."""
+    pytest.importorskip("Cython", reason="building needs Cython in this environment")
+    work = tmp_path_factory.mktemp("sdist")
+    tree = work / "tree"
+    shutil.copytree(repo_root, tree, ignore=LEFT_OUT)
+    out = _run([sys.executable, "-c", BUILD.format(kind="sdist"), str(work)], tree)
+    return work / out.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from nothing but the source archive, without network."""
+    work = tmp_path_factory.mktemp("wheel")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(work, filter="data")
+    [tree] = (path for path in work.iterdir() if path.is_dir())
+    out = _run([sys.executable, "-c", BUILD.format(kind="wheel"), str(work)], tree)
+    return work / out.splitlines()[-1]
+
+
+def test_sdist_holds_every_source(repo_root: Path, sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {"pyproject.toml", "setup.py", "constraints.txt", "Makefile", "LICENSE", "README.md"}
+    wanted |= {"CHANGELOG.md", "CONTRIBUTING.md", "zebfast/py.typed", "tests/conftest.py"}
+    for folder, pattern in (("csrc", "*.[ch]"), ("zebfast", "*.py*"), ("tools", "*.py")):
+        found = (p for p in (repo_root / folder).rglob(pattern) if "__pycache__" not in p.parts)
+        wanted |= {str(path.relative_to(repo_root)) for path in found if path.suffix != ".pyc"}
+    assert wanted - names == set()
+    assert [name for name in names if name.endswith((".so", ".o", ".pyc"))] == []
+
+
+def test_wheel_holds_the_package_and_no_sources(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "zebfast/py.typed" in names
+    assert "zebfast/core/engine.pyi" in names
+    assert any(name.startswith("zebfast/core/engine.") and name.endswith(".so") for name in names)
+    assert [name for name in names if name.endswith((".c", ".pyx", ".h"))] == []
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"zebfast"}
+
+
+def test_wheel_installs_and_plays(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    _run([*pip, "--no-deps", "--no-index", "--target", str(target), str(wheel)], tmp_path)
+    python = [sys.executable, "-c", SMOKE, str(target)]
+    _run(python, tmp_path, PYTHONPATH=str(target))
+    program = [sys.executable, str(target / "bin" / "zebfast"), "--version"]
+    version = _run(program, tmp_path, PYTHONPATH=str(target))
+    assert version.startswith("zebfast ")
+    assert "not built" not in version
+
+
+def test_sdist_builds_for_python_312(sdist: Path, tmp_path: Path) -> None:
+    """The other supported Python, where this machine has one that can build."""
+    python = shutil.which("python3.12")
+    needs = (
+        "import sys, setuptools, Cython, numpy, click; sys.exit(sys.version_info[:2] != (3, 12))"
+    )
+    if python is None or subprocess.run([python, "-c", needs], capture_output=True).returncode:
+        pytest.skip("no python3.12 with setuptools, Cython, numpy and click on this machine")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    [tree] = (path for path in tmp_path.iterdir() if path.is_dir())
+    # Unoptimised: what is in question is whether it builds, and that takes a fraction of the time.
+    _run([python, "setup.py", "-q", "build_ext", "--inplace"], tree, ZEBFAST_DEBUG="1")
+    _run([python, "-c", SMOKE, str(tree)], tree)

@@ -1,0 +1,133 @@
+"""The program as a whole: verbs explain themselves, mistakes end in one line and a code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from zebfast.cli.main import VERBS, cli
+from zebfast.cli.run import run, user_sentence
+
+
+def _zebfast(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "zebfast", *args]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb: str) -> None:
+    result = CliRunner().invoke(cli, [verb, "--help"], prog_name="zebfast")
+    assert result.exit_code == 0, result.output
+    usage, _, rest = result.output.partition("\n")
+    assert usage.startswith(f"Usage: zebfast {verb}")
+    programs = (f"zebfast {verb}", f"zebfast-{verb}", f"python -m zebfast.{verb}")
+    assert any(program in rest for program in programs), "the help shows no example"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_unknown_flag_is_a_usage_error(verb: str) -> None:
+    result = CliRunner().invoke(cli, [verb, "--no-such-flag"])
+    assert result.exit_code == 2
+    assert "--no-such-flag" in result.output
+
+
+def test_unknown_verb_is_a_usage_error(repo_root: Path) -> None:
+    done = _zebfast("fly", cwd=repo_root)
+    assert done.returncode == 2
+    assert "fly" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_and_version_do_not_load_torch(repo_root: Path) -> None:
+    for flag in ("--help", "--version"):
+        code = (
+            "import sys\nfrom zebfast.cli.main import main\n"
+            f"try:\n    main([{flag!r}])\nfinally:\n    assert 'torch' not in sys.modules\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=repo_root, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert "zebfast" in done.stdout
+
+
+def test_doctor_reports_and_passes_here(repo_root: Path) -> None:
+    done = _zebfast("doctor", "--json", cwd=repo_root)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report
+    assert report["ok"] is True
+    names = [check["name"] for check in report["checks"]]
+    for name in ("compiled core", "torch", "cuda", "wandb", "C compiler", "disk space"):
+        assert name in names
+    for check in report["checks"]:
+        assert check["ok"] or check["fix"], check
+
+
+def test_doctor_fails_when_something_required_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    result = CliRunner().invoke(cli, ["doctor"])
+    assert result.exit_code == 1
+    assert "MISSING  safetensors" in result.output
+    assert "pip install --upgrade safetensors" in result.output
+
+
+class Mistake(ValueError):
+    """Stands for any error class that zebfast defines."""
+
+
+Mistake.__module__ = "zebfast.somewhere"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (Mistake("The file is not a checkpoint."), 1, "error: The file is not a checkpoint."),
+        (OSError(errno.ENOSPC, "No space left on device", "x.pt"), 1, "free some space"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a.pt"), 1, "No such file: 'a.pt'"),
+        (click.UsageError("Say what."), 2, "Say what."),
+        (click.ClickException("Cannot go on."), 1, "Cannot go on."),
+        (MemoryError(), 1, "out of memory"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_errors_become_one_line_and_a_code(
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def failing() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        run(failing, prog_name="zebfast", argv=[])
+    assert stop.value.code == code
+    captured = capsys.readouterr()
+    assert line in captured.err
+    assert captured.out == ""
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    @click.command()
+    def failing() -> None:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        run(failing, prog_name="zebfast", argv=[])
+    assert user_sentence(ZeroDivisionError()) is None
+
+
+def test_exit_codes_of_commands_are_kept() -> None:
+    @click.command()
+    def failing() -> None:
+        raise click.exceptions.Exit(1)
+
+    with pytest.raises(SystemExit) as stop:
+        run(failing, prog_name="zebfast", argv=[])
+    assert stop.value.code == 1

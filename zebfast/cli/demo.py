@@ -1,0 +1,206 @@
+"""`zebfast demo`: a network that knows nothing learns Texas 42 on this machine while you watch."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zebfast.cli.learn import option
+
+if TYPE_CHECKING:
+    from zebfast.arena.stats import MatchResult
+    from zebfast.experiment.local import LocalRunConfig, RunStatus
+
+OPPONENTS = ("random", "heuristic")
+
+# Small enough that two cores play tens of games a second and fresh weights reach the worker every
+# few seconds; found by trying (the README says what five minutes of it gave).
+WORKER_FLAGS = (
+    "--n-groups", "1", "--threads", "1", "--device", "cpu", "--n-parallel-games", "64",
+    "--games-per-batch", "32", "--weight-sync-interval", "1", "--n-simulations", "50",
+    "--noise-fraction", "0.25",
+)  # fmt: skip
+LEARNER_FLAGS = (
+    "--threads", "1", "--device", "cpu", "--lr", "1e-3", "--batch-size", "128",
+    "--min-buffer-size", "2000", "--replay-buffer-size", "60000",
+    "--training-steps-per-cycle", "100", "--push-every", "1", "--eval-every", "10",
+    "--eval-games", "1000", "--checkpoint-every", "5", "--keep-example-files", "0",
+    "--no-local-replay-cache-enabled",
+)  # fmt: skip
+
+
+@click.command(
+    name="demo",
+    short_help="Learn the game from nothing here, in about five minutes.",
+    epilog="Example: zebfast demo --minutes 5 --dir demo-run",
+)
+@option("--dir", click.Path(path_type=Path, file_okay=False), Path("demo-run"), "Where it lives.")
+@option("--minutes", click.FloatRange(min=0, min_open=True), 5.0, "How long it learns.")
+@option("--eval-games", click.IntRange(min=1), 4000, "Games of each match before and after.")
+@option("--seed", click.IntRange(0, 2**31), 1, "Seed of the first weights and of the matches.")
+def demo(dir: Path, minutes: float, eval_games: int, seed: int) -> int:
+    """Play and learn at the same time: a worker and a learner on two CPU cores.
+
+    A small network starts from random weights, learns from its own games and is then compared with
+    its untrained self. The run can be continued with the commands printed at the end.
+    """
+    import torch
+
+    from zebfast.experiment.local import LocalRun, LocalRunConfig
+
+    if dir.exists() and any(dir.iterdir()):
+        raise click.UsageError(f"{dir} is not empty: remove it, or choose another --dir")
+    dir.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    began = time.monotonic()
+    checkpoint = _untrained(dir, seed)
+    say(f"Untrained network: {checkpoint}. Playing {eval_games:,} games against each opponent ...")
+    before = rate(checkpoint, eval_games, seed)
+    config = LocalRunConfig(
+        directory=dir,
+        checkpoint=checkpoint,
+        worker_flags=WORKER_FLAGS,
+        learner_flags=(*LEARNER_FLAGS, "--seed", str(seed)),
+    )
+    say(f"Worker and learner start in {dir} and run for {minutes:g} minutes (Ctrl-C ends early)")
+    status = _run(LocalRun(config), minutes)
+    say(f"Trained network: {dir / 'model.pt'}. Playing the same games again ...")
+    after = rate(dir, eval_games, seed)
+    picture = _picture(config)
+    _report(before, after, status, time.monotonic() - began)
+    _next_commands(dir, picture, checkpoint)
+    return 0
+
+
+def say(line: str) -> None:
+    """Messages go to stderr, results to stdout."""
+    click.echo(line, err=True)
+
+
+def _untrained(directory: Path, seed: int) -> Path:
+    from dataclasses import replace
+
+    from zebfast.net import checkpoint
+    from zebfast.net.v1 import SIZES
+
+    path = directory / "untrained.pt"
+    checkpoint.save(checkpoint.fresh(replace(SIZES["small"], belief_head=True), seed=seed), path)
+    return path
+
+
+def rate(source: Path, n_games: int, seed: int) -> dict[str, MatchResult]:
+    """Matches of a checkpoint, or of a directory's published weights, against the plain players."""
+    from zebfast.arena.build import build_player
+    from zebfast.arena.match import play_match
+    from zebfast.arena.players import plain_player
+    from zebfast.arena.specs import parse_spec
+
+    player = build_player(parse_spec(f"zeb:source={source}"), device="cpu")
+    return {
+        name: play_match(player, plain_player(name), n_games=n_games, seed=seed)
+        for name in OPPONENTS
+    }
+
+
+def _run(run: Any, minutes: float) -> RunStatus:
+    """Both processes for so long, with live progress; Ctrl-C ends the learning, not the demo."""
+    with run:
+        try:
+            if sys.stderr.isatty():
+                _watch_live(run, minutes)
+            else:
+                run.watch(
+                    seconds=60 * minutes, every=15.0,
+                    on_status=lambda s, t: say(status_line(s, t, 60 * minutes)),
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            say("Stopping early ...")
+        run.stop()
+        status: RunStatus = run.status()
+    return status
+
+
+def _watch_live(run: Any, minutes: float) -> None:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=Console(stderr=True), refresh_per_second=2, transient=True) as live:
+        run.watch(
+            seconds=60 * minutes, every=0.5,
+            on_status=lambda s, t: live.update(Text(status_line(s, t, 60 * minutes))),
+        )  # fmt: skip
+
+
+def status_line(status: RunStatus, elapsed: float, total: float) -> str:
+    """One line: time, games, losses, strength."""
+    left = max(0, round(total - elapsed))
+    parts = [
+        f"{_clock(elapsed)} (ETA {_clock(left)})",
+        f"{status.games:,} games ({status.games_per_second:.1f}/s)",
+        f"{status.examples:,} examples",
+    ]
+    if status.policy_loss is not None and status.value_loss is not None:
+        losses = f"policy {status.policy_loss:.3f}, value {status.value_loss:.3f}"
+        parts.append(f"cycle {status.cycle}: {losses}")
+    else:
+        parts.append("waiting for the first examples")
+    if status.win_rate is not None:
+        parts.append(f"{status.win_rate:.1%} against random")
+    return " | ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _picture(config: LocalRunConfig) -> Path | None:
+    from zebfast.experiment.curves import plot_curves
+
+    path = config.directory / "curves.png"
+    try:
+        plot_curves(config.metrics_path, path, title="Texas 42 from nothing: the demo's run")
+    except ModuleNotFoundError as error:
+        say(f"No picture: {error.name} is missing; pip install 'zebfast[plot]' gives it")
+        return None
+    return path
+
+
+def _report(
+    before: dict[str, MatchResult], after: dict[str, MatchResult], status: RunStatus, seconds: float
+) -> None:
+    games = after[OPPONENTS[0]].games
+    click.echo(
+        f"\nAfter {status.games:,} games of self-play and {status.cycle} training cycles "
+        f"({_clock(seconds)} in all).\nShare of {games:,} games won by points, every deal played "
+        "both ways, 95 % intervals:\n"
+    )
+    click.echo(f"{'against':<12}{'untrained':>24}{'trained':>24}{'change':>10}")
+    for name in OPPONENTS:
+        cells = [
+            f"{r.win_rate:.1%} ({r.win_rate_low:.1%} - {r.win_rate_high:.1%})"
+            for r in (before[name], after[name])
+        ]
+        change = 100 * (after[name].win_rate - before[name].win_rate)
+        click.echo(f"{name:<12}{cells[0]:>24}{cells[1]:>24}{change:>+9.1f}%")
+
+
+def _next_commands(directory: Path, picture: Path | None, checkpoint: Path) -> None:
+    if picture is not None:
+        click.echo(f"\nLearning curves: {picture}")
+    click.echo(
+        f"""
+Go on with it, in two terminals:
+  python -m zebfast.worker --repo-id {directory} --output-dir {directory}/examples
+  zebfast-learn --repo-id {directory} --input-dir {directory}/examples --lr 1e-3
+Match it against another player:
+  zebfast eval zeb:source={directory} vs heuristic2 --n-games 4000
+  zebfast eval zeb:source={directory} vs zeb:source={checkpoint} --n-games 4000
+A larger network from the start:
+  zebfast init --size medium --belief-head -o medium.pt"""
+    )

@@ -1,0 +1,211 @@
+"""`zebfast doctor`: what is installed, compiled and within limits, and what mends the rest."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+import zebfast
+from zebfast.cli.machine import usable_cores
+
+OPTIONAL = {
+    "wandb": "curves on Weights & Biases (zebfast-learn --wandb)",
+    "matplotlib": "pictures of the learning curves",
+    "huggingface_hub": "sharing through the Hugging Face Hub (planned, not used yet)",
+    "vastai": "renting workers (planned, not used yet)",
+}
+MIN_FREE_GIB = 2.0
+MIN_OPEN_FILES = 256
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. `fix` is the command or sentence that mends it, if anything does."""
+
+    name: str
+    ok: bool
+    detail: str
+    required: bool = True
+    fix: str = ""
+
+    @property
+    def mark(self) -> str:
+        if self.ok:
+            return "ok"
+        return "MISSING" if self.required else "-"
+
+
+def installed_version(distribution: str) -> str | None:
+    """Version of an installed package by its metadata (nothing is imported), or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def core_build() -> str:
+    """Which build of the C core this is and the instruction set it runs with, or 'not built'."""
+    try:
+        from zebfast.core import engine
+    except ImportError:
+        return "not built"
+    return str(engine.isa())
+
+
+def check_python() -> Check:
+    version = platform.python_version()
+    return Check(
+        "python",
+        sys.version_info >= (3, 11),
+        f"{version} at {sys.executable}",
+        fix="install Python 3.11 or newer",
+    )
+
+
+def check_zebfast() -> Check:
+    return Check("zebfast", True, f"{zebfast.__version__} at {Path(zebfast.__file__).parent}")
+
+
+def check_core() -> Check:
+    """The compiled engine must import and play."""
+    fix = "make build   (or: pip install --force-reinstall --no-deps .)"
+    try:
+        from zebfast.core import engine
+
+        points = engine.random_games(8, seed=42)
+    except Exception as error:  # whatever it is, the report must go on and name it
+        return Check("compiled core", False, f"{type(error).__name__}: {error}", fix=fix)
+    return Check("compiled core", len(points) == 8, f"plays; instruction set {engine.isa()}")
+
+
+def check_package(name: str) -> Check:
+    """A required package must import, and its version is shown."""
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # a broken install can raise nearly anything
+        return Check(
+            name, False, f"{type(error).__name__}: {error}", fix=f"pip install --upgrade {name}"
+        )
+    return Check(
+        name, True, installed_version(name) or str(getattr(module, "__version__", "unknown"))
+    )
+
+
+def check_cuda() -> Check:
+    try:
+        import torch
+    except ImportError:
+        return Check("cuda", False, "needs torch", required=False)
+    if not torch.cuda.is_available():
+        built = torch.version.cuda
+        if built is None:
+            detail, fix = "this torch is built for the CPU", "install a CUDA build of torch"
+        else:
+            detail, fix = f"torch has CUDA {built}, but no device answers", "check nvidia-smi"
+        return Check("cuda", False, detail, required=False, fix=f"{fix}, if there is a GPU")
+    device = torch.cuda.get_device_properties(0)
+    memory = device.total_memory / 2**30
+    return Check("cuda", True, f"{device.name}, {memory:.0f} GiB, CUDA {torch.version.cuda}")
+
+
+def check_optional(name: str) -> Check:
+    version = installed_version(name)
+    return Check(
+        name,
+        version is not None,
+        version or f"not installed; for {OPTIONAL[name]}",
+        required=False,
+        fix=f"pip install {name}",
+    )
+
+
+def check_compiler() -> Check:
+    name = next(
+        (c for c in (os.environ.get("CC", ""), "cc", "gcc", "clang") if shutil.which(c)), ""
+    )
+    return Check(
+        "C compiler",
+        bool(name),
+        shutil.which(name) or "none found; only needed to build from source",
+        required=False,
+        fix="apt-get install build-essential   (Debian, Ubuntu)",
+    )
+
+
+def check_disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    return Check(
+        "disk space",
+        free >= MIN_FREE_GIB,
+        f"{free:.1f} GiB free in {Path.cwd()}",
+        required=False,
+        fix=f"free some: a run wants at least {MIN_FREE_GIB:.0f} GiB",
+    )
+
+
+def check_open_files() -> Check:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Check(
+        "open files",
+        soft >= MIN_OPEN_FILES or soft == resource.RLIM_INFINITY,
+        f"limit {soft}, at most {hard}",
+        required=False,
+        fix=f"ulimit -n {4 * MIN_OPEN_FILES}",
+    )
+
+
+def check_cores() -> Check:
+    detail = f"{usable_cores()} usable of {os.cpu_count()}, {platform.machine()}"
+    return Check("cores", True, detail)
+
+
+def all_checks() -> Iterator[Check]:
+    """Every check in the order of the report."""
+    basic: list[Callable[[], Check]] = [check_python, check_zebfast, check_core]
+    for check in basic:
+        yield check()
+    for name in ("numpy", "torch", "safetensors", "click", "rich"):
+        yield check_package(name)
+    yield check_cuda()
+    for name in OPTIONAL:
+        yield check_optional(name)
+    for check in (check_compiler, check_disk, check_open_files, check_cores):
+        yield check()
+
+
+@click.command(name="doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+def doctor(as_json: bool) -> None:
+    """Say what is installed, what is missing and the command that mends it.
+
+    Exits with 1 if anything that zebfast cannot do without is missing.
+
+    \b
+    Example:
+      zebfast doctor
+      zebfast doctor --json
+    """
+    checks = list(all_checks())
+    ok = all(check.ok for check in checks if check.required)
+    if as_json:
+        click.echo(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}))
+    else:
+        for check in checks:
+            click.echo(f"{check.mark:>7}  {check.name:<16} {check.detail}")
+            if not check.ok and check.fix:
+                click.echo(f"{'':>7}  {'':<16} -> {check.fix}")
+        verdict = "Everything required is here." if ok else "Something required is missing."
+        click.echo(f"{verdict} ('-' marks what is optional.)")
+    if not ok:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,192 @@
+"""`zebfast-learn` and `zebfast learn`: train on what workers play and publish the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from zebfast.cli.run import run
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_POSITIVE = click.IntRange(min=1)
+_COUNT = click.IntRange(min=0)
+_AGE = click.FloatRange(min=0)
+_FRACTION = click.FloatRange(0, 1)
+
+# Flags of the evaluation-label stream. They are read, so that one command line serves every
+# version; this version has no such stream, so they change nothing.
+_EVAL_AUX = (
+    ("--eval-aux-replay-buffer-size", _POSITIVE, 100_000),
+    ("--eval-aux-batch-fraction", _FRACTION, 0.05),
+    ("--eval-aux-policy-weight", _AGE, 0.0),
+    ("--eval-aux-value-weight", _AGE, 1.0),
+    ("--eval-aux-belief-weight", _AGE, 0.5),
+    ("--eval-aux-max-model-lag", click.IntRange(min=-1), 400),
+    ("--eval-aux-lag-half-life", click.FloatRange(min=0, min_open=True), 200.0),
+    ("--eval-aux-min-keep-weight", _FRACTION, 0.10),
+)
+
+
+def eval_aux_options(command: Decorated) -> Decorated:
+    """Add the flags of the evaluation-label stream to a command."""
+    for name, kind, default in reversed(_EVAL_AUX):
+        flag = click.option(
+            name, type=kind, default=default, show_default=True, expose_value=False, hidden=True
+        )
+        command = flag(command)
+    return click.option(
+        "--eval-aux-enabled/--no-eval-aux-enabled",
+        default=True,
+        expose_value=False,
+        help="Evaluation-label stream; this version has none, so neither changes anything.",
+    )(command)
+
+
+def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated], Decorated]:
+    """A click option that shows its default."""
+    return click.option(
+        name, type=kind, default=default, show_default=default is not None, help=text
+    )
+
+
+@click.command(
+    name="learn",
+    short_help="Learn from the examples and publish new weights.",
+    epilog="Example: zebfast-learn --repo-id run --input-dir run/examples --checkpoint init.pt",
+)
+@click.option(
+    "--repo-id",
+    "--weights-dir",
+    "repo_id",
+    required=True,
+    metavar="DIR",
+    help="Directory of weights, config and state.",
+)
+@click.option(
+    "--examples-repo-id",
+    "--input-dir",
+    "examples_repo_id",
+    required=True,
+    metavar="DIR",
+    help="Directory that workers write examples to.",
+)
+@click.option("--weights-name", help="Namespace of this run (default: the nameless one, model).")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Network to start a new namespace from; checked, otherwise unused, in one that exists.",
+)
+@option("--lr", click.FloatRange(min=0, min_open=True), 1e-4, "Learning rate.")
+@option("--batch-size", _POSITIVE, 64, "Examples a step.")
+@option("--replay-buffer-size", _POSITIVE, 500_000, "Examples kept (64 bytes each).")
+@option("--min-buffer-size", _COUNT, 5_000, "Examples needed before training starts.")
+@option("--training-steps-per-cycle", _POSITIVE, 1_000, "Optimizer steps a cycle.")
+@option("--push-every", _POSITIVE, 25, "Cycles between publishing weights.")
+@option("--eval-every", _COUNT, 50, "Cycles between evaluations; 0 = never.")
+@option("--eval-games", _POSITIVE, 2_000, "Games of an evaluation, every deal both ways.")
+@option("--checkpoint-every", _POSITIVE, 1, "Cycles between saves of the training checkpoint.")
+@option("--keep-example-files", _COUNT, 128, "Example files kept when pruning; 0 = all.")
+@option("--max-example-age", _AGE, 300.0, "Seconds without new examples until training pauses.")
+@option("--amp/--no-amp", bool, False, "Mixed precision (CUDA).")
+@option("--amp-dtype", click.Choice(["fp16", "bf16"]), "fp16", "Precision of --amp.")
+@option(
+    "--local-replay-cache-enabled/--no-local-replay-cache-enabled",
+    bool,
+    True,
+    "Keep the replay buffer on this machine's disk across restarts.",
+)
+@option(
+    "--local-replay-cache-dir",
+    click.Path(path_type=Path, file_okay=False),
+    Path("~/.cache/zebfast/replay"),
+    "Where it is kept.",
+)
+@option("--local-replay-cache-save-every", _POSITIVE, 25, "Cycles between saves of it.")
+@eval_aux_options
+@option("--wandb/--no-wandb", bool, False, "Also log to Weights & Biases.")
+@option("--wandb-project", str, "zeb-mcts", "W&B project.")
+@option("--run-name", str, None, "W&B display name.")
+@option("--device", str, None, "cpu, cuda or cuda:N (default: cuda if present, else cpu).")
+@option("--threads", _POSITIVE, None, "Threads torch uses on the CPU (default: torch's own).")
+@option("--train-diagnostics-every", _POSITIVE, 10, "Steps between the costlier metrics.")
+@option("--seed", click.IntRange(0, 2**63 - 1), 0, "Seed of batches and evaluation deals.")
+@option("--max-cycles", _POSITIVE, None, "Stop after this many cycles.")
+@option("--max-minutes", click.FloatRange(min=0, min_open=True), None, "Stop after this long.")
+def command(**flags: Any) -> int:
+    """Train a network on self-play examples and publish its weights, until stopped.
+
+    Ctrl-C or SIGTERM finish the step and save; the same command continues.
+    """
+    import torch
+
+    from zebfast.learner.loop import learn
+
+    if flags["threads"]:
+        torch.set_num_threads(flags["threads"])
+    return learn(config_from_flags(flags), say=lambda line: click.echo(line))
+
+
+def config_from_flags(flags: dict[str, Any]) -> Any:
+    """The LearnerConfig of parsed flags. UsageError (one sentence) where they cannot be used."""
+    from zebfast.exchange import Namespace
+    from zebfast.learner.config import LearnerConfig
+
+    renamed = {
+        "local_replay_cache_enabled": "replay_cache",
+        "local_replay_cache_dir": "replay_cache_dir",
+        "local_replay_cache_save_every": "replay_cache_save_every",
+    }
+    elsewhere = ("repo_id", "examples_repo_id", "weights_name", "device", "threads")
+    fields = {renamed.get(k, k): v for k, v in flags.items() if k not in elsewhere}
+    try:
+        return LearnerConfig(
+            weights_dir=directory(flags["repo_id"], "--repo-id"),
+            examples_dir=directory(flags["examples_repo_id"], "--examples-repo-id"),
+            namespace=Namespace.parse(flags["weights_name"]),
+            device=choose_device(flags["device"]),
+            **fields,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def directory(value: str, flag: str) -> Path:
+    """The directory a repository flag names. ValueError for what looks like a Hub repository."""
+    path = Path(value).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise ValueError(f"{flag} {value} is a file: expected a directory")
+    hub_like = value.count("/") == 1 and not value.startswith((".", "/", "~"))
+    if hub_like and not value.endswith("/") and not path.parent.is_dir():
+        raise ValueError(
+            f"{flag} {value} is not a directory, and this version has no Hugging Face Hub back "
+            f"end: give a directory (to create one here, write ./{value})"
+        )
+    return path
+
+
+def choose_device(name: str | None) -> str:
+    """A torch device name. ValueError when it is none, or not on this machine."""
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f"--device {name} is not known: expected cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"--device {name} is not there: use --device cpu, or leave it out")
+    return name
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Entry point of `zebfast-learn`. Exits with 0, 1 (failed), 2 (usage), 130 or 143."""
+    run(command, prog_name="zebfast-learn", argv=argv)

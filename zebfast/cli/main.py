@@ -1,0 +1,99 @@
+"""The `zebfast` program: a group of verbs, each loaded only when it is used.
+
+The table below is all that `zebfast --help` needs, so it answers at once and without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import NoReturn
+
+import click
+
+from zebfast.cli.run import run
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a subcommand lives in zebfast.cli, and its line in the list of commands."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+VERBS = {
+    "demo": Verb("demo", "demo", "Learn the game from nothing here, in about five minutes."),
+    "init": Verb("init", "init", "Write a fresh checkpoint."),
+    "export": Verb("export", "export", "Write a model-only snapshot of a training checkpoint."),
+    "worker": Verb("worker", "worker", "Play against itself and hand over the examples."),
+    "learn": Verb("learn", "command", "Learn from the examples and publish new weights."),
+    "eval": Verb("evaluate", "evaluate", "Play a match between two players, every deal both ways."),
+    "replay": Verb("replay", "replay", "Replay recorded games and check every play and score."),
+    "bench": Verb("bench", "bench", "Measure the speed of each stage; print the signature."),
+    "doctor": Verb("doctor", "doctor", "Say what is installed, what is missing, how to get it."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose subcommands are imported when called, not when listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        module = importlib.import_module(f"zebfast.cli.{verb.module}")
+        loaded = getattr(module, verb.attribute)
+        if not isinstance(loaded, click.Command):
+            raise TypeError(f"{module.__name__}.{verb.attribute} is not a click command")
+        return loaded
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+
+def print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Print the versions that matter in a bug report, without importing torch."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    import zebfast
+    from zebfast.cli.doctor import core_build, installed_version
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    torch = installed_version("torch") or "missing"
+    parts = f"core: {core_build()}, Python {python}, torch {torch}"
+    click.echo(f"zebfast {zebfast.__version__} ({parts})")
+    ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start here: zebfast demo. What is missing: zebfast doctor. Each command has --help.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the versions and exit.",
+)
+def cli() -> None:
+    """Learn the domino game Texas 42 from self-play.
+
+    \b
+    Example:
+      zebfast demo
+    """
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Entry point of the `zebfast` program. Exits with 0, 1 (failed), 2 (usage) or 130."""
+    run(cli, prog_name="zebfast", argv=argv)

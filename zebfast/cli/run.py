@@ -1,0 +1,74 @@
+"""Runs one click command as a program: its exit code, and one sentence for a user's mistake."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run `command` on `argv` (default: the process's) and exit.
+
+    Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. An exception class that zebfast
+    itself defines, and any OSError, carries a sentence for the user and is printed as
+    `error: …` on stderr; every other exception is a bug and keeps its traceback.
+    """
+    try:
+        code = command.main(
+            args=None if argv is None else list(argv), prog_name=prog_name, standalone_mode=False
+        )
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        if _reader_went_away(error):
+            # Say nothing more to a closed pipe, not even when Python flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_FAILED)
+        sentence = user_sentence(error)
+        if sentence is None:
+            raise
+        click.echo(f"error: {sentence}", err=True)
+        sys.exit(EXIT_FAILED)
+    sys.exit(code if isinstance(code, int) else EXIT_OK)
+
+
+def user_sentence(error: BaseException) -> str | None:
+    """The one sentence that tells a user what went wrong, or None where `error` is a bug."""
+    kind = type(error)
+    if kind.__module__.startswith("zebfast."):
+        return str(error)
+    if isinstance(error, OSError):
+        return _os_sentence(error)
+    if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError":
+        return (
+            "out of memory; use fewer parallel games, a smaller batch or smaller buffers"
+            f" ({str(error).splitlines()[0] if str(error) else 'no size given'})"
+        )
+    return None
+
+
+def _os_sentence(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        reason = f"{reason}: {os.fspath(error.filename)!r}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        reason += "; free some space and run the same command again"
+    return reason
+
+
+def _reader_went_away(error: Exception) -> bool:
+    return isinstance(error, BrokenPipeError) and error.filename is None
