@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from generated import ROOT, main
+
 sys.path.insert(0, str(ROOT))
 
 from zebfast import rules  # noqa: E402
@@ -32,16 +32,5 @@ def render() -> str:
     return "[\n" + ",\n".join(cases) + "\n]\n"
 
 
-def main() -> int:
-    text = render()
-    if "--check" in sys.argv[1:]:
-        if TARGET.read_text() != text:
-            print("tests/golden/perft.json differs: run python tools/gen_perft.py", file=sys.stderr)
-            return 1
-        return 0
-    TARGET.write_text(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__ or "", TARGET, render))

@@ -6,11 +6,10 @@ python tools/gen_tables.py --check    # used by the tests
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from generated import ROOT, main
+
 sys.path.insert(0, str(ROOT))
 
 from zebfast import rules  # noqa: E402  (the checkout, not an installed copy)
@@ -57,19 +56,5 @@ def render() -> str:
     return "\n".join(out)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="fail if the file is out of date")
-    args = parser.parse_args()
-    text = render()
-    if args.check:
-        if not TARGET.exists() or TARGET.read_text() != text:
-            print("csrc/tables.c is out of date: run python tools/gen_tables.py", file=sys.stderr)
-            return 1
-        return 0
-    TARGET.write_text(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__ or "", TARGET, render))

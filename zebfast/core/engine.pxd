@@ -39,4 +39,6 @@ cdef class GameBatch:
     cdef zf_state *states
     cdef Py_ssize_t size
     cdef _allocate(self, Py_ssize_t n)
+    cdef _column(self, const uint8_t *first)
+    cdef _plays(self, int shift, int mask)
     cdef int64_t[::1] _rows(self, object rows)

@@ -232,23 +232,22 @@ cdef class GameBatch:
             raise IndexError(f"a row lies outside 0..{self.size - 1}")
         return array
 
-    @property
-    def to_play(self):
+    cdef _column(self, const uint8_t *first):
+        """One byte of every state, uint8 [n]; first points into the first state."""
         out = np.empty(self.size, np.uint8)
         cdef uint8_t[::1] o = out
         cdef Py_ssize_t i
         for i in range(self.size):
-            o[i] = self.states[i].to_play
+            o[i] = first[i * <Py_ssize_t>sizeof(zf_state)]
         return out
 
     @property
+    def to_play(self):
+        return self._column(&self.states.to_play)
+
+    @property
     def n_plays(self):
-        out = np.empty(self.size, np.uint8)
-        cdef uint8_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = self.states[i].n_plays
-        return out
+        return self._column(&self.states.n_plays)
 
     @property
     def over(self):
@@ -256,21 +255,11 @@ cdef class GameBatch:
 
     @property
     def decl(self):
-        out = np.empty(self.size, np.uint8)
-        cdef uint8_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = self.states[i].decl
-        return out
+        return self._column(&self.states.decl)
 
     @property
     def leader(self):
-        out = np.empty(self.size, np.uint8)
-        cdef uint8_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = self.states[i].first_leader
-        return out
+        return self._column(&self.states.first_leader)
 
     @property
     def points(self):
@@ -308,27 +297,25 @@ cdef class GameBatch:
                         k += 1
         return out
 
-    @property
-    def history(self):
-        """Dominoes played in order, uint8 [n, 28]; 255 from n_plays on."""
+    cdef _plays(self, int shift, int mask):
+        """One part of every play byte, uint8 [n, 28]; 255 from n_plays on."""
         out = np.full((self.size, 28), 255, np.uint8)
         cdef uint8_t[:, ::1] o = out
         cdef Py_ssize_t i, ply
         for i in range(self.size):
             for ply in range(self.states[i].n_plays):
-                o[i, ply] = self.states[i].plays[ply] & 31
+                o[i, ply] = self.states[i].plays[ply] >> shift & mask
         return out
+
+    @property
+    def history(self):
+        """Dominoes played in order, uint8 [n, 28]; 255 from n_plays on."""
+        return self._plays(0, 31)
 
     @property
     def seats(self):
         """Seats that made the plays of history, uint8 [n, 28]; 255 from n_plays on."""
-        out = np.full((self.size, 28), 255, np.uint8)
-        cdef uint8_t[:, ::1] o = out
-        cdef Py_ssize_t i, ply
-        for i in range(self.size):
-            for ply in range(self.states[i].n_plays):
-                o[i, ply] = self.states[i].plays[ply] >> 5
-        return out
+        return self._plays(5, 3)
 
     def legal(self, rows=None):
         """Masks of the legal dominoes of the seats to play, uint32 [k]; 0 = game over."""
