@@ -54,7 +54,9 @@ def test_lines_and_metrics_of_a_run(make_config: Make, add_file: AddFile) -> Non
     assert (state["step"], state["total_games"], state["wandb_run_id"]) == (2, 6, None)
     first, second, evaluation = read_metrics(config.weights_dir / "metrics.jsonl")
     assert (first["step"], second["step"]) == (1, 2)
-    assert 0 <= evaluation["eval/vs_random_win_rate"] <= 1
+    for name in ("random", "heuristic"):
+        low, rate, high = (evaluation[f"eval/vs_{name}_{k}"] for k in ("low", "win_rate", "high"))
+        assert 0 <= low <= rate <= high <= 1
     for name in ("policy_loss", "belief_acc", "grad_norm", "lr", "selfplay_value_loss"):
         assert np.isfinite(first[f"train/{name}"]), name
     assert first["ingest/selfplay_examples"] == 168

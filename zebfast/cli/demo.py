@@ -22,13 +22,13 @@ OPPONENTS = ("random", "heuristic")
 # few seconds; found by trying (the README says what five minutes of it gave).
 WORKER_FLAGS = (
     "--n-groups", "1", "--threads", "1", "--device", "cpu", "--n-parallel-games", "64",
-    "--games-per-batch", "64", "--weight-sync-interval", "1", "--n-simulations", "32", "--c-puct", "0.8", "--temperature", "0.5",
-    "--noise-fraction", "0.1",
+    "--games-per-batch", "64", "--weight-sync-interval", "1", "--n-simulations", "32",
+    "--c-puct", "0.8", "--temperature", "0.5", "--noise-fraction", "0.1",
 )  # fmt: skip
 LEARNER_FLAGS = (
-    "--threads", "1", "--device", "cpu", "--lr", "3e-3", "--batch-size", "128",
+    "--threads", "1", "--device", "cpu", "--lr", "2e-3", "--batch-size", "128",
     "--min-buffer-size", "2000", "--replay-buffer-size", "200000",
-    "--training-steps-per-cycle", "100", "--push-every", "1", "--eval-every", "10",
+    "--training-steps-per-cycle", "100", "--push-every", "1", "--eval-every", "12",
     "--eval-games", "1000", "--checkpoint-every", "5", "--keep-example-files", "0",
     "--no-local-replay-cache-enabled",
 )  # fmt: skip

@@ -7,16 +7,23 @@ from typing import Any
 
 from zebfast.learner.metrics import read_metrics
 
-_PANELS = (
-    ("eval/vs_random_win_rate", "share of games won against random", "games played by the worker"),
-    ("train/policy_loss", "policy loss (cross-entropy)", "optimizer steps"),
-    ("train/value_loss", "value loss (squared error)", "optimizer steps"),
-    ("train/belief_acc", "hidden dominoes placed rightly", "optimizer steps"),
+_GAMES, _STEPS = "games played by the worker", "optimizer steps"
+
+#: Title, x axis, and the series by legend.
+_PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    (
+        "share of games won, 95 % intervals",
+        _GAMES,
+        {
+            "against random": "eval/vs_random_win_rate",
+            "against the heuristic": "eval/vs_heuristic_win_rate",
+        },
+    ),
+    ("policy loss (cross-entropy)", _STEPS, {"training": "train/policy_loss"}),
+    ("value loss (squared error)", _STEPS, {"training": "train/value_loss"}),
+    ("hidden dominoes placed rightly", _STEPS, {"training": "train/belief_acc"}),
 )
-_X_AXIS = {
-    "games played by the worker": "stats/total_games",
-    "optimizer steps": "stats/optimizer_steps",
-}
+_X_AXIS = {_GAMES: "stats/total_games", _STEPS: "stats/optimizer_steps"}
 
 
 def plot_curves(metrics_path: Path, png_path: Path, *, title: str) -> int:
@@ -37,18 +44,17 @@ def plot_curves(metrics_path: Path, png_path: Path, *, title: str) -> int:
     FigureCanvasAgg(figure)
     figure.suptitle(title)
     drawn = 0
-    for axes, (name, label, x_label) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
-        points = [(r[_X_AXIS[x_label]], r[name]) for r in rows if r.get(name) is not None]
-        axes.set(title=label, xlabel=x_label)
+    for axes, (heading, x_label, series) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
+        axes.set(title=heading, xlabel=x_label)
         axes.grid(alpha=0.3)
-        if not points:
+        lines = [_draw(axes, rows, _X_AXIS[x_label], y, legend) for legend, y in series.items()]
+        if not any(lines):
             axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)
             continue
         drawn += 1
-        xs, ys = zip(*points, strict=True)
-        axes.plot(xs, ys, marker="o" if len(points) < 40 else "", markersize=3)
-        if name.startswith("eval/"):
-            _draw_intervals(axes, rows)
+        if len(series) > 1:
+            axes.axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
+            axes.legend()
     figure.savefig(png_path, dpi=110)
     return drawn
 
@@ -63,11 +69,15 @@ def _with_axes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def _draw_intervals(axes: Any, rows: list[dict[str, Any]]) -> None:
-    x = _X_AXIS["games played by the worker"]
-    names = ("eval/vs_random_low", "eval/vs_random_high")
-    bands = [(r[x], *(r[n] for n in names)) for r in rows if r.get(names[0]) is not None]
-    if bands:
-        xs, low, high = zip(*bands, strict=True)
-        axes.fill_between(xs, low, high, alpha=0.2)
-    axes.axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
+def _draw(axes: Any, rows: list[dict[str, Any]], x: str, y: str, legend: str) -> bool:
+    """One line with its interval where the rows have one; False if there are no points."""
+    points = [(row[x], row[y]) for row in rows if row.get(y) is not None]
+    if not points:
+        return False
+    xs, ys = zip(*points, strict=True)
+    axes.plot(xs, ys, marker="o" if len(points) < 40 else "", markersize=3, label=legend)
+    ends = [y.replace("win_rate", end) for end in ("low", "high")]
+    bands = [(row[x], *(row[end] for end in ends)) for row in rows if row.get(ends[0]) is not None]
+    if bands and ends[0] != y:
+        axes.fill_between(*zip(*bands, strict=True), alpha=0.2)
+    return True

@@ -83,16 +83,19 @@ class LocalRun:
             for process in self._processes.values():
                 process.kill()
                 process.wait()
+                if process.stdin is not None:
+                    process.stdin.close()
             for log in self._logs:
                 log.close()
 
     def _start(self, role: str, flags: Sequence[str]) -> None:
         log = open(self.log_path(role), "ab")  # noqa: SIM115 - closed with the run
         self._logs.append(log)
-        # A session of its own, so that Ctrl-C reaches this process first and ends them in order.
+        # A session of its own, so that Ctrl-C reaches this process first and ends them in order;
+        # an input that ends with this process, so that they do, too, however it ends.
         self._processes[role] = subprocess.Popen(
-            [sys.executable, "-u", "-m", f"zebfast.{role}", *flags],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            [sys.executable, "-u", "-m", f"zebfast.{role}", *flags, "--stop-at-eof"],
+            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
     def log_path(self, role: str) -> Path:

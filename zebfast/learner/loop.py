@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 from zebfast.exchange import ExchangeError, TransientError, hold_namespace
 from zebfast.learner.checkpoint import Checkpoint, save_checkpoint
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.evaluate import evaluate_against_random
+from zebfast.learner.evaluate import evaluate
 from zebfast.learner.ingest import IngestReport
 from zebfast.learner.report import (
     Tally,
@@ -26,6 +27,9 @@ from zebfast.learner.report import (
 from zebfast.learner.startup import Say, Session, open_session
 from zebfast.learner.trainer import TrainReport
 from zebfast.system.signals import StopFlag
+
+
+_LAST_LOOK_SECONDS = 5.0
 
 
 class TrainingDiverged(ExchangeError):
@@ -71,7 +75,7 @@ class Learner:
     def run(self) -> None:
         """The whole life of the learner."""
         while not self._should_stop() and not self._cycles_are_done():
-            self._ingest()
+            self._ingest(self._should_stop)
             waiting = self._reason_to_wait()
             if waiting:
                 self._say_once(waiting)
@@ -83,9 +87,9 @@ class Learner:
                 self._finish_cycle(report)
         self._save_and_publish_rest()
 
-    def _ingest(self) -> None:
+    def _ingest(self, should_stop: Callable[[], bool]) -> None:
         try:
-            report = self.session.ingestor.ingest(should_stop=self._should_stop)
+            report = self.session.ingestor.ingest(should_stop=should_stop)
         except TransientError as error:
             self.session.say(f"  ingest error (skipping): {error}")
             return
@@ -145,9 +149,9 @@ class Learner:
         if step % self.config.push_every == 0:
             self._publish()
         if self.config.eval_every and step % self.config.eval_every == 0:
-            result = evaluate_against_random(session.trainer.net, self.config)
-            session.say(evaluation_line(step, result))
-            self._log(evaluation_row(result))
+            results = evaluate(session.trainer.net, self.config)
+            session.say(evaluation_line(step, results))
+            self._log(evaluation_row(results))
         self._prune()
 
     def _log(self, row: dict[str, float | int | None]) -> None:
@@ -205,6 +209,9 @@ class Learner:
         return in_replay and name in self._saved_ledger
 
     def _save_and_publish_rest(self) -> None:
+        # What workers handed over before this end is counted by it, if it does not take long.
+        deadline = time.monotonic() + _LAST_LOOK_SECONDS
+        self._ingest(lambda: time.monotonic() > deadline)
         if self._unsaved:
             self._save_checkpoint()
             self._unpublished = True

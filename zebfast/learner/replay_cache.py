@@ -57,9 +57,7 @@ class ReplayCache:
 
     def load(self, replay: ReplayBuffer) -> set[str] | None:
         """Fill ``replay`` from the newest usable save; the file names in it, or None if none is."""
-        remove_leftovers(self.directory, [_MANIFEST, _PREVIOUS])
-        for leftover in self.directory.glob(".replay-*.tmp"):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self.directory, lambda name: True)  # the directory is this cache's alone
         for name in (_MANIFEST, _PREVIOUS):
             manifest = self._read_manifest(name)
             if manifest is None:

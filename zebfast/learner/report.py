@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zebfast.learner.evaluate import Evaluation
+from zebfast.arena.stats import MatchResult
 from zebfast.learner.ingest import IngestReport
 from zebfast.learner.trainer import TrainReport
 
@@ -53,11 +54,13 @@ def cycle_line(step: int, report: TrainReport, n_held: int, total_games: int) ->
     )
 
 
-def evaluation_line(step: int, result: Evaluation) -> str:
-    return (
-        f"Eval  {step:4d}: vs random {result.win_rate:.1%} won, {result.n_games:,} games "
-        f"(95 % interval {result.low:.1%} to {result.high:.1%})"
-    )
+def evaluation_line(step: int, results: Mapping[str, MatchResult]) -> str:
+    parts = [
+        f"vs {name} {r.win_rate:.1%} won (95 % interval {r.win_rate_low:.1%} to "
+        f"{r.win_rate_high:.1%}, {r.games:,} games)"
+        for name, r in results.items()
+    ]
+    return f"Eval  {step:4d}: {', '.join(parts)}"
 
 
 def cycle_row(report: TrainReport, session: Session, tally: Tally) -> Row:
@@ -84,9 +87,12 @@ def cycle_row(report: TrainReport, session: Session, tally: Tally) -> Row:
     }
 
 
-def evaluation_row(result: Evaluation) -> Row:
-    return {
-        "eval/vs_random_win_rate": result.win_rate,
-        "eval/vs_random_low": result.low,
-        "eval/vs_random_high": result.high,
-    }
+def evaluation_row(results: Mapping[str, MatchResult]) -> Row:
+    row: Row = {}
+    for name, result in results.items():
+        row |= {
+            f"eval/vs_{name}_win_rate": result.win_rate,
+            f"eval/vs_{name}_low": result.win_rate_low,
+            f"eval/vs_{name}_high": result.win_rate_high,
+        }
+    return row

@@ -90,6 +90,8 @@ def open_session(config: LearnerConfig, *, say: Say) -> Session:
     trainer = Trainer(net, config)
     if saved:
         progress = saved.progress
+        # Saved before those weights were published, it may still name the ones before them.
+        progress.published_sha256 = weights.state.get("weights_sha256")
         trainer.load_state(saved.trainer)
         say(f"Continuing {checkpoint_path.name} from cycle {progress.step}, optimizer included")
     else:
