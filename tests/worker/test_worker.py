@@ -169,7 +169,7 @@ def test_newer_weights_are_used_and_other_networks_refused(run_dir: Path, start:
     [
         (("--n-simulations", "0"), 2, "n-simulations"),
         (("--n-simulations", "100000"), 2, "n_simulations is 100000"),
-        (("--max-mcts-nodes", "3"), 2, "max_nodes is 3"),
+        (("--max-mcts-nodes", "3"), 2, "--max-mcts-nodes"),
         (("--worker-id", "../evil"), 2, "worker id"),
         (("--weights-name", "a/b"), 2, "weights name"),
         (("--device", "tpu"), 2, "--device tpu"),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zebfast.cli.learn import option
+from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED
+from zebfast.system.signals import exit_on_sigterm
 
 if TYPE_CHECKING:
     from zebfast.arena.stats import MatchResult
@@ -39,23 +41,28 @@ LEARNER_FLAGS = (
     short_help="Learn the game from nothing here, in about five minutes.",
     epilog="Example: zebfast demo --minutes 5 --dir demo-run",
 )
-@option("--dir", click.Path(path_type=Path, file_okay=False), Path("demo-run"), "Where it lives.")
+@click.option(
+    "--dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="New directory for everything the run writes (default: demo-run, or the first free of "
+    "demo-run-2, demo-run-3, ...).",
+)
 @option("--minutes", click.FloatRange(min=0, min_open=True), 5.0, "How long it learns.")
 @option("--eval-games", click.IntRange(min=1), 4000, "Games of each match before and after.")
 @option("--seed", click.IntRange(0, 2**31), 1, "Seed of the first weights and of the matches.")
-def demo(dir: Path, minutes: float, eval_games: int, seed: int) -> int:
+def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
     """Play and learn at the same time: a worker and a learner on two CPU cores.
 
     A small network starts from random weights, learns from its own games and is then compared with
-    its untrained self. The run can be continued with the commands printed at the end.
+    its untrained self. The run can be continued with the commands printed at the end. Ctrl-C
+    while it learns ends the learning early; a second Ctrl-C quits.
     """
     import torch
 
     from zebfast.experiment.local import LocalRun, LocalRunConfig
 
-    if dir.exists() and any(dir.iterdir()):
-        raise click.UsageError(f"{dir} is not empty: remove it, or choose another --dir")
-    dir.mkdir(parents=True, exist_ok=True)
+    exit_on_sigterm()  # through the contexts below, which take worker and learner with them
+    dir = _new_directory(dir)
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     began = time.monotonic()
     checkpoint = _untrained(dir, seed)
@@ -68,7 +75,10 @@ def demo(dir: Path, minutes: float, eval_games: int, seed: int) -> int:
         learner_flags=(*LEARNER_FLAGS, "--seed", str(seed)),
     )
     say(f"Worker and learner start in {dir} and run for {minutes:g} minutes (Ctrl-C ends early)")
-    status = _run(LocalRun(config), minutes)
+    status, interrupted = _run(LocalRun(config), minutes)
+    if not status.cycle:
+        say("Nothing was learned yet: the first training cycle takes half a minute or so")
+        return EXIT_INTERRUPTED if interrupted else EXIT_FAILED
     say(f"Trained network: {dir / 'model.pt'}. Playing the same games again ...")
     after = rate(dir, eval_games, seed)
     picture = _picture(config)
@@ -80,6 +90,21 @@ def demo(dir: Path, minutes: float, eval_games: int, seed: int) -> int:
 def say(line: str) -> None:
     """Messages go to stderr, results to stdout."""
     click.echo(line, err=True)
+
+
+def _new_directory(wanted: Path | None) -> Path:
+    """Make the directory asked for, or the first free one of the default names."""
+    if wanted is None:
+        names = ("demo-run", *(f"demo-run-{n}" for n in range(2, 1000)))
+        wanted = next((Path(n) for n in names if _is_free(Path(n))), Path(names[0]))
+    if not _is_free(wanted):
+        raise click.UsageError(f"{wanted} is not empty: remove it, or choose another --dir")
+    wanted.mkdir(parents=True, exist_ok=True)
+    return wanted
+
+
+def _is_free(path: Path) -> bool:
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 def _untrained(directory: Path, seed: int) -> Path:
@@ -107,8 +132,13 @@ def rate(source: Path, n_games: int, seed: int) -> dict[str, MatchResult]:
     }
 
 
-def _run(run: Any, minutes: float) -> RunStatus:
-    """Both processes for so long, with live progress; Ctrl-C ends the learning, not the demo."""
+def _run(run: Any, minutes: float) -> tuple[RunStatus, bool]:
+    """Both processes for so long, with live progress; Ctrl-C ends the learning, not the demo.
+
+    Returns:
+        What was reached, and whether Ctrl-C ended it.
+    """
+    interrupted = False
     with run:
         try:
             if sys.stderr.isatty():
@@ -119,10 +149,11 @@ def _run(run: Any, minutes: float) -> RunStatus:
                     on_status=lambda s, t: say(status_line(s, t, 60 * minutes)),
                 )  # fmt: skip
         except KeyboardInterrupt:
-            say("Stopping early ...")
+            interrupted = True
+            say("Stopping early: worker and learner save what they have (Ctrl-C again quits) ...")
         run.stop()
         status: RunStatus = run.status()
-    return status
+    return status, interrupted
 
 
 def _watch_live(run: Any, minutes: float) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
-from zebfast.cli.run import run
+from zebfast.cli.places import WEIGHTS, chosen_directory, place_options
+from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+EXAMPLES = ("--input-dir", "--examples-repo-id")
 
 _POSITIVE = click.IntRange(min=1)
 _COUNT = click.IntRange(min=0)
@@ -56,24 +57,11 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
 @click.command(
     name="learn",
     short_help="Learn from the examples and publish new weights.",
-    epilog="Example: zebfast-learn --repo-id run --input-dir run/examples --checkpoint init.pt",
+    context_settings=HELP,
+    epilog="Example: zebfast-learn --repo-id run --input-dir run/examples --checkpoint start.pt",
 )
-@click.option(
-    "--repo-id",
-    "--weights-dir",
-    "repo_id",
-    required=True,
-    metavar="DIR",
-    help="Directory of weights, config and state.",
-)
-@click.option(
-    "--examples-repo-id",
-    "--input-dir",
-    "examples_repo_id",
-    required=True,
-    metavar="DIR",
-    help="Directory that workers write examples to.",
-)
+@place_options(*WEIGHTS, "Directory of weights, config, state and metrics.")
+@place_options(*EXAMPLES, "Directory that workers write examples to.")
 @click.option("--weights-name", help="Namespace of this run (default: the nameless one, model).")
 @click.option(
     "--checkpoint",
@@ -116,6 +104,7 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
 @option("--seed", click.IntRange(0, 2**63 - 1), 0, "Seed of batches and evaluation deals.")
 @option("--max-cycles", _POSITIVE, None, "Stop after this many cycles.")
 @option("--max-minutes", click.FloatRange(min=0, min_open=True), None, "Stop after this long.")
+@stop_at_eof_option
 def command(**flags: Any) -> int:
     """Train a network on self-play examples and publish its weights, until stopped.
 
@@ -140,34 +129,19 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
         "local_replay_cache_dir": "replay_cache_dir",
         "local_replay_cache_save_every": "replay_cache_save_every",
     }
-    elsewhere = ("repo_id", "examples_repo_id", "weights_name", "device", "threads")
+    elsewhere = ("repo_id", "weights_dir", "examples_repo_id", "input_dir", "weights_name",
+                 "device", "threads")  # fmt: skip
     fields = {renamed.get(k, k): v for k, v in flags.items() if k not in elsewhere}
     try:
         return LearnerConfig(
-            weights_dir=directory(flags["repo_id"], "--repo-id"),
-            examples_dir=directory(flags["examples_repo_id"], "--examples-repo-id"),
+            weights_dir=chosen_directory(flags, *WEIGHTS),
+            examples_dir=chosen_directory(flags, *EXAMPLES),
             namespace=Namespace.parse(flags["weights_name"]),
             device=choose_device(flags["device"]),
             **fields,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-
-
-def directory(value: str, flag: str) -> Path:
-    """The directory a repository flag names. ValueError for what looks like a Hub repository."""
-    path = Path(value).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise ValueError(f"{flag} {value} is a file: expected a directory")
-    hub_like = value.count("/") == 1 and not value.startswith((".", "/", "~"))
-    if hub_like and not value.endswith("/") and not path.parent.is_dir():
-        raise ValueError(
-            f"{flag} {value} is not a directory, and this version has no Hugging Face Hub back "
-            f"end: give a directory (to create one here, write ./{value})"
-        )
-    return path
 
 
 def choose_device(name: str | None) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import click
 
+from zebfast.system.signals import terminate_at_end_of_input
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+HELP = {"help_option_names": ["-h", "--help"]}  # click's context settings for a whole program
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -20,8 +25,8 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
     """Run `command` on `argv` (default: the process's) and exit.
 
     Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. An exception class that zebfast
-    itself defines, and any OSError, carries a sentence for the user and is printed as
-    `error: …` on stderr; every other exception is a bug and keeps its traceback.
+    itself defines, any OSError, a missing package and a lack of memory become a sentence for the
+    user, `error: …` on stderr; every other exception is a bug and keeps its traceback.
     """
     try:
         code = command.main(
@@ -53,6 +58,11 @@ def user_sentence(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return _os_sentence(error)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        if package != "zebfast":
+            return f"this needs {package}: pip install {package} (zebfast doctor shows what else)"
+        return "the compiled core is missing: make build, or pip install --force-reinstall zebfast"
     if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError":
         return (
             "out of memory; use fewer parallel games, a smaller batch or smaller buffers"
@@ -72,3 +82,20 @@ def _os_sentence(error: OSError) -> str:
 
 def _reader_went_away(error: Exception) -> bool:
     return isinstance(error, BrokenPipeError) and error.filename is None
+
+
+def stop_at_eof_option(command: Decorated) -> Decorated:
+    """Add ``--stop-at-eof``: how a program that starts this one makes sure that it ends, too."""
+
+    def listen(_context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            terminate_at_end_of_input()
+
+    return click.option(
+        "--stop-at-eof",
+        is_flag=True,
+        hidden=True,
+        expose_value=False,
+        callback=listen,
+        help="Stop as on SIGTERM when standard input ends.",
+    )(command)

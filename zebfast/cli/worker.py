@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from zebfast.cli.learn import choose_device, directory, option
+from zebfast.cli.learn import choose_device, option
 from zebfast.cli.machine import usable_cores
-from zebfast.cli.run import run
+from zebfast.cli.places import WEIGHTS, chosen_directory, place_options
+from zebfast.cli.run import HELP, run, stop_at_eof_option
+
+EXAMPLES = ("--output-dir", "--examples-repo-id")
 
 _POSITIVE = click.IntRange(min=1)
 
@@ -18,30 +20,19 @@ _POSITIVE = click.IntRange(min=1)
 @click.command(
     name="worker",
     short_help="Play against itself and hand over the examples.",
+    context_settings=HELP,
     epilog="Example: python -m zebfast.worker --repo-id run --output-dir run/examples",
 )
-@click.option(
-    "--repo-id",
-    "--weights-dir",
-    "repo_id",
-    required=True,
-    metavar="DIR",
-    help="Directory of weights, config and state.",
-)
-@click.option(
-    "--examples-repo-id",
-    "--output-dir",
-    "examples_repo_id",
-    required=True,
-    metavar="DIR",
-    help="Directory to write example files to; created if it is not there.",
-)
+@place_options(*WEIGHTS, "Directory that the learner publishes weights to.")
+@place_options(*EXAMPLES, "Directory to write example files to; created if it is not there.")
 @click.option("--weights-name", help="Namespace of the run (default: the nameless one, model).")
 @option("--worker-id", str, "worker-0", "Name in file names and log lines; one process each.")
 @option("--n-parallel-games", _POSITIVE, 128, "Games in progress at once.")
 @option("--n-groups", _POSITIVE, None, "Groups of games, a thread each (default: 2, or cores).")
 @option("--n-simulations", _POSITIVE, 200, "Visits of the root that end the search of a play.")
-@option("--max-mcts-nodes", _POSITIVE, 512, "Positions a tree can hold, 64 bytes each.")
+@option(
+    "--max-mcts-nodes", click.IntRange(8, 65_000), 512, "Positions a tree can hold, 64 bytes each."
+)
 @option("--temperature", click.FloatRange(min=0), 1.0, "Of plays drawn from visits; 0 = best.")
 @option("--c-puct", click.FloatRange(min=0, min_open=True), 1.4, "Weight of priors in the search.")
 @option("--noise-fraction", click.FloatRange(0, 1), 0.0, "Share of Dirichlet noise at the root.")
@@ -58,6 +49,7 @@ _POSITIVE = click.IntRange(min=1)
         "given one continues where this worker id stopped.")  # fmt: skip
 @option("--example-format", click.Choice(["native", "pt"]), "native", "Compact, or documented .pt.")
 @option("--max-batches", _POSITIVE, None, "Stop after this many batches.")
+@stop_at_eof_option
 def worker(**flags: Any) -> int:
     """Play games against itself with the newest weights and write training examples.
 
@@ -108,12 +100,11 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
             worlds=flags["worlds"],
         )
         example_name(flags["worker_id"], 0)
-        examples = new_directory(flags["examples_repo_id"], "--output-dir")
         same = ("worker_id", "games_per_batch", "weight_sync_interval", "seed", "dtype",
                 "example_format", "max_batches")  # fmt: skip
         return WorkerConfig(
-            weights_dir=directory(flags["repo_id"], "--repo-id"),
-            examples_dir=examples,
+            weights_dir=chosen_directory(flags, *WEIGHTS),
+            examples_dir=chosen_directory(flags, *EXAMPLES),
             namespace=Namespace.parse(flags["weights_name"]),
             selfplay=selfplay,
             device=device,
@@ -126,14 +117,6 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
 def default_groups(device: str) -> int:
     """Two groups overlap trees and network; on a CPU one per core also splits the network."""
     return 2 if device != "cpu" else max(2, min(usable_cores(), 16))
-
-
-def new_directory(value: str, flag: str) -> Path:
-    """The directory a flag names, made if it can only mean a new one. ValueError otherwise."""
-    path = Path(value).expanduser()
-    if not path.exists() and (path.parent.is_dir() or value.startswith((".", "/", "~"))):
-        path.mkdir(parents=True)
-    return directory(value, flag)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

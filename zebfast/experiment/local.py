@@ -64,6 +64,14 @@ class LocalRun:
     _logs: list[IO[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> LocalRun:
+        try:
+            self._start_both()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start_both(self) -> None:
         directory = self.config.directory
         examples = directory / "examples"
         examples.mkdir(parents=True, exist_ok=True)
@@ -74,7 +82,6 @@ class LocalRun:
              *self.config.learner_flags],
         )  # fmt: skip
         self._start("worker", [*places, "--output-dir", str(examples), *self.config.worker_flags])
-        return self
 
     def __exit__(self, *_: object) -> None:
         try:

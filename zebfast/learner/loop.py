@@ -28,7 +28,6 @@ from zebfast.learner.startup import Say, Session, open_session
 from zebfast.learner.trainer import TrainReport
 from zebfast.system.signals import StopFlag
 
-
 _LAST_LOOK_SECONDS = 5.0
 
 

@@ -1,1 +1,1 @@
-"""What any long-running program needs of the machine: whole files, stop signals; no game."""
+"""What any long-running program needs of the machine: whole files, locks, stop signals; no game."""

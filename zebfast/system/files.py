@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -54,13 +54,16 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def remove_leftovers(directory: Path, names: Iterable[str]) -> None:
-    """Delete temporaries that a killed writer of ``names`` left in ``directory``.
+def remove_leftovers(directory: Path, is_own: Callable[[str], bool]) -> None:
+    """Delete temporaries that a killed writer left in ``directory``.
 
-    Only for a caller that knows no other writer of these names is alive (it holds their lock).
+    Args:
+        is_own: told the name that a temporary was to get, says whether it may go. The caller must
+            know (it holds a lock) that nobody alive writes the names it claims.
     """
-    prefixes = tuple(f".{name}." for name in names)
     for entry in directory.iterdir() if directory.is_dir() else ():
-        if entry.name.startswith(prefixes) and entry.name.endswith(_TEMPORARY_SUFFIX):
+        parts = entry.name.rsplit(".", 2)  # ".name", "hex", "tmp"
+        is_temporary = entry.name.startswith(".") and entry.name.endswith(_TEMPORARY_SUFFIX)
+        if is_temporary and len(parts) == 3 and is_own(parts[0][1:]):
             with suppress(OSError):
                 entry.unlink()

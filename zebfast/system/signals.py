@@ -1,8 +1,11 @@
-"""Turns Ctrl-C and SIGTERM into a flag that the loop looks at between steps."""
+"""Turns Ctrl-C and SIGTERM into a flag that the loop looks at, or into an orderly exit."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 import time
 from types import FrameType, TracebackType
 from typing import Any
@@ -54,3 +57,23 @@ class StopFlag:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+
+def terminate_at_end_of_input() -> None:
+    """From now on, the end of standard input sends this process SIGTERM.
+
+    A program that holds the other end of that pipe thereby takes this one with it even when it is
+    killed, and on any system, which signals to process groups or the kernel's own means do not do.
+    """
+
+    def wait() -> None:
+        while os.read(0, 4096):  # the descriptor itself: sys.stdin may not be locked at exit
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="end of input", daemon=True).start()
+
+
+def exit_on_sigterm() -> None:
+    """From now on, SIGTERM ends this program by SystemExit(143), so that contexts are closed."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))

@@ -110,12 +110,16 @@ class Worker:
         self.config, self.store, self.examples = config, store, examples
         self.progress, self.stop, self.say = progress, stop, say
         self.model_config, self.model_step = dict(weights.config), weights.step
-        self.evaluator = Evaluator(
-            NetConfig.from_dict(weights.config),
-            weights.state_dict,
-            device=config.device,
-            dtype=config.dtype,
-        )
+        try:
+            network = NetConfig.from_dict(weights.config)
+            self.evaluator = Evaluator(
+                network, weights.state_dict, device=config.device, dtype=config.dtype
+            )
+        except ValueError as error:
+            raise ExchangeError(
+                f"config and weights in {store.label} cannot be used ({error}): put back the "
+                "config that these weights were published with"
+            ) from error
         self.play = SelfPlay(
             self.evaluator,
             config=config.selfplay,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from zebfast.exchange import ExchangeError
+from zebfast.selfplay.examples import parse_example_name
 from zebfast.system.files import remove_leftovers, write_atomic
+from zebfast.system.locks import hold_lock
 
 
 class WorkerBusy(ExchangeError):
@@ -56,31 +56,23 @@ class SeedProgress:
 def hold_worker_id(directory: Path, worker_id: str) -> Iterator[Path]:
     """Be the only process that works as ``worker_id`` in ``directory``; gives the progress file.
 
-    The lock is the kernel's: it ends with the process, however that ends.
+    Temporaries that a killed predecessor left are removed.
 
     Raises:
         WorkerBusy: another process holds it; the sentence gives its process id.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     progress = directory / f".{worker_id}.progress.json"
-    with open(directory / f".{worker_id}.worker.lock", "a+", encoding="ascii") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.seek(0)
-            owner = handle.read(20).strip() or "unknown"
-            raise WorkerBusy(
-                f"{worker_id} already works into {directory} (process {owner}): stop it first, or "
-                "give this one another --worker-id"
-            ) from None
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
-        leftovers = [e.name for e in directory.iterdir() if e.name.startswith(f".{worker_id}_")]
-        remove_leftovers(directory, [progress.name, *(_final_name(name) for name in leftovers)])
+
+    def is_own(name: str) -> bool:
+        example = parse_example_name(name)
+        return name == progress.name or (example is not None and example.worker_id == worker_id)
+
+    def busy(owner: str) -> WorkerBusy:
+        return WorkerBusy(
+            f"{worker_id} already works into {directory} (process {owner}): stop it first, or "
+            "give this one another --worker-id"
+        )
+
+    with hold_lock(directory / f".{worker_id}.worker.lock", busy=busy):
+        remove_leftovers(directory, is_own)
         yield progress
-
-
-def _final_name(temporary: str) -> str:
-    """Name of the file that an atomic writer's temporary was to become."""
-    return temporary[1:].rsplit(".", 2)[0]

@@ -1,0 +1,48 @@
+"""The demo as a newcomer starts it, cut to seconds."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def demo(*flags: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zebfast", "demo", *flags],
+        cwd=cwd, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+
+
+def test_demo_learns_and_reports(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    done = demo("--minutes", "0.7", "--eval-games", "40", "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("random", "heuristic"):
+        interval = r"\d+\.\d% \(\d+\.\d% - \d+\.\d%\)"
+        assert re.search(rf"^{name}\s+{interval}\s+{interval}\s+[+-]\d+\.\d%$", done.stdout, re.M)
+    assert "Learning curves: run/curves.png" in done.stdout
+    assert "python -m zebfast.worker --repo-id run --output-dir run/examples" in done.stdout
+    assert re.search(r"\d+ games \([\d.]+/s\) \| [\d,]+ examples", done.stderr)
+    assert "ETA" in done.stderr
+    picture = (tmp_path / "run" / "curves.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
+
+
+def test_demo_refuses_a_directory_with_something_in_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    done = demo("--dir", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_demo_that_had_no_time_to_learn_says_so(tmp_path: Path) -> None:
+    done = demo("--minutes", "0.001", "--eval-games", "4", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Nothing was learned yet" in done.stderr
+    assert (tmp_path / "demo-run" / "untrained.pt").exists()
