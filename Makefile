@@ -2,6 +2,7 @@
 #
 #   PYTHON=/path/to/python3.12 make demo    choose the interpreter the environment is made from
 #   VENV=/path/to/venv make test            keep the environment elsewhere
+#   make test TEST_ARGS=tests/rules         only some tests, or any other options of pytest
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -32,7 +33,7 @@ demo: $(VENV)/.built ## learn Texas 42 from nothing, in about five minutes on tw
 
 test: $(VENV)/.built selftest ## everything that must hold: C self-test, then the Python tests
 	$(call say,running the tests)
-	@$(PY) -m pytest tests $(TEST_ARGS)
+	@$(PY) -m pytest $(TEST_ARGS)
 
 selftest: build/selftest ## the C core on its own, under the address and undefined-behaviour sanitizers
 	$(call say,running the C self-test)

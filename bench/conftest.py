@@ -1,17 +1,19 @@
-"""What the speed suite shares: running a stage under pytest-benchmark, and the pinned counts.
+"""What the speed suite shares: running a stage under pytest-benchmark, gates, the pinned counts.
 
-Conventions: one test per figure; `extra_info` carries what a record needs (key, what, unit, units
-of one round); set-up is never timed; the figure is units divided by the median round.
+Conventions: one test per figure; `extra_info` carries what a record needs (key, what, unit, value,
+detail); set-up is never timed; a speed is units divided by the median round. Under
+`--benchmark-disable` everything runs once, nothing is timed and no figure is attached; the gates
+hold all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from bench.gate import compare_counts
+from bench.gate import assert_faster, compare_counts
 from zebfast.cli.stages import Done, Stage
 
 
@@ -19,6 +21,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--renew-counts", action="store_true", help="accept the present counts as the pinned ones"
     )
+
+
+@pytest.fixture(autouse=True)
+def torch_threads() -> Iterator[None]:
+    """One torch thread unless a test says otherwise: figures are per core."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -51,6 +64,43 @@ def run_stage(benchmark: Any) -> Callable[..., None]:
     return run
 
 
+@pytest.fixture
+def gate(benchmark: Any) -> Callable[..., float]:
+    """Assert that one thing is so many times as fast as another; the multiple is a figure."""
+
+    def check(
+        candidate: Callable[[], object],
+        reference: Callable[[], object],
+        *,
+        key: str,
+        what: str,
+        at_least: float,
+        units: tuple[int, int] = (1, 1),
+        blocks: int = 5,
+    ) -> float:
+        gain = assert_faster(candidate, reference, at_least=at_least, units=units, blocks=blocks)
+        benchmark.pedantic(candidate, rounds=1, iterations=1)
+        figure(benchmark, key=key, what=what, unit="times", value=gain)
+        return gain
+
+    return check
+
+
+def figure(
+    benchmark: Any,
+    *,
+    key: str,
+    what: str,
+    unit: str,
+    value: float,
+    detail: Mapping[str, float] | None = None,
+) -> None:
+    """Attach a figure whose value is known: a size, or a ratio."""
+    benchmark.extra_info.update(
+        {"key": key, "what": what, "unit": unit, "value": value, "detail": dict(detail or {})}
+    )
+
+
 def attach(
     benchmark: Any,
     *,
@@ -60,10 +110,7 @@ def attach(
     units: int,
     detail: Mapping[str, float] | None = None,
 ) -> None:
-    """Attach a figure to a finished benchmark: units of one round over the median round."""
-    benchmark.extra_info.update(
-        {"key": key, "what": what, "unit": unit, "units": units, "detail": dict(detail or {})}
-    )
-    stats = getattr(benchmark, "stats", None)
-    if stats is not None:  # none under --benchmark-disable
-        benchmark.extra_info["value"] = units / stats.stats.median
+    """Attach the speed of a finished benchmark: units of one round over the median round."""
+    if benchmark.stats is not None:  # none under --benchmark-disable
+        speed = units / benchmark.stats.stats.median
+        figure(benchmark, key=key, what=what, unit=unit, value=speed, detail=detail)

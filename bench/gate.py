@@ -39,26 +39,35 @@ def interleaved_ratio(
     return statistics.median(ratios)
 
 
-def assert_ratio(
+def assert_faster(
     candidate: Callable[[], object],
     reference: Callable[[], object],
     *,
-    at_most: float,
-    blocks: int = 8,
+    at_least: float,
+    units: tuple[int, int] = (1, 1),
+    blocks: int = 5,
     attempts: int = 3,
 ) -> float:
-    """Fail only if the candidate is too slow in every one of several attempts.
+    """Fail only if the candidate is not fast enough in every one of several attempts.
 
-    Returns the ratio of the attempt that passed. Raises AssertionError with all ratios otherwise.
+    Args:
+        units: what one call of the candidate and one of the reference get done.
+
+    Returns:
+        The candidate's speed as a multiple of the reference's, in the attempt that passed.
+
+    Raises:
+        AssertionError: with the multiples of all attempts.
     """
     candidate(), reference()  # the first call pays for caches and lazy set-up
     seen = []
     for _ in range(attempts):
-        ratio = interleaved_ratio(candidate, reference, blocks=blocks)
-        if ratio <= at_most:
-            return ratio
-        seen.append(round(ratio, 3))
-    raise AssertionError(f"time ratios {seen} are all above {at_most}")
+        time_ratio = interleaved_ratio(candidate, reference, blocks=blocks)
+        gain = units[0] / units[1] / time_ratio
+        if gain >= at_least:
+            return gain
+        seen.append(round(gain, 3))
+    raise AssertionError(f"speeds {seen} times the reference's are all below {at_least:g}")
 
 
 def compare_counts(name: str, counts: Mapping[str, int], *, renew: bool = False) -> None:

@@ -3,78 +3,164 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.gate import assert_ratio, interleaved_ratio
+from bench import work
+from bench.gate import assert_faster, compare_counts
 from zebfast.cli import stages
 
 Pinned = Callable[[str, Mapping[str, int]], None]
+Gate = Callable[..., float]
+SEARCH = "64 games, 200 simulations, constant evaluator"
 
 
 def test_search_does_the_same_work(pinned: Pinned) -> None:
-    """Descents, evaluations and subtree reuse of fixed games with the constant evaluator."""
-    from zebfast.core.observe import uniform_evaluate
-    from zebfast.core.options import SearchOptions
-    from zebfast.core.records import OBS_DTYPE
-    from zebfast.core.selfplay import SelfPlayForest
-
-    forest = SelfPlayForest(64, options=SearchOptions(n_simulations=200), seed=stages.SEED)
-    forest.allow(64)
-    leaves, evals = np.zeros(64, OBS_DTYPE), np.zeros((64, 8), np.float32)
-    batches = 0
-    while n := forest.select(leaves):
-        uniform_evaluate(leaves[:n], evals[:n])
-        forest.update(evals[:n])
-        batches += 1
-    assert len(forest.take()) == 64
-    pinned("64 games, 200 simulations, constant evaluator", {"batches": batches, **forest.counts()})
+    """Simulations, evaluations, terminals and reused visits of fixed games."""
+    pinned(SEARCH, work.search_counts())
 
 
 def test_memory_and_sizes(pinned: Pinned) -> None:
-    from zebfast.core.options import SearchOptions
     from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE, OBS_DTYPE
-    from zebfast.core.selfplay import SelfPlayForest
 
-    options = SearchOptions(max_nodes=512)
+    per_node = work.forest_bytes(64, 1024) - work.forest_bytes(64, 512)
     sizes = {
         "observation": OBS_DTYPE.itemsize,
         "game": GAME_DTYPE.itemsize,
         "example in memory": EXAMPLE_DTYPE.itemsize,
-        "64 trees of 512 nodes": SelfPlayForest(64, options=options, seed=0).nbytes,
+        "node": per_node // (64 * 512),
+        "64 trees of 512 nodes, with their games": work.forest_bytes(64, 512),
+        "native file of 256 games": round(stages.bytes_per_example(256) * 256 * 28),
     }
     pinned("bytes", sizes)
-    assert stages.bytes_per_example() <= 40
-    assert sizes["64 trees of 512 nodes"] / (64 * 512) <= 64 * 1.05, "64 bytes a node, and a little"
+    assert sizes["node"] <= 64, "a node may take 64 bytes"
+    assert sizes["native file of 256 games"] <= 40 * 256 * 28, "an example may take 40 bytes"
 
 
-def test_engine_leaves_the_python_rules_far_behind() -> None:
-    """The compiled engine plays 300 games in less time than plain Python plays one."""
+def test_evaluator_computes_no_padding(pinned: Pinned) -> None:
+    evaluator, observations = cpu_evaluator(), stages.mixed_observations(256)
+    evaluator.evaluate(observations, np.zeros((256, 8), np.float32))
+    counts = evaluator.counts
+    found = {"tokens": counts.tokens, "padded tokens": counts.padded_tokens}
+    pinned("evaluator, 256 positions", found)
+
+
+@pytest.mark.benchmark(group="ratios")
+def test_engine_leaves_the_python_rules_far_behind(gate: Gate) -> None:
     from zebfast.core.engine import random_games
-    from zebfast.rules import Position
 
-    deal = [list(range(seat * 7, seat * 7 + 7)) for seat in range(4)]
+    n_compiled, n_python = 5000, 4
+    expected = [work.python_random_game(game) for game in range(n_python)]
+    assert random_games(n_python, seed=stages.SEED).tolist() == expected
 
     def plain() -> None:
-        game = Position(deal, 9, 0)
-        while not game.over:
-            game.play(game.legal()[0])
+        for game in range(n_python):
+            work.python_random_game(game)
 
-    assert_ratio(lambda: random_games(300, seed=1), plain, at_most=1.0)
+    gate(
+        lambda: random_games(n_compiled, seed=stages.SEED),
+        plain,
+        key="ratio_random_games",
+        what="random games, compiled engine against the plain-Python law",
+        at_least=200,
+        units=(n_compiled, n_python),
+    )
 
 
-@pytest.mark.parametrize("slower_by", [1, 3])
-def test_the_ratio_gate_itself(slower_by: int) -> None:
-    """Work repeated three times must measure as about three times the time."""
-    data = np.arange(200_000)
+def cpu_evaluator() -> Any:
+    from zebfast.net.evaluator import Evaluator
 
-    def work() -> None:
-        data.sum()
+    return Evaluator(*stages.fresh_network())
 
-    def repeated() -> None:
-        for _ in range(slower_by):
-            work()
 
-    ratio = interleaved_ratio(repeated, work, blocks=15)
-    assert slower_by / 1.5 < ratio < slower_by * 1.5
+def evaluator_and_module(batch: int = 128) -> tuple[Callable[[], None], Callable[[], None]]:
+    """The same positions through the leaf evaluator and through the plain module."""
+    import torch
+
+    from zebfast.net.encoding import expand, record_bytes
+    from zebfast.net.v1 import V1Net
+
+    config, weights = stages.fresh_network()
+    net = V1Net(config)
+    net.load_state_dict(weights)
+    net.eval()
+    evaluator, observations = cpu_evaluator(), stages.mixed_observations(batch)
+    out = np.zeros((batch, 8), np.float32)
+
+    def plain() -> None:
+        with torch.inference_mode():
+            inputs = expand(record_bytes(observations))
+            net(inputs.tokens, inputs.mask, inputs.hand_indices)
+
+    return lambda: evaluator.evaluate(observations, out), plain
+
+
+@pytest.mark.benchmark(group="ratios")
+def test_evaluator_beats_the_plain_module(gate: Gate) -> None:
+    gate(
+        *evaluator_and_module(),
+        key="ratio_evaluator",
+        what=f"{stages.SIZE} network, evaluator against a plain forward over 36 tokens",
+        at_least=2,
+    )
+
+
+@pytest.mark.benchmark(group="ratios")
+def test_learner_beats_the_plain_module(gate: Gate) -> None:
+    import torch
+
+    from zebfast.learner.ragged import length_order
+
+    ours, replay = work.trainer("medium")
+    theirs, _ = work.trainer("medium")
+    drawn = replay.sample(n_steps=1, batch_size=ours.config.batch_size, seed=0, step=0)
+    raw = torch.from_numpy(length_order(drawn))[0]
+    gate(
+        lambda: ours._step(raw, diagnose=False),
+        lambda: work.plain_step(theirs, raw),
+        key="ratio_learner",
+        what="learner step, medium network, against the plain module over 36 tokens",
+        at_least=1.2,
+    )
+
+
+@pytest.mark.benchmark(group="ratios")
+def test_native_files_are_read_faster(gate: Gate, tmp_path: Path) -> None:
+    from zebfast.selfplay.examples import read_examples, write_native
+    from zebfast.selfplay.examples_pt import write_pt
+
+    games = stages.some_games(work.N_GAMES)
+    native, documented = tmp_path / "b_0_00.safetensors", tmp_path / "b_0_00.pt"
+    write_native(native, games, work.METADATA)
+    write_pt(documented, games, work.METADATA)
+    gate(
+        lambda: read_examples(native),
+        lambda: read_examples(documented),
+        key="ratio_reading",
+        what="reading examples, compact files against the documented .pt layout",
+        at_least=5,
+    )
+
+
+# --- the gates themselves -------------------------------------------------------------------------
+
+
+def test_a_slow_down_fails_the_gate() -> None:
+    """An evaluator that does its work four times over no longer passes."""
+    fast, plain = evaluator_and_module(64)
+
+    def slowed_down() -> None:
+        for _ in range(4):
+            fast()
+
+    with pytest.raises(AssertionError, match="all below 2"):
+        assert_faster(slowed_down, plain, at_least=2, blocks=2)
+
+
+def test_a_changed_count_fails_the_gate() -> None:
+    """One simulation more a play is noticed."""
+    with pytest.raises(AssertionError, match=r"simulations: pinned \d+, now \d+.*--renew-counts"):
+        compare_counts(SEARCH, work.search_counts(stages.N_SIMULATIONS + 1))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.conftest import figure
 from zebfast.cli import stages
 from zebfast.cli.stages import Stage
 
@@ -32,22 +33,14 @@ def test_evaluations(run_stage: Callable[..., None], batch: int) -> None:
     run_stage(Stage(f"evaluations_{batch}", "evaluations/s", what, prepare), rounds=20)
 
 
-@pytest.mark.benchmark(group="self-play")
-def test_selfplay_games(run_stage: Callable[..., None]) -> None:
-    stage = BY_KEY["selfplay_games"]
-    prepare = partial(stages.selfplay_games, 32)
-    run_stage(Stage(stage.key, stage.unit, stage.what, prepare), rounds=2, warmup_rounds=0)
-
-
 @pytest.mark.benchmark(group="files")
 def test_bytes_per_example(benchmark: Any) -> None:
     """A size, kept beside the speeds: the figure is the size, the time is that of writing."""
     size = benchmark.pedantic(stages.bytes_per_example, rounds=1, iterations=1)
-    benchmark.extra_info.update(
-        {
-            "key": "bytes_per_example",
-            "what": "compact example file, per example",
-            "unit": "bytes",
-            "value": size,
-        }
+    figure(
+        benchmark,
+        key="bytes_per_example",
+        what="compact example file, per example",
+        unit="bytes",
+        value=size,
     )

@@ -13,8 +13,8 @@ from generated import ROOT, main
 
 sys.path.insert(0, str(ROOT))
 
-from zebfast import rules  # noqa: E402
-from zebfast.core.engine import Game  # noqa: E402
+from zebfast import rules
+from zebfast.core.engine import Game
 
 TARGET = ROOT / "tests" / "golden" / "perft.json"
 DEPTH = 10

@@ -3,7 +3,7 @@
     pytest bench --benchmark-json=build/bench.json
     python tools/records.py build/bench.json --slug first
 
-A record is data, never edited by hand: when, which commit, which machine, which command, and the
+A record is data, never edited by hand: when, which commit, machine, versions and command, and the
 figures. README's table is generated from the records by tools/readme_table.py.
 """
 
@@ -15,13 +15,16 @@ import os
 import re
 import sys
 import tempfile
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "bench" / "records"
 COMMAND = "make record"
-FIGURE_KEYS = ("key", "what", "unit", "value")
+FIGURE_KEYS = ("key", "what", "value", "unit")
+LIBRARIES = ("numpy", "torch", "safetensors", "cython", "pytest-benchmark")
 
 
 def figures(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,9 +56,17 @@ def machine(run: dict[str, Any]) -> dict[str, Any]:
         import torch
     except ImportError:
         return found
-    found["torch"] = torch.__version__
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name(0)
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what the figures depend on."""
+    found = {}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
     return found
 
 
@@ -74,8 +85,8 @@ def record(run: dict[str, Any], *, command: str) -> dict[str, Any]:
         "date": run["datetime"][:10],
         "commit": run["commit_info"].get("id"),
         "dirty": run["commit_info"].get("dirty"),
-        "version": zebfast.__version__,
         "machine": machine(run),
+        "versions": {"zebfast": zebfast.__version__, **versions()},
         "command": command,
         "figures": found,
     }

@@ -75,7 +75,7 @@ def test_first_difference_exits_1(different: Path) -> None:
     result = replay(different)
     assert result.exit_code == 1
     assert result.stdout == (
-        "replayed 2 games, 56 plays, then a difference: line 3, play 0: legal slots: "
+        "2 games, 56 plays equal, then a difference: line 3, play 0: legal slots: "
         "expected [0, 1, 2, 3, 4, 5, 6] (Python rules), found [0, 1, 2, 3, 4, 5]\n"
     )
 
@@ -101,7 +101,7 @@ def test_first_difference_as_json(different: Path) -> None:
         (b"", "holds no games"),
         (b"\n\n", "holds no games"),
         (b"{}", "Line 1 has no list 'hands'"),
-        (b"\x1f\x8bnonsense", "gzip data does not decompress"),
+        (b"\x1f\x8bnonsense", "gzip data after line 0 is damaged"),
     ],
 )
 def test_no_recorded_games(tmp_path: Path, content: bytes, words: str) -> None:

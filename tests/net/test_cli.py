@@ -102,4 +102,4 @@ def test_export_keeps_only_the_network(tmp_path: Path) -> None:
 
 def test_help_has_examples() -> None:
     assert "zebfast init --size small -o small.pt" in run_init("--help").output
-    assert "zebfast export run/checkpoint.pt snapshot.pt" in run_export("--help").output
+    assert "zebfast export run/model.ckpt snapshot.pt" in run_export("--help").output

@@ -77,7 +77,7 @@ def test_wheel_holds_the_package_and_no_sources(wheel: Path) -> None:
     assert "zebfast/py.typed" in names
     assert "zebfast/core/engine.pyi" in names
     assert any(name.startswith("zebfast/core/engine.") and name.endswith(".so") for name in names)
-    assert [name for name in names if name.endswith((".c", ".pyx", ".h"))] == []
+    assert [name for name in names if name.endswith((".c", ".pyx", ".pxd", ".h"))] == []
     assert {name.split("/")[0].split("-")[0] for name in names} == {"zebfast"}
 
 

@@ -94,6 +94,7 @@ Mistake.__module__ = "zebfast.somewhere"
         (click.UsageError("Say what."), 2, "Say what."),
         (click.ClickException("Cannot go on."), 1, "Cannot go on."),
         (MemoryError(), 1, "out of memory"),
+        (ModuleNotFoundError("No module", name="torch.nn"), 1, "pip install torch"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
     ids=lambda value: type(value).__name__,

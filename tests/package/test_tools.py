@@ -96,13 +96,14 @@ def test_counts_gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         gate.compare_counts("work", {"nodes": 10, "leaves": 4, "extra": 1})
 
 
-def test_ratio_gate_needs_every_attempt_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    ratios = iter([1.5, 0.9])
+def test_speed_gate_needs_every_attempt_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratios = iter([1.5, 0.5])
     monkeypatch.setattr(gate, "interleaved_ratio", lambda *_args, **_kwargs: next(ratios))
-    assert gate.assert_ratio(lambda: None, lambda: None, at_most=1.0) == 0.9
-    monkeypatch.setattr(gate, "interleaved_ratio", lambda *_args, **_kwargs: 1.5)
-    with pytest.raises(AssertionError, match=r"\[1.5, 1.5, 1.5\] are all above 1.0"):
-        gate.assert_ratio(lambda: None, lambda: None, at_most=1.0)
+    assert gate.assert_faster(lambda: None, lambda: None, at_least=1.0) == 2.0
+    monkeypatch.setattr(gate, "interleaved_ratio", lambda *_args, **_kwargs: 1.25)
+    with pytest.raises(AssertionError, match=r"\[0.8, 0.8, 0.8\] times .* below 1"):
+        gate.assert_faster(lambda: None, lambda: None, at_least=1.0)
+    assert gate.assert_faster(lambda: None, lambda: None, at_least=8, units=(10, 1)) == 8.0
 
 
 def test_measure_counts_units_and_names_the_bottleneck() -> None:
@@ -140,8 +141,7 @@ def test_speed_suite_runs_and_its_counts_hold(repo_root: Path) -> None:
             sys.executable,
             "-m",
             "pytest",
-            "bench/test_stages.py",
-            "bench/test_gates.py",
+            "bench",
             "-q",
             "--benchmark-disable",
             "-k",

@@ -68,19 +68,18 @@ def read_games(path: Path) -> Iterator[RecordedGame]:
         packed = plain.read(2) == _GZIP_MAGIC
         plain.seek(0)
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if packed else plain
-        for number, line in _lines(stream, path):
+        for number, line in _lines(stream):
             yield parse_game(line, number)
 
 
-def _lines(stream: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     number = 0
     while True:
         try:
             line = stream.readline(MAX_LINE_BYTES + 1)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise RecordError(
-                f"{path} is damaged after line {number}: its gzip data does not decompress; "
-                "fetch the file again."
+                f"The gzip data after line {number} is damaged; fetch the file again."
             ) from error
         if not line:
             return
@@ -98,6 +97,8 @@ def parse_game(line: bytes, number: int) -> RecordedGame:
     """Parse line `number` of a file. Raises RecordError naming the line and what is wrong."""
     try:
         record = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise RecordError(f"Line {number} is not valid JSON: it is not text in UTF-8.") from error
     except (ValueError, RecursionError) as error:
         raise RecordError(f"Line {number} is not valid JSON: {error}.") from error
     if not isinstance(record, dict):

@@ -27,10 +27,14 @@ FOOTNOTE = "Won = more than 21 of 42 points; a tie is not a win; every deal is p
     short_help="Play a match between two players.",
     help=f"""Play a match between two players, every deal both ways.
 
-    Write the players with "vs" between them: zebfast eval heuristic vs random.
+    Players: random; heuristic and heuristic2, which follow simple rules; {NETWORK_FORM}, a
+    network. FILE is a checkpoint or a learner's directory, X the name of one of several runs in
+    that directory, T the temperature of its plays (0.1 when left out; 0: always its favourite).
 
-    Players: random, heuristic, heuristic2, {NETWORK_FORM} (FILE: a checkpoint, or a directory
-    of weights).""",
+    \b
+    Examples:
+      zebfast eval heuristic vs random
+      zebfast eval zeb:source=run vs heuristic2 --n-games 4000 --json""",
 )
 @click.argument("players", nargs=-1, metavar="A vs B")
 @click.option(
@@ -40,7 +44,9 @@ FOOTNOTE = "Won = more than 21 of 42 points; a tie is not a win; every deal is p
     show_default=True,
     help="Games to play; an odd number is rounded up.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the deals."
+)
 @click.option("--device", help="Where networks run (default: cuda if present, else cpu).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def evaluate(
@@ -51,6 +57,13 @@ def evaluate(
         raise click.UsageError(
             'Expected two players with "vs" between them, as in: zebfast eval heuristic vs random.'
         )
+    if device is not None:
+        from zebfast.cli.learn import choose_device
+
+        try:
+            device = choose_device(device)
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from error
     player_a, player_b = _build(players[0], device), _build(players[2], device)
     if n_games % 2:
         n_games += 1

@@ -21,7 +21,7 @@ from zebfast.net.checkpoint import provenance
 
     \b
     Example:
-      zebfast export run/checkpoint.pt snapshot.pt""",
+      zebfast export run/model.ckpt snapshot.pt""",
 )
 @click.argument(
     "source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="IN"

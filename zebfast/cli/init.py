@@ -25,9 +25,21 @@ from zebfast.net.v1 import SIZES, TOKENIZERS, NetConfig
       zebfast init --from small.pt --belief-head -o small-belief.pt""",
 )
 @click.option("--size", type=click.Choice(list(SIZES)), help="Needed unless --from is given.")
-@click.option("--tokenizer", type=click.Choice(TOKENIZERS), default="v1", show_default=True)
+@click.option(
+    "--tokenizer",
+    type=click.Choice(TOKENIZERS),
+    default="v1",
+    show_default=True,
+    help="How a position is written down for the network.",
+)
 @click.option("--belief-head", is_flag=True, help="Also predict who was dealt which domino.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the untrained weights.",
+)
 @click.option(
     "--from",
     "source",
@@ -35,7 +47,12 @@ from zebfast.net.v1 import SIZES, TOKENIZERS, NetConfig
     help="Checkpoint whose weights to start from.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE"
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="File to write.",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
 def init(
@@ -84,7 +101,12 @@ def _size_name(config: NetConfig) -> str:
 
 
 def refuse_overwrite(path: Path, force: bool) -> None:
-    """Usage error unless ``path`` is free or the user said --force."""
+    """Usage error unless ``path`` is free, or a file and the user said --force."""
+    if path.exists() and not path.is_file():
+        raise click.UsageError(f"{path} is not an ordinary file: choose another name.")
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not parent.is_dir():
+        raise click.UsageError(f"Cannot write {path}: {parent} is not a directory.")
     if path.exists() and not force:
         raise click.UsageError(f"{path} exists already; give --force to overwrite it.")
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from zebfast.cli.run import run
+from zebfast.cli.run import HELP, run
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
     epilog="Start here: zebfast demo. What is missing: zebfast doctor. Each command has --help.",
 )
 @click.option(

@@ -21,7 +21,11 @@ from zebfast.arena.replay import Difference, replay_game
     help="""Replay recorded games (JSON lines, plain or gzipped).
 
     Every legal set, trick winner and score is checked against the rules in Python and against the
-    compiled engine. The exit status is 1, and the first difference is printed, if any differs.""",
+    compiled engine. The exit status is 1, and the first difference is printed, if any differs.
+
+    \b
+    Example:
+      zebfast replay games.jsonl.gz""",
 )
 @click.argument(
     "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.jsonl[.gz]"
@@ -49,7 +53,7 @@ def replay(file: Path, as_json: bool) -> None:
     elif difference is None:
         click.echo(f"replayed {games:,} games, {plays:,} plays: all equal")
     else:
-        click.echo(f"replayed {games:,} games, {plays:,} plays, then a difference: {difference}")
+        click.echo(f"{games:,} games, {plays:,} plays equal, then a difference: {difference}")
     if difference is not None:
         raise click.exceptions.Exit(1)
 

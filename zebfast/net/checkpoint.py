@@ -6,6 +6,7 @@ wrong becomes a BadCheckpoint of one sentence.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import pickle
@@ -163,7 +164,9 @@ def _read_pt(path: Path) -> Mapping[str, Any]:
             raise BadCheckpoint(
                 "it is no weights file, or it asks to run code on loading, which is refused"
             ) from None
-        except _DAMAGE:
+        except (*_DAMAGE, OSError) as problem:
+            if isinstance(problem, OSError) and problem.errno != errno.EINVAL:
+                raise  # the disk's fault; EINVAL is a seek to where a whole file would have data
             raise BadCheckpoint("it is damaged or not a weights file at all") from None
     if not isinstance(held, Mapping):
         raise BadCheckpoint("it holds something other than weights")

@@ -1,0 +1,94 @@
+"""Fixed pieces of work that several benchmarks and gates are about."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zebfast import rules
+from zebfast.cli import stages
+from zebfast.core.observe import games_to_examples, uniform_evaluate
+from zebfast.core.options import SearchOptions
+from zebfast.core.records import OBS_DTYPE
+from zebfast.core.selfplay import SelfPlayForest
+from zebfast.exchange import Namespace
+from zebfast.learner.config import LearnerConfig
+from zebfast.learner.replay import ReplayBuffer
+from zebfast.learner.trainer import Trainer
+from zebfast.net.v1 import V1Net
+
+N_GAMES = 64
+METADATA = {
+    "worker_id": "bench",
+    "model_step": 0,
+    "n_games": N_GAMES,
+    "timestamp": 0.0,
+    "source": "selfplay-mcts",
+}
+
+
+class Constant:
+    """The constant evaluator as an object."""
+
+    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
+        uniform_evaluate(obs, out)
+
+
+def trainer(size: str) -> tuple[Trainer, ReplayBuffer]:
+    """A trainer with fresh weights on the CPU and a replay buffer of self-play games."""
+    config, weights = stages.fresh_network(size)
+    net = V1Net(config)
+    net.load_state_dict(weights)
+    nowhere = Path(os.devnull)
+    learner = LearnerConfig(weights_dir=nowhere, examples_dir=nowhere, namespace=Namespace())
+    examples = games_to_examples(stages.some_games(N_GAMES))
+    replay = ReplayBuffer(len(examples))
+    replay.add(examples)
+    return Trainer(net, learner), replay
+
+
+def search_counts(n_simulations: int = stages.N_SIMULATIONS) -> dict[str, int]:
+    """What the forest did in N_GAMES fixed games with the constant evaluator."""
+    options = SearchOptions(n_simulations=n_simulations)
+    forest = SelfPlayForest(N_GAMES, options=options, seed=stages.SEED)
+    forest.allow(N_GAMES)
+    leaves, evals = np.zeros(N_GAMES, OBS_DTYPE), np.zeros((N_GAMES, 8), np.float32)
+    batches = 0
+    while n := forest.select(leaves):
+        uniform_evaluate(leaves[:n], evals[:n])
+        forest.update(evals[:n])
+        batches += 1
+    assert len(forest.take()) == N_GAMES
+    return {"batches": batches, **forest.counts()}
+
+
+def python_random_game(game: int) -> int:
+    """Points of team 0 in one random game by the plain-Python law, as core.random_games plays."""
+    position = rules.Position(*rules.deal(stages.SEED, game))
+    key = rules.stream_key(stages.SEED, rules.Stream.PLAY, game)
+    while not position.over:
+        legal = position.legal()
+        position.play(legal[rules.bounded(key, len(position.plays), len(legal))])
+    return position.points[0]
+
+
+def forest_bytes(n_trees: int, max_nodes: int) -> int:
+    """Memory of a forest."""
+    return SelfPlayForest(n_trees, options=SearchOptions(max_nodes=max_nodes), seed=0).nbytes
+
+
+def plain_step(work: Trainer, raw: Any) -> None:
+    """The optimizer step of ``work`` with the module's own forward over all 36 tokens."""
+    from torch import autograd, nn
+
+    from zebfast.learner.losses import compute_losses, unpack_batch
+
+    batch = unpack_batch(raw)
+    losses = compute_losses(work.net(*batch.inputs[:3]), batch)
+    work.optimizer.zero_grad(set_to_none=True)
+    autograd.backward(losses.total)
+    nn.utils.clip_grad_norm_(work.net.parameters(), work.config.max_grad_norm)
+    work.optimizer.step()
