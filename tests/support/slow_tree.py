@@ -90,7 +90,7 @@ class SlowTree:
     def _full(self) -> bool:
         edges = sum(len(n.edges) for n in self.nodes)
         limit = self.options.max_nodes
-        return len(self.nodes) >= limit or edges + 7 > limit * 14 // 3
+        return len(self.nodes) >= limit or edges + 7 > limit * 9 // 2
 
     def _make_node(self, position: Position, evaluate: Evaluate) -> np.float32:
         seat = position.to_play

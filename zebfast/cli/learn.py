@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from zebfast.cli.machine import usable_cores
 from zebfast.cli.places import WEIGHTS, chosen_directory, place_options
 from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
 
@@ -99,7 +100,12 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
 @option("--wandb-project", str, "zeb-mcts", "W&B project.")
 @option("--run-name", str, None, "W&B display name.")
 @option("--device", str, None, "cpu, cuda or cuda:N (default: cuda if present, else cpu).")
-@option("--threads", _POSITIVE, None, "Threads torch uses on the CPU (default: torch's own).")
+@option(
+    "--threads",
+    _POSITIVE,
+    None,
+    "Threads torch uses (default: half the cores; a worker may share them).",
+)
 @option("--train-diagnostics-every", _POSITIVE, 10, "Steps between the costlier metrics.")
 @option("--seed", click.IntRange(0, 2**63 - 1), 0, "Seed of batches and evaluation deals.")
 @option("--max-cycles", _POSITIVE, None, "Stop after this many cycles.")
@@ -114,8 +120,8 @@ def command(**flags: Any) -> int:
 
     from zebfast.learner.loop import learn
 
-    if flags["threads"]:
-        torch.set_num_threads(flags["threads"])
+    # Threads beyond the cores that are free wait for each other by spinning: many times slower.
+    torch.set_num_threads(flags["threads"] or max(1, usable_cores() // 2))
     return learn(config_from_flags(flags), say=lambda line: click.echo(line))
 
 

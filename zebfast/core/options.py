@@ -18,8 +18,9 @@ class SearchOptions:
     Attributes:
         n_simulations: visits of the root's plays at which a search is complete; visits kept from
             the tree of the play before count.
-        max_nodes: positions a tree can hold (64 bytes each). A full tree ends the search of the
-            play at hand with the visits it has; the next play frees what its subtree leaves.
+        max_nodes: positions a tree can hold, 64 bytes each (where plays are unusually many it is
+            full a little earlier). A full tree ends the search of the play at hand with the
+            visits it has; the next play frees what its subtree leaves.
         c_puct: weight of the prior against the mean value.
         temperature: plays are drawn with probability visits ** (1 / temperature); 0 = most visited.
         noise_alpha: parameter of the Dirichlet noise at the root.
