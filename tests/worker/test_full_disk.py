@@ -16,9 +16,10 @@ from zebfast.worker.config import WorkerConfig
 from zebfast.worker.loop import work
 
 
-def test_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def config_of(tmp_path: Path) -> WorkerConfig:
+    """One batch of four quick games with a published network."""
     publish(tmp_path / "run", step=0)
-    config = WorkerConfig(
+    return WorkerConfig(
         weights_dir=tmp_path / "run",
         examples_dir=tmp_path / "examples",
         namespace=Namespace.parse(None),
@@ -28,6 +29,10 @@ def test_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         seed=1,
         disk_retry_seconds=0.01,
     )
+
+
+def test_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(tmp_path)
     put, failures = LocalExampleStore.put, [OSError(errno.ENOSPC, "No space left on device")] * 3
 
     def full(self: LocalExampleStore, name: str, write: object) -> None:
@@ -44,15 +49,7 @@ def test_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_other_disk_faults_end_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish(tmp_path / "run", step=0)
-    config = WorkerConfig(
-        weights_dir=tmp_path / "run",
-        examples_dir=tmp_path / "examples",
-        namespace=Namespace.parse(None),
-        selfplay=SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
-        games_per_batch=4,
-        max_batches=1,
-    )
+    config = config_of(tmp_path)
 
     def broken(*_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
