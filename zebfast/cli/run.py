@@ -17,7 +17,6 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 HELP = {"help_option_names": ["-h", "--help"]}  # click's context settings for a whole program
 EXIT_OK = 0
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 

@@ -11,6 +11,7 @@ from zebfast.cli.learn import choose_device, option
 from zebfast.cli.machine import usable_cores
 from zebfast.cli.places import WEIGHTS, chosen_directory, place_options
 from zebfast.cli.run import HELP, run, stop_at_eof_option
+from zebfast.core.forest import MAX_NODES, MIN_NODES
 
 EXAMPLES = ("--output-dir", "--examples-repo-id")
 
@@ -32,7 +33,10 @@ _POSITIVE = click.IntRange(min=1)
 @option("--n-groups", _POSITIVE, None, "Groups of games, a thread each (default: 2, or cores).")
 @option("--n-simulations", _POSITIVE, 200, "Visits of the root that end the search of a play.")
 @option(
-    "--max-mcts-nodes", click.IntRange(8, 65_000), 512, "Positions a tree can hold, 64 bytes each."
+    "--max-mcts-nodes",
+    click.IntRange(MIN_NODES, MAX_NODES),
+    512,
+    "Positions a tree can hold, 64 bytes each.",
 )
 @option("--temperature", click.FloatRange(min=0), 1.0, "Of plays drawn from visits; 0 = best.")
 @option("--c-puct", click.FloatRange(min=0, min_open=True), 1.4, "Weight of priors in the search.")

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from zebfast.core.engine import GameBatch
 from zebfast.core.options import SearchOptions
 
+MIN_NODES: int
+MAX_NODES: int
+MAX_VISITS: int
+"""Limits of a tree and of a search, as csrc/tree.h defines them."""
+
 COUNTS: tuple[str, ...]
 """Names of the totals: descents (simulations), leaves handed out (evaluations), simulations that
 ended the game (terminals), root visits inherited (reused), searches cut short by a full tree

@@ -10,6 +10,7 @@ from zebfast.core.records import OBS_DTYPE
 from zebfast.core.engine cimport GameBatch, zf_legal, zf_over
 from zebfast.core.observe cimport zf_obs
 
+MIN_NODES, MAX_NODES, MAX_VISITS = ZF_MIN_NODES, ZF_MAX_NODES, ZF_MAX_VISITS
 COUNTS = ("simulations", "evaluations", "terminals", "reused", "full", "searches", "games", "plays")
 
 
@@ -116,11 +117,7 @@ cdef class Forest:
 
     def visits(self):
         """Visits of the root's plays by slot of the seat to play, uint16 [trees, 7]."""
-        out = np.zeros((self.size, 7), np.uint16)
-        values, visits = self._root()
-        del values
-        out[:] = visits
-        return out
+        return self._root()[1]
 
     def values(self):
         """Mean value of the root's plays by slot for the side to play, float32 [trees, 7]; NaN

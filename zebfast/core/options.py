@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MIN_NODES, MAX_NODES, MAX_VISITS = 8, 65_000, 65_535
+from zebfast.core.forest import MAX_NODES, MAX_VISITS, MIN_NODES
 
 #: Deals that a self-play tree may search. "true" is the published way: the tree sees all hands.
 WORLDS = ("true",)
