@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from bench import work
 from bench.gate import assert_faster, compare_counts
-from zebfast.cli import stages
+from zebfast.cli import exact_stages, stages
+from zebfast.core.solve import Solver
 
 Pinned = Callable[[str, Mapping[str, int]], None]
 Gate = Callable[..., float]
@@ -20,7 +22,8 @@ SEARCH = "64 games, 200 simulations, constant evaluator"
 
 def test_search_does_the_same_work(pinned: Pinned) -> None:
     """Simulations, evaluations, terminals and reused visits of fixed games."""
-    pinned(SEARCH, work.search_counts())
+    pinned(SEARCH, work.search_counts(**work.PUBLISHED_WAY))
+    pinned(f"{SEARCH}, sampled worlds", work.search_counts(**work.SAMPLED))
 
 
 def test_memory_and_sizes(pinned: Pinned) -> None:
@@ -46,6 +49,23 @@ def test_evaluator_computes_no_padding(pinned: Pinned) -> None:
     counts = evaluator.counts
     found = {"tokens": counts.tokens, "padded tokens": counts.padded_tokens}
     pinned("evaluator, 256 positions", found)
+
+
+def test_solver_does_the_same_work(pinned: Pinned) -> None:
+    """Nodes of each question about fixed positions, and what a context takes."""
+    solver, counts = Solver(), {}
+    for tricks, n in ((7, 50), (5, 500)):
+        positions, wins = exact_stages.solver_work(tricks, n)
+        for question, ask in (
+            ("points", partial(solver.values, positions)),
+            ("one threshold", partial(solver.at_least, positions, wins)),
+            ("all plays", partial(solver.play_values, positions)),
+        ):
+            before = solver.nodes
+            ask()
+            counts[f"{n} positions, {tricks} tricks left, {question}"] = solver.nodes - before
+    pinned("solver", {**counts, "bytes of a context": solver.nbytes})
+    assert solver.nbytes <= 8 << 20, "a context may take 8 MiB"
 
 
 @pytest.mark.benchmark(group="ratios")
@@ -163,4 +183,4 @@ def test_a_slow_down_fails_the_gate() -> None:
 def test_a_changed_count_fails_the_gate() -> None:
     """One simulation more a play is noticed."""
     with pytest.raises(AssertionError, match=r"simulations: pinned \d+, now \d+.*--renew-counts"):
-        compare_counts(SEARCH, work.search_counts(stages.N_SIMULATIONS + 1))
+        compare_counts(SEARCH, work.search_counts(stages.N_SIMULATIONS + 1, **work.PUBLISHED_WAY))

@@ -23,12 +23,20 @@ PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "peer" / "zeb-557k-
 N_GAMES = 64
 
 
-def whole_games(evaluator: Any, *, n_groups: int, n_games: int = N_GAMES) -> Work:
+def whole_games(
+    evaluator: Any,
+    *,
+    n_groups: int,
+    n_games: int = N_GAMES,
+    worlds: str = "true",
+    exact_tricks: int = 0,
+) -> Work:
     """Games side by side from first deal to last play, 200 simulations a play."""
     config = SelfPlayConfig(
         n_parallel_games=n_games,
         n_groups=n_groups,
-        search=SearchOptions(n_simulations=stages.N_SIMULATIONS),
+        search=SearchOptions(n_simulations=stages.N_SIMULATIONS, exact_tricks=exact_tricks),
+        worlds=worlds,
     )
 
     def play() -> Done:
@@ -42,6 +50,7 @@ def whole_games(evaluator: Any, *, n_groups: int, n_games: int = N_GAMES) -> Wor
                 "simulations_per_game": stats.simulations / len(games),
                 "reused_visits_per_game": stats.reused / len(games),
                 "terminal_simulations_per_game": stats.terminals / len(games),
+                "solved_simulations_per_game": stats.solved / len(games),
                 "network_share": stats.evaluator_seconds / busy,
             },
         )
@@ -49,7 +58,7 @@ def whole_games(evaluator: Any, *, n_groups: int, n_games: int = N_GAMES) -> Wor
     return play
 
 
-def published() -> Work:
+def published(n_games: int = N_GAMES, **search: Any) -> Work:
     """Games of the published medium network; a group a core, or two on a GPU."""
     import torch
 
@@ -59,14 +68,26 @@ def published() -> Work:
     found = checkpoint.load(PUBLISHED)
     on_gpu = torch.cuda.is_available()
     evaluator = Evaluator(found.config, found.weights, device="cuda" if on_gpu else "cpu")
-    return whole_games(evaluator, n_groups=2 if on_gpu else max(2, usable_cores()))
+    n_groups = 2 if on_gpu else max(2, usable_cores())
+    return whole_games(evaluator, n_groups=n_groups, n_games=n_games, **search)
+
+
+SEARCHES: dict[str, tuple[int, dict[str, Any]]] = {  # games, options
+    "true deals": (64, {"worlds": "true"}),
+    "sampled worlds, 4 tricks solved": (64, {"worlds": "sampled", "exact_tricks": 4}),
+    "sampled worlds, all solved": (512, {"worlds": "sampled", "exact_tricks": 7}),
+}
 
 
 @pytest.mark.benchmark(group="self-play")
+@pytest.mark.parametrize("search", list(SEARCHES))
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason=f"{PUBLISHED.name} is not on this machine")
-def test_published_selfplay_games(run_stage: Callable[..., None]) -> None:
-    what = f"self-play, published medium network, {stages.N_SIMULATIONS} simulations, all cores"
-    run_stage(Stage("selfplay_published", "games/s", what, published), rounds=1, warmup_rounds=0)
+def test_published_selfplay_games(run_stage: Callable[..., None], search: str) -> None:
+    n_games, options = SEARCHES[search]
+    what = f"self-play, published medium network, 200 simulations, {search}, all cores"
+    key = f"selfplay_published_{options['worlds']}_{options.get('exact_tricks', 0)}"
+    prepare = partial(published, n_games, **options)
+    run_stage(Stage(key, "games/s", what, prepare), rounds=1, warmup_rounds=0)
 
 
 @pytest.mark.benchmark(group="self-play")

@@ -50,10 +50,16 @@ def trainer(size: str) -> tuple[Trainer, ReplayBuffer]:
     return Trainer(net, learner), replay
 
 
-def search_counts(n_simulations: int = stages.N_SIMULATIONS) -> dict[str, int]:
+PUBLISHED_WAY: dict[str, Any] = {"worlds": "true", "exact_tricks": 0}
+SAMPLED: dict[str, Any] = {"worlds": "sampled", "n_worlds": 16, "exact_tricks": 4}
+
+
+def search_counts(
+    n_simulations: int = stages.N_SIMULATIONS, *, worlds: str, **search: int
+) -> dict[str, int]:
     """What the forest did in N_GAMES fixed games with the constant evaluator."""
-    options = SearchOptions(n_simulations=n_simulations)
-    forest = SelfPlayForest(N_GAMES, options=options, seed=stages.SEED)
+    options = SearchOptions(n_simulations=n_simulations, **search)
+    forest = SelfPlayForest(N_GAMES, options=options, seed=stages.SEED, worlds=worlds)
     forest.allow(N_GAMES)
     leaves, evals = np.zeros(N_GAMES, OBS_DTYPE), np.zeros((N_GAMES, 8), np.float32)
     batches = 0
@@ -76,8 +82,9 @@ def python_random_game(game: int) -> int:
 
 
 def forest_bytes(n_trees: int, max_nodes: int) -> int:
-    """Memory of a forest."""
-    return SelfPlayForest(n_trees, options=SearchOptions(max_nodes=max_nodes), seed=0).nbytes
+    """Memory of a forest on true deals, without a solver."""
+    options = SearchOptions(max_nodes=max_nodes, exact_tricks=0)
+    return SelfPlayForest(n_trees, options=options, seed=0, worlds="true").nbytes
 
 
 def plain_step(work: Trainer, raw: Any) -> None:

@@ -15,7 +15,9 @@ enum zf_stream {
     ZF_STREAM_NOISE = 2,
     ZF_STREAM_EVAL_DEAL = 3,
     ZF_STREAM_EVAL_PLAY = 4,
-    ZF_N_STREAMS = 5,
+    ZF_STREAM_WORLDS = 5,      /* hidden hands drawn by a self-play search */
+    ZF_STREAM_EVAL_WORLDS = 6, /* hidden hands drawn by a player of a match */
+    ZF_N_STREAMS = 7,
 };
 
 ZF_INLINE uint64_t zf_mix(uint64_t z) {

@@ -11,7 +11,7 @@ typedef struct {
     uint64_t number; /* of the own sequence */
     uint64_t game;   /* first_game + number * stride: what the randomness sees */
     bool active;
-    bool fresh; /* a new root whose noise is still to be mixed in */
+    bool fresh; /* a new root whose noise and worlds are still to be drawn */
 } slot;
 
 struct zf_selfplay {
@@ -26,22 +26,37 @@ struct zf_selfplay {
     zf_node *nodes;
     zf_edge *edges;
     uint16_t *scratch;
+    zf_world *worlds;  /* NULL: trees grow on the true deal */
+    zf_solver *solver; /* NULL: no endings are solved */
 };
 
 static size_t edges_of(const zf_selfplay_config *c) {
     return (size_t)c->n_trees * zf_edge_capacity(c->search.max_nodes);
 }
 
-zf_selfplay *zf_selfplay_new(const zf_selfplay_config *c) {
-    zf_selfplay *f = calloc(1, sizeof *f);
-    if (!f) return NULL;
-    f->config = *c;
+static size_t worlds_of(const zf_selfplay_config *c) {
+    return c->worlds == ZF_WORLDS_SAMPLED ? (size_t)c->n_trees * zf_worlds_room(&c->search) : 0;
+}
+
+static bool allocate(zf_selfplay *f) {
+    const zf_selfplay_config *c = &f->config;
+    size_t n_worlds = worlds_of(c);
     f->slots = calloc(c->n_trees, sizeof *f->slots);
     f->waiting = calloc(c->n_trees, sizeof *f->waiting);
     f->nodes = calloc((size_t)c->n_trees * c->search.max_nodes, sizeof *f->nodes);
     f->edges = calloc(edges_of(c), sizeof *f->edges);
     f->scratch = calloc(c->search.max_nodes, sizeof *f->scratch);
-    if (!f->slots || !f->waiting || !f->nodes || !f->edges || !f->scratch) {
+    if (n_worlds) f->worlds = calloc(n_worlds, sizeof *f->worlds);
+    if (c->search.exact_tricks) f->solver = zf_solver_new(ZF_DEFAULT_TABLE_BITS);
+    return f->slots && f->waiting && f->nodes && f->edges && f->scratch &&
+           (f->worlds || !n_worlds) && (f->solver || !c->search.exact_tricks);
+}
+
+zf_selfplay *zf_selfplay_new(const zf_selfplay_config *c) {
+    zf_selfplay *f = calloc(1, sizeof *f);
+    if (!f) return NULL;
+    f->config = *c;
+    if (!allocate(f)) {
         zf_selfplay_free(f);
         return NULL;
     }
@@ -49,6 +64,9 @@ zf_selfplay *zf_selfplay_new(const zf_selfplay_config *c) {
         f->slots[i].tree.nodes = f->nodes + (size_t)i * c->search.max_nodes;
         f->slots[i].tree.edges = f->edges + (size_t)i * zf_edge_capacity(c->search.max_nodes);
         f->slots[i].tree.scratch = f->scratch;
+        f->slots[i].tree.solver = f->solver;
+        if (f->worlds)
+            f->slots[i].tree.worlds = f->worlds + (size_t)i * zf_worlds_room(&c->search);
     }
     return f;
 }
@@ -60,6 +78,8 @@ void zf_selfplay_free(zf_selfplay *f) {
     free(f->nodes);
     free(f->edges);
     free(f->scratch);
+    free(f->worlds);
+    if (f->solver) zf_solver_free(f->solver);
     free(f);
 }
 
@@ -143,6 +163,7 @@ static bool run_slot(zf_selfplay *f, slot *s, zf_obs *leaf) {
         if (s->fresh && s->tree.n_nodes > 0) {
             if (p->noise_fraction > 0.0f)
                 zf_tree_add_noise(&s->tree, p, f->config.seed, s->game);
+            zf_tree_draw_worlds(&s->tree, p, f->config.seed, ZF_STREAM_WORLDS, s->game);
             s->fresh = false;
         }
         zf_step step = zf_tree_descend(&s->tree, p, leaf, &f->counts);
@@ -174,5 +195,6 @@ size_t zf_selfplay_bytes(const zf_selfplay *f) {
     const zf_selfplay_config *c = &f->config;
     return sizeof *f + c->n_trees * (sizeof *f->slots + sizeof *f->waiting) +
            (size_t)c->n_trees * c->search.max_nodes * sizeof *f->nodes +
-           edges_of(c) * sizeof *f->edges + c->search.max_nodes * sizeof *f->scratch;
+           edges_of(c) * sizeof *f->edges + c->search.max_nodes * sizeof *f->scratch +
+           worlds_of(c) * sizeof *f->worlds + (f->solver ? zf_solver_bytes(f->solver) : 0);
 }

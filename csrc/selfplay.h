@@ -5,7 +5,8 @@
 #include "tree.h"
 
 typedef enum {
-    ZF_WORLDS_TRUE, /* the tree grows on the true deal: the published, clairvoyant way */
+    ZF_WORLDS_TRUE,    /* trees grow on the true deal: the published, clairvoyant way */
+    ZF_WORLDS_SAMPLED, /* on worlds drawn from what the seat to play knows */
 } zf_worlds;
 
 typedef struct {

@@ -7,6 +7,8 @@
 #include "engine.h"
 #include "rng.h"
 #include "selfplay.h"
+#include "worlds.h"
+#include "solve.h"
 
 #define CHECK(what)                                                        \
     do {                                                                   \
@@ -123,13 +125,139 @@ static void test_update_refuses_nan(void) {
     zf_selfplay_free(f);
 }
 
+/* Points of team 0 at the end under best play, by trying everything. */
+static int best_points(const zf_state *s) {
+    if (zf_over(s)) return s->points[0];
+    bool team0 = (s->to_play & 1) == 0;
+    int best = team0 ? -1 : 43;
+    for (uint32_t legal = zf_legal(s); legal; legal &= legal - 1) {
+        zf_state next = *s;
+        zf_play(&next, (uint32_t)__builtin_ctz(legal));
+        int points = best_points(&next);
+        if (team0 ? points > best : points < best) best = points;
+    }
+    return best;
+}
+
+static void check_solved(zf_solver *solver, const zf_state *s) {
+    zf_position p;
+    int seat, domino, taken = s->points[0], best = best_points(s);
+    int8_t plays[ZF_N_DOMINOES];
+    zf_position_of(&p, s);
+    CHECK(zf_position_check(&p, &seat, &domino) == ZF_POSITION_OK);
+    CHECK(zf_position_to_play(&p) == s->to_play);
+    CHECK(zf_position_points(&p) == 42 - s->points[0] - s->points[1]);
+    CHECK(zf_solve(solver, &p) == best - taken);
+    CHECK(zf_solve_at_least(solver, &p, best - taken));
+    CHECK(!zf_solve_at_least(solver, &p, best - taken + 1));
+    CHECK(zf_solve_outcome(solver, s) == (best > 21) - (best < 21));
+    zf_solve_plays(solver, &p, plays);
+    uint32_t legal = zf_legal(s);
+    for (uint32_t d = 0; d < ZF_N_DOMINOES; d++) {
+        zf_state next = *s;
+        if (legal >> d & 1) zf_play(&next, d);
+        CHECK(plays[d] == (legal >> d & 1 ? best_points(&next) - taken : -1));
+    }
+}
+
+static void test_solver(void) {
+    zf_solver *solver = zf_solver_new(ZF_MIN_TABLE_BITS);
+    CHECK(solver && zf_solver_bytes(solver) > 0);
+    for (uint64_t game = 0; game < 60; game++) {
+        zf_state s;
+        zf_deal(&s, 11, ZF_STREAM_DEAL, game);
+        for (int ply = 0; ply < ZF_N_PLIES; ply++) {
+            if (ply >= 15) check_solved(solver, &s);
+            uint32_t legal = zf_legal(&s), n = (uint32_t)__builtin_popcount(legal);
+            zf_play(&s, zf_select(legal, zf_bounded(game, (uint64_t)ply, n), 7));
+        }
+        check_solved(solver, &s);
+    }
+    CHECK(zf_solver_nodes(solver) > 0);
+    zf_solver_free(solver);
+}
+
+static void check_worlds(const zf_state *s, uint32_t viewer, uint64_t draw) {
+    zf_world_set w;
+    zf_state other = *s;
+    uint32_t hands[4];
+    uint64_t count = zf_worlds_init(&w, s, viewer), rank = zf_worlds_rank(&w, s->hand);
+    CHECK(count > 0 && rank < count); /* the true deal is one of the worlds */
+    zf_worlds_unrank(&w, rank, hands);
+    CHECK(memcmp(hands, s->hand, sizeof hands) == 0);
+    zf_worlds_sample(&w, draw, hands);
+    CHECK(zf_worlds_rank(&w, hands) == zf_scale(draw, (uint32_t)count));
+    /* Every play so far is legal in the sampled world. */
+    zf_worlds_apply(&other, hands);
+    zf_state again;
+    zf_init(&again, other.dealt, s->decl, s->first_leader);
+    for (int i = 0; i < s->n_plays; i++) {
+        CHECK(zf_legal(&again) >> (s->plays[i] & 31u) & 1u);
+        zf_play(&again, s->plays[i] & 31u);
+    }
+    CHECK(memcmp(&again, &other, sizeof again) == 0);
+    hands[viewer] ^= 1u;
+    CHECK(zf_worlds_rank(&w, hands) == ZF_NO_RANK);
+}
+
+/* In the few-world endings: ranks, many walks at once, and weights that are all alike. */
+static void check_all_worlds(const zf_state *s) {
+    static zf_weighted_set weighted;
+    double weights[ZF_N_DOMINOES][4], sum = 0;
+    zf_world_set w;
+    zf_knowledge k;
+    uint64_t count = zf_worlds_init(&w, s, s->to_play), ranks[90];
+    uint32_t hands[90][4];
+    CHECK(count <= 90);
+    for (uint64_t i = 0; i < count; i++) ranks[i] = i;
+    zf_worlds_unrank_many(&w, ranks, count, hands);
+    for (int d = 0; d < 4 * ZF_N_DOMINOES; d++) weights[d / 4][d % 4] = 0.25;
+    zf_knowledge_of(&k, s, s->to_play);
+    CHECK(zf_weighted_of(&weighted, &k, weights) == ZF_WEIGHTS_OK);
+    for (uint64_t i = 0; i < count; i++) {
+        double p = zf_weighted_probability(&weighted, hands[i]);
+        CHECK(zf_worlds_rank(&w, hands[i]) == i);
+        CHECK(p * (double)count > 0.999999 && p * (double)count < 1.000001);
+        sum += p;
+    }
+    CHECK(sum > 0.999999 && sum < 1.000001);
+    zf_weighted_sample_many(&weighted, 1, 0, count, hands);
+    for (uint64_t i = 0; i < count; i++) CHECK(zf_worlds_rank(&w, hands[i]) < count);
+    weights[__builtin_ctz(k.hidden | 1u << 27)][(s->to_play + 1) & 3] = -1;
+    CHECK(!k.hidden || zf_weighted_of(&weighted, &k, weights) == ZF_WEIGHTS_BAD);
+}
+
+static void test_worlds(void) {
+    for (uint64_t game = 0; game < 100; game++) {
+        zf_state s;
+        zf_deal(&s, 8, ZF_STREAM_DEAL, game);
+        for (uint32_t ply = 0; ply < ZF_N_PLIES; ply++) {
+            for (uint32_t viewer = 0; viewer < 4; viewer++)
+                check_worlds(&s, viewer, zf_bits(game, 100 + 4 * ply + viewer));
+            if (ply >= 20) check_all_worlds(&s);
+            uint32_t n = (uint32_t)__builtin_popcount(zf_legal(&s));
+            zf_play(&s, zf_select(zf_legal(&s), zf_bounded(game, ply, n), 7));
+        }
+    }
+    /* Two hidden dominoes that both can only be left's, who holds one. */
+    zf_world_set w;
+    zf_knowledge k = {.hidden = 3, .barred = {0, 0, 3, 3}, .size = {0, 1, 1, 0}};
+    CHECK(zf_worlds_of(&w, &k) == 0);
+    k.barred[2] = 1;
+    CHECK(zf_worlds_of(&w, &k) == 1 && w.fixed[0] == 1);
+    k.barred[1] = 1;
+    CHECK(zf_worlds_of(&w, &k) == 0);
+}
+
 int main(void) {
     test_rng();
     test_tables();
     test_bits();
     test_games_and_undo();
+    test_worlds();
     test_selfplay();
     test_update_refuses_nan();
+    test_solver();
     printf("C core: all checks passed (%s)\n", zf_engine_isa());
     return 0;
 }

@@ -4,9 +4,11 @@
 
 #include "rng.h"
 
+#define ZF_HALF 21 /* of the hand's 42 points */
+
 void zf_tree_reset(zf_tree *t, const zf_state *root) {
     t->root = *root;
-    t->n_nodes = t->n_edges = t->root_visits = 0;
+    t->n_nodes = t->n_edges = t->root_visits = t->n_worlds = 0;
     t->pending = 0;
 }
 
@@ -48,29 +50,59 @@ ZF_INLINE void emit_leaf(zf_tree *t, const zf_state *s, zf_obs *leaf, zf_counts 
     counts->evaluations++;
 }
 
-/* One descent. True: it ended in a leaf without a node; false: the game ended and was backed up. */
-ZF_INLINE bool simulate(zf_tree *t, float c_puct, zf_obs *leaf, zf_counts *counts) {
+/* The ending that this position is, or 0. Decided: the other side can no longer draw level. */
+ZF_INLINE uint16_t ending_of(const zf_tree *t, uint32_t exact_tricks, const zf_state *s) {
+    if (zf_over(s)) return (uint16_t)(ZF_FINISHED + (uint32_t)zf_outcome(s));
+    if (exact_tricks == 0) return 0;
+    if (s->points[0] > ZF_HALF) return ZF_SOLVED + 1;
+    if (s->points[1] > ZF_HALF) return ZF_SOLVED - 1;
+    if (ZF_N_TRICKS - s->n_plays / 4u > exact_tricks) return 0;
+    return (uint16_t)(ZF_SOLVED + (uint32_t)zf_solve_outcome(t->solver, s));
+}
+
+ZF_INLINE void back_up_ending(zf_tree *t, uint32_t ending, zf_counts *counts) {
+    bool solved = ending >= ZF_SOLVED - 1u;
+    counts->simulations++;
+    counts->solved += solved;
+    counts->terminals += !solved;
+    back_up(t, (float)((int)ending - (int)(solved ? ZF_SOLVED : ZF_FINISHED)));
+}
+
+/* Lay the root out as the edge's next world says. Returns where that world keeps its child. */
+ZF_INLINE uint16_t *enter_world(zf_tree *t, uint32_t edge, uint32_t visits, zf_state *s) {
+    zf_world *world = &t->worlds[visits % t->n_worlds];
+    zf_worlds_apply(s, world->hands);
+    return &world->child[edge];
+}
+
+/* One descent. True: it ended in a leaf without a node; false: in an ending that was backed up. */
+ZF_INLINE bool simulate(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts *counts) {
     zf_state s = t->root;
-    uint32_t node = 0, depth = 0;
+    uint32_t node = 0, depth = 0, behind;
+    uint16_t *link;
     do {
         const zf_node *nd = &t->nodes[node];
-        const zf_edge *edges = t->edges + nd->first_edge;
-        uint32_t edge = best_edge(edges, nd->n_edges, nd->total, c_puct);
+        zf_edge *edges = t->edges + nd->first_edge;
+        uint32_t edge = best_edge(edges, nd->n_edges, nd->total, p->c_puct);
+        link = t->worlds && depth == 0 ? enter_world(t, edge, edges[edge].visits, &s)
+                                       : &edges[edge].child;
         t->path_node[depth] = (uint16_t)node;
         t->path_edge[depth] = (uint8_t)edge;
         t->path_team[depth++] = s.to_play & 1;
+        behind = *link;
+        if (behind >= ZF_FIRST_ENDING) break;
         zf_play(&s, zf_select(zf_legal(&s), edge, ZF_MAX_EDGES));
         zf_play_forced(&s);
-        node = edges[edge].child;
+        node = behind;
     } while (node);
     t->depth = (uint8_t)depth;
-    if (!zf_over(&s)) {
+    if (behind == 0) *link = (uint16_t)(behind = ending_of(t, p->exact_tricks, &s));
+    if (behind == 0) {
+        t->link = link;
         emit_leaf(t, &s, leaf, counts);
         return true;
     }
-    counts->simulations++;
-    counts->terminals++;
-    back_up(t, (float)zf_outcome(&s));
+    back_up_ending(t, behind, counts);
     return false;
 }
 
@@ -86,7 +118,7 @@ ZF_HOT zf_step zf_tree_descend(zf_tree *t, const zf_search *p, zf_obs *leaf,
         if (t->n_nodes >= p->max_nodes ||
             t->n_edges + ZF_MAX_EDGES > zf_edge_capacity(p->max_nodes))
             return ZF_FULL;
-        if (simulate(t, p->c_puct, leaf, counts)) return ZF_LEAF;
+        if (simulate(t, p, leaf, counts)) return ZF_LEAF;
     }
     return ZF_COMPLETE;
 }
@@ -105,8 +137,7 @@ ZF_HOT void zf_tree_expand(zf_tree *t, const float eval[8], zf_counts *counts) {
     t->n_edges += n;
     t->pending = 0;
     if (index == 0) return;
-    uint32_t last = t->depth - 1u;
-    t->edges[t->nodes[t->path_node[last]].first_edge + t->path_edge[last]].child = (uint16_t)index;
+    *t->link = (uint16_t)index;
     counts->simulations++;
     back_up(t, t->leaf_team ? -eval[7] : eval[7]);
 }
@@ -115,6 +146,8 @@ ZF_HOT void zf_tree_expand(zf_tree *t, const float eval[8], zf_counts *counts) {
  * behind its parent, so one pass suffices. */
 #define DROPPED 0xFFFFu
 #define KEPT 0xFFFEu
+
+ZF_INLINE bool is_node(uint32_t child) { return child && child < ZF_FIRST_ENDING; }
 
 static void number_subtree(const zf_tree *t, uint32_t new_root) {
     uint16_t *index = t->scratch;
@@ -126,7 +159,7 @@ static void number_subtree(const zf_tree *t, uint32_t new_root) {
         index[i] = next++;
         const zf_edge *edges = t->edges + t->nodes[i].first_edge;
         for (uint32_t k = 0; k < t->nodes[i].n_edges; k++)
-            if (edges[k].child) index[edges[k].child] = KEPT;
+            if (is_node(edges[k].child)) index[edges[k].child] = KEPT;
     }
 }
 
@@ -143,7 +176,7 @@ static void keep_subtree(zf_tree *t, uint32_t new_root) {
         node.first_edge = t->n_edges & 0xFFFFFFFu;
         for (uint32_t k = 0; k < node.n_edges; k++) {
             zf_edge edge = from[k];
-            edge.child = edge.child ? t->scratch[edge.child] : 0;
+            if (is_node(edge.child)) edge.child = t->scratch[edge.child];
             t->edges[t->n_edges++] = edge;
         }
         t->nodes[t->n_nodes++] = node;
@@ -153,13 +186,15 @@ static void keep_subtree(zf_tree *t, uint32_t new_root) {
 uint32_t zf_tree_advance(zf_tree *t, uint32_t edge) {
     const zf_edge *played = &t->edges[t->nodes[0].first_edge + edge];
     uint32_t child = played->child;
-    uint32_t kept = child ? played->visits - 1u : 0; /* one of them made the child */
+    bool keeps = is_node(child); /* never on worlds: there the root's edges have no children */
+    uint32_t kept = keeps ? played->visits - 1u : 0; /* one of them made the child */
     zf_play(&t->root, zf_select(zf_legal(&t->root), edge, ZF_MAX_EDGES));
     zf_play_forced(&t->root);
-    if (child)
+    if (keeps)
         keep_subtree(t, child);
     else
         t->n_nodes = t->n_edges = 0;
+    t->n_worlds = 0;
     t->root_visits = kept;
     return kept;
 }
@@ -199,6 +234,43 @@ void zf_tree_add_noise(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t g
     for (uint32_t i = 0; i < n; i++)
         edges[i].prior = (1.0f - p->noise_fraction) * edges[i].prior +
                          p->noise_fraction * (float)(noise[i] / sum);
+}
+
+/* Lay out all worlds of the set, in the order that the draws say (Fisher and Yates). */
+static void all_worlds(zf_tree *t, const zf_world_set *set, uint64_t key, uint64_t first) {
+    for (uint32_t i = 0; i < t->n_worlds; i++) zf_worlds_unrank(set, i, t->worlds[i].hands);
+    for (uint32_t i = 0; i < t->n_worlds; i++) {
+        zf_world *other = &t->worlds[i + zf_bounded(key, first + i, t->n_worlds - i)];
+        zf_world drawn = *other;
+        *other = t->worlds[i];
+        t->worlds[i] = drawn;
+    }
+}
+
+static void some_worlds(zf_tree *t, const zf_world_set *set, uint64_t key, uint64_t first) {
+    uint32_t hands[16][4]; /* worlds drawn together are drawn faster */
+    for (uint32_t i = 0; i < t->n_worlds; i += 16) {
+        uint32_t n = t->n_worlds - i < 16 ? t->n_worlds - i : 16;
+        zf_worlds_sample_many(set, key, first + i, n, hands);
+        for (uint32_t k = 0; k < n; k++)
+            memcpy(t->worlds[i + k].hands, hands[k], sizeof hands[k]);
+    }
+}
+
+void zf_tree_draw_worlds(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t stream,
+                         uint64_t game) {
+    if (!t->worlds) return;
+    zf_world_set set;
+    uint64_t count = zf_worlds_init(&set, &t->root, t->root.to_play);
+    uint32_t room = zf_worlds_room(p);
+    uint64_t key = zf_stream_key(seed, stream, game);
+    uint64_t first = (uint64_t)t->root.n_plays << 32; /* no two plays of a game share draws */
+    t->n_worlds = count <= room ? (uint32_t)count : room;
+    memset(t->worlds, 0, t->n_worlds * sizeof *t->worlds);
+    if (count <= room)
+        all_worlds(t, &set, key, first);
+    else
+        some_worlds(t, &set, key, first);
 }
 
 static uint32_t most_visited(const zf_edge *edges, uint32_t n) {

@@ -1,9 +1,17 @@
-/* One search tree of the batched MCTS forest: PUCT over decision positions of one deal.
+/* One search tree of the batched MCTS forest: PUCT over decision positions.
  *
  * A node is a position where the seat to play has a choice. It is made when the network first sees
  * it: all its legal plays become edges at once, with the priors of that one evaluation. Forced
- * plays have no node: an edge leads past them to the next decision or to the end of the game,
- * which is scored here and never sent to the network. Each simulation adds at most one node.
+ * plays have no node: an edge leads past them to the next decision or to an ending, whose value is
+ * known here and never asked of the network: the game is over, or (where exact endings are on) it
+ * is decided or has so few tricks left that the solver values it. An edge remembers its ending, so
+ * that nothing is solved twice. Each simulation adds at most one node.
+ *
+ * A tree grows on the true deal, or on sampled worlds: layouts of the hidden dominoes that agree
+ * with everything the seat to play at the root knows. The root is then one information set: its
+ * node, priors, visits and totals are shared by all worlds, and below each of its edges every world
+ * has a subtree of its own. The n-th visit of an edge searches world n mod W: all edges of the root
+ * are compared on the same worlds in the same order. The search never reads who really holds what.
  *
  * Twin: tests/support/slow_tree.py, compared node by node, bit for bit. */
 #ifndef ZF_TREE_H
@@ -12,18 +20,28 @@
 #include <stddef.h>
 
 #include "observe.h"
+#include "solve.h"
 #include "state.h"
+#include "worlds.h"
 
 #define ZF_MAX_EDGES 7
 #define ZF_MIN_NODES 8
-#define ZF_MAX_NODES 65000 /* children are 16-bit node indices, 0 = none */
+#define ZF_MAX_NODES 65000 /* children are 16-bit node indices, 0 = none, and above are endings */
 #define ZF_MAX_VISITS 65535
+#define ZF_MAX_WORLDS 65535
+#define ZF_N_TRICKS 7
+
+/* What stands in an edge that leads to an ending, plus the outcome (-1, 0, +1) for team 0. */
+#define ZF_FINISHED 0xFFFBu /* the game is over */
+#define ZF_SOLVED 0xFFFEu   /* valued exactly */
+#define ZF_FIRST_ENDING (ZF_FINISHED - 1u)
+_Static_assert(ZF_MAX_NODES < ZF_FIRST_ENDING, "no node may look like an ending");
 
 typedef struct {
     float total; /* sum of simulation values for the side to play at the node */
     float prior;
     uint16_t visits;
-    uint16_t child; /* node behind this edge; 0 = not there (unvisited, or the game is over) */
+    uint16_t child; /* node or ending behind this edge; 0 = not known yet, or kept by the worlds */
 } zf_edge;
 _Static_assert(sizeof(zf_edge) == 12, "64 bytes a node");
 
@@ -39,10 +57,19 @@ _Static_assert(sizeof(zf_node) == 8, "64 bytes a node");
  * trees of unusually wide positions are full before they have max_nodes. */
 ZF_INLINE uint32_t zf_edge_capacity(uint32_t max_nodes) { return max_nodes * 9 / 2; }
 
+/* One layout that a root is searched on. */
+typedef struct {
+    uint32_t hands[4];            /* as they stand at the root */
+    uint16_t child[ZF_MAX_EDGES]; /* behind the root's edges in this world, as in zf_edge */
+} zf_world;
+_Static_assert(sizeof(zf_world) == 32, "32 bytes a world");
+
 typedef struct {
     float c_puct;
     uint32_t n_simulations; /* visits of the root's edges at which a search is complete */
     uint32_t max_nodes;
+    uint32_t n_worlds;     /* at most so many a root, where worlds are sampled */
+    uint32_t exact_tricks; /* endings of at most so many tricks are solved; 0 = none */
     float temperature;     /* of the play chosen from visits; 0 = most visited */
     float noise_alpha;     /* Dirichlet parameter */
     float noise_fraction;  /* share of noise in the root's priors; 0 = none */
@@ -52,6 +79,7 @@ typedef struct {
     uint64_t simulations; /* descents, each backed up once */
     uint64_t evaluations; /* leaves handed out */
     uint64_t terminals;   /* simulations that ended the game */
+    uint64_t solved;      /* simulations that ended in an exactly valued position */
     uint64_t reused;      /* root visits inherited from the tree of the play before */
     uint64_t full;        /* searches cut short because the tree was full */
     uint64_t searches;    /* decisions searched */
@@ -64,9 +92,13 @@ typedef struct {
     zf_node *nodes;
     zf_edge *edges;
     uint16_t *scratch; /* max_nodes entries; trees worked on by one thread share it */
+    zf_solver *solver; /* shared likewise; needed only where endings are solved */
+    zf_world *worlds;  /* zf_worlds_room() entries; NULL = the tree grows on the true deal */
+    uint32_t n_worlds; /* drawn for this root */
     uint32_t n_nodes, n_edges;
     uint32_t root_visits; /* visits over the root's edges */
     /* the leaf that waits for its evaluation */
+    uint16_t *link; /* where its node's index goes */
     uint8_t depth, leaf_legal, leaf_team, pending;
     uint16_t path_node[ZF_N_PLIES];
     uint8_t path_edge[ZF_N_PLIES];
@@ -79,23 +111,35 @@ typedef enum {
     ZF_FULL,     /* no room for another node: the search ends with the visits it has */
 } zf_step;
 
+/* Worlds that a tree needs room for: a visit beyond the last simulation would never come. */
+ZF_INLINE uint32_t zf_worlds_room(const zf_search *p) {
+    return p->n_worlds < p->n_simulations ? p->n_worlds : p->n_simulations;
+}
+
 /* Start a tree at a decision position. */
 void zf_tree_reset(zf_tree *t, const zf_state *root);
 
-/* Simulate until a leaf needs the network or the search is over. Finished games are scored and
- * backed up on the way. */
+/* Simulate until a leaf needs the network or the search is over. Endings are valued and backed up
+ * on the way. The worlds, where they are sampled, must be drawn before the first simulation. */
 zf_step zf_tree_descend(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts *counts);
 
 /* Give the waiting leaf its evaluation (seven priors by slot, value for the seat to play): make
  * its node, back the value up. The first evaluation makes the root and is no simulation. */
 void zf_tree_expand(zf_tree *t, const float eval[8], zf_counts *counts);
 
-/* Move the root along its edge-th play and any forced plays behind it, keeping the subtree. The
- * new root is a decision or the end of the game. Returns the visits kept. */
+/* Move the root along its edge-th play and any forced plays behind it, keeping the subtree; on
+ * sampled worlds nothing is kept, because the next seat knows other things. The new root is a
+ * decision or the end of the game. Returns the visits kept. */
 uint32_t zf_tree_advance(zf_tree *t, uint32_t edge);
 
 /* Mix Dirichlet noise into the priors of the expanded root; draws from (seed, NOISE, game, ply). */
 void zf_tree_add_noise(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t game);
+
+/* Draw the worlds of the expanded root, if it is searched on worlds: all of them in random order
+ * when there are no more than room, else that many independently. World i comes from draw
+ * (n_plays << 32) + i of (seed, stream, game). */
+void zf_tree_draw_worlds(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t stream,
+                         uint64_t game);
 
 /* Edge to play at the expanded, searched root: by visits and temperature, one draw of bits. */
 uint32_t zf_tree_choose(const zf_tree *t, float temperature, uint64_t bits);

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from generated import ROOT, main
 
@@ -18,19 +19,34 @@ from slow_tree import SlowTree, decision, hashed_evaluate  # noqa: E402
 from zebfast.core.options import SearchOptions  # noqa: E402
 
 TARGET = ROOT / "tests" / "golden" / "trees.json"
-CASES = ((1, 0, 30), (2, 9, 40), (3, 18, 40), (4, 22, 60))
+TRUE_DEAL = {"worlds": "true", "n_worlds": 1, "exact_tricks": 0}
+CASES: tuple[dict[str, Any], ...] = (
+    {"seed": 1, "plies": 0, "n_simulations": 30, **TRUE_DEAL},
+    {"seed": 2, "plies": 9, "n_simulations": 40, **TRUE_DEAL},
+    {"seed": 3, "plies": 18, "n_simulations": 40, **TRUE_DEAL},
+    {"seed": 4, "plies": 22, "n_simulations": 60, **TRUE_DEAL},
+    {"seed": 2, "plies": 9, "n_simulations": 40, **TRUE_DEAL, "exact_tricks": 3},
+    {"seed": 1, "plies": 0, "n_simulations": 30, **TRUE_DEAL, "worlds": "sampled"},
+    {"seed": 2, "plies": 9, "n_simulations": 40, "worlds": "sampled", "n_worlds": 4,
+     "exact_tricks": 0},
+    {"seed": 3, "plies": 13, "n_simulations": 40, "worlds": "sampled", "n_worlds": 16,
+     "exact_tricks": 3},
+    {"seed": 4, "plies": 22, "n_simulations": 60, "worlds": "sampled", "n_worlds": 60,
+     "exact_tricks": 1},
+)  # fmt: skip
 
 
 def render() -> str:
-    """One case a line: seed, plies and n_simulations say how to make it again."""
+    """One case a line: all but the nodes says how to make it again."""
     cases = []
-    for seed, plies, n_simulations in CASES:
-        position = decision(seed, plies)
+    for case in CASES:
+        position = decision(case["seed"], case["plies"])
         assert position is not None
-        tree = SlowTree(position, SearchOptions(n_simulations=n_simulations))
+        names = ("n_simulations", "n_worlds", "exact_tricks")
+        options = SearchOptions(**{name: case[name] for name in names})
+        tree = SlowTree(position, options, worlds=case["worlds"])
         tree.search(hashed_evaluate)
-        case = {"seed": seed, "plies": plies, "n_simulations": n_simulations, "nodes": tree.dump()}
-        cases.append(json.dumps(case))
+        cases.append(json.dumps({**case, "nodes": tree.dump()}))
     return "[\n" + ",\n".join(cases) + "\n]\n"
 
 

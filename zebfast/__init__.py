@@ -6,24 +6,27 @@ loaded when they are first used.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Game", "GameBatch", "__version__"]
+__all__ = ["Game", "GameBatch", "Solver", "WorldSet", "__version__"]
 
 if TYPE_CHECKING:
     from zebfast.core.engine import Game, GameBatch
+    from zebfast.core.solve import Solver
+    from zebfast.core.worlds import WorldSet
+
+_MODULES = {"Game": "engine", "GameBatch": "engine", "Solver": "solve", "WorldSet": "worlds"}
 
 
 def __getattr__(name: str) -> object:
-    """Load `Game` and `GameBatch` from the compiled engine on first use.
+    """Load a name of the compiled core on first use.
 
-    Raises AttributeError for any other name, and ImportError if the engine is not built.
+    Raises AttributeError for a name that is not there, and ImportError if the core is not built.
     """
-    if name in ("Game", "GameBatch"):
-        from zebfast.core import engine
-
-        return getattr(engine, name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"zebfast.core.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'zebfast' has no attribute {name!r}")
 
 

@@ -1,12 +1,13 @@
 """Networks as players: loading from files and directories, and the published strength."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from zebfast.arena.build import PlayerLoadError, build_player
+from zebfast.arena.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.match import play_match
 from zebfast.arena.players import NetworkPlayer, plain_player
 from zebfast.arena.specs import parse_spec
@@ -55,6 +56,20 @@ def test_spec_becomes_player(tmp_path: Path) -> None:
     player = build_player(parse_spec(text), device="cpu")
     assert isinstance(player, NetworkPlayer)
     assert (player.name, player.temperature) == (text, 0.25)
+
+
+def test_the_digest_is_that_of_the_weights(tmp_path: Path) -> None:
+    """The same spec has another digest once its directory holds other weights."""
+    store = LocalWeightStore(tmp_path, Namespace.parse(None))
+    found = []
+    for seed in (3, 4):
+        weights = checkpoint.fresh(TINY, seed=seed).weights
+        store.publish(weights, TINY.to_dict(), {"step": seed, "total_games": 0})
+        found.append(weights_digest(parse_spec(f"zeb:source={tmp_path}")))
+        assert found[-1] == hashlib.sha256((tmp_path / "model.pt").read_bytes()).hexdigest()
+    assert found[0] != found[1]
+    with pytest.raises(PlayerLoadError, match=r"none\.pt does not exist"):
+        weights_digest(parse_spec(f"zeb:source={tmp_path}/none.pt"))
 
 
 @pytest.mark.parametrize(

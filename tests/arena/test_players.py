@@ -36,6 +36,10 @@ def draws_for(batch: GameBatch, *, seed: int = 1) -> PlayDraws:
     return PlayDraws(seed=seed, games=np.arange(len(batch), dtype=np.uint64), plies=n_plays)
 
 
+def bids_for(rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+    return (30 + rows % 13).astype(np.uint8)
+
+
 def network(temperature: float) -> NetworkPlayer:
     return NetworkPlayer(name="net", evaluator=SlotEvaluator(), temperature=temperature)
 
@@ -50,18 +54,19 @@ def test_choices_are_legal_and_independent_of_batching(player: Player, plies: in
     batch = some_batch(60, plies)
     draws = draws_for(batch)
     rows = np.arange(60)
-    chosen = player.choose(batch, rows, draws)
+    chosen = player.choose(batch, rows, draws, bids_for(rows))
     assert chosen.dtype == np.uint8
     assert (batch.legal() >> chosen & 1).all()
     for part in (rows[::-1], rows[7:9], rows[::3]):
-        assert (player.choose(batch, part, draws.take(part)) == chosen[part]).all()
+        again = player.choose(batch, part, draws.take(part), bids_for(part))
+        assert (again == chosen[part]).all()
 
 
 def test_random_is_uniform_over_legal_dominoes() -> None:
     batch = some_batch(1, 0)
     rows = np.zeros(14_000, dtype=np.intp)
     draws = PlayDraws(3, np.arange(14_000, dtype=np.uint64), np.zeros(14_000, dtype=np.uint8))
-    chosen = plain_player("random").choose(batch, rows, draws)
+    chosen = plain_player("random").choose(batch, rows, draws, bids_for(rows))
     _, counts = np.unique(chosen, return_counts=True)
     assert len(counts) == 7
     assert ((counts - 2000) ** 2 / 2000).sum() < 22.5  # chi-square, 6 degrees of freedom: 0.1 %
@@ -70,7 +75,7 @@ def test_random_is_uniform_over_legal_dominoes() -> None:
 def test_forced_plays_are_not_evaluated() -> None:
     batch = some_batch(200, 13)
     player = network(1.0)
-    player.choose(batch, np.arange(200), draws_for(batch))
+    player.choose(batch, np.arange(200), draws_for(batch), bids_for(np.arange(200)))
     assert isinstance(player.evaluator, SlotEvaluator)
     asked = np.concatenate(player.evaluator.calls)
     legal = batch.legal()
@@ -80,7 +85,8 @@ def test_forced_plays_are_not_evaluated() -> None:
 
 def test_temperature_zero_plays_the_favourite() -> None:
     batch = some_batch(80, 6)
-    chosen = network(0.0).choose(batch, np.arange(80), draws_for(batch))
+    rows = np.arange(80)
+    chosen = network(0.0).choose(batch, rows, draws_for(batch), bids_for(rows))
     assert (chosen == [(int(m) & -int(m)).bit_length() - 1 for m in batch.legal()]).all()
 
 

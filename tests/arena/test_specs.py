@@ -21,6 +21,40 @@ def test_network_player_defaults() -> None:
     assert spec == PlayerSpec(text="zeb:source=a.pt", kind="zeb", source="a.pt", temperature=0.1)
 
 
+def test_worlds_player_with_every_option() -> None:
+    spec = parse_spec("eq:n=25, objective=make ,adaptive=yes,posterior=0.5")
+    assert (spec.kind, spec.n_worlds, spec.objective) == ("eq", 25, "make")
+    assert (spec.adaptive, spec.posterior) == (True, 0.5)
+
+
+def test_worlds_player_defaults() -> None:
+    spec = parse_spec("eq:n=100")
+    assert (spec.text, spec.n_worlds, spec.objective) == ("eq:n=100", 100, "points")
+    assert (spec.adaptive, spec.posterior) == (False, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("eq:n=5", "eq:objective=points,n=5,adaptive=no", True),
+        ("eq:n=5", "eq:n=5,objective=make", False),
+        ("eq:n=5", "eq:n=6", False),
+        ("zeb:source=a", "zeb:source=a,temperature=0.1", True),
+        ("zeb:source=a", "zeb:source=b", False),
+        ("random", "heuristic", False),
+    ],
+)
+def test_one_player_written_in_two_ways(one: str, other: str, same: bool) -> None:
+    assert parse_spec(one).same_player(parse_spec(other)) == same
+
+
+@pytest.mark.parametrize("n", [1, 50, 100, 1000, 10_000])
+def test_slow_players_play_few_deals_at_once(n: int) -> None:
+    chunk = parse_spec(f"eq:n={n}").deals_per_chunk
+    assert 1 <= chunk <= 16
+    assert chunk * n <= 10_000
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -40,6 +74,21 @@ def test_network_player_defaults() -> None:
         ("zeb:source=a,temperature=hot", "temperature 'hot'; expected a number"),
         ("zeb:source=a,temperature=-1", "at least 0"),
         ("zeb:source=a,temperature=inf", "at least 0"),
+        ("eq", "does not say how many worlds .*for example eq:n=100"),
+        ("eq:objective=make", "does not say how many worlds"),
+        ("eq:n=0", "n '0'; expected a number of worlds, 1 to 10000"),
+        ("eq:n=10001", "1 to 10000"),
+        ("eq:n=1e3", "n '1e3'"),
+        ("eq:n=-5", "n '-5'"),
+        ("eq:n=²", "n '²'"),
+        ("eq:100", "'100' where NAME=VALUE was expected; write eq:n="),
+        ("eq:n=5,objective=point", "objective 'point'; expected points or make; did you mean"),
+        ("eq:n=5,adaptive=1", "adaptive '1'; expected no or yes"),
+        ("eq:n=5,posterior=nan", "posterior 'nan'; expected a number of at least 0"),
+        ("eq:n=5,source=a", "unknown option 'source': known options are n, objective, adaptive"),
+        ("eq:n=5,n=6", "'n' twice"),
+        ("Eq:n=5", "did you mean 'eq'"),
+        ("search:n=5", "'search:n=5' is not in this version yet; the players it has are random"),
         ("zeb:source=hf,weights_name=large", "Hub, which this version cannot read"),
     ],
 )

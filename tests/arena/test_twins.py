@@ -1,6 +1,7 @@
 """The plain players against a second writing of them: one position at a time, plainest Python."""
 
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from zebfast.arena.heuristics import (
     heuristic_preference,
     mask_bits,
 )
-from zebfast.arena.match import play_deals
+from zebfast.arena.match import play_deals, play_match
 from zebfast.arena.players import plain_player
 
 PLAYERS = ("random", "heuristic", "heuristic2")
@@ -66,16 +67,15 @@ def choose(name: str, position: rules.Position, *, seed: int, game: int) -> int:
     return lead(legal, position.decl)
 
 
-def margins(name_a: str, name_b: str, *, seed: int, deal: int) -> list[int]:
-    """Points of A minus points of B in the two games of one deal."""
-    hands, decl, leader = rules.deal(seed, deal, rules.Stream.EVAL_DEAL)
+def play_slowly(name_a: str, name_b: str, *, seed: int, deal: int) -> list[rules.Position]:
+    """The two finished games of one deal, A first as team 0, then as team 1."""
     found = []
     for way in range(2):
-        position = rules.Position(hands, decl, leader)
+        position = rules.Position(*rules.deal(seed, deal, rules.Stream.EVAL_DEAL))
         while not position.over:
             name = name_a if position.to_play % 2 == way else name_b
             position.play(choose(name, position, seed=seed, game=2 * deal + way))
-        found.append(position.points[way] - position.points[1 - way])
+        found.append(position)
     return found
 
 
@@ -85,8 +85,41 @@ def test_whole_games_are_the_same(name_a: str, name_b: str) -> None:
     found = play_deals(
         plain_player(name_a), plain_player(name_b), seed=11, first_deal=5, n_deals=12
     )
-    expected = [margins(name_a, name_b, seed=11, deal=deal) for deal in range(5, 17)]
-    assert found.tolist() == expected
+    games = [play_slowly(name_a, name_b, seed=11, deal=deal) for deal in range(5, 17)]
+    assert found.points.tolist() == [[g.points[way] for way, g in enumerate(two)] for two in games]
+    assert found.margins.tolist() == [
+        [g.points[way] - g.points[1 - way] for way, g in enumerate(two)] for two in games
+    ]
+
+
+@pytest.mark.parametrize("bid", [None, 30, 42])
+def test_every_figure_of_a_match_is_the_plain_arithmetic(bid: int | None) -> None:
+    """Contracts: the leader's team declared; it wins by taking its bid, else the others win."""
+    count: Counter[str] = Counter()
+    for deal in range(80):
+        key = rules.stream_key(4, rules.Stream.EVAL_DEAL, deal)
+        wanted = 30 + rules.bounded(key, 29, 13) if bid is None else bid
+        for way, game in enumerate(play_slowly("heuristic2", "random", seed=4, deal=deal)):
+            declarers = game.leader % 2
+            made = game.points[declarers] >= wanted
+            count["points won"] += game.points[way] > game.points[1 - way]
+            count["tied"] += game.points == [21, 21]
+            count["declared"] += declarers == way
+            count["made"] += declarers == way and made
+            count["set"] += declarers != way and not made
+            count["made by both"] += made
+    players = plain_player("heuristic2"), plain_player("random")
+    result = play_match(*players, n_games=160, seed=4, bid=bid)
+    assert (result.wins, result.ties) == (count["points won"], count["tied"])
+    assert (result.declared, result.defended) == (count["declared"], 160 - count["declared"])
+    assert (result.made, result.set_opponent) == (count["made"], count["set"])
+    assert result.contract_wins == count["made"] + count["set"]
+    assert result.contract_rate == result.contract_wins / 160
+    assert result.made_rate == count["made"] / 80
+    assert result.set_rate == count["set"] / 80
+    assert result.made_rate_all == count["made by both"] / 160
+    assert 0 < count["made"] < 80 - count["set"] + count["made"]  # both kinds occur
+    assert result.bid == ("random" if bid is None else bid)
 
 
 @pytest.mark.parametrize(

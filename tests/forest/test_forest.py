@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_worlds import batch_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_tree import SlowTree, decision, follow, hashed_evaluate, observe
@@ -21,14 +22,6 @@ from zebfast.core.records import OBS_DTYPE
 TREES = Path(__file__).parent.parent / "golden" / "trees.json"
 
 
-def batch_of(position: rules.Position) -> GameBatch:
-    leader = position.plays[0][0] if position.plays else position.leader
-    batch = GameBatch([position.dealt], [position.decl], [leader])
-    for _, domino in position.plays:
-        batch.play([domino])
-    return batch
-
-
 def run(forest: Forest) -> None:
     leaves = np.zeros(len(forest), OBS_DTYPE)
     while n := forest.select(leaves):
@@ -41,17 +34,21 @@ def run(forest: Forest) -> None:
     simulations=st.integers(1, 60),
     max_nodes=st.sampled_from([8, 20, 512]),
     c_puct=st.sampled_from([0.25, 1.4, 5.0]),
+    exact_tricks=st.sampled_from([0, 0, 1, 3]),
 )
 @settings(max_examples=60, deadline=None)
 def test_tree_equals_twin(
-    seed: int, plies: int, simulations: int, max_nodes: int, c_puct: float
+    seed: int, plies: int, simulations: int, max_nodes: int, c_puct: float, exact_tricks: int
 ) -> None:
     """Search, advance, search again, until the game ends: all nodes equal at every stage."""
     position = decision(seed, plies)
     if position is None:
         return
-    options = SearchOptions(n_simulations=simulations, max_nodes=max_nodes, c_puct=c_puct)
-    forest, twin = Forest(batch_of(position), options=options), SlowTree(position, options)
+    options = SearchOptions(
+        n_simulations=simulations, max_nodes=max_nodes, c_puct=c_puct, exact_tricks=exact_tricks
+    )
+    forest = Forest(batch_of(position), options=options, worlds="true")
+    twin = SlowTree(position, options)
     while not twin.root.over:
         run(forest)
         twin.search(hashed_evaluate)
@@ -72,9 +69,9 @@ def test_recorded_trees() -> None:
     for case in json.loads(TREES.read_text()):
         position = decision(case["seed"], case["plies"])
         assert position is not None
-        forest = Forest(
-            batch_of(position), options=SearchOptions(n_simulations=case["n_simulations"])
-        )
+        names = ("n_simulations", "n_worlds", "exact_tricks")
+        options = SearchOptions(**{name: case[name] for name in names})
+        forest = Forest(batch_of(position), options=options, worlds=case["worlds"])
         run(forest)
         got = [[total, [list(e) for e in edges]] for total, edges in forest.dump(0)]
         assert got == case["nodes"]
@@ -93,7 +90,8 @@ def test_no_forced_play_and_no_end_is_evaluated() -> None:
     """Every leaf has a choice; every position is handed out once."""
     games = GameBatch.deal(40, seed=3)
     games = games.take([i for i, m in enumerate(games.legal()) if int(m).bit_count() > 1])
-    forest = Forest(games, options=SearchOptions(n_simulations=120))
+    options = SearchOptions(n_simulations=120, exact_tricks=0)
+    forest = Forest(games, options=options, worlds="true")
     leaves, seen = np.zeros(len(forest), OBS_DTYPE), []
     evals = np.zeros((len(forest), 8), np.float32)
     while n := forest.select(leaves):
@@ -196,6 +194,10 @@ def test_wrong_use_is_refused() -> None:
         ("n_simulations", 70_000),
         ("max_nodes", 7),
         ("max_nodes", 70_000),
+        ("n_worlds", 0),
+        ("n_worlds", 70_000),
+        ("exact_tricks", -1),
+        ("exact_tricks", 8),
         ("c_puct", 0.0),
         ("c_puct", float("nan")),
         ("temperature", -1.0),

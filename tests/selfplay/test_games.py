@@ -31,34 +31,42 @@ class Hashed:
         out[:] = hashed_evaluate(obs)
 
 
-def config(n_parallel: int, n_groups: int, **search: float) -> SelfPlayConfig:
+def config(
+    n_parallel: int, n_groups: int, *, worlds: str = "sampled", **search: float
+) -> SelfPlayConfig:
     options = SearchOptions(**{"n_simulations": 24, **search})  # type: ignore[arg-type]
-    return SelfPlayConfig(n_parallel_games=n_parallel, n_groups=n_groups, search=options)
+    return SelfPlayConfig(
+        n_parallel_games=n_parallel, n_groups=n_groups, search=options, worlds=worlds
+    )
 
 
-def games_of(n: int, *, calls: tuple[int, ...] = (), first_game: int = 0, **kw: int) -> bytes:
+def games_of(n: int, *, calls: tuple[int, ...] = (), first_game: int = 0, **kw: object) -> bytes:
     play = SelfPlay(Uniform(), config=config(**kw), seed=77, first_game=first_game)  # type: ignore[arg-type]
     return b"".join(play.play(k)[0].tobytes() for k in (calls or (n,)))
 
 
-def test_same_bytes_for_any_threads_and_any_split() -> None:
+@pytest.mark.parametrize("how", [{"worlds": "true", "exact_tricks": 0}, {"worlds": "sampled"}])
+def test_same_bytes_for_any_threads_and_any_split(how: dict[str, object]) -> None:
     """One or two threads, any number of games at once, any batches: the same examples."""
-    want = games_of(90, n_parallel=1, n_groups=1)
+    want = games_of(90, n_parallel=1, n_groups=1, **how)
     assert len(want) == 90 * GAME_DTYPE.itemsize
-    assert games_of(90, n_parallel=16, n_groups=1) == want
-    assert games_of(90, n_parallel=16, n_groups=2) == want
-    assert games_of(90, n_parallel=37, n_groups=3) == want
-    assert games_of(90, n_parallel=300, n_groups=2, calls=(1, 40, 7, 42)) == want
-    part = games_of(50, n_parallel=8, n_groups=2, first_game=40)
+    assert games_of(90, n_parallel=16, n_groups=1, **how) == want
+    assert games_of(90, n_parallel=16, n_groups=2, **how) == want
+    assert games_of(90, n_parallel=37, n_groups=3, **how) == want
+    assert games_of(90, n_parallel=300, n_groups=2, calls=(1, 40, 7, 42), **how) == want
+    part = games_of(50, n_parallel=8, n_groups=2, first_game=40, **how)
     assert part == want[40 * GAME_DTYPE.itemsize :]
 
 
-def slow_game(number: int, seed: int, options: SearchOptions) -> tuple[list[int], list[list[int]]]:
+def slow_game(
+    number: int, seed: int, settings: SelfPlayConfig
+) -> tuple[list[int], list[list[int]]]:
     """Plays and policy weights of one game of self-play on the slow twins."""
     position = rules.Position(*rules.deal(seed, number))
     key = rules.stream_key(seed, rules.Stream.PLAY, number)
     weights: list[list[int]] = []
-    tree = SlowTree(position, options)
+    options = settings.search
+    tree = SlowTree(position, options, worlds=settings.worlds, seed=seed, game=number)
 
     def force() -> None:
         while len(position.legal()) == 1:
@@ -98,18 +106,30 @@ def choose(visits: list[int], temperature: float, bits: int) -> int:
     return visits.index(max(visits))
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
-def test_games_equal_the_twin(temperature: float) -> None:
-    settings = config(4, 2, temperature=temperature, n_simulations=20)
+@pytest.mark.parametrize(
+    ("worlds", "temperature", "exact_tricks"),
+    [
+        ("true", 0.0, 0),
+        ("true", 0.5, 2),
+        ("true", 1.0, 0),
+        ("sampled", 0.0, 0),
+        ("sampled", 1.0, 2),
+    ],
+)
+def test_games_equal_the_twin(worlds: str, temperature: float, exact_tricks: int) -> None:
+    settings = config(
+        4, 2, worlds=worlds, temperature=temperature, exact_tricks=exact_tricks,
+        n_simulations=20, n_worlds=3,
+    )  # fmt: skip
     games, _ = SelfPlay(Hashed(), config=settings, seed=3).play(6)
     for number, game in enumerate(games):
-        plays, weights = slow_game(number, 3, settings.search)
+        plays, weights = slow_game(number, 3, settings)
         assert game["plays"].tolist() == plays
         assert game["policy"].tolist() == weights
 
 
 def test_stats_add_up() -> None:
-    settings = config(32, 2)
+    settings = config(32, 2, worlds="true", exact_tricks=0)
     play = SelfPlay(Uniform(), config=settings, seed=1)
     games, stats = play.play(40, lookahead=False)
     decisions = int((np.count_nonzero(games["policy"], axis=2) > 1).sum())
@@ -121,7 +141,20 @@ def test_stats_add_up() -> None:
     assert stats.full == 0
     assert stats.games_per_second > 0
     assert play.nbytes < 32 * (512 * 64 + 1024)
+    assert stats.solved == 0
     assert (stats + stats).games == 80
+
+
+def test_stats_of_sampled_worlds_add_up() -> None:
+    """Each decision has a tree and a root evaluation of its own."""
+    play = SelfPlay(Uniform(), config=config(32, 2, exact_tricks=4), seed=1)
+    _, stats = play.play(40, lookahead=False)
+    assert stats.reused == stats.full == 0
+    assert stats.simulations == 24 * stats.searches
+    endings = stats.terminals + stats.solved
+    assert stats.evaluations == stats.searches + stats.simulations - endings
+    assert stats.solved > stats.simulations / 4
+    assert play.nbytes < 32 * (512 * 64 + 24 * 32 + 1024) + 2 * 2**20
 
 
 def test_examples_of_a_game() -> None:
@@ -232,7 +265,7 @@ def test_evaluator_errors_come_out(error: Exception | None) -> None:
     [
         ({"n_parallel_games": 0}, "at least the number of groups"),
         ({"n_groups": 0}, "1 or more"),
-        ({"worlds": "imagined"}, "must be one of: true"),
+        ({"worlds": "imagined"}, "must be one of: sampled, true"),
     ],
 )
 def test_bad_config(kw: dict[str, object], why: str) -> None:

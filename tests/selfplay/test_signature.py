@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zebfast.selfplay.signature import signature
 
-SIGNATURE = 587346274
+SIGNATURE = 793710422
 
 
 def test_signature_is_pinned() -> None:

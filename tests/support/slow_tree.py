@@ -1,7 +1,8 @@
 """The search of csrc/tree.c in plain Python on the plain-Python law, float32 step by float32 step.
 
 Positions are stored in the nodes, nothing is packed, nothing is reused across steps; only the
-order of the float operations is shared with C, because it decides the last bit.
+order of the float operations is shared with C, because it decides the last bit. Worlds come from
+the compiled sampler, which has a twin of its own; exact endings from the solver's twin.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from drawn_worlds import draw_worlds
+from slow_solver import SlowSolver
 
 from zebfast import rules
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
-from zebfast.rules import Position
+from zebfast.rules import Position, Stream
 
 F = np.float32
 Evaluate = Callable[[np.ndarray], np.ndarray]
@@ -66,12 +69,29 @@ class Node:
 
 
 class SlowTree:
-    """One tree; see csrc/tree.h for what a node is."""
+    """One tree; see csrc/tree.h for what a node is and how worlds share the root.
 
-    def __init__(self, position: Position, options: SearchOptions) -> None:
+    seed, game and stream say which worlds are drawn.
+    """
+
+    def __init__(
+        self,
+        position: Position,
+        options: SearchOptions,
+        *,
+        worlds: str = "true",
+        seed: int = 0,
+        game: int = 0,
+        stream: int = Stream.WORLDS,
+    ) -> None:
         self.root = copy.deepcopy(position)
         self.options = options
         self.nodes: list[Node] = []
+        self.sampled = worlds == "sampled"
+        self.draw = {"seed": seed, "game": game, "stream": int(stream)}
+        self.worlds: list[Position] = []
+        self.children: list[list[int]] = []  # nodes behind the root's edges, by world
+        self.solver = SlowSolver(position.decl)
 
     @property
     def root_visits(self) -> int:
@@ -81,11 +101,18 @@ class SlowTree:
         """Simulate until complete or full."""
         if not self.nodes:
             self._make_node(self.root, evaluate)
+            self._draw_worlds()
         while self.root_visits < self.options.n_simulations:
             if self._full():
                 return "full"
             self._simulate(evaluate)
         return "complete"
+
+    def _draw_worlds(self) -> None:
+        if self.sampled:
+            n = min(self.options.n_worlds, self.options.n_simulations)
+            self.worlds = draw_worlds(self.root, n, **self.draw)
+            self.children = [[0] * len(self.nodes[0].edges) for _ in self.worlds]
 
     def _full(self) -> bool:
         edges = sum(len(n.edges) for n in self.nodes)
@@ -105,16 +132,22 @@ class SlowTree:
         while True:
             node = self.nodes[index]
             edge = self._best(node)
+            at = next(i for i, e in enumerate(node.edges) if e is edge)
+            world = edge.visits % len(self.worlds) if self.worlds and index == 0 else None
             path.append((node, edge))
-            if edge.child == 0:
+            child = edge.child if world is None else self.children[world][at]
+            if child == 0:
                 break
-            index = edge.child
-        position = follow(node.position, node.edges.index(edge))
-        if position.over:
-            a, b = position.points
-            value0 = F((a > b) - (a < b))
+            index = child
+        position = follow(node.position if world is None else self.worlds[world], at)
+        ending = self._ending(position)
+        if ending is not None:
+            value0 = F(ending)
         else:
-            edge.child = len(self.nodes)
+            if world is None:
+                edge.child = len(self.nodes)
+            else:
+                self.children[world][at] = len(self.nodes)
             value = self._make_node(position, evaluate)
             value0 = -value if position.to_play % 2 else value
         for node, edge in path:
@@ -122,6 +155,18 @@ class SlowTree:
             edge.total = F(edge.total + v)
             edge.visits += 1
             node.total = F(node.total + v)
+
+    def _ending(self, position: Position) -> int | None:
+        """The outcome for team 0 where it is known without the network."""
+        a, b = position.points
+        exact = self.options.exact_tricks
+        if not position.over and (exact == 0 or max(a, b) < 22):
+            if 7 - len(position.plays) // 4 > exact:
+                return None
+            hands = tuple(sum(1 << d for d in hand) for hand in position.hands)
+            leader = (position.to_play - len(position.trick)) % 4
+            a += self.solver.value(hands, leader, tuple(position.trick))  # type: ignore[arg-type]
+        return (a > b) - (a < b)
 
     def _best(self, node: Node) -> Edge:
         visits = 1 + sum(e.visits for e in node.edges)
@@ -139,6 +184,7 @@ class SlowTree:
         """Keep the subtree behind an edge; nodes keep their order of creation."""
         edge = self.nodes[0].edges[edge_index]
         self.root = follow(self.root, edge_index)
+        self.worlds, self.children = [], []
         old, keep = self.nodes, {edge.child} if edge.child else set()
         for i, node in enumerate(old):
             if i in keep:

@@ -60,6 +60,19 @@ def test_batches_and_their_lines(run_dir: Path, start: Start) -> None:
     assert max(sizes) < 100
 
 
+def test_files_say_how_their_games_were_searched(run_dir: Path, start: Start) -> None:
+    """Sampled worlds and exact endings by default, or the published way on demand."""
+    published = ("--worlds", "true", "--n-worlds", "3", "--exact-tricks", "0")
+    for name, flags in (("worker-0", ()), ("worker-0_true", published)):
+        code, _, err = finish(start("--max-batches", "1", "--worker-id", name, *flags))
+        assert (code, err) == (0, "")
+    found = {f.metadata["worker_id"]: f.metadata for f in examples_in(run_dir)}
+    keys = ("worlds", "n_worlds", "exact_tricks")
+    assert [found["worker-0"][key] for key in keys] == ["sampled", 16, 4]
+    assert [found["worker-0_true"][key] for key in keys] == ["true", 3, 0]
+    assert found["worker-0"]["solved"] > 0 == found["worker-0_true"]["solved"]
+
+
 def test_documented_format_holds_the_same_examples(run_dir: Path, start: Start) -> None:
     for kind in ("native", "pt"):
         code, _, err = finish(
@@ -174,6 +187,8 @@ def test_newer_weights_are_used_and_other_networks_refused(run_dir: Path, start:
         (("--weights-name", "a/b"), 2, "weights name"),
         (("--device", "tpu"), 2, "--device tpu"),
         (("--worlds", "imagined"), 2, "worlds"),
+        (("--n-worlds", "0"), 2, "n-worlds"),
+        (("--exact-tricks", "8"), 2, "exact-tricks"),
         (("--n-sims", "5"), 2, "n-sims"),
     ],
 )

@@ -1,5 +1,6 @@
-"""Players and matches: every deal played both ways, won by points.
+"""Players, matches and matrices: every deal both ways, won by points and by contract.
 
-`specs` names players, `build` makes them, `match` plays them, `stats` counts. `recorded` and
-`replay` read games that were played elsewhere and check them against the rules.
+`specs` names players, `build` makes them, `match` plays two of them, `stats` counts. `matrix` plays
+everyone against everyone, `ratings` makes Elo of it, `matrix_files` and `heatmap` keep it.
+`recorded` and `replay` read games that were played elsewhere and check them against the rules.
 """

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zebfast.arena.players import NetworkPlayer, Player, plain_player
-from zebfast.arena.specs import NETWORK_PLAYER, PlayerSpec
+from zebfast.arena.specs import NETWORK_PLAYER, PLAIN_PLAYERS, WORLDS_PLAYER, PlayerSpec
 
 if TYPE_CHECKING:
+    from zebfast.core.solver_pool import SolverPool
     from zebfast.net.checkpoint import Checkpoint
 
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
@@ -19,14 +23,39 @@ class PlayerLoadError(ValueError):
     """A player whose weights or device cannot be used; the message is one sentence."""
 
 
-def build_player(spec: PlayerSpec, *, device: str | None = None) -> Player:
+def build_player(
+    spec: PlayerSpec, *, device: str | None = None, pool: SolverPool | None = None
+) -> Player:
     """The player that `spec` names; a network runs on `device` (default: cuda, else cpu).
 
-    torch is imported only when a network is asked for. Raises PlayerLoadError for weights that
-    are missing, damaged or of another program, and for a device that is not there.
+    `pool` solves for players that sample worlds; the caller owns it, all players may share it, and
+    the others do without. torch is imported only when a network is asked for. Raises
+    PlayerLoadError for weights that are missing, damaged or of another program, and for a device
+    that is not there; ValueError where a pool is needed and missing.
     """
-    if spec.kind != NETWORK_PLAYER:
+    if spec.kind in PLAIN_PLAYERS:
         return plain_player(spec.kind)
+    if spec.kind == WORLDS_PLAYER:
+        return _worlds_player(spec, pool)
+    return _network_player(spec, device)
+
+
+def _worlds_player(spec: PlayerSpec, pool: SolverPool | None) -> Player:
+    from zebfast.arena.eq import EqPlayer
+
+    if pool is None:
+        raise ValueError(f"player {spec.text!r} needs a pool of solvers")
+    return EqPlayer(
+        name=spec.text,
+        n_worlds=spec.n_worlds,
+        objective=spec.objective,
+        adaptive=spec.adaptive,
+        posterior=spec.posterior,
+        pool=pool,
+    )
+
+
+def _network_player(spec: PlayerSpec, device: str | None) -> Player:
     import torch
 
     from zebfast.net.evaluator import Evaluator
@@ -43,28 +72,58 @@ def build_player(spec: PlayerSpec, *, device: str | None = None) -> Player:
     return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=spec.temperature)
 
 
+def weights_digest(spec: PlayerSpec) -> str | None:
+    """SHA-256 of a network's weights file in hex: the same spec may name other weights tomorrow.
+
+    None for players without weights. Raises PlayerLoadError where the file cannot be read.
+    """
+    if spec.kind != NETWORK_PLAYER:
+        return None
+    with _sentences(spec):
+        return hashlib.sha256(_weights_file(spec).read_bytes()).hexdigest()
+
+
 def _load(spec: PlayerSpec) -> Checkpoint:
     """Weights from a checkpoint file, or from a weights directory as worker and learner share."""
-    from zebfast.exchange.base import ExchangeError
     from zebfast.exchange.local import LocalWeightStore
     from zebfast.exchange.namespace import Namespace
     from zebfast.net import checkpoint
     from zebfast.net.v1 import NetConfig
 
     source = Path(spec.source).expanduser()
-    try:
+    with _sentences(spec):
         if not source.is_dir():
-            if spec.weights_name is not None:
-                raise PlayerLoadError(
-                    f"Player {spec.text!r} gives a weights_name, but {source} is not a directory; "
-                    "name the weights directory, or leave weights_name out."
-                )
-            return checkpoint.load(source)
-        namespace = Namespace.parse(spec.weights_name)
-        fields = LocalWeightStore(source, namespace).read_config()
+            return checkpoint.load(_weights_file(spec))
+        fields = LocalWeightStore(source, Namespace.parse(spec.weights_name)).read_config()
         config = None if fields is None else NetConfig.from_dict(fields)
-        return checkpoint.load(source / namespace.weights_file, config=config)
+        return checkpoint.load(_weights_file(spec), config=config)
+
+
+def _weights_file(spec: PlayerSpec) -> Path:
+    from zebfast.exchange.namespace import Namespace
+
+    source = Path(spec.source).expanduser()
+    if source.is_dir():
+        return source / Namespace.parse(spec.weights_name).weights_file
+    if spec.weights_name is not None:
+        raise PlayerLoadError(
+            f"Player {spec.text!r} gives a weights_name, but {source} is not a directory; "
+            "name the weights directory, or leave weights_name out."
+        )
+    return source
+
+
+@contextmanager
+def _sentences(spec: PlayerSpec) -> Iterator[None]:
+    """What is wrong with weights, as a PlayerLoadError that names the player."""
+    from zebfast.exchange.base import ExchangeError
+
+    try:
+        yield
     except PlayerLoadError:
         raise
+    except FileNotFoundError as error:
+        reason = f"{error.filename} does not exist"
+        raise PlayerLoadError(f"Player {spec.text!r} has no usable weights: {reason}.") from error
     except (ValueError, ExchangeError, OSError) as error:  # BadCheckpoint is a ValueError
         raise PlayerLoadError(f"Player {spec.text!r} has no usable weights: {error}.") from error

@@ -1,4 +1,4 @@
-"""Random numbers for players: the shared counter-based generator, over whole arrays at once.
+"""Random numbers for matches: the shared counter-based generator, over whole arrays at once.
 
 One 64-bit number belongs to each (seed, game, ply) of stream 4, whoever plays there. A player
 therefore needs no generator of its own and the same game comes out whatever it is batched with.
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from zebfast import rules
 from zebfast.rules import Stream
 
+LOWEST_BID, HIGHEST_BID = 30, 42  # bids in points; nobody may bid less, nobody can take more
+
+_BID_DRAW = 29  # of a deal's stream: `rules.deal` takes draws 0 to 28
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
@@ -36,19 +39,43 @@ class PlayDraws:
 
     def bits(self) -> NDArray[np.uint64]:
         """The 64-bit number of each row, u8[k]: `rules.bits(rules.stream_key(...), ply)`."""
-        # The formulas in `rules` only add, multiply, shift and mask, so they hold for whole arrays
-        # of 64-bit numbers as they stand; that keeps their one definition.
-        key = rules.stream_key(self.seed, Stream.EVAL_PLAY, cast(Any, self.games))
-        numbers = rules.bits(key, cast(Any, self.plies.astype(np.uint64)))
-        return cast(NDArray[np.uint64], numbers)
+        plies = self.plies.astype(np.uint64)
+        return _numbers(seed=self.seed, stream=Stream.EVAL_PLAY, games=self.games, indices=plies)
 
     def below(self, limits: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """A number in 0..limits-1 for each row, int64[k]: `rules.bounded`; limits up to 2**31."""
-        number, limit = self.bits(), limits.astype(np.uint64)
-        low = ((number & _LOW_HALF) * limit) >> _HALF
-        high = (number >> _HALF) * limit + low
-        return (high >> _HALF).astype(np.int64)
+        return _scaled(self.bits(), limits.astype(np.uint64)).astype(np.int64)
 
     def uniform(self) -> NDArray[np.float64]:
         """A number in [0, 1) for each row, float64[k], from the top 53 bits."""
         return (self.bits() >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def random_bids(*, seed: int, deals: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """A bid u1[n] in 30..42 for each deal number, all equally likely.
+
+    The first draw of the deal's own stream (EVAL_DEAL) that the deal leaves free, so that a deal
+    has one bid whoever plays it: `30 + rules.bounded(key, 29, 13)`.
+    """
+    index = np.full(len(deals), _BID_DRAW, dtype=np.uint64)
+    numbers = _numbers(seed=seed, stream=Stream.EVAL_DEAL, games=deals, indices=index)
+    above = _scaled(numbers, np.uint64(HIGHEST_BID - LOWEST_BID + 1))
+    return (above + np.uint64(LOWEST_BID)).astype(np.uint8)
+
+
+def _numbers(
+    *, seed: int, stream: Stream, games: NDArray[np.uint64], indices: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    # The formulas in `rules` only add, multiply, shift and mask, so they hold for whole arrays
+    # of 64-bit numbers as they stand; that keeps their one definition.
+    key = rules.stream_key(seed, stream, cast(Any, games))
+    return cast(NDArray[np.uint64], rules.bits(key, cast(Any, indices)))
+
+
+def _scaled(
+    numbers: NDArray[np.uint64], limits: NDArray[np.uint64] | np.uint64
+) -> NDArray[np.uint64]:
+    """High 64 bits of the product; limits up to 2**31."""
+    low = ((numbers & _LOW_HALF) * limits) >> _HALF
+    high = (numbers >> _HALF) * limits + low
+    return high >> _HALF

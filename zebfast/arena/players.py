@@ -32,11 +32,18 @@ class Player(Protocol):
         """What results are labelled with."""
 
     def choose(
-        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """One legal domino u1[k] for each of the unfinished games `rows` intp[k] of `batch`.
 
         `draws` holds one random number for each row; it is the only randomness a player may use.
+        `bids` u1[k] is the bid of each row's game, 30..42 points: the team of `batch.leader[row]`
+        declared and makes its contract by taking at least that many. A choice may depend on
+        nothing else: not on the other rows, nor on how many there are.
         """
 
 
@@ -46,7 +53,11 @@ class RandomPlayer:
     name = "random"
 
     def choose(
-        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """See Player.choose; the j-th legal domino in ascending order for a bounded draw j."""
         legal = mask_bits(batch.legal(rows))
@@ -63,7 +74,11 @@ class PreferencePlayer:
         self.preference = preference
 
     def choose(
-        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """See Player.choose; deterministic, `draws` is not used."""
         return choose_preferred(
@@ -91,7 +106,11 @@ class NetworkPlayer:
         self.temperature = temperature
 
     def choose(
-        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """See Player.choose; forced plays are not sent to the network."""
         legal = batch.legal(rows)

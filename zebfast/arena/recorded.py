@@ -9,22 +9,25 @@ whether the plays obey the rules is for `replay.py`.
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
+from zebfast.arena.json_lines import FieldReader, RecordError, json_lines, parse_object
 from zebfast.rules import ImpossibleDeal, check_deal
 
+__all__ = [
+    "RecordError",
+    "RecordedGame",
+    "RecordedPlay",
+    "RecordedTrick",
+    "parse_game",
+    "read_games",
+]
+
 MAX_LINE_BYTES = 1 << 20  # a record takes about 3 kB; a longer line is not one
-_GZIP_MAGIC = b"\x1f\x8b"
-
-
-class RecordError(ValueError):
-    """A file or line that is no recorded game; the message is one sentence naming the line."""
+_EXPECTED = "one recorded game"
 
 
 @dataclass(frozen=True)
@@ -64,46 +67,15 @@ def read_games(path: Path) -> Iterator[RecordedGame]:
     Raises RecordError for a line that is no recorded game and for damaged compression, and
     OSError where the file cannot be read.
     """
-    with path.open("rb") as plain:
-        packed = plain.read(2) == _GZIP_MAGIC
-        plain.seek(0)
-        stream = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if packed else plain
-        for number, line in _lines(stream):
+    with path.open("rb") as stream:
+        for number, line in json_lines(stream, max_bytes=MAX_LINE_BYTES, expected=_EXPECTED):
             yield parse_game(line, number)
-
-
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while True:
-        try:
-            line = stream.readline(MAX_LINE_BYTES + 1)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise RecordError(
-                f"The gzip data after line {number} is damaged; fetch the file again."
-            ) from error
-        if not line:
-            return
-        number += 1
-        if len(line) > MAX_LINE_BYTES:
-            raise RecordError(
-                f"Line {number} is longer than {MAX_LINE_BYTES:,} bytes; "
-                "expected one recorded game a line."
-            )
-        if line.strip():
-            yield number, line
 
 
 def parse_game(line: bytes, number: int) -> RecordedGame:
     """Parse line `number` of a file. Raises RecordError naming the line and what is wrong."""
-    try:
-        record = json.loads(line)
-    except UnicodeDecodeError as error:
-        raise RecordError(f"Line {number} is not valid JSON: it is not text in UTF-8.") from error
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"Line {number} is not valid JSON: {error}.") from error
-    if not isinstance(record, dict):
-        raise RecordError(f"Line {number} is not a JSON object; expected one recorded game.")
-    reader = _Reader(f"Line {number}")
+    record = parse_object(line, number, _EXPECTED)
+    reader = FieldReader(f"Line {number}")
     hands = _parse_hands(reader, record)
     decl = reader.integer(record, "decl", 0, 9)
     leader = reader.integer(record, "bidder", 0, 3)
@@ -123,7 +95,7 @@ def parse_game(line: bytes, number: int) -> RecordedGame:
     )
 
 
-def _parse_hands(reader: _Reader, record: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+def _parse_hands(reader: FieldReader, record: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
     hands = []
     for seat, hand in enumerate(reader.items(record, "hands", 4)):
         name = f"hands[{seat}]"
@@ -132,7 +104,7 @@ def _parse_hands(reader: _Reader, record: dict[str, Any]) -> tuple[tuple[int, ..
 
 
 def _parse_play(number: int, ply: int, play: object) -> RecordedPlay:
-    reader = _Reader(f"Line {number}, play {ply}")
+    reader = FieldReader(f"Line {number}, play {ply}")
     if not isinstance(play, dict):
         raise reader.error("is not a JSON object; expected seat, domino, slot, legal_slots, trick")
     legal = reader.items(play, "legal_slots", None)
@@ -153,34 +125,3 @@ def _parse_play(number: int, ply: int, play: object) -> RecordedPlay:
             points=reader.integer(trick, "points", 0, 42),
         ),
     )
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Takes typed fields out of parsed JSON, with errors that say where in the file they are."""
-
-    where: str
-
-    def error(self, what: str) -> RecordError:
-        return RecordError(f"{self.where} {what}.")
-
-    def items(self, record: dict[str, Any], key: str, length: int | None) -> list[Any]:
-        value = record.get(key)
-        if not isinstance(value, list):
-            raise self.error(f"has no list '{key}'")
-        if length is not None and len(value) != length:
-            raise self.error(f"has {len(value)} entries in '{key}'; expected {length}")
-        return value
-
-    def integers(self, values: list[Any], key: str, low: int, high: int) -> tuple[int, ...]:
-        return tuple(self._checked(value, key, low, high) for value in values)
-
-    def integer(self, record: dict[str, Any], key: str, low: int, high: int) -> int:
-        return self._checked(record.get(key), key, low, high)
-
-    def _checked(self, value: object, key: str, low: int, high: int) -> int:
-        if type(value) is not int or not low <= value <= high:  # a bool is an int in Python
-            shown = json.dumps(value)
-            shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
-            raise self.error(f"has {shown} for '{key}'; expected a whole number {low} to {high}")
-        return value

@@ -10,8 +10,11 @@ from typing import Any
 
 import click
 
-from zebfast.cli.stages import STAGES, Measurement, bytes_per_example, measure
+from zebfast.cli.exact_stages import STAGES as EXACT_STAGES
+from zebfast.cli.stages import STAGES as RUN_STAGES
+from zebfast.cli.stages import Measurement, bytes_per_example, measure
 
+STAGES = (*EXACT_STAGES, *RUN_STAGES)
 STAGE_KEYS = [stage.key for stage in STAGES]
 
 
@@ -36,7 +39,7 @@ STAGE_KEYS = [stage.key for stage in STAGES]
     help="Measure only this stage; may be repeated (default: all).",
 )
 def bench(signature: bool, as_json: bool, seconds: float, stages: tuple[str, ...]) -> None:
-    """Measure each stage of a training run for a few seconds and name the bottleneck.
+    """Measure each stage for a few seconds and name the bottleneck of self-play.
 
     The signature is computed from fixed seeds; it changes if, and only if, the engine or the
     search behaves differently.

@@ -1,148 +1,179 @@
-"""`zebfast eval A vs B`: a match between two players, every deal played both ways."""
+"""`zebfast eval`: a match between two players, or everyone against everyone."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from zebfast.arena.build import PlayerLoadError, build_player
-from zebfast.arena.match import MatchProgress, ProgressCallback, play_match
-from zebfast.arena.players import Player
-from zebfast.arena.specs import NETWORK_FORM, PlayerSpecError, parse_spec
-from zebfast.arena.stats import MatchResult
+from zebfast.arena.draws import HIGHEST_BID, LOWEST_BID
+from zebfast.arena.match import play_match
+from zebfast.arena.stats import RANDOM_BIDS, MatchResult
+from zebfast.cli.match_progress import match_progress
+from zebfast.cli.match_text import plain_table, rich_table
+from zebfast.cli.players import PLAYERS_HELP, open_players, parse_players
 
-FOOTNOTE = "Won = more than 21 of 42 points; a tie is not a win; every deal is played both ways."
+DEFAULT_DEALS = 1000
+MAX_SEED = 2**64 - 1
+
+
+def _bid(context: click.Context, option: click.Parameter, value: str) -> int | None:
+    """The bid 30..42, or None for one drawn with each deal; a usage error for anything else."""
+    bids = {str(bid): bid for bid in range(LOWEST_BID, HIGHEST_BID + 1)}
+    if value not in bids and value != RANDOM_BIDS:
+        expected = f"{LOWEST_BID} to {HIGHEST_BID}, or {RANDOM_BIDS}"
+        raise click.BadParameter(f"{value!r} is no bid; expected {expected}.", context, option)
+    return bids.get(value)
 
 
 @click.command(
     name="eval",
-    short_help="Play a match between two players.",
-    help=f"""Play a match between two players, every deal both ways.
+    short_help="Play a match between two players, or everyone against everyone.",
+    help=f"""Play a match between two players, or with --matrix everyone against everyone: every
+    deal both ways, the same deals for every pairing. The team that leads first has declared; it
+    makes its contract if it takes at least the bid.
 
-    Players: random; heuristic and heuristic2, which follow simple rules; {NETWORK_FORM}, a
-    network. FILE is a checkpoint or a learner's directory, X the name of one of several runs in
-    that directory, T the temperature of its plays (0.1 when left out; 0: always its favourite).
+    {PLAYERS_HELP}
 
     \b
     Examples:
       zebfast eval heuristic vs random
-      zebfast eval zeb:source=run vs heuristic2 --n-games 4000 --json""",
+      zebfast eval zeb:source=run vs heuristic2 --n-games 4000 --json
+      zebfast eval eq:n=10,objective=make vs zeb:source=run --bid 30
+      zebfast eval --matrix random heuristic heuristic2 --n-deals 2000
+      zebfast eval --matrix random zeb:source=run eq:n=100 --output matrix.json --resume
+      zebfast eval --matrix random heuristic heuristic2 --csv m.csv --png m.png""",
 )
-@click.argument("players", nargs=-1, metavar="A vs B")
+@click.argument("players", nargs=-1, metavar="A vs B | --matrix A B C ...")
+@click.option(
+    "--matrix", "as_matrix", is_flag=True, help="Everyone against everyone, with Elo ratings."
+)
 @click.option(
     "--n-games",
     type=click.IntRange(min=1),
-    default=2000,
+    help=f"Games a pairing; an odd number is rounded up.  [default: {2 * DEFAULT_DEALS}]",
+)
+@click.option("--n-deals", type=click.IntRange(min=1), help="The same in deals, two games each.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0, max=MAX_SEED),
+    default=0,
     show_default=True,
-    help="Games to play; an odd number is rounded up.",
+    help="Seed of deals, bids and players.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the deals."
+    "--bid",
+    callback=_bid,
+    default=RANDOM_BIDS,
+    show_default=True,
+    metavar="N|random",
+    help=f"Contract of every deal, {LOWEST_BID} to {HIGHEST_BID}; random draws one for each deal.",
 )
 @click.option("--device", help="Where networks run (default: cuda if present, else cpu).")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads of solvers (default: every core)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option(
+    "--csv",
+    "csv_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Matrix: write every figure, a row for each ordered pair.",
+)
+@click.option(
+    "--png",
+    "png_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Matrix: draw a heat map.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Matrix: write the JSON after every pairing, single games included.",
+)
+@click.option("--resume", is_flag=True, help="Matrix: continue from the --output file, if any.")
 def evaluate(
-    players: tuple[str, ...], n_games: int, seed: int, device: str | None, as_json: bool
+    players: tuple[str, ...],
+    as_matrix: bool,
+    n_games: int | None,
+    n_deals: int | None,
+    seed: int,
+    bid: int | None,
+    device: str | None,
+    threads: int | None,
+    as_json: bool,
+    csv_path: Path | None,
+    png_path: Path | None,
+    output: Path | None,
+    resume: bool,
 ) -> None:
     """Read the arguments, play, print. Exit codes: 0 played, 1 weights unusable, 2 usage."""
+    if as_matrix:
+        from zebfast.cli.matrix import MatrixFiles, run_matrix
+
+        run_matrix(
+            players,
+            n_deals=_n_deals(n_games, n_deals),
+            seed=seed,
+            bid=bid,
+            device=device,
+            threads=threads,
+            files=MatrixFiles(csv=csv_path, png=png_path, output=output, resume=resume),
+            as_json=as_json,
+        )
+        return
+    if csv_path or png_path or output or resume:
+        raise click.UsageError("--csv, --png, --output and --resume belong to --matrix; add it.")
     if len(players) != 3 or players[1] != "vs":
         raise click.UsageError(
-            'Expected two players with "vs" between them, as in: zebfast eval heuristic vs random.'
+            'Expected two players with "vs" between them, as in: zebfast eval heuristic vs random; '
+            "or --matrix and two players or more."
         )
-    if device is not None:
-        from zebfast.cli.learn import choose_device
-
-        try:
-            device = choose_device(device)
-        except ValueError as error:
-            raise click.UsageError(f"{error}.") from error
-    player_a, player_b = _build(players[0], device), _build(players[2], device)
-    if n_games % 2:
-        n_games += 1
-        click.echo(
-            f"Note: playing {n_games:,} games, because every deal is played both ways.", err=True
-        )
+    specs = parse_players((players[0], players[2]))
+    games = 2 * _n_deals(n_games, n_deals)
     try:
-        with match_progress(n_games) as progress:
-            result = play_match(player_a, player_b, n_games=n_games, seed=seed, progress=progress)
+        with (
+            open_players(specs, device=device, threads=threads) as opened,
+            match_progress(games) as progress,
+        ):
+            result = play_match(
+                *opened,
+                n_games=games,
+                seed=seed,
+                bid=bid,
+                deals_per_chunk=min(spec.deals_per_chunk for spec in specs),
+                progress=progress,
+            )
     except FloatingPointError as error:
         raise click.ClickException(f"The match cannot go on: {error}.") from error
+    _print(result, as_json=as_json)
+
+
+def _n_deals(n_games: int | None, n_deals: int | None) -> int:
+    if n_deals is not None and n_games is not None:
+        raise click.UsageError("Give --n-games or --n-deals, not both: a deal is two games.")
+    if n_deals is not None:
+        return n_deals
+    if n_games is None:
+        return DEFAULT_DEALS
+    if n_games % 2:
+        click.echo(
+            f"Note: playing {n_games + 1:,} games, because every deal is played both ways.",
+            err=True,
+        )
+    return (n_games + 1) // 2
+
+
+def _print(result: MatchResult, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     elif sys.stdout.isatty():
-        Console().print(_rich_table(result))
+        Console().print(rich_table(result))
     else:
-        click.echo(_plain_table(result))
-
-
-def _build(text: str, device: str | None) -> Player:
-    try:
-        return build_player(parse_spec(text), device=device)
-    except PlayerSpecError as error:
-        raise click.UsageError(str(error)) from error
-    except PlayerLoadError as error:
-        raise click.ClickException(str(error)) from error
-
-
-@contextmanager
-def match_progress(n_games: int) -> Iterator[ProgressCallback | None]:
-    """A progress bar on stderr while a match runs; yields None unless stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    bar = Progress(
-        BarColumn(bar_width=20),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} games"),
-        TextColumn("{task.fields[rate]:,.0f}/s  {task.fields[won]:.1%} won"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=n_games, rate=0.0, won=0.0)
-
-        def update(seen: MatchProgress) -> None:
-            bar.update(task, completed=seen.done, rate=seen.games_per_s, won=seen.wins / seen.done)
-
-        yield update
-
-
-def _rows(result: MatchResult) -> list[tuple[str, str]]:
-    """(heading, text) of each figure of a result, as both tables show them."""
-    return [
-        ("player", result.player_a),
-        ("against", result.player_b),
-        ("games", f"{result.games:,}"),
-        ("won", f"{result.wins:,}"),
-        ("tied", f"{result.ties:,}"),
-        ("lost", f"{result.losses:,}"),
-        ("win rate", f"{result.win_rate:.1%}"),
-        ("95 % interval", f"{result.win_rate_low:.1%} to {result.win_rate_high:.1%}"),
-        ("margin", f"{result.mean_margin:+.2f} ± {result.margin_se:.2f}"),
-        ("games/s", f"{result.games_per_s:,.0f}"),
-    ]
-
-
-def _rich_table(result: MatchResult) -> Table:
-    """One figure a row, so that it fits any terminal and any length of player spec."""
-    table = Table(caption=FOOTNOTE, caption_justify="left", show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for heading, text in _rows(result):
-        table.add_row(heading, escape(text))
-    return table
-
-
-def _plain_table(result: MatchResult) -> str:
-    rows = _rows(result)
-    width = max(len(heading) for heading, _ in rows)
-    lines = [f"{heading:<{width}}  {text}" for heading, text in rows]
-    return "\n".join([*lines, FOOTNOTE])
+        click.echo(plain_table(result))

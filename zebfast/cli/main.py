@@ -32,6 +32,7 @@ VERBS = {
     "learn": Verb("learn", "command", "Learn from the examples and publish new weights."),
     "eval": Verb("evaluate", "evaluate", "Play a match between two players, every deal both ways."),
     "replay": Verb("replay", "replay", "Replay recorded games and check every play and score."),
+    "solve": Verb("solve", "solve", "Print exact values of positions, all hands open."),
     "bench": Verb("bench", "bench", "Measure the speed of each stage; print the signature."),
     "doctor": Verb("doctor", "doctor", "Say what is installed, what is missing, how to get it."),
 }

@@ -116,7 +116,8 @@ def some_games(n: int) -> np.ndarray:
         def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
             uniform_evaluate(obs, out)
 
-    config = SelfPlayConfig(n_parallel_games=n, search=SearchOptions(n_simulations=32))
+    search = SearchOptions(n_simulations=32, exact_tricks=0)
+    config = SelfPlayConfig(n_parallel_games=n, worlds="true", search=search)
     games, _ = SelfPlay(Constant(), config=config, seed=SEED).play(n, lookahead=False)
     return games
 
@@ -129,14 +130,14 @@ def random_games() -> Work:
 
 
 def simulations(n_trees: int = 64, n_steps: int = 500) -> Work:
-    """Tree searches with a constant evaluator, one core."""
+    """Trees alone, one core: a constant evaluator, true deals, nothing solved."""
     from zebfast.core.observe import uniform_evaluate
     from zebfast.core.options import SearchOptions
     from zebfast.core.records import OBS_DTYPE
     from zebfast.core.selfplay import SelfPlayForest
 
-    options = SearchOptions(n_simulations=N_SIMULATIONS)
-    forest = SelfPlayForest(n_trees, options=options, seed=SEED)
+    options = SearchOptions(n_simulations=N_SIMULATIONS, exact_tricks=0)
+    forest = SelfPlayForest(n_trees, options=options, seed=SEED, worlds="true")
     leaves = np.zeros(n_trees, OBS_DTYPE)
     evals = np.zeros((n_trees, 8), np.float32)
     # A step starts at most one game per tree, so this many never run out within one piece of work.

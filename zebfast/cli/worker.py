@@ -11,7 +11,7 @@ from zebfast.cli.learn import choose_device, option
 from zebfast.cli.machine import usable_cores
 from zebfast.cli.places import WEIGHTS, chosen_directory, place_options
 from zebfast.cli.run import HELP, run, stop_at_eof_option
-from zebfast.core.forest import MAX_NODES, MIN_NODES
+from zebfast.core.forest import MAX_NODES, MAX_WORLDS, MIN_NODES, N_TRICKS, WORLDS
 
 EXAMPLES = ("--output-dir", "--examples-repo-id")
 
@@ -42,7 +42,11 @@ _POSITIVE = click.IntRange(min=1)
 @option("--c-puct", click.FloatRange(min=0, min_open=True), 1.4, "Weight of priors in the search.")
 @option("--noise-fraction", click.FloatRange(0, 1), 0.0, "Share of Dirichlet noise at the root.")
 @option("--noise-alpha", click.FloatRange(min=0, min_open=True), 0.5, "Parameter of that noise.")
-@option("--worlds", click.Choice(["true"]), "true", "Deal a tree searches: true = all hands seen.")
+@option("--worlds", click.Choice(WORLDS), "sampled", "What a tree searches: worlds drawn from "
+        "what the seat to play knows, or the true deal, as published.")  # fmt: skip
+@option("--n-worlds", click.IntRange(1, MAX_WORLDS), 16, "Worlds drawn for each searched play.")
+@option("--exact-tricks", click.IntRange(0, N_TRICKS), 4, "Positions with at most this many tricks "
+        "left are valued by the solver, not by the network; 0 = none.")  # fmt: skip
 @option("--games-per-batch", _POSITIVE, 256, "Games of an example file.")
 @option("--weight-sync-interval", _POSITIVE, 10, "Batches between looks for newer weights.")
 @option("--upload-interval", click.FloatRange(min=0), 240.0, "Not used with directories: files "
@@ -92,6 +96,8 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
         search = SearchOptions(
             n_simulations=flags["n_simulations"],
             max_nodes=flags["max_mcts_nodes"],
+            n_worlds=flags["n_worlds"],
+            exact_tricks=flags["exact_tricks"],
             c_puct=flags["c_puct"],
             temperature=flags["temperature"],
             noise_alpha=flags["noise_alpha"],

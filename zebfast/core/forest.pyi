@@ -1,36 +1,66 @@
 """Many search trees side by side: one leaf per tree per step, evaluated by the caller.
 
-PUCT as in AlphaZero (Silver et al. 2017) over the decision positions of known deals. A position is
-evaluated once and all its legal plays become edges; forced plays are skipped, finished games are
-scored by the rules. Unvisited plays count with the mean value of their position.
+PUCT as in AlphaZero (Silver et al. 2017) over decision positions. A position is evaluated once and
+all its legal plays become edges; forced plays are skipped, finished games are scored by the rules.
+Unvisited plays count with the mean value of their position.
+
+A tree searches the true deal, or worlds sampled from what the seat to play knows: then the root's
+priors, visits and values are shared by all worlds, each world has its own subtree below, and the
+n-th visit of a root's play searches world n mod W (perfect-information Monte Carlo under one root;
+compare the determinized search of Cowling, Powley & Whitehouse 2012). Positions with at most
+exact_tricks tricks left, and hands that one side has won by points, are endings valued exactly.
 """
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from zebfast.core.engine import GameBatch
 from zebfast.core.options import SearchOptions
+from zebfast.rules import Stream
 
 MIN_NODES: int
 MAX_NODES: int
 MAX_VISITS: int
+MAX_WORLDS: int
+N_TRICKS: int
 """Limits of a tree and of a search, as csrc/tree.h defines them."""
+
+WORLDS: tuple[str, ...]
+"""What a tree may search: "sampled" worlds, or the "true" deal of all hands (the published way)."""
 
 COUNTS: tuple[str, ...]
 """Names of the totals: descents (simulations), leaves handed out (evaluations), simulations that
-ended the game (terminals), root visits inherited (reused), searches cut short by a full tree
-(full), decisions searched, games finished, dominoes played."""
+ended the game (terminals), simulations that ended in an exactly valued position (solved), root
+visits inherited (reused), searches cut short by a full tree (full), decisions searched, games
+finished, dominoes played."""
+
+def check_worlds(worlds: str) -> None:
+    """Raise ValueError, in one sentence, unless this is one of WORLDS."""
 
 class Forest:
     """One tree for each game of a batch; every game must stand at a decision."""
 
     def __init__(
-        self, games: GameBatch, *, options: SearchOptions, seed: int = 0, first_game: int = 0
+        self,
+        games: GameBatch,
+        *,
+        options: SearchOptions,
+        seed: int = 0,
+        game_numbers: ArrayLike | None = None,
+        worlds: str = "sampled",
+        stream: int = Stream.WORLDS,
     ) -> None:
-        """Copies the positions. seed and first_game number the root noise's draws (stream 2).
+        """Copies the positions.
+
+        Args:
+            seed, game_numbers: number the draws of root noise (stream 2) and worlds; uint64
+                [trees], by default a tree's own index.
+            worlds: one of WORLDS. With "sampled" nothing depends on the hands that are hidden from
+                the seat to play.
+            stream: of the worlds' draws.
 
         Raises:
-            ValueError: a game is over or has a forced play.
+            ValueError: a game is over or has a forced play; an unknown kind of worlds.
         """
 
     def __len__(self) -> int: ...
@@ -60,7 +90,7 @@ class Forest:
         """Mean value of the root's plays by slot for the side to play, [trees, 7]; NaN unvisited."""
 
     def advance(self, tree: int, domino: int) -> int:
-        """Play a legal domino and any forced ones behind it, keeping the subtree.
+        """Play a legal domino and any forced ones behind it, keeping the subtree (true deal only).
 
         Returns:
             Visits kept. Afterwards the tree stands at a decision, or its game is over.
@@ -72,5 +102,14 @@ class Forest:
     def dump(self, tree: int) -> list[tuple[float, list[tuple[float, int, float, int]]]]:
         """All nodes of one tree in order of creation: (total, [(prior, visits, total, child)]).
 
-        Edges are in ascending domino order; child 0 = none.
+        Edges are in ascending domino order; child 0 = none (unvisited, an ending, or a root's edge
+        on sampled worlds, whose children drawn_worlds gives).
+        """
+
+    def drawn_worlds(self, tree: int) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        """The worlds that one tree's root is searched on, in order of use; none on the true deal.
+
+        Returns:
+            (hands, children): the four hands as they stand, uint32 [W, 4], and the nodes behind the
+            root's edges in each world, uint16 [W, 7], 0 = none, edges in ascending domino order.
         """

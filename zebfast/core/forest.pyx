@@ -6,12 +6,23 @@ from libc.stdlib cimport calloc, free
 import numpy as np
 
 from zebfast.core.records import OBS_DTYPE
+from zebfast.rules import Stream
 
 from zebfast.core.engine cimport GameBatch, zf_legal, zf_over
 from zebfast.core.observe cimport zf_obs
+from zebfast.core.solve cimport zf_solver_free, zf_solver_new
 
 MIN_NODES, MAX_NODES, MAX_VISITS = ZF_MIN_NODES, ZF_MAX_NODES, ZF_MAX_VISITS
-COUNTS = ("simulations", "evaluations", "terminals", "reused", "full", "searches", "games", "plays")
+MAX_WORLDS, N_TRICKS = ZF_MAX_WORLDS, ZF_N_TRICKS
+WORLDS = ("sampled", "true")
+COUNTS = ("simulations", "evaluations", "terminals", "solved", "reused", "full", "searches",
+          "games", "plays")
+
+
+def check_worlds(worlds):
+    """Raise ValueError, in one sentence, unless this is one of WORLDS."""
+    if worlds not in WORLDS:
+        raise ValueError(f"worlds is {worlds!r}, but must be one of: {', '.join(WORLDS)}")
 
 
 cdef zf_search search_struct(object options) except *:
@@ -20,6 +31,8 @@ cdef zf_search search_struct(object options) except *:
     search.c_puct = options.c_puct
     search.n_simulations = options.n_simulations
     search.max_nodes = options.max_nodes
+    search.n_worlds = options.n_worlds
+    search.exact_tricks = options.exact_tricks
     search.temperature = options.temperature
     search.noise_alpha = options.noise_alpha
     search.noise_fraction = options.noise_fraction
@@ -35,10 +48,14 @@ cdef class Forest:
         self.edges = NULL
         self.scratch = NULL
         self.waiting = NULL
+        self.worlds = NULL
+        self.solver = NULL
 
-    def __init__(self, GameBatch games, *, options, seed=0, first_game=0):
-        cdef Py_ssize_t i, max_nodes = options.max_nodes
-        cdef uint32_t legal, capacity = zf_edge_capacity(max_nodes)
+    def __init__(self, GameBatch games, *, options, seed=0, game_numbers=None, worlds="sampled",
+                 stream=Stream.WORLDS):
+        cdef Py_ssize_t i
+        cdef uint32_t legal
+        check_worlds(worlds)
         for i in range(games.size):
             legal = zf_legal(&games.states[i])
             if legal & (legal - 1) == 0:
@@ -46,21 +63,42 @@ cdef class Forest:
                 raise ValueError(f"game {i} {why}: only a position with a choice is searched")
         self.search = search_struct(options)
         self.size, self.n_waiting = games.size, 0
-        self.seed, self.first_game = seed & 0xFFFFFFFFFFFFFFFF, first_game
-        cdef Py_ssize_t n = max(self.size, 1)
+        self.seed, self.stream = seed & 0xFFFFFFFFFFFFFFFF, stream
+        if game_numbers is None:
+            game_numbers = np.arange(self.size)
+        self.numbers = np.array(game_numbers, np.uint64, order="C")
+        if self.numbers.shape[0] != self.size:
+            raise ValueError(f"{len(game_numbers)} game numbers for {self.size} games")
+        self._allocate(worlds == "sampled")
+        for i in range(self.size):
+            zf_tree_reset(&self.trees[i], &games.states[i])
+
+    cdef _allocate(self, bint sampled):
+        """Room for all trees; trees share what only one of them needs at a time."""
+        cdef Py_ssize_t i, n = max(self.size, 1), max_nodes = self.search.max_nodes
+        cdef uint32_t capacity = zf_edge_capacity(max_nodes)
+        cdef uint32_t room = zf_worlds_room(&self.search)
         self.trees = <zf_tree *>calloc(n, sizeof(zf_tree))
         self.nodes = <zf_node *>calloc(n * max_nodes, sizeof(zf_node))
         self.edges = <zf_edge *>calloc(n * capacity, sizeof(zf_edge))
         self.scratch = <uint16_t *>calloc(max_nodes, sizeof(uint16_t))
         self.waiting = <uint32_t *>calloc(n, sizeof(uint32_t))
+        if sampled:
+            self.worlds = <zf_world *>calloc(n * room, sizeof(zf_world))
+        if self.search.exact_tricks:
+            self.solver = zf_solver_new(ZF_DEFAULT_TABLE_BITS)
         if (self.trees == NULL or self.nodes == NULL or self.edges == NULL
-                or self.scratch == NULL or self.waiting == NULL):
-            raise MemoryError(f"no memory for {n} trees of {options.max_nodes} nodes")
+                or self.scratch == NULL or self.waiting == NULL
+                or (sampled and self.worlds == NULL)
+                or (self.search.exact_tricks and self.solver == NULL)):
+            raise MemoryError(f"no memory for {n} trees of {max_nodes} nodes")
         for i in range(self.size):
             self.trees[i].nodes = self.nodes + i * max_nodes
             self.trees[i].edges = self.edges + i * capacity
             self.trees[i].scratch = self.scratch
-            zf_tree_reset(&self.trees[i], &games.states[i])
+            self.trees[i].solver = self.solver
+            if sampled:
+                self.trees[i].worlds = self.worlds + i * room
 
     def __dealloc__(self):
         free(self.trees)
@@ -68,6 +106,9 @@ cdef class Forest:
         free(self.edges)
         free(self.scratch)
         free(self.waiting)
+        free(self.worlds)
+        if self.solver != NULL:
+            zf_solver_free(self.solver)
 
     def __len__(self):
         return self.size
@@ -103,6 +144,7 @@ cdef class Forest:
         cdef const float[:, ::1] e = evals
         cdef Py_ssize_t i
         cdef zf_tree *tree
+        cdef bint is_root
         if e.shape[0] < self.n_waiting or e.shape[1] != 8:
             raise ValueError(f"evaluations have shape {evals.shape}, not [{self.n_waiting}, 8]")
         if not np.isfinite(evals[:self.n_waiting]).all():
@@ -111,8 +153,12 @@ cdef class Forest:
             tree = &self.trees[self.waiting[i]]
             is_root = tree.n_nodes == 0
             zf_tree_expand(tree, &e[i, 0], &self.totals)
-            if is_root and self.search.noise_fraction > 0:
-                zf_tree_add_noise(tree, &self.search, self.seed, self.first_game + self.waiting[i])
+            if not is_root:
+                continue
+            if self.search.noise_fraction > 0:
+                zf_tree_add_noise(tree, &self.search, self.seed, self.numbers[self.waiting[i]])
+            zf_tree_draw_worlds(
+                tree, &self.search, self.seed, self.stream, self.numbers[self.waiting[i]])
         self.n_waiting = 0
 
     def visits(self):
@@ -146,7 +192,7 @@ cdef class Forest:
         return values, visits
 
     def advance(self, Py_ssize_t tree, int domino):
-        """Play a legal domino and any forced ones behind it, keeping the subtree.
+        """Play a legal domino and any forced ones behind it, keeping the subtree (true deal only).
 
         Returns:
             Visits kept. Afterwards the tree stands at a decision, or its game is over.
@@ -172,7 +218,8 @@ cdef class Forest:
 
         Returns:
             A list of nodes in order of creation, each (total, [(prior, visits, total, child)]),
-            edges in ascending domino order, child 0 = none.
+            edges in ascending domino order, child 0 = none (unvisited, an ending, or a root's edge
+            on sampled worlds: see worlds).
         """
         if not 0 <= tree < self.size:
             raise IndexError(f"tree {tree} lies outside 0..{self.size - 1}")
@@ -181,6 +228,27 @@ cdef class Forest:
             node = self.trees[tree].nodes[i]
             first, n = node.first_edge, node.n_edges
             edges = [self.trees[tree].edges[first + k] for k in range(n)]
-            nodes.append((node.total,
-                          [(e["prior"], e["visits"], e["total"], e["child"]) for e in edges]))
+            nodes.append((node.total, [(e["prior"], e["visits"], e["total"], _node(e["child"]))
+                                       for e in edges]))
         return nodes
+
+    def drawn_worlds(self, Py_ssize_t tree):
+        """The worlds that one tree's root is searched on, in order of use; none on the true deal.
+
+        Returns:
+            (hands, children): the four hands as they stand, uint32 [W, 4], and the nodes behind the
+            root's edges in each world, uint16 [W, 7], 0 = none, edges in ascending domino order.
+        """
+        if not 0 <= tree < self.size:
+            raise IndexError(f"tree {tree} lies outside 0..{self.size - 1}")
+        cdef uint32_t w, n = self.trees[tree].n_worlds
+        hands, children = np.zeros((n, 4), np.uint32), np.zeros((n, 7), np.uint16)
+        for w in range(n):
+            world = self.trees[tree].worlds[w]
+            hands[w] = world.hands
+            children[w] = [_node(child) for child in world.child]
+        return hands, children
+
+
+def _node(child):
+    return child if child < ZF_FIRST_ENDING else 0

@@ -49,3 +49,15 @@ EXAMPLE_DTYPE = np.dtype(
 
 EXAMPLE_HAS_POLICY = 1
 EXAMPLE_HAS_BELIEF = 2
+
+#: One position with open hands, to be solved (24 bytes).
+POSITION_DTYPE = np.dtype(
+    [
+        ("hands", "<u4", (4,)),  # 28-bit masks of the dominoes still held; the table's are in none
+        ("decl", "u1"),
+        ("leader", "u1"),  # of the trick on the table or, if it is empty, of the next one
+        ("n_table", "u1"),  # dominoes on the table, 0..3
+        ("table", "u1", (3,)),  # in order from the leader; zero beyond n_table
+        ("pad", "u1", (2,)),
+    ]
+)

@@ -8,6 +8,7 @@ from zebfast.core.observe cimport zf_game, zf_obs
 cdef extern from "selfplay.h" nogil:
     ctypedef enum zf_worlds:
         ZF_WORLDS_TRUE
+        ZF_WORLDS_SAMPLED
 
     ctypedef struct zf_selfplay_config:
         zf_search search

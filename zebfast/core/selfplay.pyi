@@ -21,9 +21,13 @@ class SelfPlayForest:
         seed: int,
         first_game: int = 0,
         stride: int = 1,
-        worlds: str = "true",
+        worlds: str = "sampled",
     ) -> None:
-        """Deals come from stream 0, plays from stream 1, root noise from stream 2 of the seed."""
+        """Deals come from stream 0 of the seed, plays from 1, root noise from 2, worlds from 5.
+
+        worlds is one of zebfast.core.forest.WORLDS. On sampled worlds every play has a new tree;
+        on the true deal the played subtree is kept.
+        """
 
     def allow(self, limit: int) -> None:
         """Let games be started up to, not including, this number of the forest's own sequence.

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t
 
 import numpy as np
 
-from zebfast.core.options import WORLDS
+from zebfast.core.forest import check_worlds
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 
 from zebfast.core.forest cimport search_struct
@@ -21,20 +21,19 @@ cdef class SelfPlayForest:
         self.games = NULL
 
     def __init__(self, Py_ssize_t n_trees, *, options, seed, first_game=0, stride=1,
-                 worlds="true"):
+                 worlds="sampled"):
         cdef zf_selfplay_config config
         if n_trees < 1:
             raise ValueError(f"n_trees is {n_trees}, but must be 1 or more")
         if stride < 1:
             raise ValueError(f"stride is {stride}, but must be 1 or more")
-        if worlds not in WORLDS:
-            raise ValueError(f"worlds is {worlds!r}, but must be one of: {', '.join(WORLDS)}")
+        check_worlds(worlds)
         config.search = search_struct(options)
         config.seed = seed & 0xFFFFFFFFFFFFFFFF
         config.first_game = first_game
         config.stride = stride
         config.n_trees = n_trees
-        config.worlds = ZF_WORLDS_TRUE
+        config.worlds = ZF_WORLDS_TRUE if worlds == "true" else ZF_WORLDS_SAMPLED
         self.games = zf_selfplay_new(&config)
         if self.games == NULL:
             raise MemoryError(f"no memory for {n_trees} trees of {options.max_nodes} nodes")

@@ -21,6 +21,8 @@ class Stream(IntEnum):
     NOISE = 2
     EVAL_DEAL = 3
     EVAL_PLAY = 4
+    WORLDS = 5
+    EVAL_WORLDS = 6
 
 
 def _mix(z: int) -> int:

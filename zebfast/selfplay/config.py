@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from zebfast.core.options import WORLDS, SearchOptions
+from zebfast.core.forest import check_worlds
+from zebfast.core.options import SearchOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,13 +17,15 @@ class SelfPlayConfig:
         n_groups: groups of games, a thread each: while one group's leaves are evaluated, another
             group's trees are searched. Has no influence on any game.
         search: options of every search.
-        worlds: the deal that a tree searches, one of ``zebfast.core.options.WORLDS``.
+        worlds: what a tree searches: ``sampled`` worlds, drawn from what the seat to play knows,
+            or the ``true`` deal of all hands, as the published system does (for comparison: its
+            policy targets know what no player can).
     """
 
     n_parallel_games: int = 128
     n_groups: int = 2
     search: SearchOptions = field(default_factory=SearchOptions)
-    worlds: str = "true"
+    worlds: str = "sampled"
 
     def __post_init__(self) -> None:
         if self.n_groups < 1:
@@ -32,5 +35,4 @@ class SelfPlayConfig:
                 f"n_parallel_games is {self.n_parallel_games}, but must be at least the number "
                 f"of groups, {self.n_groups}"
             )
-        if self.worlds not in WORLDS:
-            raise ValueError(f"worlds is {self.worlds!r}, but must be one of: {', '.join(WORLDS)}")
+        check_worlds(self.worlds)

@@ -37,7 +37,7 @@ class SelfPlayStats:
 
     Seconds of trees and evaluator are sums over the groups' threads, so together they may exceed
     the wall time. simulations + reused = visits behind the recorded policies; evaluations are the
-    distinct positions sent to the network.
+    positions sent to the network; terminals and solved are the simulations that needed none.
     """
 
     games: int = 0  # handed over
@@ -45,6 +45,7 @@ class SelfPlayStats:
     simulations: int = 0
     evaluations: int = 0
     terminals: int = 0
+    solved: int = 0
     reused: int = 0
     full: int = 0
     searches: int = 0

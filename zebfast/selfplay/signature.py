@@ -11,9 +11,10 @@ import hashlib
 
 import numpy as np
 
-from zebfast.core.engine import Game, random_games
+from zebfast.core.engine import Game, GameBatch, random_games
 from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
+from zebfast.core.solve import Solver, positions_of
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.games import SelfPlay
 
@@ -25,15 +26,35 @@ class _Uniform:
         uniform_evaluate(obs, out)
 
 
+def _selfplay(*, worlds: str, search: SearchOptions) -> bytes:
+    """What 64 games of self-play counted and recorded."""
+    config = SelfPlayConfig(n_parallel_games=64, n_groups=1, worlds=worlds, search=search)
+    games, stats = SelfPlay(_Uniform(), config=config, seed=_SEED).play(64, lookahead=False)
+    counts = [stats.simulations, stats.evaluations, stats.terminals]
+    if search.exact_tricks:
+        counts.append(stats.solved)
+    return repr(tuple(counts)).encode() + games_to_examples(games).tobytes()
+
+
+def _solver() -> bytes:
+    """Values of all plays of 20 whole deals, and the nodes that they took."""
+    solver = Solver()
+    values = solver.play_values(positions_of(GameBatch.deal(20, seed=_SEED)))
+    return repr(solver.nodes).encode() + values.tobytes()
+
+
 def signature() -> int:
-    """The signature of this build, below 10**9: random games, perft, search counts, examples."""
+    """The signature of this build, below 10**9: random games, perft, solver, searches, examples.
+
+    Self-play is in it twice: on the true deal without exact endings, and on sampled worlds with
+    them, which adds the world sampler.
+    """
     digest = hashlib.sha256()
     digest.update(random_games(10_000, seed=_SEED).tobytes())
     digest.update(repr([Game.deal(_SEED, i).perft(7) for i in range(10)]).encode())
-    config = SelfPlayConfig(
-        n_parallel_games=64, n_groups=1, search=SearchOptions(n_simulations=100)
-    )
-    games, stats = SelfPlay(_Uniform(), config=config, seed=_SEED).play(64, lookahead=False)
-    digest.update(repr((stats.simulations, stats.evaluations, stats.terminals)).encode())
-    digest.update(games_to_examples(games).tobytes())
+    digest.update(_solver())
+    plain = SearchOptions(n_simulations=100, exact_tricks=0)
+    digest.update(_selfplay(worlds="true", search=plain))
+    exact = SearchOptions(n_simulations=100, n_worlds=16, exact_tricks=4)
+    digest.update(_selfplay(worlds="sampled", search=exact))
     return int.from_bytes(digest.digest()[:8], "big") % 10**9

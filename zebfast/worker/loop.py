@@ -210,9 +210,12 @@ class Worker:
             "first_game": self.play.next_game - len(games),
             "n_simulations": search.n_simulations,
             "worlds": self.config.selfplay.worlds,
+            "n_worlds": search.n_worlds,
+            "exact_tricks": search.exact_tricks,
             "temperature": search.temperature,
             "noise_fraction": search.noise_fraction,
             "evaluations": stats.evaluations,
+            "solved": stats.solved,
             "seconds": round(stats.seconds, 3),
             "zebfast": __version__,
         }

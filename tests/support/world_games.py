@@ -1,0 +1,46 @@
+"""Random games for the tests of worlds, and games dealt anew from a world."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zebfast import rules
+from zebfast.core.engine import GameBatch
+
+
+def batch_after(n: int, plies: int, *, seed: int) -> GameBatch:
+    """n random games after so many random plays."""
+    games = GameBatch.deal(n, seed=seed)
+    for _ in range(plies):
+        games.play_random(seed=seed)
+    return games
+
+
+def single(seed: int, plies: int) -> tuple[GameBatch, rules.Position]:
+    """The same random game in both engines."""
+    games = batch_after(1, plies, seed=seed)
+    position = rules.Position(games.hands[0].tolist(), int(games.decl[0]), int(games.leader[0]))
+    for domino in games.history[0, :plies].tolist():
+        position.play(domino)
+    return games, position
+
+
+def masks_to_hands(masks: np.ndarray) -> np.ndarray:
+    """uint32 [n, 4] masks of seven dominoes each to uint8 [n, 4, 7]."""
+    bits = (masks[..., None] >> np.arange(28, dtype=np.uint32)) & 1
+    assert (bits.sum(axis=2) == 7).all()
+    return np.nonzero(bits)[2].reshape(len(masks), 4, 7).astype(np.uint8)
+
+
+def relaid(games: GameBatch, rows: np.ndarray, hands: np.ndarray) -> GameBatch:
+    """Games dealt anew so that row i now holds hands[i]; every play is made, and checked, again."""
+    base = games.take(rows)
+    played = np.zeros((len(rows), 4), np.uint32)
+    history, seats, plies = base.history, base.seats, int(base.n_plays[0])
+    for ply in range(plies):
+        bit = np.uint32(1) << history[:, ply].astype(np.uint32)
+        played[np.arange(len(rows)), seats[:, ply]] |= bit
+    again = GameBatch(masks_to_hands(hands | played), base.decl, base.leader)
+    for ply in range(plies):
+        again.play(history[:, ply])
+    return again

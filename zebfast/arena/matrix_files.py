@@ -1,0 +1,113 @@
+"""A matrix on disk: JSON that can be continued, and CSV for other programs.
+
+The JSON file is what `Matrix.as_dict` gives, with a name and a version in front and, in each
+pairing, "points": the points that A took, u1[n_deals, 2] zlib-compressed in base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import json
+import zlib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast import rules
+from zebfast.arena.matrix import Matrix, MatrixConfig, Pair
+from zebfast.arena.stats import MatchResult
+from zebfast.system.files import write_atomic
+
+FORMAT = "zebfast-matrix"
+VERSION = 1
+
+
+class MatrixFileError(ValueError):
+    """A matrix file that cannot be read or belongs to another matrix; one sentence."""
+
+
+def save_matrix(matrix: Matrix, path: Path) -> None:
+    """Write what was played so far, whole or not at all. Raises OSError."""
+    held = {"format": FORMAT, "version": VERSION, **matrix.as_dict()}
+    played = [pair for pair in matrix.config.pairs if pair in matrix.points]
+    for entry, pair in zip(held["pairs"], played, strict=True):
+        entry["seconds"] = matrix.seconds[pair]
+        packed = zlib.compress(np.ascontiguousarray(matrix.points[pair]).tobytes())
+        entry["points"] = base64.b64encode(packed).decode("ascii")
+    write_atomic(path, (json.dumps(held, indent=1) + "\n").encode())
+
+
+def load_matrix(path: Path, config: MatrixConfig) -> Matrix:
+    """The matrix of `config` as far as `path` holds it.
+
+    Raises MatrixFileError if the file is damaged or its players, weights, deals, seed or bids are
+    other ones, and OSError as the file system does.
+    """
+    try:
+        held = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise MatrixFileError(f"{path} is no matrix file: it does not hold JSON.") from error
+    if not isinstance(held, dict) or held.get("format") != FORMAT:
+        raise MatrixFileError(f"{path} is no matrix file; expected one that --output wrote.")
+    if held.get("version") != VERSION:
+        raise MatrixFileError(
+            f"{path} has version {held.get('version')!r} of the matrix format; this program reads "
+            f"version {VERSION}."
+        )
+    for name, wanted in config.as_dict().items():
+        if held.get(name) != wanted:
+            raise MatrixFileError(
+                f"{path} holds another matrix ({name}: {held.get(name)!r}, not {wanted!r}); "
+                "give the same arguments as then, or name another file."
+            )
+    matrix = Matrix(config)
+    try:
+        for entry in held["pairs"]:
+            pair = _pair(config, entry)
+            matrix.points[pair] = _points(entry["points"], config.n_deals)
+            matrix.seconds[pair] = float(entry["seconds"])
+    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
+        raise MatrixFileError(f"{path} is damaged ({error}); start again without it.") from error
+    return matrix
+
+
+def _pair(config: MatrixConfig, entry: dict[str, Any]) -> Pair:
+    a, b = (config.players.index(entry[name]) for name in ("player_a", "player_b"))
+    if a >= b:
+        raise ValueError(f"{entry['player_a']!r} does not come before {entry['player_b']!r}")
+    return a, b
+
+
+def _points(text: str, n_deals: int) -> NDArray[np.uint8]:
+    # A hostile file cannot make this large: unpacking stops one byte beyond what is expected.
+    data = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), 2 * n_deals + 1)
+    if len(data) != 2 * n_deals:
+        raise ValueError(f"a pairing does not hold {2 * n_deals} games")
+    points = np.frombuffer(data, dtype=np.uint8).reshape(n_deals, 2)
+    if points.max() > rules.TOTAL_POINTS:
+        raise ValueError(f"a game with {points.max()} points")
+    return points
+
+
+def save_csv(matrix: Matrix, path: Path) -> None:
+    """A row for each ordered pair with every figure of MatchResult, and both Elo ratings.
+
+    Whole or not at all. Raises OSError; ValueError unless the matrix is complete.
+    """
+    names = [entry.name for entry in fields(MatchResult)]
+    elo = {rating.player: rating.elo for rating in matrix.ratings}
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow([*names, "elo_a", "elo_b"])
+    players = range(len(matrix.config.players))
+    for result in (matrix.result(a, b) for a in players for b in players if a != b):
+        figures = result.as_dict()
+        own, other = elo[result.player_a], elo[result.player_b]
+        table.writerow([*(figures[name] for name in names), own, other])
+    write_atomic(path, text.getvalue().encode())

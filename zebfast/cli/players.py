@@ -1,0 +1,84 @@
+"""Players for the commands that play matches: specs read, weights opened, solvers started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import click
+
+from zebfast.arena.build import PlayerLoadError, build_player, weights_digest
+from zebfast.arena.players import Player
+from zebfast.arena.specs import (
+    NETWORK_FORM,
+    NETWORK_PLAYER,
+    WORLDS_FORM,
+    WORLDS_PLAYER,
+    PlayerSpec,
+    PlayerSpecError,
+    parse_spec,
+)
+from zebfast.cli.machine import usable_cores
+
+PLAYERS_HELP = f"""Players: random; heuristic and heuristic2, which follow simple rules;
+    {NETWORK_FORM}, a network; {WORLDS_FORM}, which samples N layouts of the hidden
+    dominoes and solves each exactly. FILE is a checkpoint or a learner's directory, X the name of
+    one of several runs in that directory, T the temperature of its plays (0.1 when left out; 0:
+    always its favourite). The second kind plays for the mean points, or for the chance to make or
+    set the contract; adaptive stops sampling once the best play is clear; BETA weighs layouts by
+    the plays seen so far (0 when left out: all alike)."""
+
+
+def parse_players(texts: Sequence[str]) -> list[PlayerSpec]:
+    """The specs in order. Raises click.UsageError (exit 2) for one that cannot be understood."""
+    try:
+        return [parse_spec(text) for text in texts]
+    except PlayerSpecError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def digests(specs: Sequence[PlayerSpec]) -> tuple[str | None, ...]:
+    """Digest of each network's weights. Raises click.ClickException (exit 1) if one is missing."""
+    try:
+        return tuple(weights_digest(spec) for spec in specs)
+    except PlayerLoadError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def open_players(
+    specs: Sequence[PlayerSpec], *, device: str | None, threads: int | None
+) -> Iterator[list[Player]]:
+    """The players, all with one pool of solvers, which ends with the context.
+
+    `threads` (default: every usable core) bounds solvers and, if given, networks on the CPU.
+    Raises click.UsageError for a device that is not there, click.ClickException for weights that
+    cannot be used.
+    """
+    kinds = {spec.kind for spec in specs}
+    if device is not None:
+        _check_device(device)
+    if threads is not None and NETWORK_PLAYER in kinds:
+        import torch
+
+        torch.set_num_threads(threads)
+    with ExitStack() as stack:
+        pool = None
+        if WORLDS_PLAYER in kinds:
+            from zebfast.core.solver_pool import SolverPool
+
+            pool = stack.enter_context(SolverPool(threads or usable_cores()))
+        try:
+            players = [build_player(spec, device=device, pool=pool) for spec in specs]
+        except PlayerLoadError as error:
+            raise click.ClickException(str(error)) from error
+        yield players
+
+
+def _check_device(name: str) -> None:
+    from zebfast.cli.learn import choose_device
+
+    try:
+        choose_device(name)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
