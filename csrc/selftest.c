@@ -68,11 +68,12 @@ static void test_games_and_undo(void) {
 }
 
 /* Plays n games and returns a sum over the records; the trees are checked on the way. */
-static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games) {
+static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games, zf_worlds worlds) {
     zf_selfplay_config config = {
         .search = {.c_puct = 1.4f, .n_simulations = 40, .max_nodes = max_nodes,
+                   .n_worlds = 5, .exact_tricks = worlds == ZF_WORLDS_SAMPLED ? 3 : 0,
                    .temperature = 1.0f, .noise_alpha = 0.5f, .noise_fraction = 0.25f},
-        .seed = 3, .stride = 1, .n_trees = n_trees, .worlds = ZF_WORLDS_TRUE};
+        .seed = 3, .stride = 1, .n_trees = n_trees, .worlds = worlds};
     zf_selfplay *f = zf_selfplay_new(&config);
     zf_game *records = calloc(n_games, sizeof *records);
     uint8_t *done = calloc(n_games, 1);
@@ -105,8 +106,10 @@ static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games) {
 }
 
 static void test_selfplay(void) {
-    CHECK(play(1, 512, 30) == play(13, 512, 30));
-    CHECK(play(5, ZF_MIN_NODES, 20) == play(20, ZF_MIN_NODES, 20));
+    for (zf_worlds w = ZF_WORLDS_TRUE; w <= ZF_WORLDS_SAMPLED; w++) {
+        CHECK(play(1, 512, 30, w) == play(13, 512, 30, w));
+        CHECK(play(5, ZF_MIN_NODES, 20, w) == play(20, ZF_MIN_NODES, 20, w));
+    }
 }
 
 static void test_update_refuses_nan(void) {

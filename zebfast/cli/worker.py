@@ -45,7 +45,7 @@ _POSITIVE = click.IntRange(min=1)
 @option("--worlds", click.Choice(WORLDS), "sampled", "What a tree searches: worlds drawn from "
         "what the seat to play knows, or the true deal, as published.")  # fmt: skip
 @option("--n-worlds", click.IntRange(1, MAX_WORLDS), 16, "Worlds drawn for each searched play.")
-@option("--exact-tricks", click.IntRange(0, N_TRICKS), 4, "Positions with at most this many tricks "
+@option("--exact-tricks", click.IntRange(0, N_TRICKS), 7, "Positions with at most this many tricks "
         "left are valued by the solver, not by the network; 0 = none.")  # fmt: skip
 @option("--games-per-batch", _POSITIVE, 256, "Games of an example file.")
 @option("--weight-sync-interval", _POSITIVE, 10, "Batches between looks for newer weights.")
