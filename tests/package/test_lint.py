@@ -36,8 +36,9 @@ def test_generated_files_are_current(repo_root: Path, writer: str) -> None:
     _run([sys.executable, f"tools/{writer}.py", "--check"], repo_root)
 
 
-def test_readme_table_is_current(repo_root: Path) -> None:
-    _run([sys.executable, "tools/readme_table.py", "--check"], repo_root)
+@pytest.mark.parametrize("writer", ["readme_table", "readme_strength"])
+def test_readme_tables_are_current(repo_root: Path, writer: str) -> None:
+    _run([sys.executable, f"tools/{writer}.py", "--check"], repo_root)
 
 
 def test_no_machine_paths_in_the_tree(repo_root: Path) -> None:

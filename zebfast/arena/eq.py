@@ -19,12 +19,12 @@ from zebfast.arena.draws import PlayDraws
 from zebfast.arena.eq_tally import Stakes, Tally
 from zebfast.arena.heuristics import mask_bits
 from zebfast.arena.posterior import log_likelihoods
+from zebfast.arena.specs import OBJECTIVES
 from zebfast.core.engine import GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
 from zebfast.rules import Stream
 
-OBJECTIVES = ("points", "make")
 PART_POSITIONS = 1 << 15  # positions solved in one call: keeps threads busy, and memory small
 FIRST_SHARE = 10  # an adaptive player starts with one in so many of its worlds,
 FEWEST_WORLDS = 8  # but with no fewer than these

@@ -30,7 +30,7 @@ VERBS = {
     "export": Verb("export", "export", "Write a model-only snapshot of a training checkpoint."),
     "worker": Verb("worker", "worker", "Play against itself and hand over the examples."),
     "learn": Verb("learn", "command", "Learn from the examples and publish new weights."),
-    "eval": Verb("evaluate", "evaluate", "Play a match between two players, every deal both ways."),
+    "eval": Verb("evaluate", "evaluate", "Play matches between players, every deal both ways."),
     "replay": Verb("replay", "replay", "Replay recorded games and check every play and score."),
     "solve": Verb("solve", "solve", "Print exact values of positions, all hands open."),
     "bench": Verb("bench", "bench", "Measure the speed of each stage; print the signature."),
