@@ -109,7 +109,7 @@ def test_no_forced_play_and_no_end_is_evaluated() -> None:
 
 def test_full_tree_ends_the_search() -> None:
     games = GameBatch.deal(1, seed=8)
-    forest = Forest(games, options=SearchOptions(n_simulations=200, max_nodes=16))
+    forest = Forest(games, options=SearchOptions(n_simulations=200, max_nodes=16, exact_tricks=4))
     run(forest)
     assert len(forest.dump(0)) <= 16
     assert 8 <= forest.visits().sum() < 200

@@ -179,7 +179,7 @@ def test_all_worlds_where_they_are_few() -> None:
 def test_fresh_world_for_every_visit() -> None:
     """No more worlds are drawn than simulations; games and streams draw different ones."""
     games = GameBatch.deal(1, seed=4)
-    options = SearchOptions(n_simulations=50, n_worlds=10_000)
+    options = SearchOptions(n_simulations=50, n_worlds=10_000, exact_tricks=4)
     drawn = []
     for game, stream in ((0, Stream.WORLDS), (1, Stream.WORLDS), (0, Stream.EVAL_WORLDS)):
         forest = Forest(games, options=options, game_numbers=[game], stream=stream)

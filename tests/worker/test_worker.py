@@ -68,7 +68,7 @@ def test_files_say_how_their_games_were_searched(run_dir: Path, start: Start) ->
         assert (code, err) == (0, "")
     found = {f.metadata["worker_id"]: f.metadata for f in examples_in(run_dir)}
     keys = ("worlds", "n_worlds", "exact_tricks")
-    assert [found["worker-0"][key] for key in keys] == ["sampled", 16, 4]
+    assert [found["worker-0"][key] for key in keys] == ["sampled", 16, 7]
     assert [found["worker-0_true"][key] for key in keys] == ["true", 3, 0]
     assert found["worker-0"]["solved"] > 0 == found["worker-0_true"]["solved"]
 
