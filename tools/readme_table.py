@@ -1,6 +1,6 @@
 """Writes README's table of figures from bench/records/; --check only says whether it is current.
 
-For every figure the newest record that has it counts (by date, then file name).
+For every figure the newest record that has it counts (by date, time of day, file name).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def newest_figures(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, An
     found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     paths = sorted(folder.glob("*.json"))
     records = [{**json.loads(path.read_text()), "name": path.stem} for path in paths]
-    for record in sorted(records, key=lambda r: (r["date"], r["name"])):
+    for record in sorted(records, key=lambda r: (r["date"], r.get("time", ""), r["name"])):
         for figure in record["figures"]:
             found[figure["key"]] = (figure, record)
     return found

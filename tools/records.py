@@ -83,6 +83,7 @@ def record(run: dict[str, Any], *, command: str) -> dict[str, Any]:
 
     return {
         "date": run["datetime"][:10],
+        "time": run["datetime"][11:19],
         "commit": run["commit_info"].get("id"),
         "dirty": run["commit_info"].get("dirty"),
         "machine": machine(run),
