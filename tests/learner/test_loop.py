@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from zebfast.learner.config import LearnerConfig
 from zebfast.learner.loop import TrainingDiverged, learn
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.startup import StartError
+from zebfast.learner.trainer import Trainer
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v1 import NetConfig
 
@@ -61,6 +63,24 @@ def test_lines_and_metrics_of_a_run(make_config: Make, add_file: AddFile) -> Non
         assert np.isfinite(first[f"train/{name}"]), name
     assert first["ingest/selfplay_examples"] == 168
     assert second["stats/total_games"] == 6
+
+
+def test_a_stop_before_the_first_step_repeats_no_cycle(
+    make_config: Make, add_file: AddFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(max_cycles=5)
+    add_file(config.examples_dir, 0)
+    train = Trainer.train
+
+    def stopped_at_the_third_cycle(self: Trainer, *args: Any, **kwargs: Any) -> Any:
+        if self.optimizer_steps == 2 * config.training_steps_per_cycle:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "train", stopped_at_the_third_cycle)
+    assert learn(config, say=lambda line: None) == 143
+    assert [row["step"] for row in read_metrics(config.weights_dir / "metrics.jsonl")] == [1, 2]
+    assert state_of(config)["step"] == 2
 
 
 def test_two_and_two_cycles_are_four(make_config: Make, add_file: AddFile) -> None:

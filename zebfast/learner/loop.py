@@ -82,7 +82,8 @@ class Learner:
                 continue
             self._said = None
             report = self._train()
-            if self.session.progress.steps_into_cycle == 0:
+            # A stop that comes before the first step leaves the last cycle the last one.
+            if report.n_steps and self.session.progress.steps_into_cycle == 0:
                 self._finish_cycle(report)
         self._save_and_publish_rest()
 
