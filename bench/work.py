@@ -14,7 +14,7 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.exchange import Namespace
+from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.replay import ReplayBuffer
 from zebfast.learner.trainer import Trainer
@@ -43,7 +43,12 @@ def trainer(size: str) -> tuple[Trainer, ReplayBuffer]:
     net = V1Net(config)
     net.load_state_dict(weights)
     nowhere = Path(os.devnull)
-    learner = LearnerConfig(weights_dir=nowhere, examples_dir=nowhere, namespace=Namespace())
+    learner = LearnerConfig(
+        weights=Place.directory(nowhere),
+        examples=Place.directory(nowhere),
+        stores=StoreOptions(state_dir=nowhere),
+        namespace=Namespace(),
+    )
     examples = games_to_examples(stages.some_games(N_GAMES))
     replay = ReplayBuffer(len(examples))
     replay.add(examples)

@@ -6,33 +6,37 @@ from pathlib import Path
 
 import pytest
 
-from zebfast.cli.places import chosen_directory
+from zebfast.cli.places import chosen_place
+from zebfast.exchange import Place
 
 PLAIN, EITHER = "--output-dir", "--examples-repo-id"
 
 
-def chosen(plain: str | None = None, either: str | None = None) -> Path:
-    return chosen_directory({"output_dir": plain, "examples_repo_id": either}, PLAIN, EITHER)
+def chosen(plain: str | None = None, either: str | None = None, bucket: str | None = None) -> Place:
+    flags = {"output_dir": plain, "examples_repo_id": either, "examples_bucket": bucket}
+    return chosen_place(flags, PLAIN, EITHER)
 
 
 def test_a_plain_flag_always_means_a_directory() -> None:
-    assert chosen(plain="owner/name") == Path("owner/name")
+    assert chosen(plain="owner/name") == Place("directory", "owner/name")
 
 
-def test_a_hub_repository_is_refused_unless_it_is_a_directory(
+def test_owner_and_name_is_a_hub_repository_unless_it_is_a_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "owner").mkdir()
-    with pytest.raises(ValueError, match="no Hugging Face Hub back end in this version"):
-        chosen(either="owner/name")
+    assert chosen(either="owner/name") == Place("dataset", "owner/name")
     (tmp_path / "owner" / "name").mkdir()
-    assert chosen(either="owner/name") == Path("owner/name")
+    assert chosen(either="owner/name") == Place("directory", "owner/name")
+    assert chosen(bucket="owner/name") == Place("bucket", "owner/name")
+    with pytest.raises(ValueError, match="expected owner/name"):
+        chosen(bucket="name")
 
 
 @pytest.mark.parametrize("written", ["run", "./a/b", "../a", "/x/y", "a/b/c", "run/", "~/x"])
 def test_what_is_no_repository_name_is_a_directory(written: str) -> None:
-    assert chosen(either=written) == Path(written).expanduser()
+    assert chosen(either=written) == Place.directory(Path(written).expanduser())
 
 
 def test_neither_both_and_a_file_are_refused(tmp_path: Path) -> None:

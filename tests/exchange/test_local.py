@@ -154,10 +154,11 @@ def test_examples_are_listed_oldest_first(tmp_path: Path) -> None:
     (tmp_path / "large" / "e_1_aa.pt").mkdir()
     assert store.list() == ["c_3_aa.safetensors", "b_20_aa.pt", "a_100_aa.pt"]
     assert LocalExampleStore(tmp_path, Namespace()).list() == []
-    assert store.open("b_20_aa.pt").read_bytes() == b"x"
+    with store.fetch(["b_20_aa.pt", "z_9_aa.pt"]) as paths:
+        assert {name: path.read_bytes() for name, path in paths.items()} == {"b_20_aa.pt": b"x"}
     assert store.delete(["b_20_aa.pt", "b_20_aa.pt", "../readme"]) == 1
-    with pytest.raises(FileNotFoundError):
-        store.open("b_20_aa.pt")
+    with store.fetch(["b_20_aa.pt"]) as paths:
+        assert not paths
     with pytest.raises(ValueError, match="not the name"):
         store.put("../x_1_aa.pt", lambda path: path.touch())
 

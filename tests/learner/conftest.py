@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zebfast.core.engine import GameBatch
 from zebfast.core.records import GAME_DTYPE
-from zebfast.exchange import Namespace
+from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.learner.config import LearnerConfig
 from zebfast.net import checkpoint
 from zebfast.net.v1 import NetConfig
@@ -84,8 +84,9 @@ def make_config(tmp_path: Path, init_path: Path) -> Callable[..., LearnerConfig]
 
     def make(run: str = "run", **changes: Any) -> LearnerConfig:
         base: dict[str, Any] = {
-            "weights_dir": tmp_path / run,
-            "examples_dir": tmp_path / run / "examples",
+            "weights": Place.directory(tmp_path / run),
+            "examples": Place.directory(tmp_path / run / "examples"),
+            "stores": StoreOptions(state_dir=tmp_path / run),
             "namespace": Namespace(),
             "checkpoint": init_path,
             "min_buffer_size": 28,

@@ -37,7 +37,7 @@ def run(config: LearnerConfig) -> list[str]:
 
 
 def state_of(config: LearnerConfig) -> dict[str, Any]:
-    state = LocalWeightStore(config.weights_dir, config.namespace).read_state()
+    state = LocalWeightStore(config.stores.state_dir, config.namespace).read_state()
     assert state is not None
     return state
 
@@ -45,16 +45,16 @@ def state_of(config: LearnerConfig) -> dict[str, Any]:
 def test_lines_and_metrics_of_a_run(make_config: Make, add_file: AddFile) -> None:
     config = make_config(max_cycles=2, eval_every=2, eval_games=20)
     for number in range(3):
-        add_file(config.examples_dir, number)
+        add_file(config.examples.path, number)
     text = "\n".join(run(config))
-    assert f"Bootstrapped {config.weights_dir}" in text
+    assert f"Bootstrapped {config.stores.state_dir}" in text
     assert "Ingested 168 examples from 3 files [buffer: 168]" in text
     assert "Cycle    1: policy_loss=" in text
     assert "[buffer: 168, games: 6]" in text
     assert "Eval     2: vs random" in text
     state = state_of(config)
     assert (state["step"], state["total_games"], state["wandb_run_id"]) == (2, 6, None)
-    first, second, evaluation = read_metrics(config.weights_dir / "metrics.jsonl")
+    first, second, evaluation = read_metrics(config.stores.state_dir / "metrics.jsonl")
     assert (first["step"], second["step"]) == (1, 2)
     for name in ("random", "heuristic"):
         low, rate, high = (evaluation[f"eval/vs_{name}_{k}"] for k in ("low", "win_rate", "high"))
@@ -69,7 +69,7 @@ def test_a_stop_before_the_first_step_repeats_no_cycle(
     make_config: Make, add_file: AddFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = make_config(max_cycles=5)
-    add_file(config.examples_dir, 0)
+    add_file(config.examples.path, 0)
     train = Trainer.train
 
     def stopped_at_the_third_cycle(self: Trainer, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +79,10 @@ def test_a_stop_before_the_first_step_repeats_no_cycle(
 
     monkeypatch.setattr(Trainer, "train", stopped_at_the_third_cycle)
     assert learn(config, say=lambda line: None) == 143
-    assert [row["step"] for row in read_metrics(config.weights_dir / "metrics.jsonl")] == [1, 2]
+    assert [row["step"] for row in read_metrics(config.stores.state_dir / "metrics.jsonl")] == [
+        1,
+        2,
+    ]
     assert state_of(config)["step"] == 2
 
 
@@ -88,7 +91,7 @@ def test_two_and_two_cycles_are_four(make_config: Make, add_file: AddFile) -> No
     whole, halves = make_config("whole", max_cycles=4), make_config("halves", max_cycles=2)
     for config in (whole, halves):
         for number in range(2):
-            add_file(config.examples_dir, number)
+            add_file(config.examples.path, number)
     run(whole)
     run(halves)
     lines = run(halves)
@@ -96,7 +99,7 @@ def test_two_and_two_cycles_are_four(make_config: Make, add_file: AddFile) -> No
         line.startswith("Pulling weights from") and "(step 2, 4 games)" in line for line in lines
     )
     assert any(line.startswith("Cycle    3:") for line in lines)
-    ours, theirs = (load_checkpoint(c.weights_dir / "model.ckpt") for c in (whole, halves))
+    ours, theirs = (load_checkpoint(c.stores.state_dir / "model.ckpt") for c in (whole, halves))
     assert ours is not None
     assert theirs is not None
     assert replace(ours.progress, lineage="", published_sha256="") == replace(
@@ -107,14 +110,19 @@ def test_two_and_two_cycles_are_four(make_config: Make, add_file: AddFile) -> No
     for index, moments in ours.trainer["optimizer"]["state"].items():
         for key, value in moments.items():
             assert torch.equal(value, theirs.trainer["optimizer"]["state"][index][key])
-    assert [r["step"] for r in read_metrics(halves.weights_dir / "metrics.jsonl")] == [1, 2, 3, 4]
+    assert [r["step"] for r in read_metrics(halves.stores.state_dir / "metrics.jsonl")] == [
+        1,
+        2,
+        3,
+        4,
+    ]
 
 
 def test_unfinished_cycle_is_finished_after_a_restart(make_config: Make, add_file: AddFile) -> None:
     config = make_config(max_cycles=1, training_steps_per_cycle=10**9, max_minutes=0.01)
-    add_file(config.examples_dir, 1)
+    add_file(config.examples.path, 1)
     run(config)
-    saved = load_checkpoint(config.weights_dir / "model.ckpt")
+    saved = load_checkpoint(config.stores.state_dir / "model.ckpt")
     assert saved is not None
     done = saved.progress.steps_into_cycle
     assert done > 0
@@ -126,15 +134,15 @@ def test_unfinished_cycle_is_finished_after_a_restart(make_config: Make, add_fil
 
 def test_bad_and_foreign_files_are_set_aside(make_config: Make, add_file: AddFile) -> None:
     config = make_config(max_cycles=1)
-    good = add_file(config.examples_dir, 1)
-    foreign = add_file(config.examples_dir, 2, weights_name="other")
-    evaluation = add_file(config.examples_dir, 3, source="eval-eq-zeb")
-    (config.examples_dir / "w_5_ab.pt").write_bytes(b"PK\x03\x04 not really")
+    good = add_file(config.examples.path, 1)
+    foreign = add_file(config.examples.path, 2, weights_name="other")
+    evaluation = add_file(config.examples.path, 3, source="eval-eq-zeb")
+    (config.examples.path / "w_5_ab.pt").write_bytes(b"PK\x03\x04 not really")
     text = "\n".join(run(config))
     assert "w_5_ab.pt is refused" in text
     assert "weights_name is 'other'; expected 'model'" in text
     assert "56 evaluation examples skipped" in text
-    bad = sorted(p.name for p in (config.examples_dir / "bad").iterdir())
+    bad = sorted(p.name for p in (config.examples.path / "bad").iterdir())
     assert bad == sorted([foreign, f"{foreign}.reason.txt", "w_5_ab.pt", "w_5_ab.pt.reason.txt"])
     assert state_of(config)["total_games"] == 2
     assert state_of(config)["ingested"] == sorted([good, evaluation])
@@ -142,11 +150,11 @@ def test_bad_and_foreign_files_are_set_aside(make_config: Make, add_file: AddFil
 
 def test_waits_for_the_buffer_and_for_fresh_examples(make_config: Make, add_file: AddFile) -> None:
     config = make_config(min_buffer_size=57, max_minutes=0.005)
-    add_file(config.examples_dir, 1)
+    add_file(config.examples.path, 1)
     lines = run(config)
     assert lines.count("Buffer 56/57 — waiting for workers...") == 1
     assert state_of(config)["total_games"] == 2  # counted once, though nothing was trained
-    add_file(config.examples_dir, 2)
+    add_file(config.examples.path, 2)
     lines = run(replace(config, max_example_age=0.2, max_minutes=0.02))
     assert any(line.startswith("Cycle    1:") for line in lines)
     assert any("training paused" in line for line in lines)
@@ -157,9 +165,9 @@ def test_pruned_files_are_counted_and_still_trained_on(
     make_config: Make, add_file: AddFile
 ) -> None:
     config = make_config(max_cycles=1, keep_example_files=2, replay_cache_save_every=1)
-    names = [add_file(config.examples_dir, number) for number in range(5)]
+    names = [add_file(config.examples.path, number) for number in range(5)]
     run(config)
-    assert sorted(p.name for p in config.examples_dir.glob("*.safetensors")) == names[3:]
+    assert sorted(p.name for p in config.examples.path.glob("*.safetensors")) == names[3:]
     lines = run(config)
     assert any("280/1,000 examples from 5 files" in line for line in lines)
     assert state_of(config)["total_games"] == 10
@@ -168,17 +176,17 @@ def test_pruned_files_are_counted_and_still_trained_on(
 def test_nothing_is_pruned_that_a_crash_could_lose(make_config: Make, add_file: AddFile) -> None:
     config = make_config(max_cycles=1, keep_example_files=1, replay_cache_save_every=100)
     for number in range(3):
-        add_file(config.examples_dir, number)
+        add_file(config.examples.path, number)
     run(config)
-    assert len(list(config.examples_dir.glob("*.safetensors"))) == 3
+    assert len(list(config.examples.path.glob("*.safetensors"))) == 3
 
 
 def test_published_weights_of_somebody_else_win(make_config: Make, add_file: AddFile) -> None:
     """A revert, or another machine's training: its weights and its counters are continued."""
     config = make_config(max_cycles=3)
-    add_file(config.examples_dir, 1)
+    add_file(config.examples.path, 1)
     run(config)
-    store = LocalWeightStore(config.weights_dir, config.namespace)
+    store = LocalWeightStore(config.stores.state_dir, config.namespace)
     pulled = store.pull()
     assert pulled is not None
     older = {name: weight * 0.5 for name, weight in pulled.state_dict.items()}
@@ -200,7 +208,7 @@ def test_what_cannot_be_started_is_one_sentence(make_config: Make, tmp_path: Pat
     model_file.save(model_file.fresh(other, seed=0), tmp_path / "other.pt")
     with pytest.raises(StartError, match="different network"):
         run(replace(config, checkpoint=tmp_path / "other.pt"))
-    (config.weights_dir / "config.json").write_text(json.dumps(other.to_dict()))
+    (config.stores.state_dir / "config.json").write_text(json.dumps(other.to_dict()))
     with pytest.raises(StartError, match="do not belong together"):
         run(replace(config, checkpoint=None))
 
@@ -208,7 +216,7 @@ def test_what_cannot_be_started_is_one_sentence(make_config: Make, tmp_path: Pat
 def test_unreadable_training_checkpoint_is_one_sentence(make_config: Make) -> None:
     config = make_config(max_minutes=1e-9)
     run(config)
-    (config.weights_dir / "model.ckpt").write_bytes(b"PK\x03\x04 cut short")
+    (config.stores.state_dir / "model.ckpt").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(CheckpointError, match=r"model\.ckpt cannot be read"):
         run(config)
 
@@ -219,7 +227,7 @@ def test_full_disk_leaves_nothing_half_written(
 ) -> None:
     """The disk fills at any write; the next run, with room, continues with the right count."""
     config = make_config(max_cycles=2, replay_cache_save_every=1)
-    add_file(config.examples_dir, 1)
+    add_file(config.examples.path, 1)
     real, calls = os.fsync, []
 
     def fsync(descriptor: int) -> None:
@@ -233,7 +241,7 @@ def test_full_disk_leaves_nothing_half_written(
         with pytest.raises(OSError, match="No space") as caught:
             run(config)
         assert caught.value.filename
-    files = [p for p in config.weights_dir.rglob("*") if p.is_file()]
+    files = [p for p in config.stores.state_dir.rglob("*") if p.is_file()]
     assert not [p for p in files if p.name.endswith(".tmp")]
     run(config)
     assert state_of(config)["total_games"] == 2
@@ -241,10 +249,10 @@ def test_full_disk_leaves_nothing_half_written(
 
 def test_diverged_training_is_not_saved(make_config: Make, add_file: AddFile) -> None:
     config = make_config(lr=1e30, max_grad_norm=1e30, max_cycles=3)
-    add_file(config.examples_dir, 1)
+    add_file(config.examples.path, 1)
     with pytest.raises(TrainingDiverged, match="lower --lr"):
         run(config)
-    pulled = LocalWeightStore(config.weights_dir, Namespace()).pull()
+    pulled = LocalWeightStore(config.stores.state_dir, Namespace()).pull()
     assert pulled is not None
     assert all(torch.isfinite(w).all() for w in pulled.state_dict.values())
 

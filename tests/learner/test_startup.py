@@ -20,7 +20,7 @@ def test_own_checkpoint_is_known_after_weights_published_late(
 ) -> None:
     """Ended (which publishes after saving), then killed before it published again."""
     config = make_config(push_every=100, eval_every=1, eval_games=2, max_cycles=2)
-    add_file(config.examples_dir, 1)
+    add_file(config.examples.path, 1)
     assert learn(config, say=lambda _line: None) == 0
 
     def die_once_saved(line: str) -> None:
@@ -41,13 +41,13 @@ def test_last_files_are_counted_at_the_end(
 ) -> None:
     """Files that appear after the last look of the last cycle, before the learner is gone."""
     config = make_config(max_cycles=1)
-    add_file(config.examples_dir, 1)
+    add_file(config.examples.path, 1)
     lines: list[str] = []
 
     def say(line: str) -> None:
         lines.append(line)
         if line.startswith("Cycle    1:"):
-            add_file(config.examples_dir, 2)
+            add_file(config.examples.path, 2)
 
     assert learn(config, say=say) == 0
     assert lines[-1].startswith("Stopped after cycle 1 (4 games)")

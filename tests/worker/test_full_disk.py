@@ -9,7 +9,7 @@ import pytest
 from runs import publish
 
 from zebfast.core.options import SearchOptions
-from zebfast.exchange import LocalExampleStore, Namespace
+from zebfast.exchange import LocalExampleStore, Namespace, Place, StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.examples import read_examples
 from zebfast.worker.config import WorkerConfig
@@ -20,8 +20,9 @@ def config_of(tmp_path: Path) -> WorkerConfig:
     """One batch of four quick games with a published network."""
     publish(tmp_path / "run", step=0)
     return WorkerConfig(
-        weights_dir=tmp_path / "run",
-        examples_dir=tmp_path / "examples",
+        weights=Place.directory(tmp_path / "run"),
+        examples=Place.directory(tmp_path / "examples"),
+        stores=StoreOptions(state_dir=tmp_path / "run"),
         namespace=Namespace.parse(None),
         selfplay=SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
         games_per_batch=4,

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from zebfast.cli.machine import usable_cores
-from zebfast.cli.places import WEIGHTS, chosen_directory, place_options
+from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
 from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
 
 EXAMPLES = ("--input-dir", "--examples-repo-id")
@@ -63,6 +63,7 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
 )
 @place_options(*WEIGHTS, "Directory of weights, config, state and metrics.")
 @place_options(*EXAMPLES, "Directory that workers write examples to.")
+@store_options
 @click.option("--weights-name", help="Namespace of this run (default: the nameless one, model).")
 @click.option(
     "--checkpoint",
@@ -135,13 +136,15 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
         "local_replay_cache_dir": "replay_cache_dir",
         "local_replay_cache_save_every": "replay_cache_save_every",
     }
-    elsewhere = ("repo_id", "weights_dir", "examples_repo_id", "input_dir", "weights_name",
-                 "device", "threads")  # fmt: skip
+    elsewhere = ("repo_id", "weights_dir", "examples_repo_id", "input_dir", "examples_bucket",
+                 "weights_name", "state_dir", "retry_seconds", "device", "threads")  # fmt: skip
     fields = {renamed.get(k, k): v for k, v in flags.items() if k not in elsewhere}
     try:
+        weights = chosen_place(flags, *WEIGHTS)
         return LearnerConfig(
-            weights_dir=chosen_directory(flags, *WEIGHTS),
-            examples_dir=chosen_directory(flags, *EXAMPLES),
+            weights=weights,
+            examples=chosen_place(flags, *EXAMPLES),
+            stores=chosen_stores(flags, weights),
             namespace=Namespace.parse(flags["weights_name"]),
             device=choose_device(flags["device"]),
             **fields,

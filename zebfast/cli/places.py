@@ -1,57 +1,99 @@
-"""Where weights and examples are: a directory, or a flag that will also take a Hub repository.
+"""Where weights and examples are: directories, or repositories and buckets of the Hub.
 
 ``--weights-dir``, ``--output-dir`` and ``--input-dir`` always mean directories. The ``--…repo-id``
-flags take either, so a name of the form ``owner/name`` that is no directory is a Hub repository.
+flags take either: a name of the form ``owner/name`` that is no directory is a Hub repository.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zebfast.cli.run import Decorated
 
+if TYPE_CHECKING:
+    from zebfast.exchange import Place, StoreOptions
+
 WEIGHTS = ("--weights-dir", "--repo-id")
+BUCKET = "--examples-bucket"
 
 
 def place_options(plain: str, either: str, text: str) -> Callable[[Decorated], Decorated]:
-    """Two click options for one place: `plain` takes a directory, `either` could name a Hub."""
+    """Click options for one place: `plain` takes a directory, `either` also a Hub repository."""
 
     def decorate(command: Decorated) -> Decorated:
-        same = f"The same as {plain}; will also take a Hub repository once there is a back end."
-        command = click.option(either, metavar="DIR", help=same)(command)
-        return click.option(plain, metavar="DIR", help=f"{text}  [required]")(command)
+        if (plain, either) != WEIGHTS:
+            command = click.option(
+                BUCKET, metavar="OWNER/NAME", help="The same in a Storage Bucket of the Hub: no "
+                "limit of commits an hour."
+            )(command)  # fmt: skip
+        same = f"The same as {plain}, or owner/name: a repository of the Hugging Face Hub."
+        command = click.option(either, metavar="PLACE", help=same)(command)
+        return click.option(plain, metavar="DIR", help=f"{text}  [one is required]")(command)
 
     return decorate
 
 
-def chosen_directory(flags: dict[str, Any], plain: str, either: str) -> Path:
-    """The directory that a pair of place_options() names; it need not exist yet.
+def store_options(command: Decorated) -> Decorated:
+    """Add the options of everything that talks to the Hub."""
+    for flag in (
+        click.option("--state-dir", metavar="DIR", help="This machine's own files of the run "
+                     "(default: the weights directory; for the Hub below ~/.cache/zebfast/hub)."),
+        click.option("--retry-seconds", type=click.FloatRange(min=0, min_open=True), default=5.0,
+                     show_default=True, help="First pause after a passing fault of the Hub."),
+    ):  # fmt: skip
+        command = flag(command)
+    return command
+
+
+def chosen_place(flags: dict[str, Any], plain: str, either: str) -> Place:
+    """The place that a set of place_options() names; it need not exist yet.
 
     Raises:
-        ValueError: neither or both are given, it is a file, or it looks like a Hub repository.
+        ValueError: none or several are given, or it is a file.
     """
-    given = {name: flags[name[2:].replace("-", "_")] for name in (plain, either)}
-    given = {name: value for name, value in given.items() if value is not None}
+    from zebfast.exchange import Place
+
+    names = (plain, either) if (plain, either) == WEIGHTS else (plain, either, BUCKET)
+    given: dict[str, str] = {}
+    for name in names:
+        value = flags.get(name[2:].replace("-", "_"))
+        if value is not None:
+            given[name] = value
     if len(given) != 1:
         if given:
-            raise ValueError(f"Give {plain} or {either}, not both: they name the same directory.")
+            raise ValueError(f"Give {' or '.join(given)}, not both: they name the same place.")
         raise ValueError(f"Missing option '{plain}' (or '{either}'): give a directory.")
     [(flag, value)] = given.items()
+    if flag == BUCKET:
+        if not looks_like_hub(value):
+            raise ValueError(f"{flag} {value} is no bucket's name: expected owner/name.")
+        return Place("bucket", value)
     if not value.strip():
         raise ValueError(f"{flag} is empty: give a directory.")
     path = Path(value).expanduser()
     if path.exists() and not path.is_dir():
         raise ValueError(f"{flag} {value} is a file: expected a directory.")
     if flag == either and not path.is_dir() and looks_like_hub(value):
-        raise ValueError(
-            f"{flag} {value} is not a directory, and there is no Hugging Face Hub back end in "
-            f"this version: for a new directory of that name write {plain} {value}."
-        )
-    return path
+        return Place("model" if either == WEIGHTS[1] else "dataset", value)
+    return Place.directory(path)
+
+
+def chosen_stores(flags: dict[str, Any], weights: Place) -> StoreOptions:
+    """How the stores behave: from the flags of store_options(), and --upload-interval if there."""
+    from zebfast.exchange import StoreOptions
+
+    own = Path("~/.cache/zebfast/hub", weights.name.replace("/", "--"))
+    chosen = flags["state_dir"] or weights.path or own
+    interval = flags.get("upload_interval")
+    return StoreOptions(
+        state_dir=Path(chosen).expanduser(),
+        retry_seconds=flags["retry_seconds"],
+        **({} if interval is None else {"upload_interval": interval}),
+    )
 
 
 def looks_like_hub(value: str) -> bool:

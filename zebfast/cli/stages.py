@@ -220,7 +220,7 @@ def learner_steps(n_steps: int = 10) -> Work:
     import torch
 
     from zebfast.core.observe import games_to_examples
-    from zebfast.exchange import Namespace
+    from zebfast.exchange import Namespace, Place, StoreOptions
     from zebfast.learner.config import LearnerConfig
     from zebfast.learner.replay import ReplayBuffer
     from zebfast.learner.trainer import Trainer
@@ -234,8 +234,9 @@ def learner_steps(n_steps: int = 10) -> Work:
     trainer = Trainer(
         net,
         LearnerConfig(
-            weights_dir=nowhere,
-            examples_dir=nowhere,
+            weights=Place.directory(nowhere),
+            examples=Place.directory(nowhere),
+            stores=StoreOptions(state_dir=nowhere),
             namespace=Namespace.parse(None),
             device="cuda" if torch.cuda.is_available() else "cpu",
         ),

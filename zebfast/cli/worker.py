@@ -9,7 +9,7 @@ import click
 
 from zebfast.cli.learn import choose_device, option
 from zebfast.cli.machine import usable_cores
-from zebfast.cli.places import WEIGHTS, chosen_directory, place_options
+from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
 from zebfast.cli.run import HELP, run, stop_at_eof_option
 from zebfast.core.forest import MAX_NODES, MAX_WORLDS, MIN_NODES, N_TRICKS, WORLDS
 
@@ -26,6 +26,7 @@ _POSITIVE = click.IntRange(min=1)
 )
 @place_options(*WEIGHTS, "Directory that the learner publishes weights to.")
 @place_options(*EXAMPLES, "Directory to write example files to; created if it is not there.")
+@store_options
 @click.option("--weights-name", help="Namespace of the run (default: the nameless one, model).")
 @option("--mode", click.Choice(["selfplay"]), "selfplay", "What to produce: self-play only yet.")
 @option("--worker-id", str, "worker-0", "Name in file names and log lines; one process each.")
@@ -49,8 +50,8 @@ _POSITIVE = click.IntRange(min=1)
         "left are valued by the solver, not by the network; 0 = none.")  # fmt: skip
 @option("--games-per-batch", _POSITIVE, 256, "Games of an example file.")
 @option("--weight-sync-interval", _POSITIVE, 10, "Batches between looks for newer weights.")
-@option("--upload-interval", click.FloatRange(min=0), 240.0, "Not used with directories: files "
-        "appear as batches end.")  # fmt: skip
+@option("--upload-interval", click.FloatRange(min=0), 240.0, "Seconds between uploads to the Hub; "
+        "in directories files appear as batches end.")  # fmt: skip
 @option("--device", str, None, "cpu, cuda or cuda:N (default: cuda if present, else cpu).")
 @option("--dtype", click.Choice(["fp32", "fp16", "bf16"]), "fp32", "Precision of the network.")
 @option("--threads", _POSITIVE, None, "Threads torch uses per group (default: cores per group).")
@@ -92,6 +93,7 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
     from zebfast.worker.config import WorkerConfig
 
     try:
+        weights = chosen_place(flags, *WEIGHTS)
         device = choose_device(flags["device"])
         search = SearchOptions(
             n_simulations=flags["n_simulations"],
@@ -114,8 +116,9 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
         same = ("worker_id", "games_per_batch", "weight_sync_interval", "seed", "dtype",
                 "example_format", "max_batches")  # fmt: skip
         return WorkerConfig(
-            weights_dir=chosen_directory(flags, *WEIGHTS),
-            examples_dir=chosen_directory(flags, *EXAMPLES),
+            weights=weights,
+            examples=chosen_place(flags, *EXAMPLES),
+            stores=chosen_stores(flags, weights),
             namespace=Namespace.parse(flags["weights_name"]),
             selfplay=selfplay,
             device=device,

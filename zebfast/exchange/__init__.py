@@ -4,6 +4,7 @@ from zebfast.exchange.base import (
     ExampleStore,
     ExchangeError,
     NamespaceBusy,
+    Revision,
     StateDict,
     TransientError,
     Weights,
@@ -12,6 +13,7 @@ from zebfast.exchange.base import (
 from zebfast.exchange.local import LocalExampleStore, LocalWeightStore
 from zebfast.exchange.lock import hold_namespace
 from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.places import Place, StoreOptions, open_examples, open_weights
 
 __all__ = [
     "ExampleStore",
@@ -20,9 +22,14 @@ __all__ = [
     "LocalWeightStore",
     "Namespace",
     "NamespaceBusy",
+    "Place",
+    "Revision",
     "StateDict",
+    "StoreOptions",
     "TransientError",
     "WeightStore",
     "Weights",
     "hold_namespace",
+    "open_examples",
+    "open_weights",
 ]

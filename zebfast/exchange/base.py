@@ -7,7 +7,8 @@ or ``OSError`` from the local file system.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,6 +51,15 @@ class Weights:
         return int(self.state.get("total_games", 0))
 
 
+@dataclass(frozen=True)
+class Revision:
+    """One version in a store's history: its id, unix seconds, and what its writer called it."""
+
+    id: str
+    unix_seconds: float
+    title: str
+
+
 class WeightStore(Protocol):
     """Weights, config and state of one namespace."""
 
@@ -66,12 +76,29 @@ class WeightStore(Protocol):
     def read_config(self) -> dict[str, Any] | None:
         """The model config; None while the namespace has none."""
 
-    def pull(self, *, newer_than: int | None = None) -> Weights | None:
+    def pull(self, *, newer_than: int | None = None, revision: str | None = None) -> Weights | None:
         """Weights, config and state that belong together.
 
         Reads the state first. None when the namespace has no weights, or none with a step above
         ``newer_than``. The weights are at least as new as the state returned with them.
+        ``revision`` asks for an earlier version; ExchangeError where the store keeps none.
         """
+
+    def revisions(self, limit: int) -> list[Revision]:
+        """The newest versions of this namespace, newest first; empty where none are kept."""
+
+    def hold(self, owner: str, *, take_over: bool = False) -> AbstractContextManager[None]:
+        """Be the only learner of this namespace while the context lasts.
+
+        ``owner`` names this machine's learner of this namespace over restarts. ``take_over``
+        dispossesses another one, which then fails at its next publish.
+
+        Raises:
+            NamespaceBusy: another learner holds it.
+        """
+
+    def compact(self, limit: int) -> str | None:
+        """Forget history when it has more than ``limit`` versions; the line that announces it."""
 
     def publish(
         self, state_dict: StateDict, config: Mapping[str, Any], state: Mapping[str, Any]
@@ -87,10 +114,18 @@ class WeightStore(Protocol):
 
 
 class ExampleStore(Protocol):
-    """Example files of one namespace."""
+    """Example files of one namespace.
+
+    A file that was ``put`` may wait on this machine's disk for its upload; ``close`` must be
+    called by whoever puts, and what is left then is uploaded by the next store opened here.
+    """
 
     @property
     def label(self) -> str: ...
+
+    @property
+    def home(self) -> Path:
+        """A directory of this machine for small files of a producer into this store."""
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
         """Add one file: ``write(path)`` must create ``path`` whole or not at all."""
@@ -98,11 +133,23 @@ class ExampleStore(Protocol):
     def list(self) -> list[str]:
         """Names of complete example files, oldest first by the time in the name."""
 
-    def open(self, name: str) -> Path:
-        """A local path from which the file can be read. FileNotFoundError if it has gone."""
+    def fetch(self, names: Sequence[str]) -> AbstractContextManager[Mapping[str, Path]]:
+        """Local paths, by name, that can be read inside the context.
+
+        Files that have gone, or that could not be had this time, are not in the mapping.
+        """
 
     def set_aside(self, name: str, reason: str) -> None:
-        """Move a bad file out of the listing, with its one-line reason beside it."""
+        """Take a bad file out of the listing, keeping it with its one-line reason."""
 
     def delete(self, names: Iterable[str]) -> int:
         """Delete files for good; names that have gone already are fine. Returns how many."""
+
+    def waiting(self) -> int:
+        """Files put here that have not reached the store yet."""
+
+    def close(self, grace: float) -> int:
+        """Upload what waits, for at most ``grace`` seconds; how many files still wait."""
+
+    def compact(self, limit: int) -> str | None:
+        """Forget history when it has more than ``limit`` versions; the line that announces it."""

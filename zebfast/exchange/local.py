@@ -13,15 +13,16 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from zebfast.exchange.base import ExchangeError, StateDict, Weights
+from zebfast.exchange.base import ExchangeError, Revision, StateDict, Weights
+from zebfast.exchange.lock import hold_namespace
 from zebfast.exchange.namespace import Namespace
 from zebfast.selfplay.examples import parse_example_name
 from zebfast.system.files import sync_directory, write_atomic
@@ -59,7 +60,12 @@ class LocalWeightStore:
     def read_config(self) -> dict[str, Any] | None:
         return _read_json(self.directory / self.namespace.config_file)
 
-    def pull(self, *, newer_than: int | None = None) -> Weights | None:
+    def pull(self, *, newer_than: int | None = None, revision: str | None = None) -> Weights | None:
+        if revision is not None:
+            raise ExchangeError(
+                f"{self.directory} is a directory and keeps no earlier versions: give a checkpoint "
+                "file instead of a revision"
+            )
         weights_path = self.directory / self.namespace.weights_file
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -110,6 +116,15 @@ class LocalWeightStore:
         self._write_state(state)
         return state
 
+    def revisions(self, limit: int) -> list[Revision]:
+        return []
+
+    def hold(self, owner: str, *, take_over: bool = False) -> AbstractContextManager[None]:
+        return hold_namespace(self.directory, self.namespace)
+
+    def compact(self, limit: int) -> str | None:
+        return None
+
     def _write_state(self, state: Mapping[str, Any]) -> None:
         write_atomic(self.directory / self.namespace.state_file, _json_bytes(state))
 
@@ -129,6 +144,10 @@ class LocalExampleStore:
     def label(self) -> str:
         return str(self.directory)
 
+    @property
+    def home(self) -> Path:
+        return self.directory
+
     def put(self, name: str, write: Callable[[Path], None]) -> None:
         if parse_example_name(name) is None:
             raise ValueError(f"{name!r} is not the name of an example file")
@@ -144,11 +163,10 @@ class LocalExampleStore:
         timed = [(parsed.unix_seconds, n) for n in found if (parsed := parse_example_name(n))]
         return [name for _, name in sorted(timed)]
 
-    def open(self, name: str) -> Path:
-        path = self.directory / name
-        if not path.is_file():
-            raise FileNotFoundError(path)
-        return path
+    @contextmanager
+    def fetch(self, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
+        paths = {name: self.directory / name for name in names}
+        yield {name: path for name, path in paths.items() if path.is_file()}
 
     def set_aside(self, name: str, reason: str) -> None:
         bad = self.directory / "bad"
@@ -168,6 +186,15 @@ class LocalExampleStore:
         if deleted:
             sync_directory(self.directory)
         return deleted
+
+    def waiting(self) -> int:
+        return 0
+
+    def close(self, grace: float) -> int:
+        return 0
+
+    def compact(self, limit: int) -> str | None:
+        return None
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

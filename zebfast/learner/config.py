@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zebfast.exchange import Namespace
+from zebfast.exchange import Namespace, Place, StoreOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,9 @@ class LearnerConfig:
         ValueError: one sentence naming the setting that cannot be used.
     """
 
-    weights_dir: Path
-    examples_dir: Path
+    weights: Place
+    examples: Place
+    stores: StoreOptions
     namespace: Namespace
     checkpoint: Path | None = None
 
@@ -83,5 +84,6 @@ class LearnerConfig:
     def to_json(self) -> dict[str, Any]:
         """Plain values for run records."""
         fields = asdict(self)
-        fields["namespace"] = self.namespace.stem
+        fields |= {"namespace": self.namespace.stem, **fields.pop("stores")}
+        fields |= {"weights": str(self.weights), "examples": str(self.examples)}
         return {k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from zebfast.exchange import ExampleStore, TransientError
 from zebfast.learner.checkpoint import Progress
@@ -76,14 +77,16 @@ class Ingestor:
                 continue
             if should_stop():
                 break
-            self._ingest_file(name, report)
+            with self.store.fetch([name]) as paths:
+                if name in paths:  # else deleted between the listing and now
+                    self._ingest_file(name, paths[name], report)
         self._forget_deleted()
         report.seconds = time.perf_counter() - started
         return report
 
-    def _ingest_file(self, name: str, report: IngestReport) -> None:
+    def _ingest_file(self, name: str, path: Path, report: IngestReport) -> None:
         try:
-            examples = read_examples(self.store.open(name))
+            examples = read_examples(path)
             self._check_origin(name, examples)
         except BadExampleFile as error:
             report.problems.append(self._set_aside(name, str(error)))

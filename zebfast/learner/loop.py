@@ -8,10 +8,11 @@ and the saved replay buffer holds them. A process killed anywhere loses at most 
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections.abc import Callable
 
-from zebfast.exchange import ExchangeError, TransientError, hold_namespace
+from zebfast.exchange import ExchangeError, TransientError, open_weights
 from zebfast.learner.checkpoint import Checkpoint, save_checkpoint
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.evaluate import evaluate
@@ -45,8 +46,9 @@ def learn(config: LearnerConfig, *, say: Say) -> int:
     Raises:
         ExchangeError and its kinds, OSError: one sentence; what was saved before stays whole.
     """
-    with StopFlag() as stop, hold_namespace(config.weights_dir, config.namespace):
-        learner = Learner(open_session(config, say=say), stop)
+    store = open_weights(config.weights, config.namespace, options=config.stores, say=say)
+    with StopFlag() as stop, store.hold(socket.gethostname()):
+        learner = Learner(open_session(config, store, say=say), stop)
         try:
             learner.run()
         finally:

@@ -18,10 +18,9 @@ from torch import Tensor
 from zebfast.exchange import (
     ExampleStore,
     ExchangeError,
-    LocalExampleStore,
-    LocalWeightStore,
     Weights,
     WeightStore,
+    open_examples,
 )
 from zebfast.learner.checkpoint import Checkpoint, Progress, load_checkpoint
 from zebfast.learner.config import LearnerConfig
@@ -58,14 +57,13 @@ class Session:
     say: Say
 
 
-def open_session(config: LearnerConfig, *, say: Say) -> Session:
-    """Bootstrap or continue ``config.namespace``.
+def open_session(config: LearnerConfig, store: WeightStore, *, say: Say) -> Session:
+    """Bootstrap or continue ``config.namespace``, which the caller holds in ``store``.
 
     Raises:
         StartError, ExchangeError, CheckpointError, WandbError: one sentence each.
     """
-    store: WeightStore = LocalWeightStore(config.weights_dir, config.namespace)
-    examples: ExampleStore = LocalExampleStore(config.examples_dir, config.namespace)
+    examples = open_examples(config.examples, config.namespace, options=config.stores, say=say)
     bootstrap = _load_bootstrap(config.checkpoint, say) if config.checkpoint else None
     weights = store.pull()
     if weights is None:
@@ -80,7 +78,7 @@ def open_session(config: LearnerConfig, *, say: Say) -> Session:
         lineage = {"lineage": secrets.token_hex(8)}
         weights = Weights(weights.state_dict, weights.config, store.update_state(lineage))
 
-    checkpoint_path = config.weights_dir / config.namespace.checkpoint_file
+    checkpoint_path = config.stores.state_dir / config.namespace.checkpoint_file
     saved = _matching_checkpoint(load_checkpoint(checkpoint_path), weights, checkpoint_path, say)
     net = build_net(
         weights.config,
@@ -136,7 +134,9 @@ def _assemble(
         },
     )
     sinks: list[MetricsSink] = [
-        JsonlMetrics(config.weights_dir / config.namespace.metrics_file, last_step=progress.step)
+        JsonlMetrics(
+            config.stores.state_dir / config.namespace.metrics_file, last_step=progress.step
+        )
     ]
     if config.wandb:
         sinks.append(_open_wandb(config, store, progress, weights, say))
@@ -239,7 +239,7 @@ def _open_wandb(
         name=config.run_name,
         run_id=known,
         config=config.to_json(),
-        directory=config.weights_dir,
+        directory=config.stores.state_dir,
     )
     progress.wandb_run_id = sink.run_id
     if sink.run_id != weights.state.get("wandb_run_id"):

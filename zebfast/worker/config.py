@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
-from zebfast.exchange import Namespace
+from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
 
 
@@ -23,8 +22,9 @@ class WorkerConfig:
         ValueError: one sentence naming the setting that cannot be used.
     """
 
-    weights_dir: Path
-    examples_dir: Path
+    weights: Place
+    examples: Place
+    stores: StoreOptions
     namespace: Namespace
     worker_id: str = "worker-0"
     selfplay: SelfPlayConfig = field(default_factory=SelfPlayConfig)

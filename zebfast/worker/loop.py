@@ -16,11 +16,11 @@ from zebfast import __version__
 from zebfast.exchange import (
     ExampleStore,
     ExchangeError,
-    LocalExampleStore,
-    LocalWeightStore,
     TransientError,
     Weights,
     WeightStore,
+    open_examples,
+    open_weights,
 )
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.v1 import NetConfig
@@ -61,10 +61,10 @@ def work(
     Raises:
         ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
     """
-    examples = LocalExampleStore(config.examples_dir, config.namespace)
-    with StopFlag() as stop, hold_worker_id(examples.directory, config.worker_id) as path:
+    examples = open_examples(config.examples, config.namespace, options=config.stores, say=say)
+    with StopFlag() as stop, hold_worker_id(examples.home, config.worker_id) as path:
         progress = SeedProgress(path, config.seed)
-        store = LocalWeightStore(config.weights_dir, config.namespace)
+        store = open_weights(config.weights, config.namespace, options=config.stores, say=say)
         weights = _wait_for_weights(store, config, stop, say)
         if weights is not None:
             Worker(config, store, examples, weights, progress, stop, say).run(on_progress)
