@@ -23,7 +23,7 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test selftest bench record lint build dist clean distclean
+.PHONY: help demo test ordeal selftest bench record lint build dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ build/selftest: $(C_FILES)
 	$(call say,compiling the C self-test)
 	@mkdir -p build
 	@$(CC) -std=c11 -Wall -Wextra $(SELFTEST_FLAGS) -pthread -Icsrc $(filter %.c,$^) -o $@ -lm
+
+ordeal: $(VENV)/.built ## worker and learner killed fifty times over a loopback Hub; exact counts at the end
+	@$(PY) -m pytest tests/experiment/test_hub_kill.py --kills 50
 
 bench: $(VENV)/.built ## the speed suite and its gates (pass options with BENCH_ARGS=...)
 	@$(PY) -m pytest bench $(BENCH_ARGS)

@@ -130,16 +130,11 @@ def test_evaluator_beats_the_plain_module(gate: Gate) -> None:
 
 @pytest.mark.benchmark(group="ratios")
 def test_learner_beats_the_plain_module(gate: Gate) -> None:
-    import torch
-
-    from zebfast.learner.ragged import length_order
-
-    ours, replay = work.trainer("medium")
+    ours, sources = work.trainer("medium")
     theirs, _ = work.trainer("medium")
-    drawn = replay.sample(n_steps=1, batch_size=ours.config.batch_size, seed=0, step=0)
-    raw = torch.from_numpy(length_order(drawn))[0]
+    raw = work.one_batch(theirs, sources)
     gate(
-        lambda: ours._step(raw, diagnose=False),
+        lambda: ours.train(sources, n_steps=1, should_stop=lambda: False),
         lambda: work.plain_step(theirs, raw),
         key="ratio_learner",
         what="learner step, medium network, against the plain module over 36 tokens",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.conftest import attach
+from bench.conftest import attach, figure
 from bench.work import METADATA, N_GAMES, trainer
 from zebfast.cli import stages
 from zebfast.selfplay.examples import read_examples, write_native
@@ -19,14 +19,17 @@ WRITERS: dict[str, Callable[..., None]] = {"safetensors": write_native, "pt": wr
 
 
 @pytest.mark.benchmark(group="learner")
-@pytest.mark.parametrize(("size", "steps"), [("small", 20), ("medium", 5)])
-def test_training_steps(benchmark: Any, size: str, steps: int) -> None:
-    work, replay = trainer(size)
-    train = partial(work.train, replay, n_steps=steps, should_stop=lambda: False)
+@pytest.mark.parametrize(
+    ("size", "steps", "batch_size"),
+    [("small", 20, 64), ("medium", 5, 64), ("medium", 2, 256), ("medium", 1, 1024)],
+)
+def test_training_steps(benchmark: Any, size: str, steps: int, batch_size: int) -> None:
+    work, sources = trainer(size, batch_size)
+    train = partial(work.train, sources, n_steps=steps, should_stop=lambda: False)
     benchmark.pedantic(train, rounds=3, warmup_rounds=1)
     attach(
         benchmark,
-        key=f"learner_steps_{size}",
+        key=f"learner_steps_{size}" + ("" if batch_size == 64 else f"_{batch_size}"),
         what=f"learner, {size} network, batches of {work.config.batch_size}, one thread",
         unit="steps/s",
         units=steps,
@@ -48,4 +51,57 @@ def test_ingest(benchmark: Any, tmp_path: Path, suffix: str) -> None:
         unit="examples/s",
         units=n_examples,
         detail={"bytes_per_example": path.stat().st_size / n_examples},
+    )
+
+
+@pytest.mark.benchmark(group="files")
+def test_training_does_not_wait_for_files(benchmark: Any, tmp_path: Path) -> None:
+    """Share of the time spent training while 10 files of the documented layout come every cycle."""
+    from zebfast.exchange import Namespace, Place, StoreOptions
+    from zebfast.learner.config import LearnerConfig
+    from zebfast.learner.loop import learn
+    from zebfast.learner.metrics import read_metrics
+    from zebfast.net import checkpoint
+
+    waiting, examples = tmp_path / "waiting", tmp_path / "examples"
+    waiting.mkdir()
+    examples.mkdir()
+    games, n_cycles, n_files = stages.some_games(N_GAMES), 5, 10
+    for number in range(n_cycles * n_files):
+        write_pt(waiting / f"bench_{number}_00.pt", games, METADATA)
+    net_config, weights = stages.fresh_network("medium")
+    checkpoint.save(checkpoint.Checkpoint(config=net_config, weights=weights), tmp_path / "init.pt")
+    config = LearnerConfig(
+        weights=Place.directory(tmp_path),
+        examples=Place.directory(examples),
+        stores=StoreOptions(state_dir=tmp_path),
+        namespace=Namespace(),
+        checkpoint=tmp_path / "init.pt",
+        training_steps_per_cycle=40,
+        eval_every=0,
+        max_cycles=n_cycles,
+        poll_seconds=0.05,
+        replay_cache_dir=tmp_path / "cache",
+    )
+    pending = sorted(waiting.iterdir())
+
+    def deliver(line: str) -> None:
+        if line.startswith(("  Model:", "Cycle")):
+            for path in pending[:n_files]:
+                path.rename(examples / path.name)
+            del pending[:n_files]
+
+    benchmark.pedantic(learn, args=(config,), kwargs={"say": deliver}, rounds=1)
+    rows = [row for row in read_metrics(tmp_path / "metrics.jsonl") if row["step"] > 1]
+    share = sum(row["train/share_of_time"] for row in rows) / len(rows)
+    read = sum(row["ingest/selfplay_examples"] for row in rows)
+    assert read >= (n_cycles - 2) * n_files * N_GAMES * 28
+    assert share > 0.8, "training waits for something"
+    figure(
+        benchmark,
+        key="learner_share_of_time",
+        what=f"learner: share of the time spent training, {n_files} .pt files a cycle coming in",
+        unit="of 1",
+        value=share,
+        detail={"examples_read_per_s": rows[-1]["ingest/selfplay_examples_per_s"]},
     )

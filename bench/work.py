@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,7 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.exchange import Namespace, Place, StoreOptions
-from zebfast.learner.config import LearnerConfig
-from zebfast.learner.replay import ReplayBuffer
+from zebfast.learner.sources import Sources
 from zebfast.learner.trainer import Trainer
 from zebfast.net.v1 import V1Net
 
@@ -37,22 +33,15 @@ class Constant:
         uniform_evaluate(obs, out)
 
 
-def trainer(size: str) -> tuple[Trainer, ReplayBuffer]:
-    """A trainer with fresh weights on the CPU and a replay buffer of self-play games."""
+def trainer(size: str, batch_size: int = 64) -> tuple[Trainer, Sources]:
+    """A trainer with fresh weights on the CPU and replay buffers with self-play games."""
     config, weights = stages.fresh_network(size)
     net = V1Net(config)
     net.load_state_dict(weights)
-    nowhere = Path(os.devnull)
-    learner = LearnerConfig(
-        weights=Place.directory(nowhere),
-        examples=Place.directory(nowhere),
-        stores=StoreOptions(state_dir=nowhere),
-        namespace=Namespace(),
-    )
-    examples = games_to_examples(stages.some_games(N_GAMES))
-    replay = ReplayBuffer(len(examples))
-    replay.add(examples)
-    return Trainer(net, learner), replay
+    learner = stages.learner_config(batch_size=batch_size)
+    sources = Sources(learner)
+    sources.add_selfplay(games_to_examples(stages.some_games(N_GAMES)))
+    return Trainer(net, learner), sources
 
 
 PUBLISHED_WAY: dict[str, Any] = {"worlds": "true", "exact_tricks": 0}
@@ -90,6 +79,14 @@ def forest_bytes(n_trees: int, max_nodes: int) -> int:
     """Memory of a forest on true deals, without a solver."""
     options = SearchOptions(max_nodes=max_nodes, exact_tricks=0)
     return SelfPlayForest(n_trees, options=options, seed=0, worlds="true").nbytes
+
+
+def one_batch(work: Trainer, sources: Sources) -> Any:
+    """uint8[batch, 64]: a batch as it would be drawn for the first step, as a tensor."""
+    import torch
+
+    drawn = sources.draw(n_steps=1, batch_size=work.config.batch_size, seed=0, step=0)
+    return torch.from_numpy(drawn.rows[0])
 
 
 def plain_step(work: Trainer, raw: Any) -> None:

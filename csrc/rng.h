@@ -17,7 +17,8 @@ enum zf_stream {
     ZF_STREAM_EVAL_PLAY = 4,
     ZF_STREAM_WORLDS = 5,      /* hidden hands drawn by a self-play search */
     ZF_STREAM_EVAL_WORLDS = 6, /* hidden hands drawn by a player of a match */
-    ZF_N_STREAMS = 7,
+    ZF_STREAM_LABEL_DEAL = 7,  /* games of match players that become training examples */
+    ZF_N_STREAMS = 8,
 };
 
 ZF_INLINE uint64_t zf_mix(uint64_t z) {

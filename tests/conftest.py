@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = ("127.", "::1", "localhost")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=12, help="SIGKILLs of the ordeal over the Hub")
+
+
 def pytest_configure() -> None:
     """Let programs that tests start see Ctrl-C: what a shell runs in the background ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

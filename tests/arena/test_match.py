@@ -10,11 +10,11 @@ from zebfast import rules
 from zebfast.arena.draws import PlayDraws
 from zebfast.arena.match import (
     MatchProgress,
-    contracts,
     evaluate_network,
     play_deals,
     play_match,
 )
+from zebfast.arena.pairs import contracts
 from zebfast.arena.players import Player, plain_player
 from zebfast.arena.stats import MatchResult
 from zebfast.core.engine import GameBatch

@@ -12,7 +12,8 @@ import pytest
 from zebfast.experiment.curves import plot_curves
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-N_PANELS = 4
+N_PANELS = 9
+Lines = dict[tuple[str, str], list[tuple[float, float]]]
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -20,15 +21,26 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def cycle(step: int) -> dict[str, Any]:
-    return {
+def cycle(step: int, *, eval_aux: bool = True) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "step": step,
-        "train/policy_loss": 2 - 0.1 * step,
-        "train/value_loss": 0.5,
         "train/belief_acc": 0.3 + 0.01 * step,
+        "train/policy_top1_accuracy": 0.5,
         "stats/total_games": 64 * step,
+        "stats/eval_aux_games": 0,
         "stats/optimizer_steps": 100 * step,
+        "stats/replay_buffer_selfplay": 1792 * step,
+        "stats/replay_buffer_eval_aux": 56 * eval_aux,
+        "stats/selfplay_mix_ratio": 1 - 0.05 * eval_aux,
+        "stats/eval_aux_mix_ratio": 0.05 * eval_aux,
+        "stats/replay_reuse": 2.0,
+        "stats/eval_aux_replay_reuse": None,
     }
+    for loss in ("policy", "value", "belief"):
+        row |= {f"train/{loss}_loss": 2 - 0.1 * step, f"train/selfplay_{loss}_loss": 2.0}
+        if eval_aux:
+            row[f"train/eval_aux_{loss}_loss"] = 3.0
+    return row
 
 
 def rating(step: int) -> dict[str, Any]:
@@ -60,6 +72,45 @@ def test_whole_run(tmp_path: Path) -> None:
     assert png.stat().st_size > empty.stat().st_size > 5_000
 
 
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
+    """Points by title of the panel and legend, of everything that is plotted."""
+    from matplotlib.axes import Axes
+
+    found: Lines = {}
+    real = Axes.plot
+
+    def plot(self: Axes, xs: Any, ys: Any, **more: Any) -> Any:
+        found[self.get_title(), more["label"]] = list(zip(xs, ys, strict=True))
+        return real(self, xs, ys, **more)
+
+    monkeypatch.setattr(Axes, "plot", plot)
+    return found
+
+
+def test_what_is_drawn_over_what(tmp_path: Path, lines: Lines) -> None:
+    """Losses by source over cycles; ratings over games, also where only the cycle names them."""
+    rows = [cycle(1), cycle(2), rating(2), cycle(3), rating(3) | {"stats/total_games": 200}]
+    metrics = write(tmp_path / "metrics.jsonl", rows)
+    assert plot_curves(metrics, tmp_path / "curves.png", title="x") == N_PANELS
+    won = "share of games won, 95 % intervals"
+    assert lines[won, "against random"] == [(128, 0.5), (200, 0.5)]
+    for title in ("policy loss (cross-entropy)", "value loss (squared error)"):
+        assert lines[title, "batches"] == [(1, 1.9), (2, 1.8), (3, 1.7)]
+        assert lines[title, "self-play"] == [(1, 2.0), (2, 2.0), (3, 2.0)]
+        assert lines[title, "eval-aux"] == [(1, 3.0), (2, 3.0), (3, 3.0)]
+    assert lines["mix of the batches", "eval-aux"] == [(1, 0.05), (2, 0.05), (3, 0.05)]
+    assert lines["examples in the replay buffers", "self-play"][-1] == (3, 3 * 1792)
+    assert ("draws of the average example", "eval-aux") not in lines
+
+
+def test_without_the_second_source_nothing_of_it_is_drawn(tmp_path: Path, lines: Lines) -> None:
+    metrics = write(tmp_path / "metrics.jsonl", [cycle(n, eval_aux=False) for n in (1, 2)])
+    plot_curves(metrics, tmp_path / "curves.png", title="x")
+    titles = {title for title, legend in lines if legend == "eval-aux"}
+    assert not {title for title in titles if "loss" in title}
+
+
 def test_panels_without_data_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.axes import Axes
 
@@ -71,8 +122,8 @@ def test_panels_without_data_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return real(self, x, y, words, **more)
 
     monkeypatch.setattr(Axes, "text", text)
-    rows = [{k: v for k, v in cycle(1).items() if k != "train/belief_acc"}]
+    rows = [{k: v for k, v in cycle(1).items() if "belief" not in k}]
     metrics = write(tmp_path / "metrics.jsonl", rows)
     metrics.write_text(metrics.read_text() + '{"step": 2, "train/pol')  # cut short by a kill
-    assert plot_curves(metrics, tmp_path / "curves.png", title="x") == 2
-    assert said == ["no data"] * 2
+    assert plot_curves(metrics, tmp_path / "curves.png", title="x") == N_PANELS - 2
+    assert said == ["no data"] * 2  # no ratings, no beliefs

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import random
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from ordeal import Flags, Pair
 from quick import QUICK_LEARNER, QUICK_WORKER, tiny_checkpoint
 
 from zebfast.exchange import LocalWeightStore, Namespace
@@ -22,88 +19,10 @@ from zebfast.learner.replay import ReplayBuffer
 from zebfast.learner.replay_cache import ReplayCache
 from zebfast.selfplay.examples import Examples, parse_example_name, read_examples
 
-Flags = tuple[str, ...]
-
 SEED = 20
 N_KILLS = 10
 STEPS_PER_CYCLE = 4
-# Starting takes a process a second or two: so some kills hit that, and most hit the work.
-KILL_AFTER_SECONDS = (0.5, 4.0)
 NAMESPACE = Namespace.parse(None)
-
-
-class Pair:
-    """The two processes of one directory, started again and again with the same flags."""
-
-    def __init__(self, run: Path, flags: dict[str, Flags]) -> None:
-        self.run, self.flags = run, flags
-        self.examples = run / "examples"
-        self.examples.mkdir(parents=True)
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.seen: set[str] = set()
-
-    def start(self, role: str) -> None:
-        with open(self.log(role), "ab") as log:
-            self.processes[role] = subprocess.Popen(
-                [sys.executable, "-u", "-m", f"zebfast.{role}", *self.flags[role]],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-
-    def kill(self, role: str) -> None:
-        assert self.processes[role].poll() is None, self.log(role).read_text()[-2000:]
-        self.processes[role].kill()
-        self.processes[role].wait()
-        self.seen |= self.named()
-
-    def end(self, role: str) -> None:
-        """SIGTERM; the process saves and ends by itself."""
-        self.processes[role].terminate()
-        assert self.processes[role].wait(60) == 143, self.log(role).read_text()[-2000:]
-        self.seen |= self.named()
-
-    def named(self) -> set[str]:
-        """Example files under their final names."""
-        return {p.name for p in self.examples.iterdir() if parse_example_name(p.name)}
-
-    def log(self, role: str) -> Path:
-        return self.run / f"{role}.log"
-
-    def wait_for(self, role: str, words: str, *, since: int) -> None:
-        """Until the role's log has the words behind its first ``since`` characters."""
-        deadline = time.monotonic() + 60
-        while words not in self.log(role).read_text()[since:]:
-            assert self.processes[role].poll() is None, self.log(role).read_text()[-2000:]
-            assert time.monotonic() < deadline, f"the {role} never said {words!r}"
-            time.sleep(0.05)
-
-    def wait_for_files(self, n: int) -> None:
-        """Until so many example files have got their final names."""
-        deadline = time.monotonic() + 60
-        while len(self.seen) < n:
-            assert time.monotonic() < deadline, f"only {len(self.seen)} files after a minute"
-            time.sleep(0.05)
-            self.seen |= self.named()
-
-    def ordeal(self) -> None:
-        """All kills, the worker and the learner in turn, then a clean end, the worker first."""
-        rng = random.Random(SEED)
-        for role in ("learner", "worker"):
-            self.start(role)
-        for kill in range(N_KILLS):
-            time.sleep(rng.uniform(*KILL_AFTER_SECONDS))
-            role = ("worker", "learner")[kill % 2]
-            self.kill(role)
-            self.start(role)
-        since = len(self.log("learner").read_text())
-        self.wait_for("learner", "Cycle", since=since)
-        self.wait_for_files(N_KILLS + 1)  # on a busy machine most kills hit the start
-        self.end("worker")
-        self.end("learner")
-
-    def close(self) -> None:
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
 
 
 def flags_of_both(run: Path, checkpoint: Path) -> dict[str, Flags]:
@@ -121,13 +40,20 @@ def flags_of_both(run: Path, checkpoint: Path) -> dict[str, Flags]:
     }
 
 
+def named(run: Path) -> set[str]:
+    return {p.name for p in (run / "examples").iterdir() if parse_example_name(p.name)}
+
+
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """A run after all its kills and a clean end."""
+    """A run after all its kills and a clean end; ``logs`` is its directory."""
     root = tmp_path_factory.mktemp("killed")
-    pair = Pair(root / "run", flags_of_both(root / "run", tiny_checkpoint(root / "init.pt")))
+    run = root / "run"
+    (run / "examples").mkdir(parents=True)
+    flags = flags_of_both(run, tiny_checkpoint(root / "init.pt"))
+    pair = Pair(run, flags, lambda: named(run))
     try:
-        pair.ordeal()
+        pair.ordeal(N_KILLS, seed=SEED, files=N_KILLS + 1)
     finally:
         pair.close()
     return pair
@@ -136,7 +62,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 @pytest.fixture(scope="module")
 def files(killed: Pair) -> dict[str, Examples]:
     """Every example file that ever got its final name; each can be read."""
-    return {name: read_examples(killed.examples / name) for name in sorted(killed.seen)}
+    return {name: read_examples(killed.logs / "examples" / name) for name in sorted(killed.seen)}
 
 
 def test_every_named_file_is_whole_and_still_there(
@@ -144,16 +70,16 @@ def test_every_named_file_is_whole_and_still_there(
 ) -> None:
     assert killed.named() == killed.seen
     assert len(files) > N_KILLS
-    assert not (killed.examples / "bad").exists()
-    assert not list(killed.run.rglob("*.tmp"))
+    assert not (killed.logs / "examples" / "bad").exists()
+    assert not list(killed.logs.rglob("*.tmp"))
     games = [g.tobytes() for f in files.values() for g in f.records["obs"].reshape(-1, 28)]
     assert len(games) == len(set(games)), "a game was handed over twice"
 
 
 def test_every_game_is_counted_once(killed: Pair, files: dict[str, Examples]) -> None:
     played = sum(file.n_games for file in files.values())
-    state = LocalWeightStore(killed.run, NAMESPACE).read_state()
-    saved = load_checkpoint(killed.run / NAMESPACE.checkpoint_file)
+    state = LocalWeightStore(killed.logs, NAMESPACE).read_state()
+    saved = load_checkpoint(killed.logs / NAMESPACE.checkpoint_file)
     assert state is not None
     assert saved is not None
     assert state["total_games"] == saved.progress.total_games == played
@@ -161,22 +87,22 @@ def test_every_game_is_counted_once(killed: Pair, files: dict[str, Examples]) ->
 
 
 def test_every_example_is_held_once(killed: Pair, files: dict[str, Examples]) -> None:
-    state = LocalWeightStore(killed.run, NAMESPACE).read_state()
+    state = LocalWeightStore(killed.logs, NAMESPACE).read_state()
     assert state is not None
     replay = ReplayBuffer(500_000)  # the flag's default
-    cache = ReplayCache(killed.run / "cache" / f"model-{state['lineage']}", state["lineage"])
+    cache = ReplayCache(killed.logs / "cache" / f"model-{state['lineage']}", state["lineage"])
     assert cache.load(replay) == set(files)
     written = np.concatenate([file.records for file in files.values()])
     assert Counter(r.tobytes() for r in replay.contents()) == Counter(r.tobytes() for r in written)
 
 
 def test_training_went_on_where_it_was(killed: Pair) -> None:
-    weights = LocalWeightStore(killed.run, NAMESPACE).pull()
-    saved = load_checkpoint(killed.run / NAMESPACE.checkpoint_file)
+    weights = LocalWeightStore(killed.logs, NAMESPACE).pull()
+    saved = load_checkpoint(killed.logs / NAMESPACE.checkpoint_file)
     assert weights is not None
     assert saved is not None
     progress = saved.progress
-    rows = read_metrics(killed.run / NAMESPACE.metrics_file)
+    rows = read_metrics(killed.logs / NAMESPACE.metrics_file)
     cycles = [row["step"] for row in rows if "train/policy_loss" in row]
     assert cycles == list(range(1, progress.step + 1)), "every cycle is in the metrics once"
     rated = [row["step"] for row in rows if "eval/vs_random_win_rate" in row]
@@ -184,7 +110,7 @@ def test_training_went_on_where_it_was(killed: Pair) -> None:
     steps = STEPS_PER_CYCLE * progress.step + progress.steps_into_cycle
     assert saved.trainer["optimizer_steps"] == steps == weights.state["optimizer_steps"]
     assert weights.step == progress.step > 0
-    data = (killed.run / NAMESPACE.weights_file).read_bytes()
+    data = (killed.logs / NAMESPACE.weights_file).read_bytes()
     assert hashlib.sha256(data).hexdigest() == weights.state["weights_sha256"]
     for name, weight in weights.state_dict.items():
         assert torch.equal(weight, saved.model_state_dict[name]), name

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from learning import run, state_of
 
 from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace
 from zebfast.learner.checkpoint import CheckpointError, load_checkpoint
@@ -21,6 +22,7 @@ from zebfast.learner.config import LearnerConfig
 from zebfast.learner.loop import TrainingDiverged, learn
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.startup import StartError
+from zebfast.learner.streams import Streams
 from zebfast.learner.trainer import Trainer
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v1 import NetConfig
@@ -29,17 +31,8 @@ Make = Callable[..., LearnerConfig]
 AddFile = Callable[..., str]
 
 
-def run(config: LearnerConfig) -> list[str]:
-    """The lines of one whole run that ended by itself."""
-    lines: list[str] = []
-    assert learn(config, say=lines.append) == 0
-    return lines
-
-
-def state_of(config: LearnerConfig) -> dict[str, Any]:
-    state = LocalWeightStore(config.stores.state_dir, config.namespace).read_state()
-    assert state is not None
-    return state
+class Crash(Exception):
+    """Stands for the end of the process at this very line."""
 
 
 def test_lines_and_metrics_of_a_run(make_config: Make, add_file: AddFile) -> None:
@@ -50,7 +43,8 @@ def test_lines_and_metrics_of_a_run(make_config: Make, add_file: AddFile) -> Non
     assert f"Bootstrapped {config.stores.state_dir}" in text
     assert "Ingested 168 examples from 3 files [buffer: 168]" in text
     assert "Cycle    1: policy_loss=" in text
-    assert "[buffer: 168, games: 6]" in text
+    assert "mix(self/eval)=1.00/0.00, eval_aux_policy_w=0" in text
+    assert "[selfplay: 168, eval_aux: 0, games: 6]" in text
     assert "Eval     2: vs random" in text
     state = state_of(config)
     assert (state["step"], state["total_games"], state["wandb_run_id"]) == (2, 6, None)
@@ -102,8 +96,8 @@ def test_two_and_two_cycles_are_four(make_config: Make, add_file: AddFile) -> No
     ours, theirs = (load_checkpoint(c.stores.state_dir / "model.ckpt") for c in (whole, halves))
     assert ours is not None
     assert theirs is not None
-    assert replace(ours.progress, lineage="", published_sha256="") == replace(
-        theirs.progress, lineage="", published_sha256=""
+    assert replace(ours.progress, lineage="", published=[], streams=Streams()) == replace(
+        theirs.progress, lineage="", published=[], streams=Streams()
     )
     for name, weight in ours.model_state_dict.items():
         assert torch.equal(weight, theirs.model_state_dict[name]), name
@@ -141,7 +135,7 @@ def test_bad_and_foreign_files_are_set_aside(make_config: Make, add_file: AddFil
     text = "\n".join(run(config))
     assert "w_5_ab.pt is refused" in text
     assert "weights_name is 'other'; expected 'model'" in text
-    assert "56 evaluation examples skipped" in text
+    assert "eval_aux: 56 of 56 kept" in text
     bad = sorted(p.name for p in (config.examples.path / "bad").iterdir())
     assert bad == sorted([foreign, f"{foreign}.reason.txt", "w_5_ab.pt", "w_5_ab.pt.reason.txt"])
     assert state_of(config)["total_games"] == 2
@@ -173,12 +167,29 @@ def test_pruned_files_are_counted_and_still_trained_on(
     assert state_of(config)["total_games"] == 10
 
 
-def test_nothing_is_pruned_that_a_crash_could_lose(make_config: Make, add_file: AddFile) -> None:
-    config = make_config(max_cycles=1, keep_example_files=1, replay_cache_save_every=100)
+@pytest.mark.parametrize("late", ["replay_cache_save_every", "push_every", None])
+def test_nothing_is_pruned_that_a_crash_could_lose(
+    make_config: Make, add_file: AddFile, late: str | None
+) -> None:
+    """A file goes only when replay cache, checkpoint and published state all have it."""
+    every_cycle = {"replay_cache_save_every": 1, "push_every": 1}
+    config = make_config(keep_example_files=1, **{**every_cycle, **({late: 1000} if late else {})})
     for number in range(3):
         add_file(config.examples.path, number)
-    run(config)
-    assert len(list(config.examples.path.glob("*.safetensors"))) == 3
+
+    def files() -> int:
+        return len(list(config.examples.path.glob("*.safetensors")))
+
+    def die(line: str) -> None:
+        if line.startswith("Cycle   50:") or (files() == 1 and line.startswith("Cycle")):
+            raise Crash
+
+    with pytest.raises(Crash):
+        learn(config, say=die)
+    assert files() == (3 if late else 1)
+    run(replace(config, max_cycles=1))
+    assert files() == 1
+    assert state_of(config)["total_games"] == 6
 
 
 def test_published_weights_of_somebody_else_win(make_config: Make, add_file: AddFile) -> None:

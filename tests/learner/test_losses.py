@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from zebfast.core.observe import games_to_examples
-from zebfast.learner.losses import compute_diagnostics, compute_losses, unpack_batch
+from zebfast.core.records import EXAMPLE_EVAL_AUX
+from zebfast.learner.losses import (
+    SELFPLAY_WEIGHTS,
+    compute_diagnostics,
+    compute_losses,
+    unpack_batch,
+)
 from zebfast.learner.replay import packed_rows
 from zebfast.net.v1 import Output
 
@@ -62,6 +68,51 @@ def test_losses_are_those_of_the_definition(
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     total = expected[0] + expected[1] + 0.5 * expected[2]
     np.testing.assert_allclose(float(losses.total), total, rtol=1e-5)
+
+
+@pytest.mark.parametrize("eval_weights", [(1.0, 1.0, 0.5), (0.0, 1.0, 0.5), (0.3, 0.0, 2.0)])
+def test_every_source_has_its_weights(
+    make_games: Callable[..., np.ndarray], eval_weights: tuple[float, float, float]
+) -> None:
+    records = games_to_examples(make_games(2, seed=3))
+    is_eval = np.arange(56) % 3 == 0
+    records["flags"] = np.where(is_eval, 3 | EXAMPLE_EVAL_AUX, 3)
+    rng = np.random.default_rng(0)
+    policy, value = rng.normal(size=(56, 7)), np.tanh(rng.normal(size=56))
+    belief = rng.normal(size=(56, 28, 3))
+    weights = torch.tensor([SELFPLAY_WEIGHTS, eval_weights])
+    output = Output(*(torch.from_numpy(x) for x in (policy, value, belief)))
+    batch = unpack_batch(torch.from_numpy(packed_rows(records)))
+    losses = compute_losses(output, batch, weights)
+
+    by_source = [twin(records[m], policy[m], value[m], belief[m]) for m in (~is_eval, is_eval)]
+    n_rows = np.array([[m.sum(), m.sum(), 21 * m.sum()] for m in (~is_eval, is_eval)])
+    np.testing.assert_allclose(losses.counts, n_rows)
+    np.testing.assert_allclose(losses.sums, n_rows * by_source, rtol=1e-4)
+    part = n_rows * (weights.numpy() > 0)
+    means = (part * by_source).sum(0) / part.sum(0)
+    found = [float(x) for x in (losses.policy, losses.value, losses.belief)]
+    np.testing.assert_allclose(found, means, rtol=1e-4)
+    total = ((part * weights.numpy() * by_source).sum(0) / part.sum(0)).sum()
+    np.testing.assert_allclose(float(losses.total), total, rtol=1e-4)
+
+
+def test_policy_of_weight_zero_has_no_gradient(make_games: Callable[..., np.ndarray]) -> None:
+    """The very numbers of a batch without those rows, for the policy."""
+    records = games_to_examples(make_games(2, seed=3))
+    is_eval = np.arange(56) >= 40
+    mixed = records.copy()
+    mixed["flags"][is_eval] |= EXAMPLE_EVAL_AUX
+    gradients = []
+    for rows, weights in ((mixed, torch.tensor([[1, 0, 0], [0, 0, 0]])), (records[:40], None)):
+        policy = torch.zeros(len(rows), 7, requires_grad=True)
+        zeros = torch.zeros(len(rows))
+        batch = unpack_batch(torch.from_numpy(packed_rows(rows)))
+        compute_losses(Output(policy, zeros, None), batch, weights).total.backward()
+        assert policy.grad is not None
+        gradients.append(policy.grad)
+    torch.testing.assert_close(gradients[0][:40], gradients[1])
+    assert (gradients[0][40:] == 0).all()
 
 
 def test_gradients_are_finite_and_spare_played_slots(

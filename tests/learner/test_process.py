@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -142,6 +143,43 @@ def test_wrong_flags_exit_2(tmp_path: Path) -> None:
     )
 
 
+def test_dry_run_prints_the_settings_and_touches_nothing(tmp_path: Path) -> None:
+    def settings(*flags: str) -> dict[str, Any]:
+        result = CliRunner().invoke(command, [*flags, "--dry-run"], standalone_mode=False)
+        assert result.exception is None, result.output
+        found: dict[str, Any] = json.loads(result.output)
+        return found
+
+    here = settings(
+        *("--weights-dir", str(tmp_path / "w"), "--input-dir", str(tmp_path / "e")),
+        *("--eval-aux-max-model-lag", "-1", "--no-eval-aux-enabled", "--max-reuse", "7"),
+    )
+    assert (here["push_seconds"], here["poll_seconds"], here["max_reuse"]) == (0, 1, 7)
+    assert (here["eval_aux_enabled"], here["eval_aux_max_model_lag"]) == (False, -1)
+    there = settings("--repo-id", "owner/name", "--examples-bucket", "owner/other")
+    assert (there["weights"], there["examples"]) == ("model owner/name", "bucket owner/other")
+    assert (there["push_seconds"], there["poll_seconds"]) == (180, 20)  # few enough commits
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--eval-aux-batch-fraction", "1.5"),
+        ("--eval-aux-max-model-lag", "-2"),
+        ("--eval-aux-lag-half-life", "0"),
+        ("--eval-aux-policy-weight", "-1"),
+        ("--eval-aux-belief-weight", "inf"),
+        ("--eval-aux-replay-buffer-size", "0"),
+        ("--max-reuse", "-1"),
+        ("--squash-after", "-1"),
+    ],
+)
+def test_settings_of_the_streams_are_checked(tmp_path: Path, flag: str, value: str) -> None:
+    text = usage("--weights-dir", str(tmp_path), "--input-dir", str(tmp_path), flag, value)
+    assert flag[2:].replace("-", "_") in text.replace("-", "_")
+
+
 def test_documented_command_line_is_understood(tmp_path: Path, init_path: Path) -> None:
     """Every documented flag at once; nothing to train on, so it ends by its time limit."""
     result = CliRunner().invoke(
@@ -173,7 +211,7 @@ def test_missing_wandb_is_one_sentence(
     tmp_path: Path, init_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    from zebfast.learner.wandb_sink import WandbError
+    from zebfast.learner.wandb_run import WandbError
 
     result = CliRunner().invoke(
         command,
@@ -193,6 +231,11 @@ def test_wandb_run_is_resumed_by_its_id(
     opened: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     axes: list[Any] = []
+    summary: dict[str, Any] = {}
+
+    def log(row: dict[str, Any]) -> None:
+        rows.append(row)
+        summary.update(row)
 
     def init(**arguments: Any) -> SimpleNamespace:
         opened.append(arguments)
@@ -200,7 +243,8 @@ def test_wandb_run_is_resumed_by_its_id(
             id=arguments["id"] or "run-1",
             url="somewhere",
             define_metric=lambda name, step_metric=None: axes.append((name, step_metric)),
-            log=rows.append,
+            log=log,
+            summary=summary,
             finish=lambda: None,
         )
 

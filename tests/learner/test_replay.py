@@ -35,12 +35,12 @@ def test_the_newest_examples_stay(sizes: list[int]) -> None:
 def test_samples_are_uniform_and_depend_only_on_seed_and_step() -> None:
     replay = ReplayBuffer(64)
     replay.add(numbered(0, 50))
-    both = replay.sample(n_steps=40, batch_size=256, seed=1, step=7)
+    both = replay.sample(np.full(40, 256), seed=1, step=7)
     again = np.concatenate(
-        [replay.sample(n_steps=n, batch_size=256, seed=1, step=s) for n, s in ((15, 7), (25, 22))]
+        [replay.sample(np.full(n, 256), seed=1, step=s) for n, s in ((15, 7), (25, 22))]
     )
     np.testing.assert_array_equal(both, again)
-    assert not np.array_equal(both, replay.sample(n_steps=40, batch_size=256, seed=2, step=7))
+    assert not np.array_equal(both, replay.sample(np.full(40, 256), seed=2, step=7))
     drawn = both.reshape(-1, 64).copy().view(EXAMPLE_DTYPE)["left"]
     counts = np.bincount(drawn.ravel(), minlength=50)
     expected = len(drawn) / 50
@@ -51,7 +51,7 @@ def test_samples_are_uniform_and_depend_only_on_seed_and_step() -> None:
 def test_cache_gives_back_the_same_ring(tmp_path: Path) -> None:
     replay = ReplayBuffer(10)
     replay.add(numbered(0, 14))
-    ReplayCache(tmp_path, "one").save(replay, {"a", "b"})
+    ReplayCache(tmp_path, "one").save([replay], {"a", "b"})
     restored = ReplayBuffer(10)
     assert ReplayCache(tmp_path, "one").load(restored) == {"a", "b"}
     np.testing.assert_array_equal(packed_rows(restored.contents()), packed_rows(replay.contents()))
@@ -62,7 +62,7 @@ def test_cache_gives_back_the_same_ring(tmp_path: Path) -> None:
 def test_cache_into_another_capacity(tmp_path: Path, capacity: int, kept: range) -> None:
     replay = ReplayBuffer(10)
     replay.add(numbered(0, 14))
-    ReplayCache(tmp_path, "one").save(replay, set())
+    ReplayCache(tmp_path, "one").save([replay], set())
     restored = ReplayBuffer(capacity)
     assert ReplayCache(tmp_path, "one").load(restored) == set()
     assert numbers(restored) == list(kept)
@@ -71,10 +71,10 @@ def test_cache_into_another_capacity(tmp_path: Path, capacity: int, kept: range)
 def test_damaged_cache_falls_back_to_the_previous_save(tmp_path: Path) -> None:
     cache, replay = ReplayCache(tmp_path, "one"), ReplayBuffer(10)
     replay.add(numbered(0, 2))
-    cache.save(replay, {"a"})
+    cache.save([replay], {"a"})
     first = set(tmp_path.glob("replay-*.bin"))
     replay.add(numbered(2, 2))
-    cache.save(replay, {"a", "b"})
+    cache.save([replay], {"a", "b"})
     (second,) = set(tmp_path.glob("replay-*.bin")) - first
     second.write_bytes(second.read_bytes()[:-1] + b"\x7f")
     restored = ReplayBuffer(10)
@@ -88,7 +88,7 @@ def test_damaged_cache_falls_back_to_the_previous_save(tmp_path: Path) -> None:
 def test_cache_of_another_lineage_is_not_used(tmp_path: Path) -> None:
     replay = ReplayBuffer(10)
     replay.add(numbered(0, 2))
-    ReplayCache(tmp_path, "one").save(replay, {"a"})
+    ReplayCache(tmp_path, "one").save([replay], {"a"})
     assert ReplayCache(tmp_path, "two").load(ReplayBuffer(10)) is None
 
 
@@ -96,5 +96,5 @@ def test_old_saves_are_removed(tmp_path: Path) -> None:
     cache, replay = ReplayCache(tmp_path, "one"), ReplayBuffer(10)
     for i in range(5):
         replay.add(numbered(i, 1))
-        cache.save(replay, {str(i)})
+        cache.save([replay], {str(i)})
     assert len(list(tmp_path.iterdir())) == 4  # two manifests, two data files

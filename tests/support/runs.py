@@ -13,8 +13,10 @@ from zebfast.net.v1 import SIZES
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-def publish(directory: Path, *, step: int, seed: int = 0, size: str = "small") -> None:
-    """Publish a fresh network of this size as the nameless namespace of ``directory``."""
-    store = LocalWeightStore(directory, Namespace.parse(None))
+def publish(
+    directory: Path, *, step: int, seed: int = 0, size: str = "small", name: str | None = None
+) -> None:
+    """Publish a fresh network as a namespace of ``directory`` (default: the nameless one)."""
+    store = LocalWeightStore(directory, Namespace.parse(name))
     made = checkpoint.fresh(SIZES[size], seed=seed)
     store.publish(made.weights, made.config.to_dict(), {"step": step, "total_games": 10 * step})

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runs import publish
 
 from zebfast.core.options import SearchOptions
 from zebfast.exchange import LocalExampleStore, Namespace, Place, StoreOptions
+from zebfast.exchange.uploader import Uploader
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.examples import read_examples, write_native
+from zebfast.worker import handover
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.loop import work
 
@@ -24,7 +28,7 @@ def config_of(tmp_path: Path) -> WorkerConfig:
         examples=Place.directory(tmp_path / "examples"),
         stores=StoreOptions(state_dir=tmp_path / "run"),
         namespace=Namespace.parse(None),
-        selfplay=SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
+        producer=SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
         games_per_batch=4,
         max_batches=1,
         seed=1,
@@ -46,6 +50,29 @@ def test_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert work(config, say=said.append) == 0
     assert sum("is full: 4 games wait in memory" in line for line in said) == 3
     [path] = (tmp_path / "examples").glob("worker-0_*")
+    assert read_examples(path).n_games == 4
+
+
+def test_full_disk_under_a_spool_is_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files for the Hub wait on a disk of their own, which can be full just as well."""
+    failures = [OSError(errno.ENOSPC, "No space left on device")] * 2
+
+    def full(path: Path, *written: Any) -> None:
+        if failures:
+            raise failures.pop()
+        write_native(path, *written)
+
+    monkeypatch.setattr(handover, "write_native", full)
+    monkeypatch.setattr(Uploader, "wake", lambda self: None)
+    monkeypatch.setattr(Uploader, "close", lambda self, grace: 1)
+    config = replace(config_of(tmp_path), examples=Place("dataset", "me/examples"))
+    said: list[str] = []
+    assert work(config, say=said.append) == 0
+    assert sum("is full: 4 games wait in memory" in line for line in said) == 2
+    assert ": 1; run the same command again" in said[-1]
+    [path] = (tmp_path / "run").glob("*/spool/*/worker-0_*")
     assert read_examples(path).n_games == 4
 
 

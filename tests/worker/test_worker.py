@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from runs import Start, publish
+from workers import examples_in, finish, games_of, wait_for_files
 
-from zebfast.selfplay.examples import Examples, read_examples
-
-
-def examples_in(run_dir: Path) -> list[Examples]:
-    folder = run_dir / "examples"
-    return [read_examples(p) for p in sorted(folder.glob("worker-0_*")) if p.is_file()]
-
-
-def finish(process: subprocess.Popen[str], timeout: float = 60) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=timeout)
-    return process.returncode, out, err
-
-
-def wait_for_files(run_dir: Path, n: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while len(list((run_dir / "examples").glob("worker-0_*"))) < n:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def games_of(files: list[Examples]) -> list[bytes]:
-    """Every game as bytes: its first observation and all its plays."""
-    games = []
-    for file in files:
-        obs = file.records["obs"].reshape(-1, 28)
-        games += [row[0].tobytes() + row[27].tobytes() for row in obs]
-    return games
+from zebfast.selfplay.examples import read_examples
 
 
 def test_batches_and_their_lines(run_dir: Path, start: Start) -> None:

@@ -51,14 +51,16 @@ class PlayDraws:
         return (self.bits() >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def random_bids(*, seed: int, deals: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def random_bids(
+    *, seed: int, deals: NDArray[np.uint64], stream: Stream = Stream.EVAL_DEAL
+) -> NDArray[np.uint8]:
     """A bid u1[n] in 30..42 for each deal number, all equally likely.
 
-    The first draw of the deal's own stream (EVAL_DEAL) that the deal leaves free, so that a deal
-    has one bid whoever plays it: `30 + rules.bounded(key, 29, 13)`.
+    The first draw of the deals' own stream that a deal leaves free, so that it has one bid whoever
+    plays it: `30 + rules.bounded(key, 29, 13)`.
     """
     index = np.full(len(deals), _BID_DRAW, dtype=np.uint64)
-    numbers = _numbers(seed=seed, stream=Stream.EVAL_DEAL, games=deals, indices=index)
+    numbers = _numbers(seed=seed, stream=stream, games=deals, indices=index)
     above = _scaled(numbers, np.uint64(HIGHEST_BID - LOWEST_BID + 1))
     return (above + np.uint64(LOWEST_BID)).astype(np.uint8)
 

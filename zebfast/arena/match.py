@@ -1,9 +1,6 @@
 """Matches between two players: every deal is played twice, with the teams swapped.
 
-Deal i of a match is game i of stream 3 of the seed: hands, declaration 0..9, leader and bid all
-random. Player A is team 0 (seats 0 and 2) in game 2i and team 1 in game 2i + 1, so neither the
-deal nor the lead favours a side. The team of the leader declared, and the deal's bid is its
-contract. Results depend on the seed and the number of games only, not on `deals_per_chunk`
+See pairs.py. Results depend on the seed and the number of games only, not on `deals_per_chunk`
 (a network is the exception in principle: its last bits may depend on the shape of a batch).
 """
 
@@ -14,21 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from zebfast.arena.draws import HIGHEST_BID, LOWEST_BID, PlayDraws, random_bids
+from zebfast.arena.pairs import DEALS_PER_CHUNK, PairedGames
 from zebfast.arena.players import NetworkPlayer, Player, plain_player
 from zebfast.arena.specs import DEFAULT_TEMPERATURE
 from zebfast.arena.stats import MatchResult, MatchTally, PlayedDeals
-from zebfast.core.engine import GameBatch
-from zebfast.rules import Stream
 
 if TYPE_CHECKING:
     from zebfast.selfplay.games import Evaluator
-
-PLIES = 28
-DEALS_PER_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -108,70 +97,10 @@ def play_deals(
     bid: int | None = None,
 ) -> PlayedDeals:
     """Play each of the deals first_deal..first_deal+n_deals-1 both ways."""
-    deals = _deal(seed=seed, first_deal=first_deal, n_deals=n_deals)
-    contracts = _contracts(deals, seed=seed, first_deal=first_deal, bid=bid)
-    batch = deals.take(np.repeat(np.arange(n_deals), 2))
-    bids = np.repeat(contracts.bids, 2)
-    games = np.arange(2 * first_deal, 2 * (first_deal + n_deals), dtype=np.uint64)
-    a_team = (games & np.uint64(1)).astype(np.uint8)
-    for ply in range(PLIES):
-        plies = np.full(len(games), ply, dtype=np.uint8)
-        draws = PlayDraws(seed=seed, games=games, plies=plies)
-        a_plays = (batch.to_play & 1) == a_team
-        dominoes = np.empty(len(games), dtype=np.uint8)
-        for player, rows in (
-            (player_a, np.flatnonzero(a_plays)),
-            (player_b, np.flatnonzero(~a_plays)),
-        ):
-            if len(rows):
-                dominoes[rows] = player.choose(batch, rows, draws.take(rows), bids[rows])
-        batch.play(dominoes)
-    own = np.take_along_axis(batch.points, a_team[:, None].astype(np.intp), axis=1)
-    return contracts.with_points(own.reshape(n_deals, 2))
-
-
-@dataclass(frozen=True)
-class Contracts:
-    """Who declared and what was bid on n deals: the same for every pairing of players.
-
-    declared: bool[n, 2], whether the team of column 0 or 1 declared. bids: u1[n].
-    """
-
-    declared: NDArray[np.bool_]
-    bids: NDArray[np.uint8]
-
-    def with_points(self, points: NDArray[np.uint8]) -> PlayedDeals:
-        """What A did, given its points u1[n, 2] as team 0 and as team 1."""
-        return PlayedDeals(points=points, declared=self.declared, bids=self.bids)
-
-
-def contracts(*, seed: int, n_deals: int, bid: int | None) -> Contracts:
-    """The contracts of deals 0..n_deals-1 without playing them. ValueError: no possible bid."""
-    parts = []
-    for first in range(0, n_deals, DEALS_PER_CHUNK):  # a dealt game takes far more than its bid
-        count = min(DEALS_PER_CHUNK, n_deals - first)
-        deals = _deal(seed=seed, first_deal=first, n_deals=count)
-        parts.append(_contracts(deals, seed=seed, first_deal=first, bid=bid))
-    return Contracts(
-        declared=np.concatenate([part.declared for part in parts]),
-        bids=np.concatenate([part.bids for part in parts]),
-    )
-
-
-def _deal(*, seed: int, first_deal: int, n_deals: int) -> GameBatch:
-    return GameBatch.deal(n_deals, seed=seed, first_game=first_deal, stream=Stream.EVAL_DEAL)
-
-
-def _contracts(deals: GameBatch, *, seed: int, first_deal: int, bid: int | None) -> Contracts:
-    numbers = np.arange(first_deal, first_deal + len(deals), dtype=np.uint64)
-    if bid is None:
-        bids = random_bids(seed=seed, deals=numbers)
-    elif LOWEST_BID <= bid <= HIGHEST_BID:
-        bids = np.full(len(deals), bid, dtype=np.uint8)
-    else:
-        raise ValueError(f"bid {bid}: bids run from {LOWEST_BID} to {HIGHEST_BID}")
-    teams = np.arange(2, dtype=np.uint8)
-    return Contracts(declared=(deals.leader & 1)[:, None] == teams, bids=bids)
+    games = PairedGames(seed=seed, first_deal=first_deal, n_deals=n_deals, bid=bid)
+    while not games.over:
+        games.advance(player_a.choose, player_b.choose)
+    return games.played()
 
 
 def evaluate_network(

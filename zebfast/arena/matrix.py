@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.match import Contracts, MatchProgress, contracts, play_chunks
+from zebfast.arena.match import MatchProgress, play_chunks
+from zebfast.arena.pairs import Contracts, contracts
 from zebfast.arena.players import Player
 from zebfast.arena.ratings import ELO_PER_LOG_ODDS, N_RESAMPLES, VIRTUAL_TIES, Rating, rate
 from zebfast.arena.stats import RANDOM_BIDS, MatchResult, MatchTally, PlayedDeals

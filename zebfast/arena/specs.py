@@ -58,18 +58,25 @@ class PlayerSpec:
     def deals_per_chunk(self) -> int:
         """Deals to play side by side, from what the player costs; results do not depend on it.
 
-        A network wants full batches: about half of the games wait for it at every ply. A solver
-        fills its threads with few games, and small chunks let the progress of slow ones be seen.
+        A network wants full batches: about half of the games wait for it at every ply.
         """
         if self.kind == NETWORK_PLAYER:
             return 256
         if self.kind == WORLDS_PLAYER:
-            return max(1, min(16, 3200 // self.n_worlds))
+            return solver_deals_per_chunk(self.n_worlds)
         return 512
 
     def same_player(self, other: PlayerSpec) -> bool:
         """Whether two specs name one player, however they are written."""
         return replace(self, text="") == replace(other, text="")
+
+
+def solver_deals_per_chunk(n_worlds: int) -> int:
+    """Deals side by side for a player that solves so many worlds a play.
+
+    It fills its threads with few games, and small chunks let the progress of slow ones be seen.
+    """
+    return max(1, min(16, 3200 // n_worlds))
 
 
 def parse_spec(text: str) -> PlayerSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -11,47 +10,23 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 import zebfast
+from zebfast.cli.check import Check, installed_version
 from zebfast.cli.machine import usable_cores
 
 OPTIONAL = {
     "wandb": "curves on Weights & Biases (zebfast-learn --wandb)",
     "matplotlib": "pictures of the learning curves",
-    "huggingface_hub": "sharing through the Hugging Face Hub (planned, not used yet)",
+    "huggingface_hub": "weights and examples on the Hugging Face Hub (--repo-id owner/name)",
     "vastai": "renting workers (planned, not used yet)",
 }
 MIN_FREE_GIB = 2.0
 MIN_OPEN_FILES = 256
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the report. `fix` is the command or sentence that mends it, if anything does."""
-
-    name: str
-    ok: bool
-    detail: str
-    required: bool = True
-    fix: str = ""
-
-    @property
-    def mark(self) -> str:
-        if self.ok:
-            return "ok"
-        return "MISSING" if self.required else "-"
-
-
-def installed_version(distribution: str) -> str | None:
-    """Version of an installed package by its metadata (nothing is imported), or None."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def core_build() -> str:
@@ -186,7 +161,8 @@ def all_checks() -> Iterator[Check]:
 
 @click.command(name="doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
-def doctor(as_json: bool) -> None:
+@click.option("--online", is_flag=True, help="Also ask the Hub and look for a W&B key.")
+def doctor(as_json: bool, online: bool) -> None:
     """Say what is installed, what is missing and the command that mends it.
 
     Exits with 1 if anything that zebfast cannot do without is missing.
@@ -194,9 +170,13 @@ def doctor(as_json: bool) -> None:
     \b
     Example:
       zebfast doctor
-      zebfast doctor --json
+      zebfast doctor --online
     """
     checks = list(all_checks())
+    if online:
+        from zebfast.cli.doctor_online import online_checks
+
+        checks += online_checks()
     ok = all(check.ok for check in checks if check.required)
     if as_json:
         click.echo(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}))

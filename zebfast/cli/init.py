@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
+from zebfast.cli.run import Decorated
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
 from zebfast.net.v1 import SIZES, TOKENIZERS, NetConfig
+
+
+def network_options(command: Decorated) -> Decorated:
+    """Add the options that say which network to begin with; see first_checkpoint."""
+    flags = (
+        click.option("--size", type=click.Choice(list(SIZES)),
+                     help="An untrained network, if the weights come from nowhere else."),
+        click.option("--tokenizer", type=click.Choice(TOKENIZERS), default="v1", show_default=True,
+                     help="How a position is written down for the network."),
+        click.option("--belief-head", is_flag=True,
+                     help="Also predict who was dealt which domino; added to weights without."),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+                     help="Seed of the untrained weights."),
+        click.option("--from", "source",
+                     type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                     help="Checkpoint whose weights to start from."),
+        click.option("--from-hub", metavar="PLACE",
+                     help="Published weights to start from: owner/name, or a directory."),
+        click.option("--weights-name", "--from-weights-name", "weights_name", metavar="NAME",
+                     help="Namespace of --from-hub (default: the nameless one, model)."),
+        click.option("--revision", metavar="REVISION",
+                     help="Version of --from-hub: a commit, the start of one, or a step's number."),
+    )  # fmt: skip
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
 
 
 @click.command(
@@ -16,36 +45,16 @@ from zebfast.net.v1 import SIZES, TOKENIZERS, NetConfig
     short_help="Write a fresh checkpoint.",
     help="""Write a fresh checkpoint to start a training run from.
 
-    With --from, the weights of another checkpoint are taken over and its counters start again at
-    zero; --belief-head then adds an untrained belief head to it.
+    With --from or --from-hub, trained weights are taken over and their counters start again at
+    zero; --belief-head then adds an untrained belief head to them.
 
     \b
     Examples:
       zebfast init --size small -o small.pt
-      zebfast init --from small.pt --belief-head -o small-belief.pt""",
+      zebfast init --from small.pt --belief-head -o small-belief.pt
+      zebfast init --from-hub owner/name --weights-name large --revision 3740 -o warm.pt""",
 )
-@click.option("--size", type=click.Choice(list(SIZES)), help="Needed unless --from is given.")
-@click.option(
-    "--tokenizer",
-    type=click.Choice(TOKENIZERS),
-    default="v1",
-    show_default=True,
-    help="How a position is written down for the network.",
-)
-@click.option("--belief-head", is_flag=True, help="Also predict who was dealt which domino.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of the untrained weights.",
-)
-@click.option(
-    "--from",
-    "source",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Checkpoint whose weights to start from.",
-)
+@network_options
 @click.option(
     "-o",
     "--output",
@@ -55,40 +64,71 @@ from zebfast.net.v1 import SIZES, TOKENIZERS, NetConfig
     help="File to write.",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
-def init(
-    size: str | None,
-    tokenizer: str,
-    belief_head: bool,
-    seed: int,
-    source: Path | None,
-    output: Path,
-    force: bool,
-) -> None:
+def init(output: Path, force: bool, **network: Any) -> None:
     """Build, save, say what was written. Exit codes: 0 written, 1 unusable source, 2 usage."""
-    if size is None and source is None:
-        raise click.UsageError(
-            f"Say which --size ({', '.join(SIZES)}), or give --from a checkpoint."
-        )
+    refuse_network_options(network)
     refuse_overwrite(output, force)
-    if source is None:
-        shape = {**SIZES[size or "small"].to_dict(), "tokenizer": tokenizer}
-        config = NetConfig.from_dict({**shape, "belief_head": belief_head})
-        made = checkpoints.fresh(config, seed=seed)
-    else:
-        made = _warm_start(source, size=size, belief_head=belief_head, seed=seed)
-    write_checkpoint(made, output)
+    write_checkpoint(first_checkpoint(network)[0], output)
 
 
 command = init
 
 
-def _warm_start(source: Path, *, size: str | None, belief_head: bool, seed: int) -> Checkpoint:
-    trained = load_checkpoint(source)
+def refuse_network_options(flags: dict[str, Any]) -> None:
+    """Usage error unless the flags of network_options() name one network."""
+    source, hub = flags["source"], flags["from_hub"]
+    if source is not None and hub is not None:
+        raise click.UsageError("Give --from or --from-hub, not both: each names the first weights.")
+    if flags["size"] is None and source is None and hub is None:
+        raise click.UsageError(
+            f"Say which --size ({', '.join(SIZES)}), or give --from a checkpoint, or --from-hub."
+        )
+    for name in ("weights_name", "revision"):
+        if flags[name] is not None and hub is None:
+            raise click.UsageError(f"--{name.replace('_', '-')} belongs to --from-hub; add it.")
+
+
+def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]:
+    """The network that the flags of network_options() name, and in plain values where it is from.
+
+    One sentence and exit code 1 where the source cannot be used, 2 where it is another size.
+    """
+    source, hub, seed = flags["source"], flags["from_hub"], flags["seed"]
+    size, belief_head = flags["size"], flags["belief_head"]
+    if source is None and hub is None:
+        shape = {**SIZES[size].to_dict(), "tokenizer": flags["tokenizer"]}
+        config = NetConfig.from_dict({**shape, "belief_head": belief_head})
+        return checkpoints.fresh(config, seed=seed), {"kind": "fresh", "size": size, "seed": seed}
+    if source is not None:
+        trained, origin = load_checkpoint(source), {"kind": "file", "file": str(source.absolute())}
+    else:
+        trained, origin = _published(hub, flags["weights_name"], flags["revision"])
     if size is not None and _size_name(trained.config) != size:
         raise click.UsageError(
-            f"{source} is a {_size_name(trained.config)} network, not {size}: leave --size out."
+            f"{source or hub} is a {_size_name(trained.config)} network, not {size}: leave --size "
+            "out."
         )
-    return checkpoints.warm_start(trained, belief_head=belief_head, seed=seed)
+    counters = {"step": trained.epoch, "total_games": trained.total_games}
+    return checkpoints.warm_start(trained, belief_head=belief_head, seed=seed), origin | counters
+
+
+def _published(
+    hub: str, weights_name: str | None, revision: str | None
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """The weights that a namespace has published, on the Hub or in a directory."""
+    from zebfast.exchange import Namespace, open_weights
+    from zebfast.experiment.published import published_checkpoint
+
+    try:
+        place = chosen_place({"repo_id": hub}, *WEIGHTS)
+        namespace = Namespace.parse(weights_name)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    options = chosen_stores({"state_dir": None, "retry_seconds": 1.0}, place)
+    store = open_weights(place, namespace, options=options, say=lambda s: click.echo(s, err=True))
+    trained = published_checkpoint(store, revision=revision)
+    facts = {key: trained.provenance[key] for key in ("source", "weights_name", "revision")}
+    return trained, {"kind": "published"} | {k: v for k, v in facts.items() if v is not None}
 
 
 def _size_name(config: NetConfig) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,34 +19,32 @@ _POSITIVE = click.IntRange(min=1)
 _COUNT = click.IntRange(min=0)
 _AGE = click.FloatRange(min=0)
 _FRACTION = click.FloatRange(0, 1)
+_HUB_PUSH_SECONDS = 180.0
+_HUB_POLL_SECONDS = 20.0
 
-# Flags of the evaluation-label stream. They are read, so that one command line serves every
-# version; this version has no such stream, so they change nothing.
+_EVAL_AUX_PREFIX = "eval_aux_"
 _EVAL_AUX = (
-    ("--eval-aux-replay-buffer-size", _POSITIVE, 100_000),
-    ("--eval-aux-batch-fraction", _FRACTION, 0.05),
-    ("--eval-aux-policy-weight", _AGE, 0.0),
-    ("--eval-aux-value-weight", _AGE, 1.0),
-    ("--eval-aux-belief-weight", _AGE, 0.5),
-    ("--eval-aux-max-model-lag", click.IntRange(min=-1), 400),
-    ("--eval-aux-lag-half-life", click.FloatRange(min=0, min_open=True), 200.0),
-    ("--eval-aux-min-keep-weight", _FRACTION, 0.10),
-)
+    ("--eval-aux-enabled/--no-eval-aux-enabled", bool, True, "Train on evaluation games, too."),
+    ("--eval-aux-replay-buffer-size", _POSITIVE, 100_000, "Examples of them kept."),
+    ("--eval-aux-batch-fraction", _FRACTION, 0.05, "Part of every batch that they make up."),
+    ("--eval-aux-policy-weight", _AGE, 0.0, "Weight of their policy loss (self-play: 1)."),
+    ("--eval-aux-value-weight", _AGE, 1.0, "Weight of their value loss (self-play: 1)."),
+    ("--eval-aux-belief-weight", _AGE, 0.5, "Weight of their belief loss (self-play: 0.5)."),
+    ("--eval-aux-max-model-lag", click.IntRange(min=-1), 400, "Cycles after which their files "
+     "are too old; -1 = never."),
+    ("--eval-aux-lag-half-life", click.FloatRange(min=0, min_open=True), 200.0, "Cycles in which "
+     "a file's chance to be kept halves."),
+    ("--eval-aux-min-keep-weight", _FRACTION, 0.10, "What that chance never falls below."),
+)  # fmt: skip
 
 
 def eval_aux_options(command: Decorated) -> Decorated:
-    """Add the flags of the evaluation-label stream to a command."""
-    for name, kind, default in reversed(_EVAL_AUX):
-        flag = click.option(
-            name, type=kind, default=default, show_default=True, expose_value=False, hidden=True
+    """Add the flags of the evaluation stream to a command."""
+    for name, kind, default, text in reversed(_EVAL_AUX):
+        command = click.option(name, type=kind, default=default, show_default=True, help=text)(
+            command
         )
-        command = flag(command)
-    return click.option(
-        "--eval-aux-enabled/--no-eval-aux-enabled",
-        default=True,
-        expose_value=False,
-        help="Evaluation-label stream; this version has none, so neither changes anything.",
-    )(command)
+    return command
 
 
 def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated], Decorated]:
@@ -76,11 +75,27 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
 @option("--min-buffer-size", _COUNT, 5_000, "Examples needed before training starts.")
 @option("--training-steps-per-cycle", _POSITIVE, 1_000, "Optimizer steps a cycle.")
 @option("--push-every", _POSITIVE, 25, "Cycles between publishing weights.")
+@option(
+    "--push-seconds",
+    _AGE,
+    None,
+    "Least seconds between two pushes (default: 180 on the Hub, which allows 128 commits an hour "
+    "to workers and learner together; else 0).",
+)
 @option("--eval-every", _COUNT, 50, "Cycles between evaluations; 0 = never.")
 @option("--eval-games", _POSITIVE, 2_000, "Games of an evaluation, every deal both ways.")
 @option("--checkpoint-every", _POSITIVE, 1, "Cycles between saves of the training checkpoint.")
 @option("--keep-example-files", _COUNT, 128, "Example files kept when pruning; 0 = all.")
 @option("--max-example-age", _AGE, 300.0, "Seconds without new examples until training pauses.")
+@option(
+    "--poll-seconds",
+    click.FloatRange(min=0, min_open=True),
+    None,
+    "Seconds between looks for new examples (default: 20 on the Hub, else 1).",
+)
+@option("--max-reuse", _AGE, 50.0, "Warn when the average example was drawn so often; 0 = never.")
+@option("--squash-after", _COUNT, 2_000, "Forget the Hub's history beyond so many; 0 = never.")
+@click.option("--take-over", is_flag=True, help="Dispossess another learner of this namespace.")
 @option("--amp/--no-amp", bool, False, "Mixed precision (CUDA).")
 @option("--amp-dtype", click.Choice(["fp16", "bf16"]), "fp16", "Precision of --amp.")
 @option(
@@ -111,25 +126,34 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
 @option("--seed", click.IntRange(0, 2**63 - 1), 0, "Seed of batches and evaluation deals.")
 @option("--max-cycles", _POSITIVE, None, "Stop after this many cycles.")
 @option("--max-minutes", click.FloatRange(min=0, min_open=True), None, "Stop after this long.")
+@click.option("--dry-run", is_flag=True, help="Print the settings this would run with, and stop.")
 @stop_at_eof_option
 def command(**flags: Any) -> int:
     """Train a network on self-play examples and publish its weights, until stopped.
 
     Ctrl-C or SIGTERM finish the step and save; the same command continues.
     """
+    if flags["dry_run"]:
+        click.echo(json.dumps(config_from_flags(flags).to_json(), indent=2))
+        return 0
+    return run_learner(flags, say=lambda line: click.echo(line))
+
+
+def run_learner(flags: dict[str, Any], *, say: Callable[[str], None]) -> int:
+    """Learn as parsed flags say, until stopped; ``say`` takes every line. Returns the exit code."""
     import torch
 
     from zebfast.learner.loop import learn
 
     # Threads beyond the cores that are free wait for each other by spinning: many times slower.
     torch.set_num_threads(flags["threads"] or max(1, usable_cores() // 2))
-    return learn(config_from_flags(flags), say=lambda line: click.echo(line))
+    return learn(config_from_flags(flags), say=say)
 
 
 def config_from_flags(flags: dict[str, Any]) -> Any:
     """The LearnerConfig of parsed flags. UsageError (one sentence) where they cannot be used."""
     from zebfast.exchange import Namespace
-    from zebfast.learner.config import LearnerConfig
+    from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 
     renamed = {
         "local_replay_cache_enabled": "replay_cache",
@@ -137,13 +161,23 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
         "local_replay_cache_save_every": "replay_cache_save_every",
     }
     elsewhere = ("repo_id", "weights_dir", "examples_repo_id", "input_dir", "examples_bucket",
-                 "weights_name", "state_dir", "retry_seconds", "device", "threads")  # fmt: skip
+                 "weights_name", "state_dir", "retry_seconds", "device", "threads",
+                 "dry_run")  # fmt: skip
     fields = {renamed.get(k, k): v for k, v in flags.items() if k not in elsewhere}
+    eval_aux = {k: fields.pop(k) for k in list(fields) if k.startswith(_EVAL_AUX_PREFIX)}
     try:
-        weights = chosen_place(flags, *WEIGHTS)
+        weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
+        if fields["push_seconds"] is None:
+            on_hub = weights.path is None or examples.path is None
+            fields["push_seconds"] = _HUB_PUSH_SECONDS if on_hub else 0.0
+        if fields["poll_seconds"] is None:
+            fields["poll_seconds"] = 1.0 if examples.path else _HUB_POLL_SECONDS
         return LearnerConfig(
             weights=weights,
-            examples=chosen_place(flags, *EXAMPLES),
+            examples=examples,
+            eval_aux=EvalAuxConfig(
+                **{k.removeprefix(_EVAL_AUX_PREFIX): v for k, v in eval_aux.items()}
+            ),
             stores=chosen_stores(flags, weights),
             namespace=Namespace.parse(flags["weights_name"]),
             device=choose_device(flags["device"]),

@@ -5,31 +5,21 @@ The table below is all that `zebfast --help` needs, so it answers at once and wi
 
 from __future__ import annotations
 
-import importlib
 import sys
-from dataclasses import dataclass
 from typing import NoReturn
 
 import click
 
+from zebfast.cli.lazy import LazyGroup, Verb
 from zebfast.cli.run import HELP, run
-
-
-@dataclass(frozen=True)
-class Verb:
-    """Where a subcommand lives in zebfast.cli, and its line in the list of commands."""
-
-    module: str
-    attribute: str
-    summary: str
-
 
 VERBS = {
     "demo": Verb("demo", "demo", "Learn the game from nothing here, in about five minutes."),
     "init": Verb("init", "init", "Write a fresh checkpoint."),
     "export": Verb("export", "export", "Write a model-only snapshot of a training checkpoint."),
-    "worker": Verb("worker", "worker", "Play against itself and hand over the examples."),
+    "worker": Verb("worker", "worker", "Play games and hand over the examples."),
     "learn": Verb("learn", "command", "Learn from the examples and publish new weights."),
+    "experiment": Verb("experiment", "experiment", "Create, run and watch named experiments."),
     "eval": Verb("evaluate", "evaluate", "Play matches between players, every deal both ways."),
     "replay": Verb("replay", "replay", "Replay recorded games and check every play and score."),
     "solve": Verb("solve", "solve", "Print exact values of positions, all hands open."),
@@ -38,33 +28,13 @@ VERBS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A click group whose subcommands are imported when called, not when listed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        verb = VERBS.get(cmd_name)
-        if verb is None:
-            return None
-        module = importlib.import_module(f"zebfast.cli.{verb.module}")
-        loaded = getattr(module, verb.attribute)
-        if not isinstance(loaded, click.Command):
-            raise TypeError(f"{module.__name__}.{verb.attribute} is not a click command")
-        return loaded
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
-
-
 def print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     """Print the versions that matter in a bug report, without importing torch."""
     if not wanted or ctx.resilient_parsing:
         return
     import zebfast
-    from zebfast.cli.doctor import core_build, installed_version
+    from zebfast.cli.check import installed_version
+    from zebfast.cli.doctor import core_build
 
     python = ".".join(map(str, sys.version_info[:3]))
     torch = installed_version("torch") or "missing"
@@ -75,6 +45,7 @@ def print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
 
 @click.group(
     cls=LazyGroup,
+    verbs=VERBS,
     context_settings=HELP,
     epilog="Start here: zebfast demo. What is missing: zebfast doctor. Each command has --help.",
 )

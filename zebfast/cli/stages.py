@@ -215,14 +215,27 @@ def selfplay_games(n_games: int = 16) -> Work:
     return work
 
 
+def learner_config(**changes: Any) -> Any:
+    """A LearnerConfig for training only: it names no place that could be read or written."""
+    from zebfast.exchange import Namespace, Place, StoreOptions
+    from zebfast.learner.config import LearnerConfig
+
+    nowhere = Path(os.devnull)
+    return LearnerConfig(
+        weights=Place.directory(nowhere),
+        examples=Place.directory(nowhere),
+        stores=StoreOptions(state_dir=nowhere),
+        namespace=Namespace(),
+        **changes,
+    )
+
+
 def learner_steps(n_steps: int = 10) -> Work:
     """Optimizer steps on batches of 64 from a replay buffer, every core (or the GPU)."""
     import torch
 
     from zebfast.core.observe import games_to_examples
-    from zebfast.exchange import Namespace, Place, StoreOptions
-    from zebfast.learner.config import LearnerConfig
-    from zebfast.learner.replay import ReplayBuffer
+    from zebfast.learner.sources import Sources
     from zebfast.learner.trainer import Trainer
     from zebfast.net.v1 import V1Net
 
@@ -230,23 +243,12 @@ def learner_steps(n_steps: int = 10) -> Work:
     config, weights = fresh_network()
     net = V1Net(config)
     net.load_state_dict(weights)
-    nowhere = Path(os.devnull)
-    trainer = Trainer(
-        net,
-        LearnerConfig(
-            weights=Place.directory(nowhere),
-            examples=Place.directory(nowhere),
-            stores=StoreOptions(state_dir=nowhere),
-            namespace=Namespace.parse(None),
-            device="cuda" if torch.cuda.is_available() else "cpu",
-        ),
-    )
-    examples = games_to_examples(some_games(64))
-    replay = ReplayBuffer(len(examples))
-    replay.add(examples)
+    learner = learner_config(device="cuda" if torch.cuda.is_available() else "cpu")
+    trainer, sources = Trainer(net, learner), Sources(learner)
+    sources.add_selfplay(games_to_examples(some_games(64)))
 
     def work() -> Done:
-        report = trainer.train(replay, n_steps=n_steps, should_stop=lambda: False)
+        report = trainer.train(sources, n_steps=n_steps, should_stop=lambda: False)
         return Done(report.n_steps)
 
     return work

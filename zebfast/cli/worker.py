@@ -1,80 +1,218 @@
-"""`python -m zebfast.worker` and `zebfast worker`: play against itself, hand over the examples."""
+"""`python -m zebfast.worker` and `zebfast worker`: play games, hand over the examples.
+
+One command for two producers. Flags of the other producer are refused on the command line; in the
+environment they are left alone, so that one environment serves machines of both.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
-from zebfast.cli.learn import choose_device, option
-from zebfast.cli.machine import usable_cores
-from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
-from zebfast.cli.run import HELP, run, stop_at_eof_option
+from zebfast.arena.specs import DEFAULT_TEMPERATURE
+from zebfast.arena.specs import MAX_WORLDS as MAX_SAMPLES
+from zebfast.cli.learn import option
+from zebfast.cli.places import WEIGHTS, place_options, store_options
+from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
+from zebfast.cli.worker_config import EVAL_AUX, EXAMPLES, SELFPLAY, config_from_flags
 from zebfast.core.forest import MAX_NODES, MAX_WORLDS, MIN_NODES, N_TRICKS, WORLDS
 
-EXAMPLES = ("--output-dir", "--examples-repo-id")
-
 _POSITIVE = click.IntRange(min=1)
+_AT_LEAST_0 = click.FloatRange(min=0)
+_ABOVE_0 = click.FloatRange(min=0, min_open=True)
+
+
+class _ModeOption(click.Option):
+    """An option that only one mode looks at."""
+
+    def __init__(self, *args: Any, mode: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mode = mode
+
+
+def _own(
+    mode: str, name: str, kind: Any, default: Any, text: str, env: str | None = None
+) -> Callable[[Decorated], Decorated]:
+    """An option of one mode that shows its default, and the variable that it can come from."""
+    return click.option(
+        name,
+        cls=_ModeOption,
+        mode=mode,
+        type=kind,
+        default=default,
+        show_default=default is not None,
+        help=text,
+        envvar=env,
+        show_envvar=env is not None,
+    )
+
+
+_selfplay, _eval_aux = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
 
 
 @click.command(
     name="worker",
-    short_help="Play against itself and hand over the examples.",
+    short_help="Play games with the newest weights and hand over the examples.",
     context_settings=HELP,
     epilog="Example: python -m zebfast.worker --repo-id run --output-dir run/examples",
 )
 @place_options(*WEIGHTS, "Directory that the learner publishes weights to.")
 @place_options(*EXAMPLES, "Directory to write example files to; created if it is not there.")
 @store_options
-@click.option("--weights-name", help="Namespace of the run (default: the nameless one, model).")
-@option("--mode", click.Choice(["selfplay"]), "selfplay", "What to produce: self-play only yet.")
-@option("--worker-id", str, "worker-0", "Name in file names and log lines; one process each.")
-@option("--n-parallel-games", _POSITIVE, 128, "Games in progress at once.")
-@option("--n-groups", _POSITIVE, None, "Groups of games, a thread each (default: 2, or cores).")
-@option("--n-simulations", _POSITIVE, 200, "Visits of the root that end the search of a play.")
+@click.option(
+    "--weights-name",
+    envvar="ZEB_WEIGHTS_NAME",
+    show_envvar=True,
+    help="Namespace of the run (default: the nameless one, model).",
+)
+@click.option(
+    "--mode",
+    type=click.Choice([SELFPLAY, EVAL_AUX]),
+    default=SELFPLAY,
+    show_default=True,
+    envvar="ZEB_WORKER_MODE",
+    show_envvar=True,
+    help="What to play: the network against itself, or E[Q] against the network.",
+)
 @option(
+    "--worker-id",
+    str,
+    None,
+    "Name in file names and log lines; one process each  [default: worker-0; eval-aux: evalaux-0]",
+)
+@_selfplay("--n-parallel-games", _POSITIVE, 128, "Games in progress at once.")
+@_selfplay("--n-groups", _POSITIVE, None, "Groups of games, a thread each (default: 2, or cores).")
+@_selfplay("--n-simulations", _POSITIVE, 200, "Visits of the root that end the search of a play.")
+@_selfplay(
     "--max-mcts-nodes",
     click.IntRange(MIN_NODES, MAX_NODES),
     512,
     "Positions a tree can hold, 64 bytes each.",
 )
-@option("--temperature", click.FloatRange(min=0), 1.0, "Of plays drawn from visits; 0 = best.")
-@option("--c-puct", click.FloatRange(min=0, min_open=True), 1.4, "Weight of priors in the search.")
-@option("--noise-fraction", click.FloatRange(0, 1), 0.0, "Share of Dirichlet noise at the root.")
-@option("--noise-alpha", click.FloatRange(min=0, min_open=True), 0.5, "Parameter of that noise.")
-@option("--worlds", click.Choice(WORLDS), "sampled", "What a tree searches: worlds drawn from "
-        "what the seat to play knows, or the true deal, as published.")  # fmt: skip
-@option("--n-worlds", click.IntRange(1, MAX_WORLDS), 16, "Worlds drawn for each searched play.")
-@option("--exact-tricks", click.IntRange(0, N_TRICKS), 7, "Positions with at most this many tricks "
-        "left are valued by the solver, not by the network; 0 = none.")  # fmt: skip
-@option("--games-per-batch", _POSITIVE, 256, "Games of an example file.")
-@option("--weight-sync-interval", _POSITIVE, 10, "Batches between looks for newer weights.")
-@option("--upload-interval", click.FloatRange(min=0), 240.0, "Seconds between uploads to the Hub; "
-        "in directories files appear as batches end.")  # fmt: skip
+@_selfplay("--temperature", _AT_LEAST_0, 1.0, "Of plays drawn from visits; 0 = best.")
+@_selfplay("--c-puct", _ABOVE_0, 1.4, "Weight of priors in the search.")
+@_selfplay("--noise-fraction", click.FloatRange(0, 1), 0.0, "Share of Dirichlet noise at the root.")
+@_selfplay("--noise-alpha", _ABOVE_0, 0.5, "Parameter of that noise.")
+@_selfplay(
+    "--worlds",
+    click.Choice(WORLDS),
+    "sampled",
+    "What a tree searches: worlds drawn from "
+    "what the seat to play knows, or the true deal, as published.",
+)
+@_selfplay("--n-worlds", click.IntRange(1, MAX_WORLDS), 16, "Worlds drawn for each searched play.")
+@_selfplay(
+    "--exact-tricks",
+    click.IntRange(0, N_TRICKS),
+    7,
+    "Positions with at most this many "
+    "tricks left are valued by the solver, not by the network; 0 = none.",
+)
+@_eval_aux(
+    "--n-samples",
+    click.IntRange(1, MAX_SAMPLES),
+    100,
+    "eval-aux: worlds that E[Q] solves for each play.",
+    "ZEB_EQ_N_SAMPLES",
+)
+@_eval_aux(
+    "--zeb-temperature",
+    _AT_LEAST_0,
+    DEFAULT_TEMPERATURE,
+    "eval-aux: of the network's plays; 0 = its favourite.",
+    "ZEB_EQ_TEMPERATURE",
+)
+@_eval_aux(
+    "--eq-policy-targets/--no-eq-policy-targets",
+    bool,
+    False,
+    "eval-aux: policy targets of "
+    "E[Q]'s plays from the values it gives them, not from the domino it played.",
+    "ZEB_EQ_POLICY_TARGETS",
+)
+@_eval_aux(
+    "--eq-target-temperature",
+    _ABOVE_0,
+    1.0,
+    "eval-aux: points by which a play must be worse to get 1/e of the weight in those targets.",
+)
+@click.option(
+    "--eq-games-per-batch",
+    type=_POSITIVE,
+    envvar="ZEB_EQ_GAMES_PER_BATCH",
+    hidden=True,
+    help="eval-aux: --games-per-batch, from the environment.",
+)
+@option(
+    "--games-per-batch", _POSITIVE, None, "Games of an example file  [default: 256; eval-aux: 128]"
+)
+@option(
+    "--weight-sync-interval",
+    _POSITIVE,
+    None,
+    "Batches between looks for newer weights  [default: 10; eval-aux: 5]",
+)
+@option(
+    "--upload-interval",
+    click.FloatRange(min=0),
+    240.0,
+    "Seconds between uploads to the Hub; in directories files appear as batches end.",
+)
+@option(
+    "--n-workers",
+    _POSITIVE,
+    None,
+    "Workers that upload to the same repository: makes the "
+    "interval as long as the Hub's limit of commits an hour asks for.",
+)
+@option(
+    "--upload-grace",
+    click.FloatRange(min=0),
+    30.0,
+    "Seconds a stopped worker goes on uploading what waits; the next start uploads the rest.",
+)
 @option("--device", str, None, "cpu, cuda or cuda:N (default: cuda if present, else cpu).")
 @option("--dtype", click.Choice(["fp32", "fp16", "bf16"]), "fp32", "Precision of the network.")
-@option("--threads", _POSITIVE, None, "Threads torch uses per group (default: cores per group).")
-@option("--seed", click.IntRange(0, 2**63 - 1), None, "Seed of all games (default: a new one); a "
-        "given one continues where this worker id stopped.")  # fmt: skip
+@option(
+    "--threads",
+    _POSITIVE,
+    None,
+    "Threads torch uses per group (default: cores per group); eval-aux: solvers (default: cores).",
+)
+@click.option(
+    "--seed",
+    "--base-seed",
+    "seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="Seed of "
+    "all games (default: a new one), another for each worker; a given one continues "
+    "where this worker id stopped.",
+)
 @option("--example-format", click.Choice(["native", "pt"]), "native", "Compact, or documented .pt.")
 @option("--max-batches", _POSITIVE, None, "Stop after this many batches.")
 @stop_at_eof_option
-def worker(**flags: Any) -> int:
-    """Play games against itself with the newest weights and write training examples.
+@click.pass_context
+def worker(context: click.Context, /, **flags: Any) -> int:
+    """Play games with the newest weights and write training examples.
 
-    Runs until stopped. Ctrl-C or SIGTERM hand over the games that are finished.
+    Self-play by default; --mode eval-aux plays the E[Q] player against the network, every deal
+    both ways. Runs until stopped. Ctrl-C or SIGTERM hand over the games that are finished.
     """
     import torch
 
     from zebfast.cli.progress import batch_progress
     from zebfast.worker.loop import work
 
-    config = config_from_flags(flags)
-    threads = flags["threads"] or max(1, usable_cores() // config.selfplay.n_groups)
+    _refuse_flags_of_the_other(context, flags["mode"])
+    config, threads = config_from_flags(flags)
     torch.set_num_threads(threads)
     nodes, visits = flags["max_mcts_nodes"], flags["n_simulations"]
-    if nodes < visits:
+    if flags["mode"] == SELFPLAY and nodes < visits:
         click.echo(
             f"note: a tree of {nodes} nodes ends a search before {visits} simulations; "
             f"give --max-mcts-nodes {2 * visits} for full searches",
@@ -84,55 +222,28 @@ def worker(**flags: Any) -> int:
         return work(config, say=click.echo, on_progress=on_progress)
 
 
-def config_from_flags(flags: dict[str, Any]) -> Any:
-    """The WorkerConfig of parsed flags. UsageError (one sentence) where they cannot be used."""
-    from zebfast.core.options import SearchOptions
-    from zebfast.exchange import Namespace
-    from zebfast.selfplay.config import SelfPlayConfig
-    from zebfast.selfplay.examples import example_name
-    from zebfast.worker.config import WorkerConfig
-
-    try:
-        weights = chosen_place(flags, *WEIGHTS)
-        device = choose_device(flags["device"])
-        search = SearchOptions(
-            n_simulations=flags["n_simulations"],
-            max_nodes=flags["max_mcts_nodes"],
-            n_worlds=flags["n_worlds"],
-            exact_tricks=flags["exact_tricks"],
-            c_puct=flags["c_puct"],
-            temperature=flags["temperature"],
-            noise_alpha=flags["noise_alpha"],
-            noise_fraction=flags["noise_fraction"],
-        )
-        n_parallel = flags["n_parallel_games"]
-        selfplay = SelfPlayConfig(
-            n_parallel_games=n_parallel,
-            n_groups=flags["n_groups"] or min(default_groups(device), n_parallel),
-            search=search,
-            worlds=flags["worlds"],
-        )
-        example_name(flags["worker_id"], 0)
-        same = ("worker_id", "games_per_batch", "weight_sync_interval", "seed", "dtype",
-                "example_format", "max_batches")  # fmt: skip
-        return WorkerConfig(
-            weights=weights,
-            examples=chosen_place(flags, *EXAMPLES),
-            stores=chosen_stores(flags, weights),
-            namespace=Namespace.parse(flags["weights_name"]),
-            selfplay=selfplay,
-            device=device,
-            **{name: flags[name] for name in same},
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def default_groups(device: str) -> int:
-    """Two groups overlap trees and network; on a CPU one per core also splits the network."""
-    return 2 if device != "cpu" else max(2, min(usable_cores(), 16))
+def _refuse_flags_of_the_other(context: click.Context, mode: str) -> None:
+    """UsageError for a flag on the command line that this mode would not look at."""
+    for parameter in context.command.params:
+        if isinstance(parameter, _ModeOption) and parameter.mode != mode:
+            source = context.get_parameter_source(parameter.name or "")
+            if source is ParameterSource.COMMANDLINE:
+                raise click.UsageError(
+                    f"{parameter.opts[0]} changes nothing in --mode {mode}: leave it out, or give "
+                    f"--mode {parameter.mode}"
+                )
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Entry point of `python -m zebfast.worker`. Exits with 0, 1, 2 (usage), 130 or 143."""
     run(worker, prog_name="python -m zebfast.worker", argv=argv)
+
+
+def main_eval_aux(argv: list[str] | None = None) -> NoReturn:
+    """Entry point of `python -m zebfast.worker.eval_aux`: the same with its mode given."""
+    arguments = sys.argv[1:] if argv is None else argv
+    run(
+        worker,
+        prog_name="python -m zebfast.worker.eval_aux",
+        argv=["--mode", EVAL_AUX, *arguments],
+    )

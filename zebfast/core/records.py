@@ -40,7 +40,7 @@ EXAMPLE_DTYPE = np.dtype(
     [
         ("obs", OBS_DTYPE),
         ("policy", "<u2", (7,)),  # weights per slot, as in GAME_DTYPE
-        ("flags", "<u2"),  # EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF
+        ("flags", "<u2"),  # EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF | EXAMPLE_EVAL_AUX
         ("value", "<f4"),  # in [-1, 1], for the observer's side
         ("left", "<u4"),  # 28-bit mask dealt to the seat on the observer's left
         ("partner", "<u4"),  # 28-bit mask dealt to the partner; the right seat has the rest
@@ -49,6 +49,7 @@ EXAMPLE_DTYPE = np.dtype(
 
 EXAMPLE_HAS_POLICY = 1
 EXAMPLE_HAS_BELIEF = 2
+EXAMPLE_EVAL_AUX = 4  # from the evaluation stream; set by the learner, which weighs the sources
 
 #: One position with open hands, to be solved (24 bytes).
 POSITION_DTYPE = np.dtype(

@@ -26,7 +26,14 @@ class ExchangeError(RuntimeError):
 
 
 class TransientError(ExchangeError):
-    """The same call may well succeed later: keep what is staged and try again."""
+    """The same call may well succeed later: keep what is staged and try again.
+
+    ``retry_after``: seconds that the other side asked for, where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class NamespaceBusy(ExchangeError):
@@ -95,6 +102,7 @@ class WeightStore(Protocol):
 
         Raises:
             NamespaceBusy: another learner holds it.
+            ExchangeError and its kinds: a store that is far away could not be asked.
         """
 
     def compact(self, limit: int) -> str | None:

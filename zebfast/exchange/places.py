@@ -64,7 +64,7 @@ def open_weights(
     """The weights of ``namespace`` at ``place``; nothing is read or created yet."""
     if place.path is not None:
         return LocalWeightStore(place.path, namespace)
-    from zebfast.exchange.hub import HubWeightStore
+    from zebfast.exchange.hub_weights import HubWeightStore
 
     return HubWeightStore(place.name, namespace, options=options, say=say)
 
@@ -76,9 +76,9 @@ def open_examples(
     if place.path is not None:
         return LocalExampleStore(place.path, namespace)
     if place.kind == "bucket":
-        from zebfast.exchange.bucket import BucketExampleStore
+        from zebfast.exchange.hub_bucket import BucketExampleStore
 
         return BucketExampleStore(place.name, namespace, options=options, say=say)
-    from zebfast.exchange.hub import HubExampleStore
+    from zebfast.exchange.hub_examples import HubExampleStore
 
     return HubExampleStore(place.name, namespace, options=options, say=say)

@@ -1,1 +1,1 @@
-"""Experiments: a worker and a learner over one namespace, and what they have done so far."""
+"""Experiments: what belongs to one, how it stands, what its runs have come to, and going back."""

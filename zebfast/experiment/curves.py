@@ -2,28 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zebfast.learner.metrics import read_metrics
 
-_GAMES, _STEPS = "games played by the worker", "optimizer steps"
+_CYCLE, _GAMES = "step", "stats/total_games"
+_X_LABELS = {_CYCLE: "cycle", _GAMES: "self-play games"}
+_COLUMNS = 3
+# Shorter curves show their points.
+_FEW_POINTS = 40
 
-#: Title, x axis, and the series by legend.
-_PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
-    (
+
+@dataclass(frozen=True)
+class _Panel:
+    """One set of axes: its title, the metrics by legend, what it is drawn over."""
+
+    title: str
+    series: dict[str, str]
+    x: str = _CYCLE
+    level: float | None = None
+
+
+def _by_source(loss: str) -> dict[str, str]:
+    return {
+        "batches": f"train/{loss}_loss",
+        "self-play": f"train/selfplay_{loss}_loss",
+        "eval-aux": f"train/eval_aux_{loss}_loss",
+    }
+
+
+_PANELS = (
+    _Panel(
         "share of games won, 95 % intervals",
-        _GAMES,
         {
             "against random": "eval/vs_random_win_rate",
             "against the heuristic": "eval/vs_heuristic_win_rate",
         },
+        x=_GAMES,
+        level=0.5,
     ),
-    ("policy loss (cross-entropy)", _STEPS, {"training": "train/policy_loss"}),
-    ("value loss (squared error)", _STEPS, {"training": "train/value_loss"}),
-    ("hidden dominoes placed rightly", _STEPS, {"training": "train/belief_acc"}),
+    _Panel("policy loss (cross-entropy)", _by_source("policy")),
+    _Panel("value loss (squared error)", _by_source("value")),
+    _Panel("belief loss (cross-entropy)", _by_source("belief")),
+    _Panel(
+        "predicted rightly",
+        {
+            "hidden dominoes": "train/belief_acc",
+            "most visited move": "train/policy_top1_accuracy",
+        },
+    ),
+    _Panel(
+        "mix of the batches",
+        {"self-play": "stats/selfplay_mix_ratio", "eval-aux": "stats/eval_aux_mix_ratio"},
+    ),
+    _Panel(
+        "examples in the replay buffers",
+        {"self-play": "stats/replay_buffer_selfplay", "eval-aux": "stats/replay_buffer_eval_aux"},
+    ),
+    _Panel("games counted", {"self-play": _GAMES, "eval-aux": "stats/eval_aux_games"}),
+    _Panel(
+        "draws of the average example",
+        {"self-play": "stats/replay_reuse", "eval-aux": "stats/eval_aux_replay_reuse"},
+    ),
 )
-_X_AXIS = {_GAMES: "stats/total_games", _STEPS: "stats/optimizer_steps"}
 
 
 def plot_curves(metrics_path: Path, png_path: Path, *, title: str) -> int:
@@ -34,39 +77,44 @@ def plot_curves(metrics_path: Path, png_path: Path, *, title: str) -> int:
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
+        OSError: the picture cannot be written.
     """
     # Used here only: the drawing library is an extra that workers and learners do without.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = _with_axes(read_metrics(metrics_path))
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    rows = _with_games(read_metrics(metrics_path))
+    figure = Figure(figsize=(14, 11), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
-    drawn = 0
-    for axes, (heading, x_label, series) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
-        axes.set(title=heading, xlabel=x_label)
-        axes.grid(alpha=0.3)
-        lines = [_draw(axes, rows, _X_AXIS[x_label], y, legend) for legend, y in series.items()]
-        if not any(lines):
-            axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)
-            continue
-        drawn += 1
-        if len(series) > 1:
-            axes.axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
-            axes.legend()
+    grid = figure.subplots(len(_PANELS) // _COLUMNS, _COLUMNS).flat
+    drawn = sum(_draw_panel(axes, rows, panel) for axes, panel in zip(grid, _PANELS, strict=True))
     figure.savefig(png_path, dpi=110)
     return drawn
 
 
-def _with_axes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every row with both x values: evaluation rows take them from the cycle before."""
-    known: dict[str, Any] = dict.fromkeys(_X_AXIS.values(), 0)
-    out = []
+def _with_games(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every row with the games counted: evaluation rows take them from the cycle before."""
+    games, out = 0, []
     for row in rows:
-        known |= {axis: row[axis] for axis in known if row.get(axis) is not None}
-        out.append({**row, **known})
+        known = row.get(_GAMES)
+        games = games if known is None else known
+        out.append({**row, _GAMES: games})
     return out
+
+
+def _draw_panel(axes: Any, rows: list[dict[str, Any]], panel: _Panel) -> bool:
+    """False if there was nothing to draw."""
+    axes.set(title=panel.title, xlabel=_X_LABELS[panel.x])
+    axes.grid(alpha=0.3)
+    drawn = [_draw(axes, rows, panel.x, y, legend) for legend, y in panel.series.items()]
+    if not any(drawn):
+        axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)
+        return False
+    if panel.level is not None:
+        axes.axhline(panel.level, color="grey", linewidth=0.8, linestyle="--")
+    axes.legend()
+    return True
 
 
 def _draw(axes: Any, rows: list[dict[str, Any]], x: str, y: str, legend: str) -> bool:
@@ -75,7 +123,8 @@ def _draw(axes: Any, rows: list[dict[str, Any]], x: str, y: str, legend: str) ->
     if not points:
         return False
     xs, ys = zip(*points, strict=True)
-    axes.plot(xs, ys, marker="o" if len(points) < 40 else "", markersize=3, label=legend)
+    marker = "o" if len(points) < _FEW_POINTS else ""
+    axes.plot(xs, ys, marker=marker, markersize=3, linewidth=1, label=legend)
     ends = [y.replace("win_rate", end) for end in ("low", "high")]
     bands = [(row[x], *(row[end] for end in ends)) for row in rows if row.get(ends[0]) is not None]
     if bands and ends[0] != y:

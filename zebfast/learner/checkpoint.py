@@ -6,7 +6,9 @@ crash they agree: what the counters count is exactly what the ledger names.
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from typing import Any
 import torch
 
 from zebfast.exchange import ExchangeError
+from zebfast.learner.streams import Streams
 from zebfast.system.files import write_atomic
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class CheckpointError(ExchangeError):
@@ -31,10 +34,13 @@ class Progress:
         lineage: random name given when the namespace was created; ties local files to it.
         step: completed training cycles (what the outside calls ``step``).
         steps_into_cycle: optimizer steps done of the unfinished cycle.
-        total_games: games of every example file counted so far, each file once.
+        total_games: games of every self-play file counted so far, each file once.
+        eval_aux_games: the same for the files of evaluation games.
         ledger: names of the counted files that still exist (or existed lately).
-        published_sha256: digest of the last weights this learner knows it published.
+        published: fingerprints of the weights last known to be in the store, and of all that were
+            handed to the publisher since: one of them is there, unless somebody else published.
         wandb_run_id: run to resume, if any.
+        streams: account of the files in the ledger and before.
     """
 
     lineage: str
@@ -42,8 +48,22 @@ class Progress:
     steps_into_cycle: int = 0
     total_games: int = 0
     ledger: set[str] = field(default_factory=set)
-    published_sha256: str | None = None
+    published: list[str] = field(default_factory=list)
     wandb_run_id: str | None = None
+    eval_aux_games: int = 0
+    streams: Streams = field(default_factory=Streams)
+
+
+def fingerprint(step: int, state_dict: Mapping[str, torch.Tensor]) -> str:
+    """What tells a published version from any other: its step and its weights.
+
+    The step belongs to it because a revert publishes old weights again, as a later step.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state_dict.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return f"{step}:{digest.hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             raise ValueError(f"format {content['format']}")
         progress = Progress(**content["progress"])
         progress.ledger = set(progress.ledger)
+        progress.streams = Streams(**content["progress"]["streams"])
         return Checkpoint(
             progress, content["model_state_dict"], content["model_config"], content["trainer"]
         )

@@ -10,8 +10,53 @@ from zebfast.exchange import Namespace, Place, StoreOptions
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvalAuxConfig:
+    """How the second stream of examples, E[Q] players against the network, is used.
+
+    Attributes:
+        enabled: False leaves its files alone; nothing else need change to switch it off.
+        replay_buffer_size: examples kept of this stream.
+        batch_fraction: part of every batch, while there are such examples.
+        policy_weight, value_weight, belief_weight: of the losses on them; self-play has 1, 1, 0.5.
+        max_model_lag: files played with weights older than this many cycles are dropped; -1 = none.
+        lag_half_life: cycles in which the chance of a file to be kept halves.
+        min_keep_weight: that chance never falls below this.
+    """
+
+    enabled: bool = True
+    replay_buffer_size: int = 100_000
+    batch_fraction: float = 0.05
+    policy_weight: float = 0.0
+    value_weight: float = 1.0
+    belief_weight: float = 0.5
+    max_model_lag: int = 400
+    lag_half_life: float = 200.0
+    min_keep_weight: float = 0.10
+
+    def __post_init__(self) -> None:
+        if self.replay_buffer_size < 1:
+            raise ValueError("eval_aux_replay_buffer_size must be at least 1")
+        for name in ("batch_fraction", "min_keep_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"eval_aux_{name} is {getattr(self, name)}: expected 0 to 1")
+        for name in ("policy_weight", "value_weight", "belief_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"eval_aux_{name} is {getattr(self, name)}: expected 0 or more")
+        if self.max_model_lag < -1:
+            raise ValueError("eval_aux_max_model_lag must be a number of cycles, or -1 for none")
+        if not 0 < self.lag_half_life < float("inf"):
+            raise ValueError("eval_aux_lag_half_life must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
     """Settings of one learner process; field names follow the flags.
+
+    Attributes:
+        push_seconds: least time between publications; above 0 for places that count commits.
+        max_reuse: warn when the average example has been drawn more often; 0 = never.
+        squash_after: history of a place is forgotten beyond this many versions; 0 = never.
+        poll_seconds: pause between looks for new example files.
 
     Raises:
         ValueError: one sentence naming the setting that cannot be used.
@@ -31,6 +76,8 @@ class LearnerConfig:
     min_buffer_size: int = 5_000
     training_steps_per_cycle: int = 1_000
     seed: int = 0
+    max_reuse: float = 50.0
+    eval_aux: EvalAuxConfig = EvalAuxConfig()
 
     push_every: int = 25
     eval_every: int = 50
@@ -39,6 +86,8 @@ class LearnerConfig:
     keep_example_files: int = 128
     max_example_age: float = 300.0
     train_diagnostics_every: int = 10
+    take_over: bool = False
+    squash_after: int = 2_000
 
     replay_cache: bool = True
     replay_cache_dir: Path = Path("~/.cache/zebfast/replay")
@@ -55,6 +104,7 @@ class LearnerConfig:
     max_cycles: int | None = None
     max_minutes: float | None = None
     poll_seconds: float = 1.0
+    push_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -69,7 +119,8 @@ class LearnerConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
-        for name in ("eval_every", "keep_example_files", "max_example_age", "min_buffer_size"):
+        for name in ("eval_every", "keep_example_files", "max_example_age", "min_buffer_size",
+                     "max_reuse", "squash_after", "push_seconds"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected 0 (off) or more")
         for name in ("lr", "max_grad_norm", "poll_seconds"):
@@ -81,9 +132,25 @@ class LearnerConfig:
                 f"replay_buffer_size, {self.replay_buffer_size}"
             )
 
+    @property
+    def prune_seconds(self) -> float:
+        """Least time between deletions of example files, each of which is a commit."""
+        return 5 * self.push_seconds
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        """The state is renewed when nothing was published for so long."""
+        return max(30.0, 3 * self.push_seconds)
+
+    @property
+    def last_push_seconds(self) -> float:
+        """How long the end of a run waits for its last push: about a dozen tries."""
+        return max(5.0, 12 * self.stores.retry_seconds)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for run records."""
         fields = asdict(self)
         fields |= {"namespace": self.namespace.stem, **fields.pop("stores")}
+        fields |= {f"eval_aux_{name}": value for name, value in fields.pop("eval_aux").items()}
         fields |= {"weights": str(self.weights), "examples": str(self.examples)}
         return {k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}

@@ -1,147 +1,163 @@
-"""From example files to the replay buffer: every file counted once, bad ones set aside."""
+"""From example files to the replay buffers: every file counted once.
+
+The reader's thread does the slow part; here, between steps, what it read is taken in.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from zebfast.exchange import ExampleStore, TransientError
+from zebfast.core.records import EXAMPLE_HAS_BELIEF
 from zebfast.learner.checkpoint import Progress
-from zebfast.learner.replay import ReplayBuffer
-from zebfast.selfplay.examples import (
-    SOURCE_SELFPLAY,
-    BadExampleFile,
-    Examples,
-    parse_example_name,
-    read_examples,
-)
+from zebfast.learner.events import Failed, FileRead, LookDone, Said
+from zebfast.learner.reader import ExampleReader
+from zebfast.learner.sources import Sources, is_kept
+from zebfast.learner.streams import StreamRecord
+from zebfast.selfplay.examples import SOURCE_SELFPLAY
 
-# A name is forgotten only this long (by the times in the names) after its file has gone: a worker
-# that retries an upload may bring a deleted file back, and it must not be counted again.
-_FORGET_SECONDS = 3600
+# A name is forgotten only after its file has been gone for so long: a worker that retries an
+# upload, or a listing that is behind, may bring it back, and it must not be counted again.
+_FORGET_SECONDS = 3600.0
 
 
 @dataclass
 class IngestReport:
-    """What one look at the example store brought."""
+    """What was taken in: files, self-play examples, eval-aux examples by what became of them.
+
+    ``look_done`` is the number of the look that has ended with it, or 0; ``failed`` is what has
+    ended the reader.
+    """
 
     n_files: int = 0
     n_examples: int = 0
-    n_eval_examples: int = 0
-    seconds: float = 0.0
+    eval_aux_seen: int = 0
+    eval_aux_kept: int = 0
+    eval_aux_stale: int = 0
+    eval_aux_disabled: int = 0
     problems: list[str] = field(default_factory=list)
+    look_done: int = 0
+    failed: Exception | None = None
+
+    def add(self, other: IngestReport) -> None:
+        """Add the counts of another report."""
+        self.n_files += other.n_files
+        self.n_examples += other.n_examples
+        self.eval_aux_seen += other.eval_aux_seen
+        self.eval_aux_kept += other.eval_aux_kept
+        self.eval_aux_stale += other.eval_aux_stale
+        self.eval_aux_disabled += other.eval_aux_disabled
 
 
 class Ingestor:
-    """Reads new files into the replay buffer and keeps ``progress`` right about them.
+    """Takes what the reader read into the buffers and keeps ``progress`` right about it.
 
     Two questions are kept apart. Counted: is the file in ``progress.ledger``, which is saved with
-    ``total_games``? Held: are its examples in the buffer, which is saved on its own and more
+    ``total_games``? Held: are its examples in the buffers, which are saved on their own and more
     rarely? After a crash a file may be counted and not held; then it is read again, not counted
-    again.
+    again. Eval-aux files that are skipped because the stream is disabled are neither, so that they
+    are read once it is enabled.
 
-    ``held`` are the files already in ``replay``; ``expected`` are metadata entries (such as the
-    weights name) that must be equal in every file that states them.
+    ``held`` are the files already in ``sources``; ``has_belief_head`` is about the network.
     """
 
     def __init__(
         self,
-        store: ExampleStore,
-        replay: ReplayBuffer,
+        reader: ExampleReader,
+        sources: Sources,
         progress: Progress,
         *,
         held: Iterable[str],
-        expected: Mapping[str, str],
+        has_belief_head: bool,
     ) -> None:
-        self.store = store
-        self.expected = dict(expected)
-        self.replay = replay
+        self.reader = reader
+        self.sources = sources
         self.progress = progress
+        self.streams = StreamRecord(progress.streams)
         self.held = set(held)
+        self.skipped: set[str] = set()
         self._listed: list[str] = []
-        self._unmovable: set[str] = set()
+        self._gone_since: dict[str, float] = {}
+        self._wants_belief = has_belief_head
 
-    def ingest(self, *, should_stop: Callable[[], bool]) -> IngestReport:
-        """Read every file that is not both counted and held, oldest first.
-
-        OSError and TransientError of one file leave it for the next look; a bad file is set aside.
-        """
-        started = time.perf_counter()
+    def adopt(self, wait: float = 0.0) -> IngestReport:
+        """Take in what has been read since; waits up to ``wait`` seconds for something."""
         report = IngestReport()
-        self._listed = self.store.list()
-        for name in self._listed:
-            done = name in self.progress.ledger and name in self.held
-            if done or name in self._unmovable:
-                continue
-            if should_stop():
-                break
-            with self.store.fetch([name]) as paths:
-                if name in paths:  # else deleted between the listing and now
-                    self._ingest_file(name, paths[name], report)
-        self._forget_deleted()
-        report.seconds = time.perf_counter() - started
+        for event in self.reader.take(wait):
+            match event:
+                case FileRead():
+                    self._take(event, report)
+                case Said(line):
+                    report.problems.append(line)
+                case LookDone(number, listed):
+                    report.look_done = number
+                    if listed is not None:
+                        self._listed = listed
+                        self._forget_deleted()
+                case Failed(error):
+                    report.failed = error
         return report
 
-    def _ingest_file(self, name: str, path: Path, report: IngestReport) -> None:
-        try:
-            examples = read_examples(path)
-            self._check_origin(name, examples)
-        except BadExampleFile as error:
-            report.problems.append(self._set_aside(name, str(error)))
-        except FileNotFoundError:
-            return  # deleted between the listing and now
-        except (OSError, TransientError) as error:
-            report.problems.append(f"example file {name} could not be read, will retry: {error}")
-        else:
-            self._take(name, examples, report)
-
-    def _check_origin(self, name: str, examples: Examples) -> None:
-        for key, wanted in self.expected.items():
-            found = examples.metadata.get(key, wanted)
-            if found != wanted:
-                raise BadExampleFile(
-                    f"example file {name} is refused: its {key} is {str(found)[:60]!r}; expected "
-                    f"{wanted!r}, as this learner trains"
-                )
-
-    def _take(self, name: str, examples: Examples, report: IngestReport) -> None:
+    def _take(self, file: FileRead, report: IngestReport) -> None:
+        name, examples = file.name, file.examples
         report.n_files += 1
-        if examples.source != SOURCE_SELFPLAY:
-            # This version has no evaluation-label stream: such files are noted, never mixed in.
-            report.n_eval_examples += len(examples.records)
-        else:
+        self._check_belief(file, report)
+        is_new = name not in self.progress.ledger
+        if examples.source == SOURCE_SELFPLAY:
             if name not in self.held:
-                self.replay.add(examples.records)
+                self.sources.add_selfplay(examples.records)
                 report.n_examples += len(examples.records)
-            if name not in self.progress.ledger:
+            if is_new:
                 self.progress.total_games += examples.n_games
+        elif not self._take_eval_aux(file, report, is_new=is_new):
+            return
+        if is_new:
+            self.streams.count(name, examples)
         self.held.add(name)
         self.progress.ledger.add(name)
 
-    def _set_aside(self, name: str, reason: str) -> str:
-        try:
-            self.store.set_aside(name, reason)
-        except OSError as error:
-            self._unmovable.add(name)
-            return f"{reason} (ignored; it could not be moved to bad/: {error.strerror})"
-        return f"{reason} (moved to bad/)"
+    def _take_eval_aux(self, file: FileRead, report: IngestReport, *, is_new: bool) -> bool:
+        """False: the stream is disabled, and the file has not been dealt with."""
+        name, examples, config = file.name, file.examples, self.sources.config
+        n = len(examples.records)
+        report.eval_aux_seen += n
+        if not config.enabled:
+            self.skipped.add(name)
+            report.eval_aux_disabled += n
+            return False
+        lag = self.progress.step - int(examples.metadata["model_step"])
+        if not is_kept(name, lag, config):
+            report.eval_aux_stale += n
+        elif name not in self.held:
+            self.sources.add_eval_aux(examples.records)
+            report.eval_aux_kept += n
+        if is_new:
+            self.progress.eval_aux_games += examples.n_games
+        return True
+
+    def _check_belief(self, file: FileRead, report: IngestReport) -> None:
+        """Say once that there are files the belief head learns nothing from."""
+        if self._wants_belief and not (file.examples.records["flags"] & EXAMPLE_HAS_BELIEF).any():
+            self._wants_belief = False
+            report.problems.append(
+                f"example file {file.name} has no belief targets (and there may be more of them): "
+                "the belief head of this network learns nothing from it"
+            )
 
     def _forget_deleted(self) -> None:
-        known = self.progress.ledger | self.held
-        newest = max(map(_unix_seconds, known), default=0)
-        present = set(self._listed)
-        gone = {name for name in known - present if newest - _unix_seconds(name) > _FORGET_SECONDS}
+        """Forget what has been gone for long; an empty listing is no evidence of that."""
+        if not self._listed:
+            return
+        now, present = time.monotonic(), set(self._listed)
+        missing = (self.progress.ledger | self.held) - present
+        self._gone_since = {name: self._gone_since.get(name, now) for name in missing}
+        gone = {name for name, since in self._gone_since.items() if now - since > _FORGET_SECONDS}
         self.progress.ledger -= gone
         self.held -= gone
+        self.skipped &= present
 
-    def prune(self, *, keep: int, durable: Callable[[str], bool]) -> int:
-        """Delete the oldest files beyond ``keep`` of which ``durable(name)`` holds; how many."""
+    def prune(self, *, keep: int, durable: Callable[[str], bool]) -> None:
+        """Have the oldest files beyond ``keep`` deleted of which ``durable(name)`` holds."""
         surplus = self._listed[: max(0, len(self._listed) - keep)]
-        return self.store.delete([name for name in surplus if durable(name)])
-
-
-def _unix_seconds(name: str) -> int:
-    parsed = parse_example_name(name)
-    return parsed.unix_seconds if parsed else 0
+        self.reader.delete(name for name in surplus if durable(name))

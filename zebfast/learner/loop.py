@@ -1,8 +1,7 @@
 """The learner from top to bottom: ingest, wait or train, tell, save, publish, evaluate, prune.
 
-Order matters. The checkpoint is saved before weights are published, so published weights always
-have a checkpoint at least as new; example files are deleted only when the checkpoint counts them
-and the saved replay buffer holds them. A process killed anywhere loses at most the cycle it was in.
+Reading files and publishing go on in threads of their own; what they have done is taken in between
+steps. What must be saved before what is said in ``saving``.
 """
 
 from __future__ import annotations
@@ -10,26 +9,28 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 
-from zebfast.exchange import ExchangeError, TransientError, open_weights
-from zebfast.learner.checkpoint import Checkpoint, save_checkpoint
+from zebfast.exchange import ExchangeError, open_weights
+from zebfast.learner.account import Account
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.evaluate import evaluate
 from zebfast.learner.ingest import IngestReport
-from zebfast.learner.report import (
-    Tally,
-    cycle_line,
-    cycle_row,
-    evaluation_line,
-    evaluation_row,
-    ingest_line,
+from zebfast.learner.journal import Journal
+from zebfast.learner.saving import Saver
+from zebfast.learner.startup import (
+    Say,
+    Session,
+    Stopped,
+    close_session,
+    open_session,
+    until_reached,
 )
-from zebfast.learner.startup import Say, Session, open_session
 from zebfast.learner.trainer import TrainReport
 from zebfast.system.signals import StopFlag
 
 _LAST_LOOK_SECONDS = 5.0
+_NAP_SECONDS = 0.1
 
 
 class TrainingDiverged(ExchangeError):
@@ -47,13 +48,21 @@ def learn(config: LearnerConfig, *, say: Say) -> int:
         ExchangeError and its kinds, OSError: one sentence; what was saved before stays whole.
     """
     store = open_weights(config.weights, config.namespace, options=config.stores, say=say)
-    with StopFlag() as stop, store.hold(socket.gethostname()):
-        learner = Learner(open_session(config, store, say=say), stop)
+    with StopFlag() as stop, ExitStack() as held:
+
+        def hold() -> None:
+            owner = socket.gethostname()
+            held.enter_context(store.hold(owner, take_over=config.take_over))
+
         try:
-            learner.run()
+            until_reached(hold, stop, retry_seconds=config.stores.retry_seconds, say=say)
+            session = open_session(config, store, stop, say=say)
+        except Stopped:
+            return stop.exit_code
+        try:
+            Learner(session, stop).run()
         finally:
-            for sink in learner.session.sinks:
-                sink.close()
+            close_session(session, seconds=config.last_push_seconds)
     return stop.exit_code
 
 
@@ -64,50 +73,75 @@ class Learner:
         self.session = session
         self.config = session.config
         self.stop = stop
-        self.tally = Tally()
+        self.account = Account(session)
+        self.journal = Journal(session, self.account)
+        self.saver = Saver(session, self.account)
         self._started = self._last_new = time.monotonic()
+        self._renewed = -math.inf
         self._cycles_done = 0
-        self._said: str | None = None
-        self._saved_ledger: frozenset[str] = frozenset()
-        self._saved_replay: frozenset[str] = frozenset(session.ingestor.held)
-        self._unpublished = False
-        self._unsaved = False
+        self._fatal: Exception | None = None
 
     def run(self) -> None:
         """The whole life of the learner."""
+        if self.session.is_ahead:
+            self.saver.publish()
+        self._wait_for_look(1)  # so that the first step is the same however fast files are read
         while not self._should_stop() and not self._cycles_are_done():
-            self._ingest(self._should_stop)
+            self._between_steps()
             waiting = self._reason_to_wait()
+            self.journal.waiting(waiting)
             if waiting:
-                self._say_once(waiting)
-                self.stop.wait(self.config.poll_seconds)
+                self._adopt(wait=_NAP_SECONDS)
                 continue
-            self._said = None
             report = self._train()
             # A stop that comes before the first step leaves the last cycle the last one.
             if report.n_steps and self.session.progress.steps_into_cycle == 0:
                 self._finish_cycle(report)
+        # What workers handed over before this end is counted by it, if it does not take long.
+        self._wait_for_look(self.session.ingestor.reader.request_look(), _LAST_LOOK_SECONDS)
+        self._raise_fatal()
         self._save_and_publish_rest()
 
-    def _ingest(self, should_stop: Callable[[], bool]) -> None:
-        try:
-            report = self.session.ingestor.ingest(should_stop=should_stop)
-        except TransientError as error:
-            self.session.say(f"  ingest error (skipping): {error}")
-            return
-        self._note_ingested(report)
+    def _between_steps(self) -> None:
+        """What the threads have done since, and a sign of life for those who watch the state."""
+        self._adopt()
+        self._hear_publisher()
+        now = time.monotonic()
+        if now - self._renewed > self.config.heartbeat_seconds:
+            self._renewed = now
+            self.session.publisher.renew(self.account.renewal())
 
-    def _note_ingested(self, report: IngestReport) -> None:
-        for problem in report.problems:
-            self.session.say(problem)
-        self.tally.add(report)
+    def _adopt(self, wait: float = 0.0) -> int:
+        """Take in what has been read; the number of the look that has ended with it, or 0."""
+        report = self.session.ingestor.adopt(wait)
+        self._fatal = self._fatal or report.failed
         if report.n_files:
+            self.saver.note_change(of_weights=False)
+        if report.n_examples or report.eval_aux_kept:
             self._last_new = time.monotonic()
-            self._unsaved = True
-            self.session.say(ingest_line(report, len(self.session.replay)))
+        self.journal.taken(report, look_done=bool(report.look_done))
+        return report.look_done
+
+    def _wait_for_look(self, number: int, seconds: float = math.inf) -> None:
+        """Take in files until a look has answered ``number``; without a limit, until a stop."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._fatal is None:
+            if self._adopt(wait=_NAP_SECONDS) >= number:
+                break
+            if seconds == math.inf and self._should_stop():
+                break
+
+    def _hear_publisher(self) -> None:
+        outcome = self.session.publisher.outcome()
+        for line in outcome.lines:
+            self.journal.problem(line)
+        self.saver.note_outcome(outcome)
+        if outcome.published is not None:
+            self._renewed = time.monotonic()
+        self._fatal = self._fatal or outcome.error
 
     def _reason_to_wait(self) -> str | None:
-        held, wanted = len(self.session.replay), max(1, self.config.min_buffer_size)
+        held, wanted = len(self.session.sources.selfplay), max(1, self.config.min_buffer_size)
         if held < wanted:
             return f"Buffer {held}/{wanted} — waiting for workers..."
         age, limit = time.monotonic() - self._last_new, self.config.max_example_age
@@ -120,9 +154,10 @@ class Learner:
         progress = self.session.progress
         wanted = self.config.training_steps_per_cycle
         report = self.session.trainer.train(
-            self.session.replay,
+            self.session.sources,
             n_steps=max(1, wanted - progress.steps_into_cycle),
             should_stop=self._should_stop,
+            between=self._between_steps,
         )
         for name in ("policy_loss", "value_loss"):
             if not math.isfinite(report.means[name]):
@@ -130,8 +165,8 @@ class Learner:
                     f"{name} became {report.means[name]} in cycle {progress.step + 1}: the last "
                     f"checkpoint is untouched; restart with a lower --lr than {self.config.lr:g}"
                 )
-        self._unsaved = self._unsaved or report.n_steps > 0
-        self._unpublished = self._unpublished or report.n_steps > 0
+        if report.n_steps:
+            self.saver.note_change(of_weights=True)
         progress.steps_into_cycle += report.n_steps
         if progress.steps_into_cycle >= wanted:
             progress.steps_into_cycle = 0
@@ -139,87 +174,42 @@ class Learner:
         return report
 
     def _finish_cycle(self, report: TrainReport) -> None:
-        session, step = self.session, self.session.progress.step
+        config, step = self.config, self.session.progress.step
         self._cycles_done += 1
-        session.say(cycle_line(step, report, len(session.replay), session.progress.total_games))
-        self._log(cycle_row(report, session, self.tally))
-        self.tally = Tally()
-        if step % self.config.checkpoint_every == 0:
-            self._save_checkpoint()
-        if step % self.config.replay_cache_save_every == 0:
-            self._save_replay()
-        if step % self.config.push_every == 0:
-            self._publish()
-        if self.config.eval_every and step % self.config.eval_every == 0:
-            results = evaluate(session.trainer.net, self.config)
-            session.say(evaluation_line(step, results))
-            self._log(evaluation_row(results))
-        self._prune()
+        self.journal.cycle(step, report)
+        if step % config.replay_cache_save_every == 0:
+            self.saver.save_replay()
+        if step % config.push_every == 0:
+            self.saver.publish()
+        elif step % config.checkpoint_every == 0:
+            self.saver.save_checkpoint()
+        if config.eval_every and step % config.eval_every == 0:
+            self.journal.evaluation(step, evaluate(self.session.trainer.net, config))
+        self.saver.prune(config.keep_example_files)
 
-    def _log(self, row: dict[str, float | int | None]) -> None:
-        for sink in self.session.sinks:
-            sink.log(self.session.progress.step, row)
-
-    def _save_checkpoint(self) -> None:
-        session = self.session
-        checkpoint = Checkpoint(
-            session.progress,
-            session.trainer.net.state_dict(),
-            session.trainer.net.config.to_dict(),
-            session.trainer.state(),
-        )
-        save_checkpoint(session.checkpoint_path, checkpoint)
-        self._saved_ledger = frozenset(session.progress.ledger)
-        self._unsaved = False
-
-    def _save_replay(self) -> None:
-        cache, held = self.session.cache, frozenset(self.session.ingestor.held)
-        if cache is not None and held != self._saved_replay:
-            cache.save(self.session.replay, set(held))
-            self._saved_replay = held
-
-    def _publish(self) -> None:
-        """Publish the present weights; a transient failure is said and tried again later."""
-        if self._unsaved:
-            self._save_checkpoint()
-        session, progress = self.session, self.session.progress
-        state = {
-            "step": progress.step,
-            "total_games": progress.total_games,
-            "wandb_run_id": progress.wandb_run_id,
-            "lineage": progress.lineage,
-            "optimizer_steps": session.trainer.optimizer_steps,
-            "ingested": sorted(progress.ledger),
-        }
-        net = session.trainer.net
-        try:
-            written = session.store.publish(net.state_dict(), net.config.to_dict(), state)
-        except TransientError as error:
-            session.say(f"  push error (will retry): {error}")
+    def _raise_fatal(self) -> None:
+        """End with what ended one of the threads, keeping what has been trained if that can be."""
+        if self._fatal is None:
             return
-        progress.published_sha256 = written["weights_sha256"]
-        self._unpublished = False
-
-    def _prune(self) -> None:
-        """Delete surplus example files, but only those that a crash could no longer lose."""
-        keep = self.config.keep_example_files
-        if keep:
-            self.session.ingestor.prune(keep=keep, durable=self._is_durable)
-
-    def _is_durable(self, name: str) -> bool:
-        in_replay = self.session.cache is None or name in self._saved_replay
-        return in_replay and name in self._saved_ledger
+        if isinstance(self._fatal, ExchangeError) and self.saver.unsaved:
+            self.saver.save_checkpoint()
+        raise self._fatal
 
     def _save_and_publish_rest(self) -> None:
-        # What workers handed over before this end is counted by it, if it does not take long.
-        deadline = time.monotonic() + _LAST_LOOK_SECONDS
-        self._ingest(lambda: time.monotonic() > deadline)
-        if self._unsaved:
-            self._save_checkpoint()
-            self._unpublished = True
-        self._save_replay()
-        if self._unpublished:
-            self._publish()
+        self.journal.taken(IngestReport(), look_done=True)
+        self.saver.save_replay()
+        self.account.running = False
+        if self.saver.unsaved or self.saver.unpublished:
+            self.saver.publish()
+        else:
+            self.session.publisher.renew(self.account.renewal())
+        if not self.session.publisher.finish(self.config.last_push_seconds):
+            self.session.say(
+                "  the last weights are not published yet; the same command does it first of all"
+            )
+        self._hear_publisher()
+        self._raise_fatal()
+        self.saver.prune(self.config.keep_example_files)
         progress = self.session.progress
         self.session.say(
             f"Stopped after cycle {progress.step} ({progress.total_games:,} games); the same "
@@ -229,13 +219,7 @@ class Learner:
     def _should_stop(self) -> bool:
         limit = self.config.max_minutes
         out_of_time = limit is not None and time.monotonic() - self._started > 60 * limit
-        return self.stop() or out_of_time
+        return self.stop() or out_of_time or self._fatal is not None
 
     def _cycles_are_done(self) -> bool:
         return self.config.max_cycles is not None and self._cycles_done >= self.config.max_cycles
-
-    def _say_once(self, line: str) -> None:
-        """Say a waiting line when it changes, not at every look."""
-        if line != self._said:
-            self.session.say(line)
-            self._said = line

@@ -1,7 +1,8 @@
 """The training loss on packed batches, and the diagnostics of a batch.
 
-loss = policy cross-entropy + value squared error + 0.5 x belief cross-entropy, each a mean over the
-rows (for belief: the dominoes) that carry that target.
+loss = policy cross-entropy + value squared error + 0.5 x belief cross-entropy. Each is a mean over
+the rows (for belief: the dominoes) that carry that target, every row times the weight that its
+source has in that loss; a source of weight 0 takes no part in it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
+from zebfast.core.records import EXAMPLE_EVAL_AUX, EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
 from zebfast.net.encoding import TokenBatch, expand
 from zebfast.net.v1 import Output
 
-BELIEF_WEIGHT = 0.5
+SOURCES = ("selfplay", "eval_aux")
+LOSSES = ("policy_loss", "value_loss", "belief_loss")
+#: Weight of each of LOSSES for self-play.
+SELFPLAY_WEIGHTS = (1.0, 1.0, 0.5)
 
 
 class Batch(NamedTuple):
@@ -28,15 +32,23 @@ class Batch(NamedTuple):
     value: Tensor  # float[B]
     belief: Tensor  # int64[B, 28]: 0 left, 1 partner, 2 right
     belief_weight: Tensor  # float[B, 28]: 1 for dominoes of others where beliefs are recorded
+    source: Tensor  # float[B, 2]: one-hot, in the order of SOURCES
 
 
 class Losses(NamedTuple):
-    """Scalars (on the device); ``total`` is what is differentiated."""
+    """Losses of a batch, on the device.
+
+    ``total`` is what is differentiated; ``policy``, ``value`` and ``belief`` are plain means over
+    the rows that take part in them. ``sums`` and ``counts`` (float[2, 3], by SOURCES and LOSSES)
+    cover all rows with that target, whatever the weights.
+    """
 
     total: Tensor
     policy: Tensor
     value: Tensor
     belief: Tensor
+    sums: Tensor
+    counts: Tensor
 
 
 def unpack_batch(raw: Tensor) -> Batch:
@@ -48,6 +60,7 @@ def unpack_batch(raw: Tensor) -> Batch:
     partner = _dominoes(raw[:, 60:64])
     own = _dominoes(raw[:, 0:4])
     has_belief = (flags & EXAMPLE_HAS_BELIEF).bool().unsqueeze(1)
+    is_eval = (flags & EXAMPLE_EVAL_AUX).bool()
     return Batch(
         inputs=expand(raw[:, :36]),
         policy=weights / weights.sum(1, keepdim=True).clamp(min=1),
@@ -55,24 +68,36 @@ def unpack_batch(raw: Tensor) -> Batch:
         value=value,
         belief=2 - 2 * left - partner,
         belief_weight=((1 - own) * has_belief).to(torch.float32),
+        source=torch.stack([~is_eval, is_eval], 1).to(torch.float32),
     )
 
 
-def compute_losses(output: Output, batch: Batch) -> Losses:
-    """Losses of a batch; ``output`` may be half precision, the sums are float32."""
+def compute_losses(output: Output, batch: Batch, weights: Tensor | None = None) -> Losses:
+    """Losses of a batch; ``output`` may be half precision, the sums are float32.
+
+    Args:
+        weights: float[2, 3] on the device, by SOURCES and LOSSES; None = all as self-play.
+    """
+    if weights is None:
+        weights = torch.tensor([SELFPLAY_WEIGHTS] * len(SOURCES), device=batch.value.device)
     log_policy = masked_log_policy(output.policy, batch.inputs.in_hand)
-    per_row = -(batch.policy * log_policy.masked_fill(~batch.inputs.in_hand, 0.0)).sum(1)
-    policy = _weighted_mean(per_row, batch.has_policy)
-    value = functional.mse_loss(output.value.float(), batch.value)
-    total = policy + value
-    belief = torch.zeros_like(value)
+    policy = -(batch.policy * log_policy.masked_fill(~batch.inputs.in_hand, 0.0)).sum(1)
+    value = (output.value.float() - batch.value).square()
+    per_row = [policy * batch.has_policy, value, torch.zeros_like(value)]
+    targets = [batch.has_policy, torch.ones_like(value), torch.zeros_like(value)]
     if output.belief is not None:
         per_domino = functional.cross_entropy(
             output.belief.float().transpose(1, 2), batch.belief, reduction="none"
         )
-        belief = _weighted_mean(per_domino, batch.belief_weight)
-        total = total + BELIEF_WEIGHT * belief
-    return Losses(total, policy, value, belief)
+        per_row[2] = (per_domino * batch.belief_weight).sum(1)
+        targets[2] = batch.belief_weight.sum(1)
+    sums = batch.source.T @ torch.stack(per_row, 1)
+    counts = batch.source.T @ torch.stack(targets, 1)
+    takes_part = (weights > 0).to(torch.float32)
+    n = (takes_part * counts).sum(0).clamp(min=1)
+    total = ((weights * sums).sum(0) / n).sum()
+    mean_policy, mean_value, mean_belief = ((takes_part * sums).sum(0) / n).detach().unbind(0)
+    return Losses(total, mean_policy, mean_value, mean_belief, sums.detach(), counts)
 
 
 def masked_log_policy(logits: Tensor, in_hand: Tensor) -> Tensor:

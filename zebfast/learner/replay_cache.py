@@ -1,4 +1,4 @@
-"""The replay buffer on the local disk, so that a restart does not begin with an empty one.
+"""The replay buffers on the local disk, so that a restart does not begin with empty ones.
 
 A save is a flat data file and then a manifest that names it, with size and CRC. The previous pair
 stays until the next save, so at every moment one complete pair exists. The manifest also lists
@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from zebfast.system.files import remove_leftovers, write_atomic
 
 _MANIFEST = "manifest.json"
 _PREVIOUS = "manifest.previous.json"
+# An example and, as uint32, how often it has been drawn; first all of those, then all of these.
+_RECORD_BYTES = EXAMPLE_DTYPE.itemsize + 4
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,31 @@ class ReplayCache:
     directory: Path
     lineage: str
 
-    def save(self, replay: ReplayBuffer, names: set[str]) -> None:
-        """Write the buffer and the names of the files in it. Raises OSError; the old pair stays."""
+    def save(self, buffers: Sequence[ReplayBuffer], names: set[str]) -> None:
+        """Write the buffers and the names of the files in them.
+
+        Raises OSError; the old pair stays.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
-        data = packed_rows(replay.contents()).tobytes()
+        data = b"".join(
+            part
+            for buffer in buffers
+            for part in (packed_rows(buffer.contents()).tobytes(), buffer.draws().tobytes())
+        )
         data_file = f"replay-{secrets.token_hex(4)}.bin"
         manifest = {
             "lineage": self.lineage,
-            "record_bytes": EXAMPLE_DTYPE.itemsize,
+            "record_bytes": _RECORD_BYTES,
             "data_file": data_file,
-            "n_records": len(replay),
             "crc32": zlib.crc32(data),
-            "capacity": replay.capacity,
-            "total_added": replay.total_added,
+            "buffers": [
+                {
+                    "n_records": len(buffer),
+                    "capacity": buffer.capacity,
+                    "total_added": buffer.total_added,
+                }
+                for buffer in buffers
+            ],
             "files": sorted(names),
         }
         write_atomic(self.directory / data_file, data)
@@ -55,19 +70,27 @@ class ReplayCache:
         write_atomic(self.directory / _MANIFEST, json.dumps(manifest).encode())
         self._remove_unreferenced()
 
-    def load(self, replay: ReplayBuffer) -> set[str] | None:
-        """Fill ``replay`` from the newest usable save; the file names in it, or None if none is."""
+    def load(self, *buffers: ReplayBuffer) -> set[str] | None:
+        """Fill ``buffers``, as many as are given, from the newest usable save.
+
+        Returns the names of the files in it, or None if there is no such save.
+        """
         remove_leftovers(self.directory, lambda name: True)  # the directory is this cache's alone
         for name in (_MANIFEST, _PREVIOUS):
             manifest = self._read_manifest(name)
-            if manifest is None:
+            data = None if manifest is None else self._read_data(manifest)
+            if manifest is None or data is None:
                 continue
-            records = self._read_records(manifest)
-            if records is not None:
-                replay.restore(
-                    records, capacity=manifest["capacity"], total_added=manifest["total_added"]
+            start = 0
+            for buffer, saved in zip(buffers, manifest["buffers"], strict=False):
+                n = saved["n_records"]
+                records = np.frombuffer(data, EXAMPLE_DTYPE, n, start)
+                draws = np.frombuffer(data, np.uint32, n, start + n * EXAMPLE_DTYPE.itemsize)
+                buffer.restore(
+                    records, draws, capacity=saved["capacity"], total_added=saved["total_added"]
                 )
-                return set(manifest["files"])
+                start += n * _RECORD_BYTES
+            return set(manifest["files"])
         return None
 
     def _read_manifest(self, name: str) -> dict[str, Any] | None:
@@ -75,19 +98,17 @@ class ReplayCache:
             manifest = json.loads((self.directory / name).read_bytes())
             if (
                 manifest.get("lineage") == self.lineage
-                and manifest.get("record_bytes") == EXAMPLE_DTYPE.itemsize
+                and manifest.get("record_bytes") == _RECORD_BYTES
             ):
                 return dict(manifest)
         return None
 
-    def _read_records(self, manifest: dict[str, Any]) -> np.ndarray[Any, Any] | None:
+    def _read_data(self, manifest: dict[str, Any]) -> bytes | None:
         with suppress(OSError):
-            data = (self.directory / manifest["data_file"]).read_bytes()
-            if (
-                len(data) == manifest["n_records"] * EXAMPLE_DTYPE.itemsize
-                and zlib.crc32(data) == manifest["crc32"]
-            ):
-                return np.frombuffer(data, EXAMPLE_DTYPE)
+            data: bytes = (self.directory / manifest["data_file"]).read_bytes()
+            n_records = sum(saved["n_records"] for saved in manifest["buffers"])
+            if len(data) == n_records * _RECORD_BYTES and zlib.crc32(data) == manifest["crc32"]:
+                return data
         return None
 
     def _remove_unreferenced(self) -> None:

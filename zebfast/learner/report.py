@@ -5,53 +5,127 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from zebfast.arena.stats import MatchResult
 from zebfast.learner.ingest import IngestReport
+from zebfast.learner.metrics import Row
 from zebfast.learner.trainer import TrainReport
 
-if TYPE_CHECKING:
-    from zebfast.learner.startup import Session
+_LOSSES = ("policy_loss", "value_loss", "belief_loss")
 
-Row = dict[str, float | int | None]
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where the learner stands when a cycle ends: all that is told besides the losses.
+
+    Attributes:
+        total_games: self-play games counted so far; ``eval_aux_games`` those of the other source.
+        optimizer_steps: since the namespace began.
+        n_selfplay: examples in the self-play buffer; ``n_eval_aux`` in the other one.
+        eval_aux_enabled: is that stream read at all.
+        eval_aux_policy_weight: weight of their policy loss.
+        selfplay_reuse: how often the average example of the buffer has been drawn, None while
+            that is not known; ``eval_aux_reuse`` the same for the other buffer.
+        share_of_time: part of the time since the last cycle that was spent training.
+    """
+
+    total_games: int
+    optimizer_steps: int
+    n_selfplay: int
+    n_eval_aux: int = 0
+    eval_aux_games: int = 0
+    eval_aux_enabled: bool = False
+    eval_aux_policy_weight: float = 0.0
+    selfplay_reuse: float | None = None
+    eval_aux_reuse: float | None = None
+    share_of_time: float | None = None
 
 
 @dataclass
 class Tally:
-    """What has been ingested since the last row of metrics."""
+    """What has been ingested since the last row of metrics, in examples.
+
+    Of the eval-aux examples ``seen``, each was kept, or skipped as stale (too old, or thinned out
+    by age), or skipped because the stream is disabled.
+    """
 
     started: float = field(default_factory=time.monotonic)
-    n_examples: int = 0
-    n_eval_examples: int = 0
+    selfplay: int = 0
+    eval_aux_seen: int = 0
+    eval_aux_kept: int = 0
+    eval_aux_stale: int = 0
+    eval_aux_disabled: int = 0
 
     def add(self, report: IngestReport) -> None:
-        self.n_examples += report.n_examples
-        self.n_eval_examples += report.n_eval_examples
+        self.selfplay += report.n_examples
+        self.eval_aux_seen += report.eval_aux_seen
+        self.eval_aux_kept += report.eval_aux_kept
+        self.eval_aux_stale += report.eval_aux_stale
+        self.eval_aux_disabled += report.eval_aux_disabled
 
-    def examples_per_second(self) -> float:
-        return self.n_examples / max(time.monotonic() - self.started, 1e-9)
+    def row(self) -> Row:
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        return {
+            "ingest/selfplay_examples": self.selfplay,
+            "ingest/selfplay_examples_per_s": self.selfplay / seconds,
+            "ingest/eval_aux_seen_examples": self.eval_aux_seen,
+            "ingest/eval_aux_kept_examples": self.eval_aux_kept,
+            "ingest/eval_aux_skipped_stale_examples": self.eval_aux_stale,
+            "ingest/eval_aux_skipped_disabled_examples": self.eval_aux_disabled,
+        }
 
 
-def ingest_line(report: IngestReport, n_held: int) -> str:
-    skipped = ""
-    if report.n_eval_examples:
-        skipped = f" ({report.n_eval_examples:,} evaluation examples skipped)"
-    return (
-        f"Ingested {report.n_examples:,} examples from {report.n_files} files{skipped} "
-        f"[buffer: {n_held:,}]"
-    )
+def ingest_line(report: IngestReport, n_selfplay: int, n_eval_aux: int | None) -> str:
+    """One look at the example store; ``n_eval_aux`` is None while that stream is disabled."""
+    eval_aux = ""
+    if report.eval_aux_seen:
+        skipped = [
+            f", {n:,} {why}"
+            for n, why in ((report.eval_aux_stale, "stale"), (report.eval_aux_disabled, "disabled"))
+            if n
+        ]
+        eval_aux = f" (eval_aux: {report.eval_aux_kept:,} of {report.eval_aux_seen:,} kept"
+        eval_aux += "".join(skipped) + ")"
+    held = f"buffer: {n_selfplay:,}"
+    if n_eval_aux is not None:
+        held = f"selfplay: {n_selfplay:,}, eval_aux: {n_eval_aux:,}"
+    return f"Ingested {report.n_examples:,} examples from {report.n_files} files{eval_aux} [{held}]"
 
 
-def cycle_line(step: int, report: TrainReport, n_held: int, total_games: int) -> str:
-    losses = f"policy_loss={report.means['policy_loss']:.4f}, "
-    losses += f"value_loss={report.means['value_loss']:.4f}"
-    if "belief_loss" in report.means:
-        losses += f", belief_loss={report.means['belief_loss']:.4f}"
-    return (
-        f"Cycle {step:4d}: {losses} (train={report.seconds:.2f}s) "
-        f"[buffer: {n_held:,}, games: {total_games:,}]"
-    )
+def cycle_line(step: int, report: TrainReport, standing: Standing) -> str:
+    means = report.means
+    told = [f"{name}={means[name]:.4f}" for name in _LOSSES if name in means]
+    line = f"Cycle {step:4d}: {', '.join(told)} (train={report.seconds:.2f}s)"
+    held = f"buffer: {standing.n_selfplay:,}"
+    if standing.eval_aux_enabled:
+        share = report.eval_aux_share
+        line += f", mix(self/eval)={1 - share:.2f}/{share:.2f}"
+        line += f", eval_aux_policy_w={standing.eval_aux_policy_weight:g}"
+        held = f"selfplay: {standing.n_selfplay:,}, eval_aux: {standing.n_eval_aux:,}"
+    if standing.selfplay_reuse is not None:
+        line += f", reuse={standing.selfplay_reuse:.1f}"
+    return f"{line} [{held}, games: {standing.total_games:,}]"
+
+
+def cycle_row(report: TrainReport, standing: Standing, tally: Tally) -> Row:
+    """The metrics of one cycle; ``train/*`` are the means of ``report``."""
+    row: Row = {f"train/{name}": mean for name, mean in report.means.items()}
+    row |= {
+        "train/seconds": report.seconds,
+        "train/steps_per_s": report.n_steps / max(report.seconds, 1e-9),
+        "train/share_of_time": standing.share_of_time,
+        "stats/total_games": standing.total_games,
+        "stats/eval_aux_games": standing.eval_aux_games,
+        "stats/optimizer_steps": standing.optimizer_steps,
+        "stats/replay_buffer_selfplay": standing.n_selfplay,
+        "stats/replay_buffer_eval_aux": standing.n_eval_aux,
+        "stats/selfplay_mix_ratio": 1 - report.eval_aux_share,
+        "stats/eval_aux_mix_ratio": report.eval_aux_share,
+        "stats/eval_aux_policy_weight": standing.eval_aux_policy_weight,
+        "stats/replay_reuse": standing.selfplay_reuse,
+        "stats/eval_aux_replay_reuse": standing.eval_aux_reuse,
+    }
+    return row | tally.row()
 
 
 def evaluation_line(step: int, results: Mapping[str, MatchResult]) -> str:
@@ -63,32 +137,9 @@ def evaluation_line(step: int, results: Mapping[str, MatchResult]) -> str:
     return f"Eval  {step:4d}: {', '.join(parts)}"
 
 
-def cycle_row(report: TrainReport, session: Session, tally: Tally) -> Row:
-    """The metrics of one cycle. Self-play is the only source yet, so its losses are the losses."""
-    row: Row = {f"train/{name}": mean for name, mean in report.means.items()}
-    for name in ("policy_loss", "value_loss", "belief_loss"):
-        if name in report.means:
-            row[f"train/selfplay_{name}"] = report.means[name]
-    return row | {
-        "train/seconds": report.seconds,
-        "train/steps_per_s": report.n_steps / max(report.seconds, 1e-9),
-        "stats/total_games": session.progress.total_games,
-        "stats/optimizer_steps": session.trainer.optimizer_steps,
-        "stats/replay_buffer_selfplay": len(session.replay),
-        "stats/replay_buffer_eval_aux": 0,
-        "stats/selfplay_mix_ratio": 1.0,
-        "stats/eval_aux_mix_ratio": 0.0,
-        "ingest/selfplay_examples": tally.n_examples,
-        "ingest/selfplay_examples_per_s": tally.examples_per_second(),
-        "ingest/eval_aux_seen_examples": tally.n_eval_examples,
-        "ingest/eval_aux_kept_examples": 0,
-        "ingest/eval_aux_skipped_stale_examples": 0,
-        "ingest/eval_aux_skipped_disabled_examples": tally.n_eval_examples,
-    }
-
-
-def evaluation_row(results: Mapping[str, MatchResult]) -> Row:
-    row: Row = {}
+def evaluation_row(results: Mapping[str, MatchResult], total_games: int) -> Row:
+    """The metrics of one evaluation; the games are there as the other x-axis of its curve."""
+    row: Row = {"stats/total_games": total_games}
     for name, result in results.items():
         row |= {
             f"eval/vs_{name}_win_rate": result.win_rate,

@@ -8,34 +8,68 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zebfast.learner import ragged
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.losses import (
     DIAGNOSTICS,
+    LOSSES,
+    SELFPLAY_WEIGHTS,
+    SOURCES,
     Batch,
     compute_diagnostics,
     compute_losses,
     unpack_batch,
 )
-from zebfast.learner.replay import ReplayBuffer
+from zebfast.learner.sources import Sources
 from zebfast.net.v1 import DROPOUT, Output, V1Net
 
 # Steps whose batches are drawn and sent to the device together.
 _CHUNK_STEPS = 32
-_LOSSES = ("policy_loss", "value_loss", "belief_loss", "grad_norm")
+_EACH_STEP = (*LOSSES, "grad_norm")
 _DIAGNOSTICS = (*DIAGNOSTICS, "grad_norm_value_head")
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What some optimizer steps did: how many, how long, and means by metric name."""
+    """What some optimizer steps did: how many, how long, and means by metric name.
+
+    ``seconds`` leaves out what was done between the steps. ``eval_aux_share`` is the part of the
+    rows of the batches that were eval-aux ones.
+    """
 
     n_steps: int
     seconds: float
     means: dict[str, float]
+    eval_aux_share: float = 0.0
+
+
+class _Sums:
+    """Sums over steps that stay on the device until the end, so that the host need not wait."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.each_step = torch.zeros(len(_EACH_STEP), device=device)
+        self.diagnostics = torch.zeros(len(_DIAGNOSTICS), device=device)
+        self.by_source = torch.zeros(2, len(SOURCES), len(LOSSES), device=device)
+        self.n_steps = self.n_diagnosed = 0
+
+    def means(self) -> dict[str, float]:
+        """Means by metric name; a source's losses are means over all its rows."""
+        per_step = (self.each_step / max(self.n_steps, 1)).tolist()
+        means = dict(zip(_EACH_STEP, per_step, strict=True))
+        if self.n_diagnosed:
+            diagnostics = (self.diagnostics / self.n_diagnosed).tolist()
+            means |= dict(zip(_DIAGNOSTICS, diagnostics, strict=True))
+        sums, counts = self.by_source.tolist()
+        for source, of_source, n_of_source in zip(SOURCES, sums, counts, strict=True):
+            for name, total, n in zip(LOSSES, of_source, n_of_source, strict=True):
+                if n:
+                    means[f"{source}_{name}"] = total / n
+        return means
 
 
 class Trainer:
@@ -54,6 +88,14 @@ class Trainer:
             self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
         self.optimizer_steps = 0
+        eval_aux = config.eval_aux
+        self._loss_weights = torch.tensor(
+            [
+                SELFPLAY_WEIGHTS,
+                (eval_aux.policy_weight, eval_aux.value_weight, eval_aux.belief_weight),
+            ],
+            device=self.device,
+        )
         torch.manual_seed(config.seed)  # dropout on CUDA draws from it
         on_cuda = config.amp and self.device.type == "cuda"
         self._amp_dtype = torch.float16 if config.amp_dtype == "fp16" else torch.bfloat16
@@ -64,67 +106,70 @@ class Trainer:
         )
 
     def train(
-        self, replay: ReplayBuffer, *, n_steps: int, should_stop: Callable[[], bool]
+        self,
+        sources: Sources,
+        *,
+        n_steps: int,
+        should_stop: Callable[[], bool],
+        between: Callable[[], None] = lambda: None,
     ) -> TrainReport:
         """Up to ``n_steps`` optimizer steps; ``should_stop`` is asked after each.
 
+        ``between`` is called before batches are drawn, every 32 steps; it may add examples.
         Batches and, on the CPU, dropout are functions of (config.seed, step number); on CUDA
         dropout draws from torch's global generator.
         The host waits for the device only at the end.
         """
-        started = time.perf_counter()
-        losses = torch.zeros(len(_LOSSES), device=self.device)
-        diagnostics = torch.zeros(len(_DIAGNOSTICS), device=self.device)
-        done = n_diagnosed = 0
-        while done < n_steps and not should_stop():
-            for raw in self._batches(replay, min(_CHUNK_STEPS, n_steps - done)):
-                diagnose = self.optimizer_steps % self.config.train_diagnostics_every == 0
-                numbers, extra = self._step(raw, diagnose=diagnose)
-                losses += numbers
-                if extra is not None:
-                    diagnostics += extra
-                    n_diagnosed += 1
-                done += 1
+        started, elsewhere = time.perf_counter(), 0.0
+        sums, n_rows, n_eval_aux = _Sums(self.device), 0, 0
+        while sums.n_steps < n_steps and not should_stop():
+            left = time.perf_counter()
+            between()
+            elsewhere += time.perf_counter() - left
+            drawn = sources.draw(
+                n_steps=min(_CHUNK_STEPS, n_steps - sums.n_steps),
+                batch_size=self.config.batch_size,
+                seed=self.config.seed,
+                step=self.optimizer_steps,
+            )
+            n_rows += drawn.rows.shape[0] * drawn.rows.shape[1]
+            n_eval_aux += drawn.n_eval_aux
+            for raw in self._on_device(drawn.rows):
+                self._step(raw, sums)
                 if should_stop():
                     break
-        means = dict(zip(_LOSSES, (losses / max(done, 1)).tolist(), strict=True))
-        if n_diagnosed:
-            means |= dict(zip(_DIAGNOSTICS, (diagnostics / n_diagnosed).tolist(), strict=True))
+        means = sums.means()
         if self.net.belief_proj is None:
-            means = {name: mean for name, mean in means.items() if not name.startswith("belief")}
+            means = {name: mean for name, mean in means.items() if "belief" not in name}
         means["lr"] = float(self.optimizer.param_groups[0]["lr"])
-        return TrainReport(done, time.perf_counter() - started, means)
+        seconds = time.perf_counter() - started - elsewhere
+        return TrainReport(sums.n_steps, seconds, means, n_eval_aux / max(n_rows, 1))
 
-    def _batches(self, replay: ReplayBuffer, n_steps: int) -> Tensor:
+    def _on_device(self, rows: NDArray[np.uint8]) -> Tensor:
         """uint8[n_steps, batch, 64] on the device."""
-        drawn = replay.sample(
-            n_steps=n_steps,
-            batch_size=self.config.batch_size,
-            seed=self.config.seed,
-            step=self.optimizer_steps,
-        )
         if self.device.type == "cuda":
-            return torch.from_numpy(drawn).pin_memory().to(self.device, non_blocking=True)
-        return torch.from_numpy(ragged.length_order(drawn))
+            return torch.from_numpy(rows).pin_memory().to(self.device, non_blocking=True)
+        return torch.from_numpy(ragged.length_order(rows))
 
-    def _step(self, raw: Tensor, *, diagnose: bool) -> tuple[Tensor, Tensor | None]:
+    def _step(self, raw: Tensor, sums: _Sums) -> None:
         batch = unpack_batch(raw)
         output = self._forward(batch)
-        losses = compute_losses(output, batch)
+        losses = compute_losses(output, batch, self._loss_weights)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(self._scaler.scale(losses.total))
         self._scaler.unscale_(self.optimizer)
-        extra = None
-        if diagnose:
+        if self.optimizer_steps % self.config.train_diagnostics_every == 0:
             value_head = [p.grad for p in self.net.value_head.parameters() if p.grad is not None]
             head_norm = nn.utils.get_total_norm(value_head)
-            extra = torch.cat([compute_diagnostics(output, batch), head_norm.view(1)])
+            sums.diagnostics += torch.cat([compute_diagnostics(output, batch), head_norm.view(1)])
+            sums.n_diagnosed += 1
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.max_grad_norm)
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.optimizer_steps += 1
-        numbers = torch.stack([losses.policy, losses.value, losses.belief, norm]).detach()
-        return numbers, extra
+        sums.each_step += torch.stack([losses.policy, losses.value, losses.belief, norm.detach()])
+        sums.by_source += torch.stack([losses.sums, losses.counts])
+        sums.n_steps += 1
 
     def _forward(self, batch: Batch) -> Output:
         if self.device.type == "cpu":

@@ -1,32 +1,54 @@
-"""Weights & Biases, used only with ``--wandb``; the package is imported only then."""
+"""Weights & Biases, used only with ``--wandb``; the package is imported only then.
+
+The service is a mirror of the local metrics file and never in the way of training. A thread hands
+rows to W&B's own process, which uploads and retries; where that fails, the run goes on without, and
+the next start sends the rows of the metrics file that the service does not have.
+"""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Mapping
+import queue
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-_X_AXIS = "cycle"
+from zebfast.learner.metrics import Row, read_metrics
+from zebfast.learner.wandb_run import (
+    CYCLE,
+    EVALUATED,
+    files_of,
+    kill_process,
+    one_line,
+    open_run,
+)
+from zebfast.learner.wandb_sent import SentRows
 
-
-class WandbError(RuntimeError):
-    """One sentence: why no W&B run could be opened, and what to do."""
+# Rows that may wait for W&B's process; it takes thousands a second.
+_MAX_WAITING = 1_000
+# How long the client may take beyond its own limit before it is given up as dead.
+_GRACE_SECONDS = 10.0
 
 
 class WandbMetrics:
     """A W&B run whose x-axis is the cycle number, so that a resumed run continues its curves.
 
+    Every row has the games played, too, which can be chosen as the axis of a panel instead. W&B
+    can only append, so a cycle that the run has is not sent again: a learner that was killed
+    repeats the cycles after its last checkpoint, and the rows of the first time stay.
+
     Args:
         project: W&B project.
-        name: display name, or None for W&B's own.
+        name: display name of a new run, or None for W&B's own.
         run_id: run to resume if it exists (``resume="allow"``), or None for a new one.
         config: plain values recorded with the run.
         directory: where W&B keeps its local files.
+        metrics_path: the local metrics file, as the learner continues it.
+        say: takes the lines about what W&B could not do.
+        finish_seconds: how long ``close`` waits for the upload.
 
     Raises:
-        WandbError: the package is missing or the run could not be opened.
+        WandbError: the package is missing, or the service does not accept the key.
     """
 
     def __init__(
@@ -37,47 +59,145 @@ class WandbMetrics:
         run_id: str | None,
         config: Mapping[str, Any],
         directory: Path,
+        metrics_path: Path,
+        say: Callable[[str], None],
+        finish_seconds: float = 30.0,
     ) -> None:
+        self._say = say
+        self._finish_seconds = finish_seconds
+        self._given_id = run_id
+        settings = {"console": "off", "save_code": False}
+        settings |= {"finish_timeout": finish_seconds, "finish_timeout_raises": True}
+        self._run = open_run(
+            say,
+            project=project,
+            name=name,
+            id=run_id,
+            resume="allow",
+            config=dict(config),
+            dir=str(directory),
+            settings=settings,
+        )
+        self._record = SentRows(directory / "wandb", self.run_id)
+        self._sent: dict[str, int] = {}
+        self._trouble: str | None = None
+        self._rows: queue.Queue[tuple[int, Mapping[str, Any]] | None] = queue.Queue(_MAX_WAITING)
+        self._thread: threading.Thread | None = None
+        if self._run is not None:
+            before = self._begin(metrics_path)
+            self._thread = threading.Thread(target=self._work, args=(before,), daemon=True)
+            self._thread.start()
+
+    def _begin(self, metrics_path: Path) -> list[dict[str, Any]]:
+        """Find out what the run has; the rows of the metrics file, if it may lack some."""
         try:
-            wandb: Any = importlib.import_module("wandb")
-        except ImportError:
-            raise WandbError(
-                "--wandb needs the wandb package: pip install 'zebfast[wandb]', or leave --wandb "
-                "out (metrics go to the local JSONL file either way)"
-            ) from None
-        try:
-            self._run = wandb.init(
-                project=project,
-                name=name,
-                id=run_id,
-                resume="allow",
-                config=dict(config),
-                dir=str(directory),
-            )
-            self._run.define_metric(_X_AXIS)
-            self._run.define_metric("*", step_metric=_X_AXIS)
-        except Exception as error:  # wandb's own errors share no base class
-            reason = (str(error).splitlines() or [""])[0][:200]
-            raise WandbError(
-                f"W&B run could not be opened ({reason or type(error).__name__}): log in with "
-                "`wandb login`, set WANDB_MODE=offline, or leave --wandb out"
-            ) from error
+            sent = self._sent_before()
+            self._sent = sent or {}
+            self._note_sent()
+        except Exception as error:  # wandb's errors come from many places
+            self._give_up(one_line(error))
+            return []
+        return [] if sent is None else read_metrics(metrics_path)
 
     @property
-    def run_id(self) -> str:
-        return str(self._run.id)
+    def run_id(self) -> str | None:
+        """Id by which a later start resumes the run; without a run, the one that was given."""
+        return self._given_id if self._run is None else str(self._run.id)
 
     @property
-    def url(self) -> str:
-        """Address of the run; offline, where its files are."""
-        return str(getattr(self._run, "url", None) or self._run.dir)
+    def url(self) -> str | None:
+        """Address of the run; None where it has none (offline, disabled)."""
+        # Asking an offline run for its address makes W&B print a warning.
+        if self._run is None or getattr(self._run, "offline", False):
+            return None
+        return str(self._run.url)
+
+    @property
+    def place(self) -> str:
+        """Where the run is, for people: its address, or the directory of its files."""
+        return self.url or ("none" if self._run is None else str(files_of(self._run)))
 
     def log(self, step: int, row: Mapping[str, float | int | None]) -> None:
-        """Send one row; training goes on if W&B cannot take it."""
+        """Hand over one row, without waiting for anything."""
+        if self._thread is None:
+            return
         try:
-            self._run.log({**row, _X_AXIS: step})
-        except Exception as error:  # as above
-            print(f"W&B took no metrics for cycle {step} ({error})", file=sys.stderr, flush=True)
+            self._rows.put_nowait((step, row))
+        except queue.Full:
+            self._give_up("its process does not answer")
 
     def close(self) -> None:
-        self._run.finish()
+        """End the run; waits for its upload so long and not longer."""
+        if self._thread is None:
+            return
+        try:
+            self._rows.put_nowait(None)
+            self._thread.join(self._finish_seconds + _GRACE_SECONDS)
+        except queue.Full:
+            self._give_up("its process does not answer")
+        if self._thread.is_alive():
+            self._give_up("its process does not answer")
+            kill_process()
+
+    def _give_up(self, reason: str) -> None:
+        """Send no more: rows after a gap would hide from the next start that there is one."""
+        if self._trouble is None:
+            self._trouble = reason
+            self._say(
+                f"W&B did not take all metrics ({reason}): the next start sends what is missing"
+            )
+
+    # --- in the thread ---
+
+    def _work(self, before: list[dict[str, Any]]) -> None:
+        try:
+            self._send_missing(before)
+            while (item := self._rows.get()) is not None:
+                if self._hand_over(*item) and self.url:
+                    self._note_sent()
+            self._run.finish()
+            if self._trouble is None:
+                self._note_sent(ended=True)
+        except Exception as error:  # as above
+            self._give_up(one_line(error))
+
+    def _send_missing(self, before: list[dict[str, Any]]) -> None:
+        n_missing = 0
+        for row in before:
+            told = {name: value for name, value in row.items() if name not in ("step", "time")}
+            n_missing += self._hand_over(row["step"], told)
+        if n_missing and self._given_id is not None:
+            self._say(f"W&B lacked {n_missing} rows of the metrics file: sent")
+        if n_missing and self.url:
+            self._note_sent()
+
+    def _sent_before(self) -> dict[str, int] | None:
+        """By kind of row, the last cycle that the run has; None if that cannot be known."""
+        if self._given_id is None:
+            return {}
+        if self.url:
+            # What the service has, not what it was sent: a killed process loses some of that.
+            summary = self._run.summary
+            return {kind: int(summary.get(kind, -1)) for kind in (CYCLE, EVALUATED)}
+        try:
+            self._record.put_away_killed()
+        except OSError as error:
+            self._say(f"a killed offline run stays in {self._record.directory}: {error}")
+        return self._record.read()
+
+    def _hand_over(self, step: int, row: Mapping[str, float | int | None]) -> bool:
+        """Give one row to W&B's process; False if the run has it."""
+        told: Row = {name: value for name, value in row.items() if value is not None}
+        told[CYCLE], kind = step, CYCLE
+        if any(name.startswith("eval/") for name in told):
+            told[EVALUATED], kind = step, EVALUATED
+        if self._trouble is not None or step <= self._sent.get(kind, -1):
+            return False
+        self._run.log(told)
+        self._sent[kind] = step
+        return True
+
+    def _note_sent(self, *, ended: bool = False) -> None:
+        """Remember on this machine what the run has; offline, only what was ended is safe."""
+        is_open = not ended and not self.url
+        self._record.write(self._sent, open_directory=files_of(self._run).name if is_open else None)

@@ -23,6 +23,7 @@ class Stream(IntEnum):
     EVAL_PLAY = 4
     WORLDS = 5
     EVAL_WORLDS = 6
+    LABEL_DEAL = 7
 
 
 def _mix(z: int) -> int:

@@ -32,3 +32,31 @@ def hold_lock(path: Path, *, busy: Callable[[str], Exception]) -> Iterator[None]
         handle.write(str(os.getpid()))
         handle.flush()
         yield
+
+
+def lock_owner(path: Path) -> int | None:
+    """Process id of who holds the lock file at ``path`` on this machine now; None if nobody does.
+
+    The lock itself is tried, for an instant, only when the process that the file names is there:
+    a look while nobody holds it must not be in the way of somebody who is just taking it.
+    """
+    try:
+        with open(path, encoding="ascii") as handle:
+            owner = int(handle.read(20))
+            if _exists(owner):
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return owner
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True

@@ -1,1 +1,1 @@
-"""Producers of training examples: self-play with the newest weights, until told to stop."""
+"""Producers of training examples: games with the newest weights, until told to stop."""

@@ -1,12 +1,51 @@
-"""Everything a worker is told, as one frozen record built in ``cli/``."""
+"""Everything a worker is told, as frozen records built in ``cli/``."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from zebfast.arena.specs import DEFAULT_TEMPERATURE, MAX_WORLDS
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalAuxConfig:
+    """Games of E[Q] against the network; together with (seed, weights) it decides every game.
+
+    Attributes:
+        n_samples: worlds that E[Q] solves for each play, at most; fewer where there are no more.
+        zeb_temperature: of the network's plays, drawn from its policy; 0 = its favourite.
+        eq_policy_targets: a target of E[Q]'s plays is the softmax of their values instead of the
+            domino that was played. Targets of the network's seats are what it played either way.
+        target_temperature: of that softmax, in points: a play that is so many points worse on
+            average gets 1/e of the weight. With 100 worlds the difference of two plays is known to
+            within about a point, so a smaller one would mostly copy chance.
+        n_threads: solvers side by side. Has no influence on any game.
+
+    Raises:
+        ValueError: one sentence naming the setting that cannot be used.
+    """
+
+    n_samples: int = 100
+    zeb_temperature: float = DEFAULT_TEMPERATURE
+    eq_policy_targets: bool = False
+    target_temperature: float = 1.0
+    n_threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_samples <= MAX_WORLDS:
+            raise ValueError(f"n_samples is {self.n_samples}: expected 1 to {MAX_WORLDS}")
+        if not 0 <= self.zeb_temperature < math.inf:
+            raise ValueError(f"zeb_temperature is {self.zeb_temperature}: expected at least 0")
+        if not 0 < self.target_temperature < math.inf:
+            raise ValueError(
+                f"target_temperature is {self.target_temperature}: expected points above 0"
+            )
+        if self.n_threads < 1:
+            raise ValueError(f"n_threads is {self.n_threads}: expected at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,9 +53,11 @@ class WorkerConfig:
     """Settings of one worker process; field names follow the flags.
 
     Attributes:
+        producer: what is played: self-play, or E[Q] against the network.
         seed: None = a new random seed at every start, so that no game is ever played twice. A
             given seed continues where this worker id stopped with it.
         example_format: ``native`` (16 bytes an example) or ``pt`` (the documented layout).
+        upload_grace: seconds that a stopped worker may go on uploading what waits.
 
     Raises:
         ValueError: one sentence naming the setting that cannot be used.
@@ -27,7 +68,7 @@ class WorkerConfig:
     stores: StoreOptions
     namespace: Namespace
     worker_id: str = "worker-0"
-    selfplay: SelfPlayConfig = field(default_factory=SelfPlayConfig)
+    producer: SelfPlayConfig | EvalAuxConfig = field(default_factory=SelfPlayConfig)
     games_per_batch: int = 256
     weight_sync_interval: int = 10
     seed: int | None = None
@@ -37,10 +78,16 @@ class WorkerConfig:
     max_batches: int | None = None
     poll_seconds: float = 2.0
     disk_retry_seconds: float = 30.0
+    upload_grace: float = 30.0
 
     def __post_init__(self) -> None:
         for name in ("games_per_batch", "weight_sync_interval"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
+        if isinstance(self.producer, EvalAuxConfig) and self.games_per_batch % 2:
+            raise ValueError(
+                f"games_per_batch is {self.games_per_batch}: expected an even number, because "
+                "every deal is played both ways"
+            )
         if self.max_batches is not None and self.max_batches < 1:
             raise ValueError(f"max_batches is {self.max_batches}: expected at least 1")

@@ -1,0 +1,151 @@
+"""An experiment over the loopback Hub: every command as a program with the real client."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import many_workers
+import pytest
+import torch
+from experiments import QUICK
+from hub import Hub, running_hub
+from quick import tiny_checkpoint
+
+from zebfast.net import checkpoint as checkpoints
+
+PACE = ("--push-seconds", "0", "--poll-seconds", "0.2", "--retry-seconds", "0.1")
+Done = subprocess.CompletedProcess[str]
+
+
+class Machine:
+    """A machine of its own: home, caches and working directory; one Hub for all of them."""
+
+    def __init__(self, hub: Hub, home: Path) -> None:
+        home.mkdir()
+        root = Path(__file__).resolve().parents[2]
+        self._cwd = home
+        self._env = hub.env(HOME=str(home), HF_HOME=str(home / "hf"), PYTHONPATH=str(root))
+
+    def run(self, *arguments: str) -> Done:
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=self._cwd, env=self._env, capture_output=True,
+            text=True, timeout=300,
+        )  # fmt: skip
+
+    def zebfast(self, *arguments: str, code: int = 0) -> Done:
+        done = self.run("-m", "zebfast", *arguments)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            self.zebfast("experiment", "status", "first", "--json").stdout
+        )
+        return found
+
+    def checkpoint(self, name: str) -> checkpoints.Checkpoint:
+        return checkpoints.load(self._cwd / name)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    with running_hub(tmp_path_factory.mktemp("hf")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rig(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """The learner's machine, after an experiment has published a few versions."""
+    home = tmp_path_factory.mktemp("machines") / "rig"
+    machine = Machine(hub, home)
+    tiny_checkpoint(home / "tiny.pt")
+    machine.zebfast("experiment", "create", "first", "--repo-id", "me/w", "--examples-repo-id",
+                    "me/x", "--from", "tiny.pt", "--", *QUICK, *PACE)  # fmt: skip
+    work = machine.run(many_workers.__file__, "me/x", "first", str(home / "spool"), "2", "1", "0.5")
+    assert work.returncode == 0, work.stderr
+    done = machine.zebfast("experiment", "learn", "first", "--stage", "selfplay", "--max-cycles",
+                           "3")  # fmt: skip
+    assert "Bootstrapped" in done.stdout
+    assert "Cycle    3" in done.stdout
+    return machine
+
+
+def test_status_on_the_learners_machine_and_elsewhere(
+    rig: Machine, hub: Hub, tmp_path: Path
+) -> None:
+    found = rig.status()
+    assert found["problems"] == ["learner"]
+    assert found["published_step"] == found["learner"]["cycle"] == 3
+    assert found["streams"][0]["n_workers"] == 2
+    assert {worker["source"] for worker in found["workers"]} == {"selfplay-mcts"}
+    laptop = Machine(hub, tmp_path / "laptop")
+    laptop.zebfast("experiment", "create", "first", "--repo-id", "me/w", "--examples-repo-id",
+                   "me/x", "--existing")  # fmt: skip
+    seen = laptop.status()
+    assert (seen["learner"]["cycle"], seen["learner"]["games"]) == (3, found["published_games"])
+    assert seen["learner"]["policy_loss"] == pytest.approx(found["learner"]["policy_loss"])
+
+
+def test_a_new_namespace_must_be_new(rig: Machine) -> None:
+    done = rig.zebfast("experiment", "create", "first", "--repo-id", "me/w", "--examples-repo-id",
+                       "me/x", "--size", "small", "--experiments-dir", "other", code=2)  # fmt: skip
+    assert "has weights for namespace 'first' already (step 3)" in done.stderr
+
+
+def test_warm_start_from_an_earlier_revision(rig: Machine) -> None:
+    revisions = json.loads(rig.zebfast("experiment", "revert", "first", "--list", "--json").stdout)
+    steps = {revision["title"]: revision["id"] for revision in revisions}
+    [first] = [id for title, id in steps.items() if title.startswith("first step 0,")]
+    place = ("--from-hub", "me/w", "--weights-name", "first")
+    by = {"by-step.pt": "0", "by-start.pt": first[:9]}
+    for name, revision in by.items():
+        rig.zebfast("init", *place, "--revision", revision, "-o", name)
+    one, two = (rig.checkpoint(name) for name in by)
+    assert all(torch.equal(one.weights[name], two.weights[name]) for name in one.weights)
+    origin = one.provenance["warm_start"]
+    assert (origin["step"], origin["revision"]) == (0, first)
+    missing = rig.zebfast("init", *place, "--revision", "no-such", "-o", "x.pt", code=1)
+    assert "me/w has no such revision" in missing.stderr
+
+
+def test_revert_to_a_revision(rig: Machine) -> None:
+    refused = rig.zebfast("experiment", "revert", "first", "--to", "0", code=2)
+    assert "--yes" in refused.stderr
+    done = rig.zebfast("experiment", "revert", "first", "--to", "0", "--yes", "--json")
+    plan = json.loads(done.stdout)
+    assert (plan["from_step"], plan["step"], plan["to_step"]) == (3, 4, 0)
+    rig.zebfast("init", "--from-hub", "me/w", "--weights-name", "first", "-o", "now.pt")
+    now, start = rig.checkpoint("now.pt"), rig.checkpoint("tiny.pt")
+    assert all(torch.equal(now.weights[name], start.weights[name]) for name in now.weights)
+    went_on = rig.zebfast("experiment", "learn", "first", "--stage", "selfplay", "--max-cycles",
+                          "1")  # fmt: skip
+    assert "Cycle    5" in went_on.stdout
+    assert rig.status()["published_games"] == plan["total_games"] > 0
+
+
+def test_a_hub_that_is_away_is_a_finding_not_an_end(rig: Machine, hub: Hub) -> None:
+    hub.control(down=True)
+    try:
+        found = rig.status()
+        refused = rig.zebfast("experiment", "revert", "first", "--to", "tiny.pt", "--yes", code=1)
+    finally:
+        hub.control(down=False)
+    assert {"weights place", "examples place"} <= set(found["problems"])
+    assert found["learner"]["cycle"] is not None, "what this machine knows is still shown"
+    assert refused.stderr.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_a_revoked_token_is_one_sentence(rig: Machine, hub: Hub) -> None:
+    hub.control(tokens={})
+    try:
+        done = rig.zebfast("experiment", "create", "second", "--repo-id", "me/w",
+                           "--examples-repo-id", "me/x", "--size", "small", code=1)  # fmt: skip
+    finally:
+        hub.control(tokens={"hf_test": "write"})
+    assert "token" in done.stderr

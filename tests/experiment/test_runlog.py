@@ -1,0 +1,147 @@
+"""The run log: whole whatever happens to its writer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from zebfast.experiment.record import Experiment
+from zebfast.experiment.runlog import RunLog, incident_kind, read_events, read_runs
+from zebfast.experiment.summary import KILLED, RUNNING, run_counts, summarize
+from zebfast.learner.metrics import JsonlMetrics
+from zebfast.system.locks import hold_lock, lock_owner
+
+BAD_FILE = "example file w_1_aa.safetensors is refused: its tokenizer is 'v2' (moved to bad/)"
+
+
+def start(log: RunLog, **changes: str) -> str:
+    facts = {"stage": "selfplay", "host": os.uname().nodename, "version": "0.1.0"}
+    return log.start(**(facts | changes), commit=None, config_file="configs/x.toml")
+
+
+def test_a_run_from_start_to_end(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "runs.jsonl")
+    run = start(log)
+    log.line(run, "Cycle    1: policy_loss=1.9, value_loss=0.2 (train=3.21s)")
+    log.line(run, BAD_FILE)
+    log.line(run, "  HF transient error (attempt 1/4): 503")
+    log.end(run, reason="stopped by SIGTERM", exit_code=143, cycles=7, games=90)
+    [found] = read_runs(log.path)
+    assert (found.stage, found.reason, found.exit_code) == ("selfplay", "stopped by SIGTERM", 143)
+    assert (found.cycles, found.games) == (7, 90)
+    assert [incident.kind for incident in found.incidents] == ["refused file", "exchange"]
+    assert found.incidents[0].line == BAD_FILE
+    assert found.started <= found.incidents[0].unix <= (found.ended or 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (BAD_FILE, "refused file"),
+        ("  HF transient error (attempt 1/4): 412", "exchange"),
+        ("  push error (will retry): the Hub is not there", "exchange"),
+        ("  ingest error (skipping): timeout", "exchange"),
+        ("No new examples for over 300 s: training paused, waiting for workers...", "pause"),
+        ("x.ckpt (step 3) is not what step 4 was published from: going on from the published "
+         "weights with a fresh optimizer", "fresh optimizer"),
+        ("Warning: the average example has been trained on 60 times: its games are being "
+         "memorised", "memorising"),
+        ("W&B cannot be reached (timeout): going on offline.", "offline metrics"),
+        ("Buffer 0/5000 — waiting for workers...", None),
+        ("Ingested 28,672 examples from 4 files [buffer: 28,672]", None),
+        ("Cycle    1: policy_loss=1.9432, value_loss=0.2451 (train=3.21s)", None),
+        ("W&B run: https://example.org/r", None),
+        ("Stopped after cycle 3 (64 games); the same command continues", None),
+    ],
+)  # fmt: skip
+def test_incidents_are_told_from_the_usual_lines(line: str, kind: str | None) -> None:
+    assert incident_kind(line) == kind
+
+
+def test_a_fault_of_days_does_not_fill_the_disk(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "runs.jsonl")
+    run = start(log)
+    for attempt in range(500):
+        log.line(run, f"  push error (will retry): number {attempt}")
+    log.line(run, BAD_FILE)
+    [found] = read_runs(log.path)
+    kinds = [incident.kind for incident in found.incidents]
+    assert kinds.count("exchange") == 50
+    assert kinds.count("refused file") == 1
+
+
+def test_a_line_cut_short_costs_no_other(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "runs.jsonl")
+    first = start(log)
+    with open(log.path, "ab") as handle:
+        handle.write(b'{"event": "end", "run": "' + first.encode())  # killed while writing
+    second = start(log)
+    assert [run.id for run in read_runs(log.path)] == [first, second]
+    assert len(read_events(log.path)) == 2
+    log.path.write_bytes(log.path.read_bytes() + b"\xff\xfe\n[1]\n{}\n")
+    assert len(read_runs(log.path)) == 2
+
+
+def test_a_killed_run_is_told_from_one_that_runs(
+    tmp_path: Path, make_experiment: Callable[..., Experiment]
+) -> None:
+    experiment = make_experiment()
+    experiment.directory.mkdir(parents=True)
+    run = start(RunLog(experiment.run_log))
+    metrics = JsonlMetrics(tmp_path / "metrics.jsonl", last_step=0)
+    metrics.log(1, {"train/policy_loss": 1.0, "stats/total_games": 30})
+    metrics.log(2, {"train/policy_loss": 0.9, "stats/total_games": 50})
+    killed = summarize(experiment, metrics.path)
+    assert killed.endings == (KILLED,)
+    assert (killed.runs[0].cycles, killed.runs[0].games) == (2, 50)
+    assert killed.n_incidents == 1
+
+    def busy(_owner: str) -> Exception:
+        return AssertionError("nobody holds it")
+
+    with hold_lock(experiment.directory / ".learn.lock", busy=busy):
+        assert summarize(experiment, metrics.path).endings == (RUNNING,)
+    assert summarize(experiment, metrics.path).endings == (KILLED,)
+    RunLog(experiment.run_log).end(run, reason="finished", exit_code=0, cycles=2, games=50)
+    assert summarize(experiment, metrics.path).endings == ("finished",)
+
+
+def test_best_figures_and_counts(
+    tmp_path: Path, make_experiment: Callable[..., Experiment]
+) -> None:
+    metrics = JsonlMetrics(tmp_path / "metrics.jsonl", last_step=0)
+    for step, rate in ((10, 0.6), (20, 0.8), (30, 0.7)):
+        metrics.log(step, {"train/policy_loss": 1.0, "stats/total_games": 100 * step})
+        metrics.log(step, {"eval/vs_random_win_rate": rate, "eval/vs_random_low": rate - 0.1,
+                           "eval/vs_random_high": rate + 0.1})  # fmt: skip
+    summary = summarize(make_experiment(), metrics.path)
+    [best] = summary.best
+    assert (best.opponent, best.win_rate, best.step) == ("random", 0.8, 20)
+    assert best.low == pytest.approx(0.7)
+    assert (summary.step, summary.games) == (30, 3000)
+
+
+def test_counts_are_those_of_a_time() -> None:
+    rows = [
+        {"step": step, "time": 10.0 * step, "train/policy_loss": 1.0, "stats/total_games": 7 * step}
+        for step in range(1, 6)
+    ]
+    assert run_counts(rows, 25.0, 45.0) == (2, 14)
+    assert run_counts(rows, 0.0, 25.0) == (2, 14)
+    assert run_counts(rows, 60.0, 99.0) == (0, 0)
+    assert run_counts([], 0.0, 1.0) == (0, 0)
+
+
+def test_lock_owner_is_only_who_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    assert lock_owner(path) is None
+    with hold_lock(path, busy=lambda _: AssertionError()):
+        assert lock_owner(path) == os.getpid()
+    assert lock_owner(path) is None, "the process lives, but has let go"
+    path.write_text("999999999")
+    assert lock_owner(path) is None
+    path.write_text("?")
+    assert lock_owner(path) is None

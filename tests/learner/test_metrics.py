@@ -1,0 +1,135 @@
+"""What a cycle says: every documented name in the metrics, and the lines that people grep for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zebfast.learner.config import EvalAuxConfig, LearnerConfig
+from zebfast.learner.ingest import IngestReport
+from zebfast.learner.loop import learn
+from zebfast.learner.metrics import JsonlMetrics, read_metrics
+from zebfast.learner.report import (
+    Standing,
+    Tally,
+    cycle_line,
+    cycle_row,
+    ingest_line,
+)
+from zebfast.learner.trainer import TrainReport
+
+DIAGNOSTICS = (
+    "policy_loss value_loss belief_loss belief_acc policy_entropy policy_top1_accuracy "
+    "policy_kl_divergence grad_norm grad_norm_value_head value_mean value_std value_target_mean lr"
+)
+DOCUMENTED = {
+    *(f"train/{name}" for name in DIAGNOSTICS.split()),
+    *(f"train/selfplay_{name}_loss" for name in ("policy", "value", "belief")),
+    *(f"train/eval_aux_{name}_loss" for name in ("policy", "value", "belief")),
+    *(f"stats/replay_buffer_{name}" for name in ("selfplay", "eval_aux")),
+    *("stats/total_games", "stats/selfplay_mix_ratio", "stats/eval_aux_mix_ratio"),
+    *("ingest/selfplay_examples", "ingest/selfplay_examples_per_s"),
+    *(f"ingest/eval_aux_{name}_examples" for name in ("seen", "kept")),
+    *(f"ingest/eval_aux_skipped_{name}_examples" for name in ("stale", "disabled")),
+}
+WIN_RATE = "eval/vs_random_win_rate"
+
+STANDING = Standing(
+    total_games=117_376,
+    optimizer_steps=1_001_000,
+    n_selfplay=129_024,
+    n_eval_aux=100_000,
+    eval_aux_enabled=True,
+    selfplay_reuse=2.25,
+)
+REPORT = TrainReport(1000, 3.209, {"policy_loss": 1.5, "value_loss": 0.25}, 0.05)
+
+
+def test_every_documented_name_is_in_the_metrics(
+    make_config: Callable[..., LearnerConfig], add_file: Callable[..., str]
+) -> None:
+    config = make_config(
+        max_cycles=2,
+        eval_every=2,
+        eval_games=20,
+        train_diagnostics_every=1,
+        eval_aux=EvalAuxConfig(batch_fraction=0.25, policy_weight=0.5),
+    )
+    for number in range(3):
+        add_file(config.examples.path, number)
+    add_file(config.examples.path, 3, source="eval-eq-zeb", worker_id="evalaux-0")
+    lines: list[str] = []
+    assert learn(config, say=lines.append) == 0
+    first, second, rating = read_metrics(config.stores.state_dir / "metrics.jsonl")
+    assert DOCUMENTED - first.keys() == set()
+    for row in (first, second):
+        numbers = {name: row[name] for name in DOCUMENTED}
+        assert {name for name, number in numbers.items() if number is None} == set()
+    assert (rating["step"], rating["stats/total_games"]) == (2, 6)
+    assert 0 <= rating[WIN_RATE] <= 1
+    assert first["ingest/selfplay_examples"] == 168
+    assert first["ingest/eval_aux_seen_examples"] == first["ingest/eval_aux_kept_examples"] == 56
+    assert second["ingest/eval_aux_seen_examples"] == 0
+    assert first["stats/replay_buffer_eval_aux"] == 56
+    assert first["stats/eval_aux_mix_ratio"] == 0.25
+    (line,) = (line for line in lines if line.startswith("Cycle    1: "))
+    assert "mix(self/eval)=0.75/0.25, eval_aux_policy_w=0.5, " in line
+    assert line.endswith(" [selfplay: 168, eval_aux: 56, games: 6]")
+
+
+def test_cycle_line_has_the_words_people_grep_for() -> None:
+    assert cycle_line(1001, REPORT, STANDING) == (
+        "Cycle 1001: policy_loss=1.5000, value_loss=0.2500 (train=3.21s), "
+        "mix(self/eval)=0.95/0.05, eval_aux_policy_w=0, reuse=2.2 "
+        "[selfplay: 129,024, eval_aux: 100,000, games: 117,376]"
+    )
+    alone = replace(STANDING, eval_aux_enabled=False, selfplay_reuse=None)
+    with_belief = TrainReport(1, 1.0, {"policy_loss": 1.0, "value_loss": 0.5, "belief_loss": 0.75})
+    assert cycle_line(1, with_belief, alone) == (
+        "Cycle    1: policy_loss=1.0000, value_loss=0.5000, belief_loss=0.7500 (train=1.00s) "
+        "[buffer: 129,024, games: 117,376]"
+    )
+
+
+def test_ingest_line_tells_what_became_of_both_sources() -> None:
+    report = IngestReport(n_files=4, n_examples=28_672)
+    assert ingest_line(report, 28_672, None) == (
+        "Ingested 28,672 examples from 4 files [buffer: 28,672]"
+    )
+    report = IngestReport(
+        n_files=6, n_examples=500, eval_aux_seen=4000, eval_aux_kept=2500, eval_aux_stale=1500
+    )
+    assert ingest_line(report, 500, 2_500) == (
+        "Ingested 500 examples from 6 files (eval_aux: 2,500 of 4,000 kept, 1,500 stale) "
+        "[selfplay: 500, eval_aux: 2,500]"
+    )
+
+
+def test_a_row_adds_up_what_was_ingested_since_the_last() -> None:
+    tally = Tally()
+    tally.add(IngestReport(n_examples=10, eval_aux_seen=7, eval_aux_kept=4, eval_aux_stale=3))
+    tally.add(IngestReport(n_examples=5, eval_aux_seen=2, eval_aux_disabled=2))
+    row = cycle_row(REPORT, STANDING, tally)
+    assert row["ingest/selfplay_examples"] == 15
+    skipped = "ingest/eval_aux_skipped_"
+    assert row["ingest/eval_aux_seen_examples"] == 9
+    assert row["ingest/eval_aux_kept_examples"] == 4
+    assert row[skipped + "stale_examples"] == 3
+    assert row[skipped + "disabled_examples"] == 2
+    assert row["stats/selfplay_mix_ratio"] == 0.95
+
+
+def test_lines_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    rows: list[dict[str, Any]] = [{"step": n, "train/policy_loss": n / 2} for n in (1, 2, 3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 4, "tra')
+    sink = JsonlMetrics(path, last_step=2)
+    sink.log(3, {"train/policy_loss": float("nan"), "stats/total_games": 5})
+    assert read_metrics(path)[:2] == rows[:2]
+    last = read_metrics(path)[2]
+    assert (last["step"], last["train/policy_loss"], last["stats/total_games"]) == (3, None, 5)
+    assert not re.search("NaN", path.read_text())

@@ -1,0 +1,49 @@
+"""What tests of worker processes share: waiting for them, and what they wrote."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+from zebfast.selfplay.examples import Examples, read_examples
+
+
+def examples_in(run_dir: Path, worker_id: str = "worker-0") -> list[Examples]:
+    """The example files of one worker, in order of their names."""
+    folder = run_dir / "examples"
+    return [read_examples(p) for p in sorted(folder.glob(f"{worker_id}_*")) if p.is_file()]
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 60) -> tuple[int, str, str]:
+    """Exit code, output and errors of a process that ends by itself."""
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err
+
+
+def wait_for_files(
+    run_dir: Path, n: int, process: subprocess.Popen[str], worker_id: str = "worker-0"
+) -> None:
+    """Wait until a worker has written n files; AssertionError where it ends before."""
+    deadline = time.monotonic() + 60
+    while len(list((run_dir / "examples").glob(f"{worker_id}_*"))) < n:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def wait_for_line(words: str, process: subprocess.Popen[str]) -> str:
+    """The next line of a process's output that holds these words."""
+    assert process.stdout is not None
+    while words not in (line := process.stdout.readline()):
+        assert line or process.poll() is None, process.communicate()
+    return line
+
+
+def games_of(files: list[Examples]) -> list[bytes]:
+    """Every game as bytes: its first observation and all its plays."""
+    games = []
+    for file in files:
+        obs = file.records["obs"].reshape(-1, 28)
+        games += [row[0].tobytes() + row[27].tobytes() for row in obs]
+    return games

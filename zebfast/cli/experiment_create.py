@@ -1,0 +1,170 @@
+"""`zebfast experiment create NAME`: the identity of an experiment and its first weights."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import zebfast
+from zebfast.cli.experiments import experiments_dir_option, note, stores_of
+from zebfast.cli.init import first_checkpoint, network_options, refuse_network_options
+from zebfast.cli.learn import EXAMPLES
+from zebfast.cli.learner_settings import given_settings
+from zebfast.cli.places import WEIGHTS, chosen_place, place_options
+
+if TYPE_CHECKING:
+    from zebfast.experiment.record import Experiment
+
+
+@click.command(
+    name="create",
+    short_help="Name an experiment and give it a network.",
+    help="""Write experiments/NAME: experiment.toml, with everything that the experiment's programs
+    share, and bootstrap.pt, the network that it begins with. Nothing is ever overwritten.
+
+    NAME is the namespace of weights and examples. Flags of zebfast-learn after -- are kept in the
+    file as the experiment's own settings.
+
+    \b
+    Examples:
+      zebfast experiment create first --weights-dir run --input-dir run/examples --size small
+      zebfast experiment create big-2 --repo-id me/zeb --examples-repo-id me/zeb-examples \\
+          --from-hub me/zeb --weights-name big --belief-head -- --batch-size 128 --amp""",
+)
+@click.argument("name")
+@click.argument("learner_flags", nargs=-1, type=click.UNPROCESSED, metavar="[-- LEARNER FLAGS]")
+@place_options(*WEIGHTS, "Directory of weights, config, state and metrics.")
+@place_options(*EXAMPLES, "Directory that workers write examples to.")
+@click.option("--state-dir", metavar="DIR", help="This machine's own files of the run (default: as "
+              "zebfast-learn has it).")  # fmt: skip
+@network_options
+@click.option("--existing", is_flag=True, help="The namespace NAME has weights already: continue "
+              "them, and write no bootstrap.")  # fmt: skip
+@click.option("--wandb/--no-wandb", default=False, help="Log to Weights & Biases.")
+@click.option("--wandb-project", default="zeb-mcts", show_default=True, help="W&B project.")
+@click.option("--run-name", metavar="NAME", help="W&B display name, without the stage (default: "
+              "NAME).")  # fmt: skip
+@click.option("--note", default="", help="What it is about, in your words.")
+@click.option("--dry-run", is_flag=True, help="Print the file and write nothing.")
+@experiments_dir_option
+def create(name: str, experiments_dir: Path, existing: bool, dry_run: bool, **flags: Any) -> None:
+    """Check, build, write. Exit codes: 0 written, 1 it cannot be, 2 usage."""
+    from zebfast.experiment.files import to_toml, write_new
+    from zebfast.net import checkpoint as checkpoints
+
+    directory = _free_directory(experiments_dir, name)
+    network = {k: flags[k] for k in ("size", "tokenizer", "belief_head", "seed", "source",
+                                     "from_hub", "weights_name", "revision")}  # fmt: skip
+    if not existing:
+        refuse_network_options(network)
+    elif network["size"] or network["source"] or network["from_hub"]:
+        raise click.UsageError("With --existing the weights are there: leave out where from.")
+    experiment = _identity(directory, flags, lineage={})
+    published = _published_step(experiment)
+    _refuse_wrong_namespace(experiment, published, existing=existing)
+    if existing:
+        checkpoint, lineage = None, {"kind": "existing", "step": published}
+    else:
+        checkpoint, lineage = first_checkpoint(network)
+    experiment = _identity(directory, flags, lineage=lineage)
+    if dry_run:
+        click.echo(to_toml(experiment), nl=False)
+        note(f"Nothing was written: this would be {experiment.path}")
+        return
+    save = None if checkpoint is None else (lambda path: checkpoints.save(checkpoint, path))
+    write_new(experiment, save)
+    click.echo(experiment.path)
+    _say_next(experiment)
+
+
+def _free_directory(experiments_dir: Path, name: str) -> Path:
+    """Where the experiment will lie. UsageError for a name that cannot be, or is taken."""
+    from zebfast.experiment.record import experiment_namespace
+
+    try:
+        experiment_namespace(name)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+    if (experiments_dir / name).exists():
+        raise click.UsageError(f"{experiments_dir / name} exists already: choose another name.")
+    return experiments_dir / name
+
+
+def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]) -> Experiment:
+    """The experiment that the flags describe. UsageError where they cannot."""
+    from zebfast.experiment.record import (
+        STAGE_SETTINGS,
+        Experiment,
+        experiment_namespace,
+        fleet_names,
+    )
+
+    name = directory.name
+    try:
+        namespace = experiment_namespace(name)
+        weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return Experiment(
+        directory=directory,
+        name=name,
+        namespace=namespace,
+        created=datetime.now(UTC).replace(microsecond=0),
+        version=zebfast.__version__,
+        weights=_absolute(weights),
+        examples=_absolute(examples),
+        state_dir=flags["state_dir"] and str(Path(flags["state_dir"]).expanduser().absolute()),
+        note=flags["note"],
+        fleets=fleet_names(name),
+        wandb=flags["wandb"],
+        wandb_project=flags["wandb_project"],
+        wandb_run=flags["run_name"] or name,
+        lineage=lineage,
+        learner=given_settings(flags["learner_flags"]),
+        stages=STAGE_SETTINGS,
+    )
+
+
+def _absolute(place: Any) -> Any:
+    """Directories by their whole path: later commands may be given anywhere."""
+    from zebfast.exchange import Place
+
+    return place if place.path is None else Place.directory(place.path.absolute())
+
+
+def _published_step(experiment: Experiment) -> int | None:
+    """Step of the weights in the experiment's namespace; None when it has none."""
+    from zebfast.exchange import open_weights
+
+    store = open_weights(
+        experiment.weights, experiment.namespace, options=stores_of(experiment), say=note
+    )
+    state = store.read_state()
+    return None if state is None else int(state.get("step", 0))
+
+
+def _refuse_wrong_namespace(
+    experiment: Experiment, published: int | None, *, existing: bool
+) -> None:
+    if published is not None and not existing:
+        raise click.UsageError(
+            f"{experiment.weights} has weights for namespace {experiment.name!r} already (step "
+            f"{published}): choose another name, or give --existing to continue them."
+        )
+    if published is None and existing:
+        raise click.UsageError(
+            f"{experiment.weights} has no weights for namespace {experiment.name!r}: leave "
+            "--existing out and say which network to begin with."
+        )
+
+
+def _say_next(experiment: Experiment) -> None:
+    from zebfast.experiment.commands import learn_command, status_command, worker_command
+
+    note(f"Created experiment {experiment.name}. Learner and worker, each in a terminal:")
+    note(f"  {learn_command(experiment, 'selfplay')}")
+    note(f"  {worker_command(experiment, 'selfplay')}")
+    note(f"Then: {status_command(experiment)}")

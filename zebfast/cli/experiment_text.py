@@ -1,0 +1,200 @@
+"""Experiments as text: rich tables, plain when they go to a file or a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from zebfast.experiment.check import age
+
+if TYPE_CHECKING:
+    from zebfast.experiment.status import LearnerView, Status, StreamView, WorkerView
+    from zebfast.experiment.summary import Best, Summary
+
+_MARKS = {"ok": "[green]ok[/]", "wait": "[yellow]wait[/]", "wrong": "[red]WRONG[/]", "off": "-"}
+_PIPE_WIDTH = 160
+_NOTHING = "–"
+_WORKERS_SHOWN = 12
+_INCIDENTS_SHOWN = 20
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, or wide enough to keep lines whole."""
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ  # as `watch` does
+    return Console(highlight=False, width=None if told else _PIPE_WIDTH)
+
+
+def print_status(status: Status) -> None:
+    """The whole screen."""
+    out = console()
+    stage = f", stage {status.stage}" if status.stage else ""
+    out.print(f"[bold]{escape(status.name)}[/]{stage}: weights in {escape(status.weights)}, "
+              f"examples in {escape(status.examples)}", soft_wrap=True)  # fmt: skip
+    out.print(_learner_table(status))
+    out.print(_stream_table(status.streams))
+    if status.workers:
+        out.print(_worker_table(status.workers))
+    out.print(_check_table(status))
+    if not status.problems:
+        out.print("Nothing is wrong.")
+        return
+    out.print(f"[bold]{len(status.problems)} wrong, and what to do:[/]")
+    for check in status.problems:
+        out.print(f"  {escape(check.name)}: {escape(check.fix)}", soft_wrap=True)
+
+
+def print_status_lines(found: Sequence[Status]) -> None:
+    """A line for each of several experiments."""
+    table = _table("experiment", "stage", "learner", "cycle", "step", "games", "wrong")
+    for each in found:
+        wrong = ", ".join(check.name for check in each.problems) or _NOTHING
+        learner = each.learner
+        _row(table, each.name, each.stage, learner.where or "not running", learner.cycle,
+             each.published_step, each.published_games, wrong)  # fmt: skip
+    console().print(table)
+
+
+def print_runs(summaries: Sequence[Summary]) -> None:
+    """A line for each experiment."""
+    table = _table("experiment", "from", "created", "runs", "last", "step", "games", "best eval",
+                   "incidents", "note")  # fmt: skip
+    for each in summaries:
+        experiment = each.experiment
+        last = None if each.last_unix is None else when(each.last_unix)
+        _row(table, experiment.name, lineage_text(experiment.lineage), f"{experiment.created:%F}",
+             len(each.runs), last, each.step, each.games, _best_text(each.best[:1]),
+             each.n_incidents, experiment.note)  # fmt: skip
+    console().print(table)
+
+
+def print_summary(summary: Summary) -> None:
+    """One experiment: where it comes from, every run, best figures, incidents."""
+    out, experiment = console(), summary.experiment
+    out.print(f"[bold]{escape(experiment.name)}[/] from {escape(lineage_text(experiment.lineage))}"
+              f", created {experiment.created:%F %H:%M} UTC", soft_wrap=True)  # fmt: skip
+    if experiment.note:
+        out.print(escape(experiment.note), soft_wrap=True)
+    out.print(f"Best evaluation: {_best_text(summary.best) or 'none yet'}", soft_wrap=True)
+    table = _table("run", "stage", "host", "version", "took", "cycles", "games", "incidents", "end")
+    for run, end in zip(summary.runs, summary.endings, strict=True):
+        took = None if run.ended is None else age(run.ended - run.started)
+        _row(table, when(run.started), run.stage, run.host, run.version, took, run.cycles,
+             run.games, len(run.incidents), end)  # fmt: skip
+    out.print(table)
+    for event in summary.reverts:
+        out.print(f"{when(event['unix'])}  reverted from step {event.get('from_step')} to "
+                  f"{escape(str(event.get('to')))} (step {event.get('to_step')}), published as "
+                  f"step {event.get('step')}", soft_wrap=True)  # fmt: skip
+    incidents = [(i, run) for run in summary.runs for i in run.incidents]
+    if len(incidents) > _INCIDENTS_SHOWN:
+        out.print(f"The last {_INCIDENTS_SHOWN} of {len(incidents)} incidents (all: --json):")
+    for incident, _run in incidents[-_INCIDENTS_SHOWN:]:
+        out.print(f"{when(incident.unix)}  {incident.kind}: {escape(incident.line)}",
+                  soft_wrap=True)  # fmt: skip
+
+
+def when(unix: float) -> str:
+    """A moment, in UTC."""
+    return f"{datetime.fromtimestamp(unix, UTC):%F %H:%M}"
+
+
+def lineage_text(lineage: object) -> str:
+    """Where first weights came from, in a few words."""
+    facts = lineage if isinstance(lineage, dict) else {}
+    kind = facts.get("kind")
+    if kind == "fresh":
+        return f"nothing ({facts.get('size')})"
+    if kind == "published":
+        revision = f" at {str(facts['revision'])[:12]}" if "revision" in facts else ""
+        return (f"{facts.get('weights_name')} in {facts.get('source')}{revision}, "
+                f"step {facts.get('step')}")  # fmt: skip
+    if kind == "file":
+        return f"{facts.get('file')}, step {facts.get('step')}"
+    return f"its namespace, step {facts.get('step')}" if kind == "existing" else "unknown"
+
+
+def _learner_table(status: Status) -> Table:
+    table, learner = _table("learner", "published", "games", "cycle", "losses", "won v random",
+                            "mix(self/eval)", "W&B"), status.learner  # fmt: skip
+    sign = "" if learner.seconds_since is None else f", {age(learner.seconds_since)} ago"
+    rate = learner.win_rate_vs_random
+    _row(table, f"{learner.where or 'not running'}{sign}",
+         None if status.published_step is None else f"step {status.published_step}",
+         learner.games if learner.games is not None else status.published_games, learner.cycle,
+         _losses(learner), None if rate is None else f"{rate:.1%}", _mix(learner),
+         status.wandb)  # fmt: skip
+    return table
+
+
+def _losses(learner: LearnerView) -> str | None:
+    parts = [("policy", learner.policy_loss), ("value", learner.value_loss),
+             ("belief", learner.belief_loss)]  # fmt: skip
+    return ", ".join(f"{name} {loss:.3f}" for name, loss in parts if loss is not None) or None
+
+
+def _mix(learner: LearnerView) -> str | None:
+    if learner.eval_mix is None:
+        return None
+    weight = learner.policy_weight
+    extra = "" if weight is None else f", eval_aux_policy_w={weight:g}"
+    return f"{1 - learner.eval_mix:.2f}/{learner.eval_mix:.2f}{extra}"
+
+
+def _stream_table(streams: Sequence[StreamView]) -> Table:
+    table = _table("stream", "files", "newest", "workers", "games/s, last half hour")
+    for stream in streams:
+        _row(table, stream.source, stream.n_files, _ago(stream.seconds_since), stream.n_workers,
+             _rate(stream.games_per_s))  # fmt: skip
+    return table
+
+
+def _worker_table(workers: Sequence[WorkerView]) -> Table:
+    table = _table("worker", "stream", "files", "newest", "games/s", "weights")
+    for worker in workers[:_WORKERS_SHOWN]:
+        step = None if worker.model_step is None else f"step {worker.model_step}"
+        behind = f", {worker.behind} behind" if worker.behind else ""
+        _row(table, worker.worker_id, worker.source, worker.n_files, _ago(worker.seconds_since),
+             _rate(worker.games_per_s), step and step + behind)  # fmt: skip
+    if len(workers) > _WORKERS_SHOWN:
+        _row(table, f"and {len(workers) - _WORKERS_SHOWN} more", None, None, None, None, None)
+    return table
+
+
+def _check_table(status: Status) -> Table:
+    table = _table("check", "", "found")
+    for check in status.checks:
+        table.add_row(escape(check.name), _MARKS[check.state], escape(check.found))
+    return table
+
+
+def _best_text(best: Sequence[Best]) -> str | None:
+    parts = [f"{each.win_rate:.1%} v {each.opponent} (cycle {each.step})" for each in best]
+    return ", ".join(parts) or None
+
+
+def _ago(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{age(seconds)} ago"
+
+
+def _rate(rate: float | None) -> str | None:
+    return None if rate is None else f"{rate:.2f}"
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: object) -> None:
+    """Numbers with thousands' commas, and a dash for what nobody knows."""
+    texts = (f"{c:,}" if isinstance(c, int) else str(c) if c else _NOTHING for c in cells)
+    table.add_row(*(escape(text) for text in texts))

@@ -1,0 +1,90 @@
+"""Reading one commit of a namespace in a model repository, and nothing else from any other."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zebfast.exchange.base import TransientError
+from zebfast.exchange.hub_client import HubClient
+from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.state import MAX_JSON_BYTES, parse_object, parse_state
+
+
+@dataclass(frozen=True)
+class Version:
+    """One commit: sizes of the namespace's files in it, and its state."""
+
+    sha: str
+    sizes: Mapping[str, int]
+    state: dict[str, Any] | None
+
+
+class VersionReader:
+    """Versions of ``namespace`` in ``repo_id``; the newest one read is kept.
+
+    Nothing here is retried: callers wrap what must be done together in ``HubClient.call``.
+    """
+
+    def __init__(self, client: HubClient, repo_id: str, namespace: Namespace) -> None:
+        self._client, self._repo_id, self._namespace = client, repo_id, namespace
+        self._last: Version | None = None
+
+    def at(self, revision: str | None = None) -> Version | None:
+        """The version at ``revision`` (default: now); None while there is no repository.
+
+        It is first found out which commit that is, and everything is read from that commit: no
+        cache on the way can answer with something older.
+        """
+        from huggingface_hub.errors import (
+            GatedRepoError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
+
+        api = self._client.api
+        try:
+            sha = str(api.repo_info(self._repo_id, revision=revision).sha)
+        except GatedRepoError:
+            raise
+        except RepositoryNotFoundError:
+            return None
+        if self._last is not None and self._last.sha == sha:
+            return self._last
+        names = self._namespace
+        paths = [names.weights_file, names.config_file, names.state_file]
+        try:
+            found = api.get_paths_info(self._repo_id, paths, revision=sha)
+            version = Version(sha, {item.path: int(item.size) for item in found}, None)
+            if names.state_file in version.sizes:
+                data = self.read(version, names.state_file, limit=MAX_JSON_BYTES)
+                state = parse_state(data, self.source(names.state_file, version))
+                version = Version(sha, version.sizes, state)
+        except RevisionNotFoundError as error:
+            raise TransientError(f"{self._repo_id}: its history was just squashed") from error
+        if revision is None:
+            self._last = version
+        return version
+
+    def config(self, version: Version) -> dict[str, Any] | None:
+        name = self._namespace.config_file
+        if name not in version.sizes:
+            return None
+        data = self.read(version, name, limit=MAX_JSON_BYTES)
+        return parse_object(data, self.source(name, version))
+
+    def read(self, version: Version, name: str, *, limit: int | None = None) -> bytes:
+        """A file of the version, downloaded afresh; of a longer one than ``limit``, too much."""
+        if limit is not None and version.sizes[name] > limit:
+            return bytes(limit + 1)
+        with tempfile.TemporaryDirectory() as directory:
+            path = self._client.api.hf_hub_download(
+                self._repo_id, name, revision=version.sha, local_dir=directory
+            )
+            return Path(path).read_bytes()
+
+    def source(self, name: str, version: Version) -> str:
+        return f"{self._repo_id}/{name} at {version.sha[:8]}"

@@ -1,0 +1,73 @@
+"""A directory that belongs to one process, and to whoever finds it once that process is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+_LOCK = ".lock"
+
+
+class OwnDirectory:
+    """A directory below ``parent`` that is locked by this process until ``release``."""
+
+    def __init__(self, path: Path, lock: IO[bytes]) -> None:
+        self.path = path
+        self._lock = lock
+
+    @classmethod
+    def create(cls, parent: Path) -> OwnDirectory:
+        """A new one. Raises OSError."""
+        while True:
+            path = parent / secrets.token_hex(6)
+            path.mkdir(parents=True)
+            own = cls._lock_in(path)
+            if own is not None:
+                return own  # else somebody who looked for abandoned ones was quicker
+
+    @classmethod
+    def abandoned(cls, parent: Path) -> Iterator[OwnDirectory]:
+        """Those below ``parent`` that a process left when it ended; now this process's."""
+        with suppress(FileNotFoundError):
+            for path in sorted(parent.iterdir()):
+                own = cls._lock_in(path)
+                if own is not None:
+                    yield own
+
+    @classmethod
+    def _lock_in(cls, path: Path) -> OwnDirectory | None:
+        try:
+            handle = open(path / _LOCK, "ab")  # noqa: SIM115 - open for as long as it is held
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            return None
+        if os.fstat(handle.fileno()).st_nlink == 0:  # deleted before it was locked
+            handle.close()
+            return None
+        return cls(path, handle)
+
+    def files(self) -> list[Path]:
+        """What lies in it, by name, its own lock apart."""
+        return sorted(path for path in self.path.iterdir() if path.name != _LOCK)
+
+    def remove(self) -> None:
+        """Delete it with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+    def release(self) -> None:
+        """Leave it to whoever looks next; an empty one is deleted."""
+        with suppress(FileNotFoundError):
+            if not self.files():
+                shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()

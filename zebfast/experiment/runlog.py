@@ -1,0 +1,163 @@
+"""The run log of an experiment: one JSON line an event, appended as it happens.
+
+A learner that is killed leaves a start without an end, so the log is whole however a run ends. A
+line cut short by a crash is left out when reading, and the next one starts on a line of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: What in a learner's log is worth a place in the record, by the words that people grep for.
+_INCIDENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("refused file", re.compile(r"\(moved to bad/\)|could not be moved to bad/|is refused: ")),
+    ("full disk", re.compile(r"No space left|disk is full")),
+    ("exchange", re.compile(r"transient error|will retry|\(skipping\)|cannot start yet")),
+    ("taken over", re.compile(r"taken over from this learner|still names this learner")),
+    ("pause", re.compile(r"training paused")),
+    ("fresh optimizer", re.compile(r"with a fresh optimizer")),
+    ("memorising", re.compile(r"being memorised")),
+    ("offline metrics", re.compile(r"W&B.*(cannot be reached|left out|offline|took no metrics)")),
+)
+_MAX_EACH = 50  # of one kind in one run; a fault of days is said often enough by then
+_MAX_LETTERS = 300
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that a run met and went on from."""
+
+    unix: float
+    kind: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One start of the learner.
+
+    Attributes:
+        ended: unix seconds, None while it runs, or for ever if it was killed.
+        reason: how it ended, in words; ``exit_code`` as the shell saw it.
+        cycles, games: what it added; None where nobody wrote it down.
+    """
+
+    id: str
+    stage: str
+    host: str
+    pid: int
+    version: str
+    started: float
+    config_file: str
+    ended: float | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+    cycles: int | None = None
+    games: int | None = None
+    incidents: tuple[Incident, ...] = ()
+
+
+@dataclass
+class RunLog:
+    """Writes the log at ``path``. One process writes at a time: the experiment's learner."""
+
+    path: Path
+    _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def start(
+        self, *, stage: str, host: str, version: str, commit: str | None, config_file: str
+    ) -> str:
+        """Record that a run begins, before it does anything; returns its id. Raises OSError."""
+        run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+        facts = {"stage": stage, "host": host, "pid": os.getpid(), "version": version}
+        self.event("start", run=run, **facts, commit=commit, config=config_file)
+        return run
+
+    def line(self, run: str, line: str) -> None:
+        """Look at one line of the run's output, and keep it if it tells of an incident."""
+        kind = incident_kind(line)
+        if kind is None or self._counts[run, kind] >= _MAX_EACH:
+            return
+        self._counts[run, kind] += 1
+        text = " ".join(line.split())[:_MAX_LETTERS]
+        self.event("incident", run=run, kind=kind, line=text)
+
+    def end(self, run: str, *, reason: str, exit_code: int, cycles: int, games: int) -> None:
+        """Record how a run ended. Raises OSError."""
+        self.event("end", run=run, reason=reason, exit_code=exit_code, cycles=cycles, games=games)
+
+    def event(self, event: str, **facts: Any) -> None:
+        """Append one line and see it onto the disk. Raises OSError."""
+        record = {"event": event, "unix": round(time.time(), 3), **facts}
+        with open(self.path, "ab+") as handle:
+            if handle.tell():
+                handle.seek(-1, os.SEEK_END)
+                torn = handle.read(1) != b"\n"
+            else:
+                torn = False
+            handle.write((b"\n" if torn else b"") + json.dumps(record).encode() + b"\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+
+
+def incident_kind(line: str) -> str | None:
+    """What kind of incident a line of a learner's log tells of; None for the usual lines."""
+    return next((kind for kind, words in _INCIDENTS if words.search(line)), None)
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Every event in order; what is no event is left out."""
+    events = []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        known = isinstance(event, dict) and isinstance(event.get("event"), str)
+        if known and isinstance(event.get("unix"), int | float):
+            events.append(event)
+    return events
+
+
+def read_runs(path: Path) -> list[Run]:
+    """The runs of a log, oldest first."""
+    by_run: dict[str, list[dict[str, Any]]] = {}
+    for event in read_events(path):
+        if isinstance(event.get("run"), str):
+            by_run.setdefault(event["run"], []).append(event)
+    return [_run(events) for events in by_run.values() if events[0]["event"] == "start"]
+
+
+def _run(events: Sequence[Mapping[str, Any]]) -> Run:
+    start = events[0]
+    end: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] == "end"), {})
+    incidents = tuple(
+        Incident(e["unix"], str(e.get("kind")), str(e.get("line")))
+        for e in events
+        if e["event"] == "incident"
+    )
+    return Run(
+        id=start["run"],
+        stage=str(start.get("stage")),
+        host=str(start.get("host")),
+        pid=int(start.get("pid") or 0),
+        version=str(start.get("version")),
+        started=start["unix"],
+        config_file=str(start.get("config")),
+        ended=end.get("unix"),
+        reason=end.get("reason"),
+        exit_code=end.get("exit_code"),
+        cycles=end.get("cycles"),
+        games=end.get("games"),
+        incidents=incidents,
+    )

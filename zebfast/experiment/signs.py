@@ -1,0 +1,97 @@
+"""What the facts of a look say about the learner's life and about who produces what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zebfast.exchange.lease import LEASE_SECONDS, Lease
+from zebfast.experiment.check import SILENT_SECONDS
+from zebfast.experiment.facts import Facts, Producer
+from zebfast.experiment.record import STAGES, Stage
+from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
+
+
+def current_stage(facts: Facts) -> Stage | None:
+    """The stage of the newest run, or what a learner that was started otherwise says it does."""
+    if facts.runs:
+        return next((known for known in STAGES if known == facts.runs[-1].stage), None)
+    enabled = published_learning(facts).get("eval_aux_enabled")
+    if not isinstance(enabled, bool):
+        return None
+    return "evalaux" if enabled else "selfplay"
+
+
+def stage_or_first(facts: Facts) -> Stage:
+    """The stage of the newest run, or the one that every experiment begins with."""
+    return current_stage(facts) or "selfplay"
+
+
+def learner_where(facts: Facts) -> str | None:
+    """Where the learner runs, in words; None when nothing shows that one runs."""
+    if facts.process is not None:
+        return f"process {facts.process} on {facts.here}"
+    # This machine's own learner is known by its process; another's by what it publishes.
+    state, lease = facts.state or {}, Lease.of(facts.state)
+    if lease is not None and lease.owner != facts.here:
+        return f"on {lease.owner}" if facts.now - lease.renewed < LEASE_SECONDS else None
+    updated = number(state.get("updated_unix"))
+    fresh = updated is not None and facts.now - updated < SILENT_SECONDS
+    if state.get("running") is True and fresh and state.get("host") not in (None, facts.here):
+        return f"on {state['host']}"
+    return None
+
+
+def last_sign(facts: Facts) -> float | None:
+    """When the learner last did something that can be seen from here (unix seconds)."""
+    lease = Lease.of(facts.state)
+    signs = (
+        number(facts.rows[-1].get("time")) if facts.rows else None,
+        number((facts.state or {}).get("updated_unix")),
+        lease.renewed if lease else None,
+    )
+    return max((sign for sign in signs if sign is not None), default=None)
+
+
+def last_cycle(facts: Facts) -> Mapping[str, Any]:
+    """The newest cycle, as a row of metrics; away from the learner's machine, as it published it.
+
+    Empty while no cycle is known.
+    """
+    row = facts.last_row("train/policy_loss")
+    learning = published_learning(facts)
+    if row or number(learning.get("policy_loss")) is None:
+        return row
+    losses = {f"train/{name}": learning.get(name) for name in learning if name.endswith("_loss")}
+    stats = {f"stats/{name}": value for name, value in learning.items()
+             if name.startswith(("eval_aux_", "replay_"))}  # fmt: skip
+    games = {"stats/total_games": (facts.state or {}).get("total_games")}
+    return {"step": learning.get("cycle"), **losses, **stats, **games}
+
+
+def policy_weight(facts: Facts) -> float | None:
+    """Weight of the eval-aux examples' policy loss in the newest cycle, or in the newest run."""
+    name = "eval_aux_policy_weight"
+    places = (last_cycle(facts).get(f"stats/{name}"), published_learning(facts).get(name),
+              (facts.settings or {}).get(name))  # fmt: skip
+    return next((number(place) for place in places if number(place) is not None), None)
+
+
+def published_learning(facts: Facts) -> Mapping[str, Any]:
+    """What the learner published about itself; empty where it said nothing."""
+    learning = (facts.state or {}).get("learning")
+    return learning if isinstance(learning, dict) else {}
+
+
+def stream_of(producer: Producer) -> str:
+    """The source of a worker's examples; its name tells where its newest file was not read."""
+    if producer.source is not None:
+        return producer.source
+    return SOURCE_EVAL if producer.worker_id.startswith("evalaux") else SOURCE_SELFPLAY
+
+
+def number(value: object) -> float | None:
+    """A plain number as a float; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)

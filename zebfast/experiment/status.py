@@ -1,0 +1,170 @@
+"""One screen about an experiment: learner, streams, workers, published weights, and the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zebfast.experiment.check import Check
+from zebfast.experiment.checks import run_checks
+from zebfast.experiment.facts import Facts, Producer
+from zebfast.experiment.signs import (
+    current_stage,
+    last_cycle,
+    last_sign,
+    learner_where,
+    policy_weight,
+    stream_of,
+)
+from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
+
+
+@dataclass(frozen=True)
+class LearnerView:
+    """The learner as it shows itself here and in what it published; None where nobody knows.
+
+    ``seconds_since`` is since its last sign of life; ``policy_weight`` the loss weight of the
+    eval-aux examples' policy targets; ``eval_mix`` their share of the last batches.
+    """
+
+    where: str | None
+    seconds_since: float | None
+    cycle: int | None
+    games: int | None
+    policy_loss: float | None
+    value_loss: float | None
+    belief_loss: float | None
+    win_rate_vs_random: float | None
+    eval_mix: float | None
+    policy_weight: float | None
+
+
+@dataclass(frozen=True)
+class StreamView:
+    """One kind of example files in the store."""
+
+    source: str
+    n_files: int
+    n_workers: int
+    seconds_since: float | None
+    games_per_s: float | None
+
+
+@dataclass(frozen=True)
+class WorkerView:
+    """One worker; ``behind`` is how many steps its weights are older than the published ones."""
+
+    worker_id: str
+    source: str
+    n_files: int
+    seconds_since: float
+    games_per_s: float | None
+    model_step: int | None
+    behind: int | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What ``zebfast experiment status`` shows."""
+
+    name: str
+    namespace: str
+    weights: str
+    examples: str
+    stage: str | None
+    published_step: int | None
+    published_games: int | None
+    wandb: str | None
+    learner: LearnerView
+    streams: tuple[StreamView, ...]
+    workers: tuple[WorkerView, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def problems(self) -> tuple[Check, ...]:
+        """The checks that found something wrong."""
+        return tuple(check for check in self.checks if check.state == "wrong")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "ok": not self.problems,
+            "problems": [check.name for check in self.problems],
+        }
+
+
+def status_of(facts: Facts) -> Status:
+    """Everything that is shown about one look."""
+    experiment, state = facts.experiment, facts.state or {}
+    return Status(
+        name=experiment.name,
+        namespace=experiment.namespace.stem,
+        weights=str(experiment.weights),
+        examples=str(experiment.examples),
+        stage=current_stage(facts),
+        published_step=state.get("step"),
+        published_games=state.get("total_games"),
+        wandb=_wandb(facts),
+        learner=_learner(facts),
+        streams=tuple(_stream(facts, source) for source in (SOURCE_SELFPLAY, SOURCE_EVAL)),
+        workers=tuple(_worker(facts, producer) for producer in facts.producers),
+        checks=tuple(run_checks(facts)),
+    )
+
+
+def _learner(facts: Facts) -> LearnerView:
+    trained, sign = last_cycle(facts), last_sign(facts)
+    return LearnerView(
+        where=learner_where(facts),
+        seconds_since=None if sign is None else max(0.0, facts.now - sign),
+        cycle=trained.get("step"),
+        games=trained.get("stats/total_games"),
+        policy_loss=trained.get("train/policy_loss"),
+        value_loss=trained.get("train/value_loss"),
+        belief_loss=trained.get("train/belief_loss"),
+        win_rate_vs_random=facts.last_row("eval/vs_random_win_rate").get("eval/vs_random_win_rate"),
+        eval_mix=trained.get("stats/eval_aux_mix_ratio"),
+        policy_weight=policy_weight(facts),
+    )
+
+
+def _stream(facts: Facts, source: str) -> StreamView:
+    own = [producer for producer in facts.producers if stream_of(producer) == source]
+    return StreamView(
+        source=source,
+        n_files=sum(producer.n_files for producer in own),
+        n_workers=len(own),
+        seconds_since=min((_age(facts, producer) for producer in own), default=None),
+        games_per_s=_sum([producer.games_per_s for producer in own]),
+    )
+
+
+def _worker(facts: Facts, producer: Producer) -> WorkerView:
+    step = (facts.state or {}).get("step")
+    behind = None
+    if producer.model_step is not None and step is not None:
+        behind = max(0, step - producer.model_step)
+    return WorkerView(
+        worker_id=producer.worker_id,
+        source=stream_of(producer),
+        n_files=producer.n_files,
+        seconds_since=_age(facts, producer),
+        games_per_s=producer.games_per_s,
+        model_step=producer.model_step,
+        behind=behind,
+    )
+
+
+def _age(facts: Facts, producer: Producer) -> float:
+    return max(0.0, facts.now - producer.last_unix)
+
+
+def _sum(rates: Sequence[float | None]) -> float | None:
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) if known else None
+
+
+def _wandb(facts: Facts) -> str | None:
+    state = facts.state or {}
+    return state.get("wandb_url") or state.get("wandb_run_id")

@@ -1,0 +1,114 @@
+"""From a finished batch to the example store: nothing is dropped, nothing is handed over twice."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.exchange import ExampleStore, TransientError
+from zebfast.selfplay.examples import NATIVE_SUFFIX, PT_SUFFIX, example_name, write_native
+from zebfast.system.signals import StopFlag
+from zebfast.worker.config import WorkerConfig
+from zebfast.worker.progress import SeedProgress
+
+Say = Callable[[str], None]
+
+
+class HandOver:
+    """Puts batches of one worker into a store."""
+
+    def __init__(
+        self,
+        examples: ExampleStore,
+        progress: SeedProgress,
+        config: WorkerConfig,
+        *,
+        stop: StopFlag,
+        say: Say,
+    ) -> None:
+        self._examples, self._progress, self._config = examples, progress, config
+        self._stop, self._say = stop, say
+
+    @property
+    def seed(self) -> int:
+        """Of the games that are handed over."""
+        return self._progress.seed
+
+    def put(self, games: NDArray[np.void], metadata: Mapping[str, Any], *, next_game: int) -> None:
+        """Write GAME_DTYPE[G] as one file. A full disk and passing faults are waited out.
+
+        Args:
+            next_game: number of the first game behind these; those below it are spoken for.
+
+        Raises:
+            OSError: another fault of the disk, or a full one when the worker is told to stop.
+            ExchangeError: the store refuses the file for good.
+        """
+        config = self._config
+        suffix = NATIVE_SUFFIX if config.example_format == "native" else PT_SUFFIX
+        # One name for all attempts: one that failed late must not leave the games there twice.
+        name = example_name(config.worker_id, time.time(), suffix=suffix)
+        while True:
+            try:
+                self._progress.advance(next_game)
+                self._examples.put(name, lambda path: self._write(path, games, metadata))
+                return
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if not full or self._stop():
+                    raise
+                self._say(
+                    f"[{config.worker_id}] the disk of {self._examples.home} is full: "
+                    f"{len(games)} games wait in memory; free some space, trying again every "
+                    f"{config.disk_retry_seconds:g} s"
+                )
+            except TransientError as error:
+                if self._stop():
+                    raise
+                self._say(f"  upload error (will retry): {error}")
+            self._stop.wait(config.disk_retry_seconds)
+
+    def _write(self, path: Path, games: NDArray[np.void], metadata: Mapping[str, Any]) -> None:
+        if self._config.example_format == "native":
+            write_native(path, games, metadata)
+        else:
+            from zebfast.selfplay.examples_pt import write_pt
+
+            write_pt(path, games, metadata, belief=True)
+
+
+@contextmanager
+def upload_at_end(examples: ExampleStore, config: WorkerConfig, say: Say) -> Iterator[None]:
+    """Whatever ends the context, upload what waits for at most ``upload_grace`` seconds.
+
+    A second Ctrl-C or SIGTERM does not wait for it. What still waits then stays on this machine's
+    disk until the next worker that starts here uploads it.
+    """
+    try:
+        yield
+    except Exception:
+        _close(examples, config, say)
+        raise
+    _close(examples, config, say)
+
+
+def _close(examples: ExampleStore, config: WorkerConfig, say: Say) -> None:
+    waiting = examples.waiting()
+    if waiting:
+        say(
+            f"[{config.worker_id}] uploading what waits for {examples.label} "
+            f"(files: {waiting}, for at most {config.upload_grace:g} s)"
+        )
+    left = examples.close(config.upload_grace)
+    if left:
+        say(
+            f"[{config.worker_id}] files still waiting in {examples.home}: {left}; run the same "
+            "command again to upload them"
+        )

@@ -1,0 +1,97 @@
+"""The namespace's network as the learner last published it."""
+
+from __future__ import annotations
+
+from zebfast.exchange import ExchangeError, TransientError, Weights, WeightStore
+from zebfast.net.evaluator import Evaluator
+from zebfast.net.v1 import NetConfig
+from zebfast.system.signals import StopFlag
+from zebfast.worker.config import WorkerConfig
+from zebfast.worker.handover import Say
+
+
+class SyncedNetwork:
+    """An evaluator whose weights follow the store.
+
+    Attributes:
+        evaluator: keeps its identity when newer weights are swapped in.
+        step: of the weights in it.
+
+    Raises:
+        ExchangeError: config and weights do not belong together, or are of no known network.
+    """
+
+    def __init__(self, store: WeightStore, weights: Weights, config: WorkerConfig) -> None:
+        self._store, self._config, self.step = store, dict(weights.config), weights.step
+        try:
+            network = NetConfig.from_dict(weights.config)
+            self.evaluator = Evaluator(
+                network, weights.state_dict, device=config.device, dtype=config.dtype
+            )
+        except ValueError as error:
+            raise ExchangeError(
+                f"config and weights in {store.label} cannot be used ({error}): put back the "
+                "config that these weights were published with"
+            ) from error
+
+    @property
+    def tokenizer(self) -> str:
+        return str(self._config.get("tokenizer", "v1"))
+
+    def sync(self, worker_id: str, say: Say) -> None:
+        """Swap newer weights in, if there are any; a passing fault keeps the old ones.
+
+        Raises:
+            ExchangeError: the namespace now holds another network.
+        """
+        try:
+            weights = self._store.pull(newer_than=self.step)
+        except TransientError as error:
+            say(f"  weight sync error (will retry): {error}")
+            return
+        if weights is None:
+            return
+        if dict(weights.config) != self._config:
+            raise ExchangeError(
+                f"{self._store.label} now holds a different network ({weights.config}) than this "
+                f"worker started with ({self._config}): restart the worker"
+            )
+        self.evaluator.load(weights.state_dict)
+        self.step = weights.step
+        say(f"[{worker_id}] new weights: step {weights.step}")
+
+
+def wait_for_network(
+    store: WeightStore, config: WorkerConfig, stop: StopFlag, say: Say
+) -> SyncedNetwork | None:
+    """The namespace's network as soon as there is one; None when told to stop before that.
+
+    Passing faults are waited out without end; each is said once.
+
+    Raises:
+        ExchangeError: what is there cannot be used, or access is refused.
+    """
+    said = ""
+    while not stop():
+        try:
+            weights = store.pull()
+        except TransientError as error:
+            line = f"  weights cannot be read yet (will retry): {error}"
+            pause = config.stores.retry_seconds
+        else:
+            if weights is not None:
+                say(
+                    f"Pulling weights from {store.label}: {store.namespace.weights_file} "
+                    f"(step {weights.step}, {weights.total_games:,} games)"
+                )
+                return SyncedNetwork(store, weights, config)
+            line = (
+                f"No {store.namespace.weights_file} in {store.label} yet — waiting for the learner "
+                "(zebfast-learn --checkpoint FILE publishes the first)"
+            )
+            pause = config.poll_seconds
+        if line != said:
+            say(line)
+            said = line
+        stop.wait(pause)
+    return None

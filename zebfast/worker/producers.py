@@ -1,0 +1,117 @@
+"""What the worker's loop knows of whoever plays the games, and the self-play producer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.examples import SOURCE_SELFPLAY
+from zebfast.selfplay.games import Evaluator, SelfPlay
+from zebfast.worker.config import EvalAuxConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What one call of ``Producer.play`` gave.
+
+    Attributes:
+        games: GAME_DTYPE [G], in order of their number.
+        finished: games that ended, those for later calls included, in ``seconds``.
+        facts: how they were played, for the metadata of the example file.
+        remark: what the batch's line says behind the words that every producer's has.
+    """
+
+    games: NDArray[np.void]
+    finished: int
+    seconds: float
+    facts: Mapping[str, Any]
+    remark: str = ""
+
+
+class Producer(Protocol):
+    """An endless sequence of games with the network's current weights."""
+
+    @property
+    def source(self) -> str:
+        """``source`` of the examples, one of those in ``selfplay.examples``."""
+
+    @property
+    def next_game(self) -> int:
+        """Number of the first game that no call has given yet."""
+
+    def describe(self) -> str:
+        """Half a sentence for people: who plays, with what."""
+
+    def play(
+        self,
+        n_games: int,
+        *,
+        should_stop: Callable[[], bool],
+        on_step: Callable[[int], None],
+    ) -> Batch:
+        """The next ``n_games``; fewer only when told to stop, which is asked often.
+
+        ``on_step`` is told now and then how many of them are finished.
+        """
+
+    def close(self) -> None:
+        """End its threads; it plays nothing afterwards."""
+
+
+class SelfPlayProducer:
+    """The network against itself, by search."""
+
+    source = SOURCE_SELFPLAY
+
+    def __init__(
+        self, evaluator: Evaluator, *, config: SelfPlayConfig, seed: int, first_game: int
+    ) -> None:
+        self._config = config
+        self._play = SelfPlay(evaluator, config=config, seed=seed, first_game=first_game)
+
+    @property
+    def next_game(self) -> int:
+        return self._play.next_game
+
+    def describe(self) -> str:
+        return f"{self._play.nbytes / 2**20:.0f} MiB of trees"
+
+    def play(
+        self,
+        n_games: int,
+        *,
+        should_stop: Callable[[], bool],
+        on_step: Callable[[int], None],
+    ) -> Batch:
+        games, stats = self._play.play(n_games, should_stop=should_stop, on_step=on_step)
+        search = self._config.search
+        facts = {
+            "n_simulations": search.n_simulations,
+            "worlds": self._config.worlds,
+            "n_worlds": search.n_worlds,
+            "exact_tricks": search.exact_tricks,
+            "temperature": search.temperature,
+            "noise_fraction": search.noise_fraction,
+            "evaluations": stats.evaluations,
+            "solved": stats.solved,
+        }
+        return Batch(games=games, finished=stats.finished, seconds=stats.seconds, facts=facts)
+
+    def close(self) -> None:
+        """Nothing to do: threads end with every call of ``play``."""
+
+
+def open_producer(
+    config: SelfPlayConfig | EvalAuxConfig, evaluator: Evaluator, *, seed: int, first_game: int
+) -> Producer:
+    """The producer that ``config`` is of."""
+    if isinstance(config, SelfPlayConfig):
+        return SelfPlayProducer(evaluator, config=config, seed=seed, first_game=first_game)
+    from zebfast.worker.eval_aux.producer import EvalAuxProducer
+
+    return EvalAuxProducer(evaluator, config=config, seed=seed, first_game=first_game)
