@@ -23,7 +23,7 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test ordeal selftest bench record lint build dist clean distclean
+.PHONY: help demo test test-slow ordeal selftest bench record lint build dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,10 @@ demo: $(VENV)/.built ## learn Texas 42 from nothing, in about five minutes on tw
 
 test: $(VENV)/.built selftest ## everything that must hold: C self-test, then the Python tests
 	$(call say,running the tests)
-	@$(PY) -m pytest $(TEST_ARGS)
+	@$(PY) -m pytest -m "not slow" -n 3 --dist loadfile $(TEST_ARGS)
+
+test-slow: $(VENV)/.built ## the tests that take long, and those that need a GPU where there is one
+	@$(PY) -m pytest -m "slow or gpu" $(TEST_ARGS)
 
 selftest: build/selftest ## the C core on its own, under the address and undefined-behaviour sanitizers
 	$(call say,running the C self-test)

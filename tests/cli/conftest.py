@@ -18,6 +18,12 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as they are in a pipe, whatever width the tests are run in."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """An experiment of a tiny network that has self-play files to learn from."""

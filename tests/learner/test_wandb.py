@@ -26,7 +26,7 @@ LOG_TIMEOUT = 60
 
 # Does what the lines of its input say, and says what came of it; ends at the end of the input.
 DRIVER = """
-import json, os, subprocess, sys
+import json, os, sys
 from pathlib import Path
 from zebfast.learner.metrics import JsonlMetrics
 from zebfast.learner.wandb_run import WandbError
@@ -37,6 +37,16 @@ wandb_sink._GRACE_SECONDS = 2.0
 
 def out(**what):
     os.write(1, ("@" + json.dumps(what) + "\\n").encode())  # whole, whichever thread says it
+
+def core_process():
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            said = (process / "cmdline").read_bytes().decode().split(chr(0))
+        except OSError:  # it has ended
+            continue
+        if "wandb-core" in said[0] and str(os.getpid()) in said:
+            return int(process.name)
+    raise LookupError("no wandb-core serves this process")
 
 for line in sys.stdin:
     do, *given = json.loads(line)
@@ -57,9 +67,7 @@ for line in sys.stdin:
         sink.log(*given)
         out(logged=given[0])
     elif do == "signal core":
-        found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
-        mine = [p for p in found.splitlines() if "wandb-core" in p and f"--pid {os.getpid()}" in p]
-        os.kill(int(mine[0].split()[0]), given[0])
+        os.kill(core_process(), given[0])
         out(signalled=True)
     elif do == "close":
         sink.close()
