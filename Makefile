@@ -33,7 +33,7 @@ demo: $(VENV)/.built ## learn Texas 42 from nothing, in about five minutes on tw
 
 test: $(VENV)/.built selftest ## everything that must hold: C self-test, then the Python tests
 	$(call say,running the tests)
-	@$(PY) -m pytest -m "not slow" -n 3 --dist loadfile $(TEST_ARGS)
+	@$(PY) -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 test-slow: $(VENV)/.built ## the tests that take long, and those that need a GPU where there is one
 	@$(PY) -m pytest -m "slow or gpu" $(TEST_ARGS)

@@ -21,6 +21,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=12, help="SIGKILLs of the ordeal over the Hub")
 
 
+# Files that take long: begun first, so that none is left running alone at the end.
+LONG = ("test_stages.py", "test_archive.py", "test_tools.py", "test_demo.py", "test_hub_kill.py",
+        "test_many_workers.py", "test_kill.py", "test_hub.py",
+        "test_experiment_hub.py")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
+
+
 def pytest_configure() -> None:
     """Let programs that tests start see Ctrl-C: what a shell runs in the background ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
