@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -33,11 +34,21 @@ def wait_for_files(
 
 
 def wait_for_line(words: str, process: subprocess.Popen[str]) -> str:
-    """The next line of a process's output that holds these words."""
+    """The next line of a process's output that holds these words.
+
+    A process that has not said them after two minutes is killed, so that no test waits for ever.
+    """
     assert process.stdout is not None
-    while words not in (line := process.stdout.readline()):
-        assert line or process.poll() is None, process.communicate()
-    return line
+    silence = threading.Timer(120, process.kill)
+    silence.start()
+    try:
+        while words not in (line := process.stdout.readline()):
+            if not line:
+                process.wait()
+                raise AssertionError(f"the worker ended without saying {words!r}")
+        return line
+    finally:
+        silence.cancel()
 
 
 def games_of(files: list[Examples]) -> list[bytes]:
