@@ -53,7 +53,7 @@ class Site:
         return done.stdout
 
     def start(self, name: str, *arguments: str) -> None:
-        polite = ["nice", "-n", "19"] if name in WORKERS else []  # or they take every core
+        polite = ["nice", "-n", "3"] if name in WORKERS else []  # or they take every core
         with open(self.log(name), "ab") as log:
             self.processes[name] = subprocess.Popen(
                 [*polite, sys.executable, "-u", "-m", "zebfast", *arguments],
@@ -75,8 +75,8 @@ class Site:
         return self.root / f"{name}.log"
 
     def wait_for(self, name: str, pattern: str, *, since: int = 0) -> re.Match[str]:
-        """The first match in a log behind ``since``; what the log ends with after two minutes."""
-        deadline = time.monotonic() + 120
+        """The first match in a log behind ``since``; what the log ends with after some minutes."""
+        deadline = time.monotonic() + 400
         while True:
             text = self.log(name).read_text()
             if found := re.search(pattern, text[since:], re.M):
