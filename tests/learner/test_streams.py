@@ -140,11 +140,11 @@ def test_a_foreign_worker_later_does_not_stop_the_run(make_config: Make, add_fil
 
 
 class Behind(LocalExampleStore):
-    """A store whose files come only when ``gate`` is open; ``down`` makes listing fail."""
+    """A store that, once ``held``, fetches when ``gate`` opens; ``down`` makes listing fail."""
 
     gate = threading.Event()
+    held = threading.Event()
     down = threading.Event()
-    held_back: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
     looks = 0
 
@@ -156,7 +156,7 @@ class Behind(LocalExampleStore):
 
     @contextmanager
     def fetch(self, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
-        if self.held_back & set(names):
+        if self.held.is_set():
             assert self.gate.wait(60)
         with super().fetch(names) as paths:
             yield paths
@@ -165,8 +165,9 @@ class Behind(LocalExampleStore):
 @pytest.fixture
 def behind(monkeypatch: pytest.MonkeyPatch) -> type[Behind]:
     Behind.gate.clear()
+    Behind.held.clear()
     Behind.down.clear()
-    Behind.held_back = Behind.hidden = frozenset()
+    Behind.hidden = frozenset()
 
     def open_examples(place: Any, namespace: Any, **_more: Any) -> Behind:
         return Behind(place.path, namespace)
@@ -187,7 +188,8 @@ def test_training_goes_on_while_files_are_fetched(
         if line.startswith("Cycle"):
             cycles.append(line)
             if len(cycles) == 1:
-                behind.held_back = frozenset([add_file(config.examples.path, 2)])
+                behind.held.set()  # before the reader can see the file
+                add_file(config.examples.path, 2)
             if len(cycles) == 10:
                 assert "games: 2]" in line
                 behind.gate.set()
