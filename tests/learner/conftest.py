@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from random_games import random_games
 
-from zebfast.core.engine import GameBatch
-from zebfast.core.records import GAME_DTYPE
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.learner.config import LearnerConfig
 from zebfast.net import checkpoint
@@ -34,20 +32,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def make_games() -> Callable[..., Games]:
     """``make_games(n, seed=0)``: random legal games with random visit counts as targets."""
-
-    def make(n: int, seed: int = 0) -> Games:
-        rng = np.random.default_rng(seed)
-        batch = GameBatch.deal(n, seed=seed)
-        games = np.zeros(n, GAME_DTYPE)
-        games["hands"], games["decl"], games["leader"] = batch.hands, batch.decl, batch.leader
-        for ply in range(28):
-            legal = (batch.observe()["legal"][:, None] >> np.arange(7)) & 1
-            games["policy"][:, ply] = rng.integers(1, 200, (n, 7)) * legal
-            batch.play_random(seed=seed, stream=1)
-        games["plays"] = batch.history
-        return games
-
-    return make
+    return random_games
 
 
 @pytest.fixture

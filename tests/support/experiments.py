@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
-from many_workers import some_games
+from random_games import random_games
 
 from zebfast.cli.main import cli
 from zebfast.exchange import LocalWeightStore, Namespace
@@ -56,7 +56,7 @@ def add_examples(
     path = directory / example_name(worker, written)
     metadata = {"worker_id": worker, "model_step": model_step, "n_games": n, "timestamp": written,
                 "source": source, "weights_name": weights_name or name}  # fmt: skip
-    write_native(path, some_games(n, seed=next(_seeds)), metadata)
+    write_native(path, random_games(n, seed=next(_seeds)), metadata)
     return path
 
 

@@ -15,26 +15,12 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
+from random_games import random_games
 
-from zebfast.core.engine import GameBatch
-from zebfast.core.records import GAME_DTYPE
 from zebfast.exchange import Namespace, Place, StoreOptions, open_examples
 from zebfast.selfplay.examples import example_name, write_native
 
 GRACE_SECONDS = 60.0
-
-
-def some_games(n: int, seed: int) -> np.ndarray:
-    """Random legal games whose policy targets are the plays."""
-    batch = GameBatch.deal(n, seed=seed)
-    games = np.zeros(n, GAME_DTYPE)
-    games["hands"], games["decl"], games["leader"] = batch.hands, batch.decl, batch.leader
-    for ply in range(28):
-        games["policy"][:, ply] = (batch.observe()["legal"][:, None] >> np.arange(7)) & 1
-        batch.play_random(seed=seed, stream=1)
-    games["plays"] = batch.history
-    return games
 
 
 def work(number: int, arguments: list[str], handed: dict[str, int]) -> None:
@@ -50,7 +36,7 @@ def work(number: int, arguments: list[str], handed: dict[str, int]) -> None:
     ends = time.monotonic() + float(seconds)
     batch = 0
     while time.monotonic() < ends:
-        games = some_games(2, seed=1_000_000 * number + batch)
+        games = random_games(2, seed=1_000_000 * number + batch)
         metadata = {"worker_id": worker_id, "model_step": 0, "n_games": 2, "timestamp": time.time(),
                     "source": "selfplay-mcts", "weights_name": name}  # fmt: skip
         file = example_name(worker_id, time.time())

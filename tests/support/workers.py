@@ -6,8 +6,15 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+from runs import publish
+
+from zebfast.core.options import SearchOptions
+from zebfast.exchange import Namespace, Place, StoreOptions
+from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.examples import Examples, read_examples
+from zebfast.worker.config import WorkerConfig
 
 
 def examples_in(run_dir: Path, worker_id: str = "worker-0") -> list[Examples]:
@@ -58,3 +65,20 @@ def games_of(files: list[Examples]) -> list[bytes]:
         obs = file.records["obs"].reshape(-1, 28)
         games += [row[0].tobytes() + row[27].tobytes() for row in obs]
     return games
+
+
+def one_batch(tmp_path: Path, **changes: Any) -> WorkerConfig:
+    """One batch of four quick games with a network that is published here."""
+    publish(tmp_path / "run", step=0)
+    base: dict[str, Any] = {
+        "weights": Place.directory(tmp_path / "run"),
+        "examples": Place.directory(tmp_path / "examples"),
+        "stores": StoreOptions(state_dir=tmp_path / "run"),
+        "namespace": Namespace.parse(None),
+        "producer": SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
+        "games_per_batch": 4,
+        "max_batches": 1,
+        "seed": 1,
+        "disk_retry_seconds": 0.01,
+    }
+    return WorkerConfig(**(base | changes))

@@ -8,36 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import publish
+from workers import one_batch
 
-from zebfast.core.options import SearchOptions
-from zebfast.exchange import LocalExampleStore, Namespace, Place, StoreOptions
+from zebfast.exchange import LocalExampleStore, Place
 from zebfast.exchange.uploader import Uploader
-from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.examples import read_examples, write_native
 from zebfast.worker import handover
-from zebfast.worker.config import WorkerConfig
 from zebfast.worker.loop import work
 
 
-def config_of(tmp_path: Path) -> WorkerConfig:
-    """One batch of four quick games with a published network."""
-    publish(tmp_path / "run", step=0)
-    return WorkerConfig(
-        weights=Place.directory(tmp_path / "run"),
-        examples=Place.directory(tmp_path / "examples"),
-        stores=StoreOptions(state_dir=tmp_path / "run"),
-        namespace=Namespace.parse(None),
-        producer=SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
-        games_per_batch=4,
-        max_batches=1,
-        seed=1,
-        disk_retry_seconds=0.01,
-    )
-
-
 def test_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = config_of(tmp_path)
+    config = one_batch(tmp_path)
     put, failures = LocalExampleStore.put, [OSError(errno.ENOSPC, "No space left on device")] * 3
 
     def full(self: LocalExampleStore, name: str, write: object) -> None:
@@ -67,7 +48,7 @@ def test_full_disk_under_a_spool_is_waited_out(
     monkeypatch.setattr(handover, "write_native", full)
     monkeypatch.setattr(Uploader, "wake", lambda self: None)
     monkeypatch.setattr(Uploader, "close", lambda self, grace: 1)
-    config = replace(config_of(tmp_path), examples=Place("dataset", "me/examples"))
+    config = replace(one_batch(tmp_path), examples=Place("dataset", "me/examples"))
     said: list[str] = []
     assert work(config, say=said.append) == 0
     assert sum("is full: 4 games wait in memory" in line for line in said) == 2
@@ -77,7 +58,7 @@ def test_full_disk_under_a_spool_is_waited_out(
 
 
 def test_other_disk_faults_end_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = config_of(tmp_path)
+    config = one_batch(tmp_path)
 
     def broken(*_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")

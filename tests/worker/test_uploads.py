@@ -11,21 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import publish
+from workers import one_batch
 
 from zebfast.cli.worker import worker
 from zebfast.cli.worker_config import config_from_flags
-from zebfast.core.options import SearchOptions
 from zebfast.exchange import (
     ExchangeError,
     LocalExampleStore,
     LocalWeightStore,
-    Namespace,
-    Place,
     StoreOptions,
     TransientError,
 )
-from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.examples import read_examples
 from zebfast.worker import loop
 from zebfast.worker.config import WorkerConfig
@@ -48,19 +44,8 @@ class SlowStore(LocalExampleStore):
 @pytest.fixture
 def config(tmp_path: Path) -> WorkerConfig:
     """One batch of four quick games with a published network."""
-    publish(tmp_path / "run", step=0)
-    return WorkerConfig(
-        weights=Place.directory(tmp_path / "run"),
-        examples=Place.directory(tmp_path / "examples"),
-        stores=StoreOptions(state_dir=tmp_path / "run", retry_seconds=0.01),
-        namespace=Namespace.parse(None),
-        producer=SelfPlayConfig(n_parallel_games=4, search=SearchOptions(n_simulations=2)),
-        games_per_batch=4,
-        max_batches=1,
-        seed=1,
-        disk_retry_seconds=0.01,
-        upload_grace=7.0,
-    )
+    stores = StoreOptions(state_dir=tmp_path / "run", retry_seconds=0.01)
+    return one_batch(tmp_path, stores=stores, upload_grace=7.0)
 
 
 @pytest.fixture

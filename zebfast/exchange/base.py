@@ -21,6 +21,10 @@ StateDict = dict[str, torch.Tensor]
 """Plain weights: parameter name -> tensor on the CPU."""
 
 
+Say = Callable[[str], None]
+"""Takes one line of a program's log; may be called from any thread."""
+
+
 class ExchangeError(RuntimeError):
     """One sentence: what is wrong with what was found, what was expected, what to do."""
 

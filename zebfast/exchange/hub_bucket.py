@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.base import TransientError
+from zebfast.exchange.base import Say, TransientError
 from zebfast.exchange.hub_client import HubClient
 from zebfast.exchange.namespace import Namespace
-from zebfast.exchange.places import Say, StoreOptions
+from zebfast.exchange.places import StoreOptions
 from zebfast.exchange.remote_examples import Entry, RemoteExampleStore, example_home
 
 

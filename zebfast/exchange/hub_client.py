@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zebfast.exchange.base import ExchangeError, TransientError
+from zebfast.exchange.base import ExchangeError, Say, TransientError
 
 if TYPE_CHECKING:
-    from zebfast.exchange.places import Say, StoreOptions
+    from zebfast.exchange.places import StoreOptions
 
 T = TypeVar("T")
 

@@ -7,11 +7,11 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.base import ExchangeError
+from zebfast.exchange.base import ExchangeError, Say
 from zebfast.exchange.hub_client import Conflict, HubClient
 from zebfast.exchange.hub_history import History
 from zebfast.exchange.namespace import Namespace
-from zebfast.exchange.places import Say, StoreOptions
+from zebfast.exchange.places import StoreOptions
 from zebfast.exchange.remote_examples import Entry, RemoteExampleStore, example_home
 
 _DOWNLOADS = 8

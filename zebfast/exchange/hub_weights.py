@@ -17,6 +17,7 @@ from zebfast.exchange.base import (
     ExchangeError,
     NamespaceBusy,
     Revision,
+    Say,
     StateDict,
     Weights,
 )
@@ -26,14 +27,16 @@ from zebfast.exchange.hub_versions import VersionReader
 from zebfast.exchange.lease import KEY, LEASE_SECONDS, Holder, Renewal, owner_id
 from zebfast.exchange.lock import hold_namespace
 from zebfast.exchange.namespace import Namespace
-from zebfast.exchange.places import Say, StoreOptions
+from zebfast.exchange.places import StoreOptions
 from zebfast.exchange.state import (
     UNPUBLISHED,
     announced,
     check_weight_size,
     json_bytes,
     pack_weights,
+    unannounced,
     unpack_weights,
+    without_config,
 )
 
 
@@ -96,15 +99,10 @@ class HubWeightStore:
         check_weight_size(version.sizes[name], source)
         data = self._versions.read(version, name)
         if not announced(state, data):
-            raise ExchangeError(
-                f"{source} is not the file that {self._namespace.state_file} announces: put back "
-                "the matching pair, or remove weights_sha256 from the state to accept these weights"
-            )
+            raise unannounced(source, self._namespace.state_file)
         config = self._versions.config(version)
         if config is None:
-            raise ExchangeError(
-                f"{source} has no config beside it: expected {self._namespace.config_file}"
-            )
+            raise without_config(source, self._namespace.config_file)
         return Weights(unpack_weights(data, source), config, state)
 
     def revisions(self, limit: int) -> list[Revision]:

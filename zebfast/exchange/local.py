@@ -19,6 +19,7 @@ from typing import Any
 from zebfast.exchange.base import ExchangeError, Revision, StateDict, Weights
 from zebfast.exchange.lock import hold_namespace
 from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.refused import bad_directory, write_reason
 from zebfast.exchange.state import (
     MAX_JSON_BYTES,
     MAX_WEIGHT_BYTES,
@@ -28,9 +29,11 @@ from zebfast.exchange.state import (
     pack_weights,
     parse_object,
     parse_state,
+    unannounced,
     unpack_weights,
+    without_config,
 )
-from zebfast.selfplay.examples import parse_example_name
+from zebfast.selfplay.examples import oldest_first, parse_example_name, require_example_name
 from zebfast.system.files import sync_directory, write_atomic
 
 _ATTEMPTS = 10
@@ -78,15 +81,10 @@ class LocalWeightStore:
             if announced(state, data):
                 config = self.read_config()
                 if config is None:
-                    raise ExchangeError(
-                        f"{weights_path} has no config beside it: expected "
-                        f"{self.directory / self.namespace.config_file}"
-                    )
+                    expected = self.directory / self.namespace.config_file
+                    raise without_config(str(weights_path), str(expected))
                 return Weights(unpack_weights(data, str(weights_path)), config, state)
-        raise ExchangeError(
-            f"{weights_path} is not the file that {self.namespace.state_file} announces: put back "
-            "the matching pair, or remove weights_sha256 from the state to accept these weights"
-        )
+        raise unannounced(str(weights_path), self.namespace.state_file)
 
     def publish(
         self, state_dict: StateDict, config: Mapping[str, Any], state: Mapping[str, Any]
@@ -144,8 +142,7 @@ class LocalExampleStore:
         return self.directory
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
-        if parse_example_name(name) is None:
-            raise ValueError(f"{name!r} is not the name of an example file")
+        require_example_name(name)
         self.directory.mkdir(parents=True, exist_ok=True)
         write(self.directory / name)
 
@@ -155,8 +152,7 @@ class LocalExampleStore:
                 found = [entry.name for entry in entries if entry.is_file()]
         except FileNotFoundError:
             return []
-        timed = [(parsed.unix_seconds, n) for n in found if (parsed := parse_example_name(n))]
-        return [name for _, name in sorted(timed)]
+        return oldest_first(found)
 
     @contextmanager
     def fetch(self, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
@@ -164,9 +160,8 @@ class LocalExampleStore:
         yield {name: path for name, path in paths.items() if path.is_file()}
 
     def set_aside(self, name: str, reason: str) -> None:
-        bad = self.directory / "bad"
-        bad.mkdir(exist_ok=True)
-        write_atomic(bad / f"{name}.reason.txt", (" ".join(reason.split()) + "\n").encode())
+        bad = bad_directory(self.directory)
+        write_reason(bad, name, reason)
         os.replace(self.directory / name, bad / name)
         sync_directory(self.directory)
 

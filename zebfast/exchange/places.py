@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from zebfast.exchange.base import ExampleStore, WeightStore
+from zebfast.exchange.base import ExampleStore, Say, WeightStore
 from zebfast.exchange.local import LocalExampleStore, LocalWeightStore
 from zebfast.exchange.namespace import Namespace
 
-Say = Callable[[str], None]
 Kind = Literal["directory", "model", "dataset", "bucket"]
 
 

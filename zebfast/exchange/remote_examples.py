@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zebfast.exchange.base import ExchangeError
+from zebfast.exchange.base import ExchangeError, Say
 from zebfast.exchange.own_directory import OwnDirectory
-from zebfast.exchange.places import Say, StoreOptions
+from zebfast.exchange.places import StoreOptions
+from zebfast.exchange.refused import bad_directory, reasons_in, write_reason
 from zebfast.exchange.spool import Spool
 from zebfast.exchange.uploader import Uploader
-from zebfast.selfplay.examples import MAX_FILE_BYTES, parse_example_name
-from zebfast.system.files import write_atomic
-
-_REASON = ".reason.txt"
+from zebfast.selfplay.examples import MAX_FILE_BYTES, oldest_first, parse_example_name
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class RemoteExampleStore:
         self, transport: Transport, home: Path, *, options: StoreOptions, say: Say
     ) -> None:
         self._transport, self._home, self._say = transport, home, say
-        self._bad = home / "bad"
+        self._bad = bad_directory(home)
         self._spool = Spool(home / "spool")
         self._uploader = Uploader(
             self._spool,
@@ -114,23 +112,21 @@ class RemoteExampleStore:
         return [path for path in paths if not _is_same(path, there.get(path.name))]
 
     def list(self) -> list[str]:
-        timed = []
+        wanted = []
         entries = self._transport.entries()
         refused = self._refused()
-        for name, entry in entries.items():
-            parsed = parse_example_name(name)
-            if parsed is None:
-                continue
+        for name in oldest_first(entries):
+            entry = entries[name]
             if name not in refused and entry.size > MAX_FILE_BYTES:
                 reason = f"{entry.size:,} bytes; expected at most {MAX_FILE_BYTES:,}"
                 self._refuse(name, reason)
                 self._say(f"example file {name} is refused: {reason}")
             if name not in refused:
-                timed.append((parsed.unix_seconds, name))
+                wanted.append(name)
             elif (self._bad / name).exists():
                 self._undeleted.add(name)
         self._sizes = {name: entry.size for name, entry in entries.items()}
-        return [name for _, name in sorted(timed)]
+        return wanted
 
     @contextmanager
     def fetch(self, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
@@ -179,15 +175,13 @@ class RemoteExampleStore:
 
     def _refuse(self, name: str, reason: str) -> None:
         """Leave ``name`` out of all listings from now on."""
-        self._bad.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._bad / f"{name}{_REASON}", (" ".join(reason.split()) + "\n").encode())
+        write_reason(self._bad, name, reason)
         self._refused().add(name)
 
     def _refused(self) -> set[str]:
         """Names set aside here, in this run or an earlier one."""
         if self._refused_now is None:
-            found = self._bad.glob(f"*{_REASON}")
-            self._refused_now = {path.name.removesuffix(_REASON) for path in found}
+            self._refused_now = set(reasons_in(self._bad))
         return self._refused_now
 
     def delete(self, names: Iterable[str]) -> int:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from zebfast.exchange.own_directory import OwnDirectory
-from zebfast.selfplay.examples import parse_example_name
+from zebfast.selfplay.examples import oldest_first, parse_example_name, require_example_name
 
 
 class Spool:
@@ -23,8 +23,7 @@ class Spool:
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
         """Add a file: ``write`` gets its path. Raises ValueError for the name, and OSError."""
-        if parse_example_name(name) is None:
-            raise ValueError(f"{name!r} is not the name of an example file")
+        require_example_name(name)
         write(self._directory() / name)
 
     def _directory(self) -> Path:
@@ -47,12 +46,7 @@ class Spool:
         """Files that wait, oldest first by the time in the name."""
         if self._own is None:
             return []
-        timed = []
-        for path in self._own.files():
-            parsed = parse_example_name(path.name)
-            if parsed is not None:
-                timed.append((parsed.unix_seconds, path.name))
-        return [name for _, name in sorted(timed)]
+        return oldest_first(path.name for path in self._own.files())
 
     def path(self, name: str) -> Path:
         return self._directory() / name

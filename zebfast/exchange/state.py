@@ -75,6 +75,19 @@ def check_weight_size(n_bytes: int, source: str) -> None:
         raise ExchangeError(f"weights file {source} is over 1 GB: expected a Texas 42 network")
 
 
+def unannounced(source: str, state_file: str) -> ExchangeError:
+    """For weights at ``source`` that their state does not vouch for."""
+    return ExchangeError(
+        f"{source} is not the file that {state_file} announces: put back the matching pair, or "
+        "remove weights_sha256 from the state to accept these weights"
+    )
+
+
+def without_config(source: str, expected: str) -> ExchangeError:
+    """For weights at ``source`` that no config says the shape of."""
+    return ExchangeError(f"{source} has no config beside it: expected {expected}")
+
+
 def announced(state: Mapping[str, Any], data: bytes) -> bool:
     """Does the state vouch for these weights? One that names no SHA-256 vouches for any."""
     pending = state.get("pending")

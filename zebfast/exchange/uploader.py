@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from zebfast.exchange.base import ExchangeError, TransientError
-from zebfast.exchange.places import Say, StoreOptions
+from zebfast.exchange.base import ExchangeError, Say, TransientError
+from zebfast.exchange.places import StoreOptions
 from zebfast.exchange.spool import Spool
 
 _FILES_A_COMMIT = 100

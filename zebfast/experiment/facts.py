@@ -16,12 +16,13 @@ from typing import Any
 from zebfast.exchange import (
     ExampleStore,
     ExchangeError,
+    Say,
     StoreOptions,
     WeightStore,
     open_examples,
     open_weights,
 )
-from zebfast.exchange.places import Say
+from zebfast.exchange.refused import bad_directory, reasons_in
 from zebfast.experiment.record import Experiment
 from zebfast.experiment.runlog import Run, read_runs
 from zebfast.experiment.summary import learner_process
@@ -105,7 +106,7 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float, say: Sa
         producers=_read_producers(examples, state, now, errors),
         exchange_errors=tuple(errors),
         waiting=_waiting(examples.home / "spool"),
-        refused=_refused(examples.home / "bad"),
+        refused=_refused(bad_directory(examples.home)),
         rows=tuple(read_metrics(options.state_dir / experiment.namespace.metrics_file)),
         runs=tuple(runs),
         process=learner_process(experiment) or lock_owner(lock / experiment.namespace.lock_file),
@@ -204,7 +205,7 @@ def _waiting(spool: Path) -> tuple[float, ...]:
 def _refused(bad: Path) -> tuple[tuple[float, str], ...]:
     """Reasons of the files that were set aside, newest first."""
     found = []
-    for path in bad.glob("*.reason.txt"):
+    for path in reasons_in(bad).values():
         text = path.read_text(encoding="utf-8", errors="replace").strip()
         found.append((path.stat().st_mtime, text or path.name))
     return tuple(sorted(found, reverse=True))

@@ -8,13 +8,13 @@ goes on from that with a fresh optimizer.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from zebfast.exchange import ExchangeError, Weights, WeightStore
+from zebfast.exchange import ExchangeError, Say, Weights, WeightStore
 from zebfast.learner.checkpoint import Checkpoint, Progress, fingerprint
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.streams import streams_from_state
@@ -22,23 +22,31 @@ from zebfast.net import checkpoint as model_file
 from zebfast.net.v1 import NetConfig, V1Net
 from zebfast.net.weights import check_weights
 
-Say = Callable[[str], None]
-
 
 class StartError(ExchangeError):
     """One sentence: why this run cannot begin, and what to do."""
 
 
-def published_weights(config: LearnerConfig, store: WeightStore, *, say: Say) -> Weights:
-    """The weights of the namespace, which is bootstrapped from ``--checkpoint`` if it has none.
+def load_bootstrap(config: LearnerConfig, *, say: Say) -> model_file.Checkpoint | None:
+    """The network of ``--checkpoint``; None without that flag. Raises BadCheckpoint."""
+    if not config.checkpoint:
+        return None
+    say(f"Loading bootstrap checkpoint: {config.checkpoint}")
+    return model_file.load(config.checkpoint)
+
+
+def published_weights(
+    config: LearnerConfig,
+    store: WeightStore,
+    bootstrap: model_file.Checkpoint | None,
+    *,
+    say: Say,
+) -> Weights:
+    """The weights of the namespace, which is started from ``bootstrap`` if it has none.
 
     Raises:
         StartError, ExchangeError: one sentence; TransientError when a later try may succeed.
     """
-    bootstrap = None
-    if config.checkpoint:
-        say(f"Loading bootstrap checkpoint: {config.checkpoint}")
-        bootstrap = model_file.load(config.checkpoint)
     weights = store.pull()
     if weights is None:
         weights = _bootstrap_namespace(store, bootstrap)

@@ -11,7 +11,7 @@ import socket
 import time
 from contextlib import ExitStack
 
-from zebfast.exchange import ExchangeError, open_weights
+from zebfast.exchange import ExchangeError, Say, open_weights
 from zebfast.learner.account import Account
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.evaluate import evaluate
@@ -19,7 +19,6 @@ from zebfast.learner.ingest import IngestReport
 from zebfast.learner.journal import Journal
 from zebfast.learner.saving import Saver
 from zebfast.learner.startup import (
-    Say,
     Session,
     Stopped,
     close_session,

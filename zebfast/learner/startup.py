@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from zebfast.exchange import TransientError, Weights, WeightStore, open_examples
+from zebfast.exchange import Say, TransientError, Weights, WeightStore, open_examples
 from zebfast.learner.checkpoint import Progress, load_checkpoint
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.continuation import (
-    Say,
     StartError,
     build_net,
+    load_bootstrap,
     matching_checkpoint,
     progress_from_state,
     published_weights,
@@ -30,7 +30,7 @@ from zebfast.learner.wandb_sink import WandbMetrics
 from zebfast.net.v1 import n_parameters
 from zebfast.system.signals import StopFlag
 
-__all__ = ["Say", "Session", "StartError", "Stopped", "open_session", "until_reached"]
+__all__ = ["Session", "StartError", "Stopped", "open_session", "until_reached"]
 
 _MAX_PAUSE_SECONDS = 60.0
 _T = TypeVar("_T")
@@ -91,8 +91,9 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag, *, s
     Raises:
         StartError, ExchangeError, CheckpointError, WandbError: one sentence each; Stopped.
     """
+    bootstrap = load_bootstrap(config, say=say)
     weights = until_reached(
-        lambda: published_weights(config, store, say=say),
+        lambda: published_weights(config, store, bootstrap, say=say),
         stop,
         retry_seconds=config.stores.retry_seconds,
         say=say,

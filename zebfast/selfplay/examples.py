@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,18 @@ def parse_example_name(name: str) -> ExampleName | None:
     """What ``name`` says, or None when it is not the name of an example file."""
     match = _NAME.fullmatch(name)
     return ExampleName(match["worker"], int(match["time"])) if match else None
+
+
+def require_example_name(name: str) -> None:
+    """ValueError unless ``name`` is the name of an example file."""
+    if parse_example_name(name) is None:
+        raise ValueError(f"{name!r} is not the name of an example file")
+
+
+def oldest_first(names: Iterable[str]) -> list[str]:
+    """Those that are names of example files, by the time in the name, then by name."""
+    timed = [(parsed.unix_seconds, n) for n in names if (parsed := parse_example_name(n))]
+    return [name for _, name in sorted(timed)]
 
 
 def write_native(path: Path, games: NDArray[np.void], metadata: Mapping[str, Any]) -> None:
@@ -234,7 +246,9 @@ __all__ = [
     "Examples",
     "check_metadata",
     "example_name",
+    "oldest_first",
     "parse_example_name",
     "read_examples",
+    "require_example_name",
     "write_native",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.exchange import ExampleStore, TransientError
+from zebfast.exchange import ExampleStore, Say, TransientError
 from zebfast.selfplay.examples import NATIVE_SUFFIX, PT_SUFFIX, example_name, write_native
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.progress import SeedProgress
-
-Say = Callable[[str], None]
 
 
 class HandOver:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from zebfast import __version__
-from zebfast.exchange import open_examples, open_weights
+from zebfast.exchange import Say, open_examples, open_weights
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
-from zebfast.worker.handover import HandOver, Say, upload_at_end
+from zebfast.worker.handover import HandOver, upload_at_end
 from zebfast.worker.network import SyncedNetwork, wait_for_network
 from zebfast.worker.producers import Batch, Producer, open_producer
 from zebfast.worker.progress import SeedProgress, hold_worker_id

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from zebfast.exchange import ExchangeError, TransientError, Weights, WeightStore
+from zebfast.exchange import ExchangeError, Say, TransientError, Weights, WeightStore
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.v1 import NetConfig
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
-from zebfast.worker.handover import Say
 
 
 class SyncedNetwork:
