@@ -109,7 +109,7 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(PY)
 	$(call say,installing build tools)
 	@$(PIP) install -c constraints.txt setuptools cython
 	$(call say,installing dependencies and compiling zebfast (the first time takes some minutes: torch is large))
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,plot,hub,wandb]'
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,plot,hub,wandb,fleet,runpod,s3]'
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(C_FILES) $(CORE_FILES)
