@@ -6,7 +6,7 @@ import errno
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from zebfast.exchange import ExchangeError, StoreOptions, TransientError
 from zebfast.exchange.own_directory import OwnDirectory
 from zebfast.exchange.spool import Spool
-from zebfast.exchange.uploader import Uploader, upload_interval_for
+from zebfast.exchange.uploader import Content, Uploader, upload_interval_for
 
 A, B, C = "w_1_aa.pt", "w_2_bb.pt", "w_3_cc.safetensors"
 
@@ -32,13 +32,16 @@ class Far:
         self.faults = list(faults)
         self.arrived = threading.Event()
 
-    def send(self, paths: Sequence[Path]) -> None:
-        self.sent.append([path.name for path in paths])
+    def send(self, files: Mapping[str, Content]) -> None:
+        self.sent.append(list(files))
         when, error = self.faults.pop(0) if self.faults else ("", None)
         if when == "before":
             assert error is not None
             raise error
-        self.files |= {path.name: path.read_bytes() for path in paths}
+        self.files |= {
+            name: data if isinstance(data, bytes) else data.read_bytes()
+            for name, data in files.items()
+        }
         if error is not None:
             raise error
         self.arrived.set()
@@ -48,11 +51,22 @@ class Far:
 
 
 def uploader(
-    far: Far, spool: Spool, say: Callable[[str], None] = print, *, interval: float = 0.0
+    far: Far,
+    spool: Spool,
+    say: Callable[[str], None] = print,
+    *,
+    interval: float = 0.0,
+    quota: bool = True,
 ) -> Uploader:
     options = StoreOptions(state_dir=spool.parent, upload_interval=interval, retry_seconds=0.01)
     return Uploader(
-        spool, send=far.send, missing=far.missing, label="far", options=options, say=say
+        spool,
+        send=far.send,
+        missing=far.missing,
+        label="far",
+        quota=quota,
+        options=options,
+        say=say,
     )
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hub import Hub, running_hub
+from hub import running_hub
+from hub_site import Site
 
 from zebfast.net import checkpoint
 from zebfast.net.v1 import SIZES
@@ -35,76 +31,12 @@ WORKERS = {
 }
 
 
-class Site:
-    """One machine with an account on the Hub: its folder, its programs and their logs."""
-
-    def __init__(self, root: Path, hub: Hub) -> None:
-        self.root, self.hub = root, hub
-        self.env = hub.env(XDG_CACHE_HOME=str(root / "cache"), HOME=str(root))
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-
-    def zebfast(self, *arguments: str) -> str:
-        """Standard output of a command that must succeed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "zebfast", *arguments],
-            cwd=self.root, env=self.env, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def start(self, name: str, *arguments: str) -> None:
-        polite = ["nice", "-n", "3"] if name in WORKERS else []  # or they take every core
-        with open(self.log(name), "ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [*polite, sys.executable, "-u", "-m", "zebfast", *arguments],
-                cwd=self.root, env=self.env, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT,
-            )  # fmt: skip
-
-    def learn(self, stage: str) -> int:
-        """Start the learner; where its log begins."""
-        before = len(self.log("learner").read_text()) if self.log("learner").exists() else 0
-        self.start("learner", "experiment", "learn", NAME, "--stage", stage)
-        return before
-
-    def end(self, name: str) -> None:
-        self.processes[name].send_signal(signal.SIGTERM)
-        assert self.processes[name].wait(90) == 143, self.log(name).read_text()[-3000:]
-
-    def log(self, name: str) -> Path:
-        return self.root / f"{name}.log"
-
-    def wait_for(self, name: str, pattern: str, *, since: int = 0) -> re.Match[str]:
-        """The first match in a log behind ``since``; what the log ends with after some minutes."""
-        deadline = time.monotonic() + 400
-        while True:
-            text = self.log(name).read_text()
-            if found := re.search(pattern, text[since:], re.M):
-                return found
-            assert self.processes[name].poll() is None, text[-3000:]
-            assert time.monotonic() < deadline, f"no {pattern!r} in {text[-3000:]}"
-            time.sleep(0.2)
-
-    def status(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.zebfast("experiment", "status", NAME, "--json"))
-        return answer
-
-    def checks(self) -> dict[str, str]:
-        """State of each verification step by its name."""
-        return {check["name"]: check["state"] for check in self.status()["checks"]}
-
-    def close(self) -> None:
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An empty machine and an empty Hub; whatever still runs at the end is killed."""
     root = tmp_path_factory.mktemp("site")
     with running_hub(root / "hf") as hub:
-        site = Site(root, hub)
+        site = Site(root, hub, NAME)
         try:
             yield site
         finally:
@@ -132,7 +64,7 @@ def test_the_documented_life_of_an_experiment(site: Site, bootstrap: Path) -> No
     site.wait_for("learner", "^Bootstrapped")
     for name, flags in WORKERS.items():
         site.start(name, "worker", *places, "--weights-name", NAME, "--worker-id", name,
-                   "--state-dir", str(site.root / name), *PLAYING, *flags)  # fmt: skip
+                   "--state-dir", str(site.root / name), *PLAYING, *flags, polite=True)  # fmt: skip
     for name in WORKERS:
         site.wait_for(name, rf"\[{name}\] batch 1: \d+ examples, [\d.]+ games/s, step=\d+")
     stage_0 = site.wait_for("learner", r"^Cycle +2: .*games: ([\d,]+)\]").group(0)

@@ -83,6 +83,7 @@ def make_config(tmp_path: Path, init_path: Path) -> Callable[..., LearnerConfig]
             "max_example_age": 0.0,
             "replay_cache_dir": tmp_path / run / "cache",
             "poll_seconds": 0.01,
+            "disk_limit": 0.0,  # whatever the disk of this machine holds
             "max_minutes": 0.5,
         }
         return LearnerConfig(**(base | changes))

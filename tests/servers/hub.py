@@ -104,7 +104,8 @@ class Handler(BaseHTTPRequestHandler):
         if role is None:
             raise HubError(401, "Invalid credentials in Authorization header")
         writes = re.search(
-            r"/(commit|batch|super-squash|repos/create|xet-write-token)", request.path
+            r"/(commit|batch|super-squash|repos/create|xet-write-token|auth-check/write)",
+            request.path,
         )
         if writes and role != "write" and "info/lfs" not in request.path:
             raise HubError(403, "Forbidden: you must use a write token to upload to a repository")

@@ -55,6 +55,13 @@ def _info(
                 "tags": [], "downloads": 0, "likes": 0, "siblings": files})  # fmt: skip
 
 
+def _auth_check(state: HubState, request: Any, kinds: str, name: str) -> Answer:
+    repo_of(state, kinds, name)
+    if request.path.endswith("/write") and not unquote(name).startswith(state.account + "/"):
+        raise HubError(403, f"Forbidden: your token cannot write to {unquote(name)}")
+    return ok({})
+
+
 def _entry(path: str, file: File) -> dict[str, Any]:
     entry: dict[str, Any] = {"type": "file", "path": path, "oid": file.oid, "size": file.size}
     if file.lfs:
@@ -153,6 +160,7 @@ _ROUTES: list[tuple[str, Callable[..., Answer]]] = [
         hub_contents.xet_token,
     ),
     (_REPO, _info),
+    (rf"{_REPO}/auth-check(?:/write)?", _auth_check),
     (rf"{_REPO}/revision/([^/]+)", _info),
     (rf"{_REPO}/tree/([^/]+)(?:/(.+))?", _tree),
     (rf"{_REPO}/paths-info/([^/]+)", _paths_info),

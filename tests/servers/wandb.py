@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +34,7 @@ class StoredRun:
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
+    heartbeat: float | None = None
 
     def bucket(self) -> dict[str, Any]:
         """The form in which GraphQL answers name a run."""
@@ -55,6 +57,16 @@ class StoredRun:
             "eventsTail": "[]",
             "logLineCount": 0,
         }
+
+    def shown(self) -> dict[str, Any]:
+        """The form in which the public API is told of a run."""
+        state = {None: "running", 0: "finished"}.get(self.exit_code, "failed")
+        beat = datetime.fromtimestamp(self.heartbeat or 0.0, UTC)
+        times = dict.fromkeys(("heartbeatAt", "createdAt"), f"{beat:%FT%T}")
+        nothing = dict.fromkeys(("group", "jobType", "commit", "description", "notes"))
+        own = {"user": {"name": ENTITY, "username": ENTITY}, "readOnly": False}
+        rest = {"state": state, "systemMetrics": "{}", "historyKeys": None, "projectId": "1"}
+        return {**self.bucket(), **times, **nothing, **own, **rest}
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,11 @@ class WandbServer:
         if operation == "Viewer":
             viewer = {"id": "u", "entity": ENTITY, "username": ENTITY, "flags": "{}"}
             return {"viewer": {**viewer, "teams": {"edges": []}}}
+        if operation == "GetDefaultEntity":
+            return {"viewer": {"id": "u", "entity": ENTITY, "__typename": "User"}}
+        if operation == "Run":
+            run = self.runs.get(variables["name"])
+            return {"project": {"internalId": "1", "run": run.shown() if run else None}}
         if operation in ("ServerInfo", "ServerFeaturesQuery"):
             versions = {"max_cli_version": "99.0"}
             return {"serverInfo": {"cliVersionInfo": versions, "features": []}}

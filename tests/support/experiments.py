@@ -95,10 +95,10 @@ def edit(root: Path, old: str, new: str) -> None:
 
 
 @contextmanager
-def learning(root: Path) -> Iterator[subprocess.Popen[str]]:
+def learning(root: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
     """A learner as a process of its own, after its second cycle; killed at the end."""
     command = [sys.executable, "-m", "zebfast", "experiment", "learn", "first", "--stage",
-               "selfplay", "--experiments-dir", str(root / "experiments")]  # fmt: skip
+               "selfplay", "--experiments-dir", str(root / "experiments"), *flags]  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

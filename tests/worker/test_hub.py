@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from hub import TOKEN, Hub, HubClient, running_hub
 from workers import finish, games_of, wait_for_line
 
+from zebfast.exchange.heartbeat import Heartbeat, parse_heartbeat
 from zebfast.selfplay.examples import Examples, parse_example_name, read_examples
 
 PUBLISH = """
@@ -44,6 +46,22 @@ class Fleet:
         finally:
             client.kill()
 
+    def supervise(self, *options: str) -> subprocess.Popen[str]:
+        """The self-play worker under `zebfast host run`."""
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "zebfast", "host", "run", *options, "--", *PLAIN,
+             "--examples-repo-id", "me/examples", *SELFPLAY[1:],
+             "--state-dir", str(self.root / "state")],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.hub.env(),
+        )  # fmt: skip
+        self.running.append(process)
+        return process
+
+    def heartbeat(self) -> Heartbeat:
+        """The worker's, as the Hub has it."""
+        name = "worker-0.json"
+        return parse_heartbeat(self._content(f"exp/heartbeats/{name}"), name)
+
     def start(
         self, module: str, *flags: str, to: tuple[str, str] = ("--examples-repo-id", "me/examples")
     ) -> subprocess.Popen[str]:
@@ -70,7 +88,7 @@ class Fleet:
         """What lies in the examples repository, read as the learner reads it."""
         found = []
         for path in self.hub.files("dataset:me/examples"):
-            if path.startswith("exp/"):
+            if path.startswith("exp/") and parse_example_name(Path(path).name):
                 local = self.root / Path(path).name
                 local.write_bytes(self._content(path))
                 found.append(read_examples(local))
@@ -194,11 +212,33 @@ def test_a_revoked_token_ends_the_worker_and_loses_nothing(fleet: Fleet) -> None
     assert json.loads(progress.read_text())["next_game"] == 8 * len(files)
 
 
+def test_a_crash_is_told_on_the_hub_with_what_the_worker_left(fleet: Fleet) -> None:
+    fleet.publish()
+    process = fleet.supervise("--first-pause", "600")
+    wait_for_line("batch 3:", process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    os.kill(int(children.split()[0]), signal.SIGKILL)
+    assert process.stderr is not None
+    while "restart 1" not in (line := process.stderr.readline()):
+        assert line
+    deadline = time.monotonic() + 60
+    while (beat := fleet.heartbeat()).phase != "failed" or fleet.spooled():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert (beat.error, beat.restarts) == ("killed by SIGKILL", 0)
+    assert beat.earlier_batches >= 3
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 143
+    assert len(fleet.uploaded()) >= beat.earlier_batches
+
+
 def test_examples_can_go_to_a_bucket(fleet: Fleet) -> None:
     fleet.publish()
     process = fleet.start(*SELFPLAY, "--max-batches", "2", to=("--examples-bucket", "me/bucket"))
     code, _, err = finish(process)
     assert (code, err) == (0, "")
     files = fleet.hub.files("me/bucket")
-    assert len(files) == 2
-    assert all(path.startswith("exp/worker-0_") for path in files)
+    assert len(files) == 3
+    assert [path for path in files if not path.startswith("exp/worker-0_")] == [
+        "exp/heartbeats/worker-0.json"
+    ]

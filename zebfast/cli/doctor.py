@@ -23,7 +23,9 @@ OPTIONAL = {
     "wandb": "curves on Weights & Biases (zebfast-learn --wandb)",
     "matplotlib": "pictures of the learning curves",
     "huggingface_hub": "weights and examples on the Hugging Face Hub (--repo-id owner/name)",
-    "vastai": "renting workers (planned, not used yet)",
+    "vastai": "machines of Vast.ai (zebfast fleet)",
+    "runpod": "machines of RunPod (zebfast fleet --provider runpod)",
+    "s3fs": "training state on S3-compatible storage (zebfast-learn --sync-to s3://...)",
 }
 MIN_FREE_GIB = 2.0
 MIN_OPEN_FILES = 256

@@ -11,6 +11,7 @@ VERBS = {
     "create": Verb("experiment_create", "create", "Name an experiment and give it a network."),
     "learn": Verb("experiment_learn", "learn", "Run its learner, in one of two stages."),
     "status": Verb("experiment_status", "status", "Show what runs, and what is wrong."),
+    "watch": Verb("experiment_watch", "watch", "Judge its progress; tell, and restart what died."),
     "runs": Verb("experiment_runs", "runs", "List experiments, or the runs of one."),
     "plot": Verb("experiment_runs", "plot", "Draw its learning curves."),
     "revert": Verb("experiment_revert", "revert", "Publish earlier weights again."),

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zebfast.cli.tables import NOTHING, add_row, console, new_table
 from zebfast.experiment.check import age
 
 if TYPE_CHECKING:
-    from zebfast.experiment.status import LearnerView, Status, StreamView, WorkerView
+    from zebfast.experiment.status import HeartbeatView, LearnerView, Status, StreamView, WorkerView
     from zebfast.experiment.summary import Best, Summary
 
 _MARKS = {"ok": "[green]ok[/]", "wait": "[yellow]wait[/]", "wrong": "[red]WRONG[/]", "off": "-"}
-_PIPE_WIDTH = 160
-_NOTHING = "–"
 _WORKERS_SHOWN = 12
 _INCIDENTS_SHOWN = 20
-
-
-def console() -> Console:
-    """Standard output: as wide as the terminal, or wide enough to keep lines whole."""
-    told = sys.stdout.isatty() or "COLUMNS" in os.environ  # as `watch` does
-    return Console(highlight=False, width=None if told else _PIPE_WIDTH)
 
 
 def print_status(status: Status) -> None:
@@ -52,25 +42,25 @@ def print_status(status: Status) -> None:
 
 def print_status_lines(found: Sequence[Status]) -> None:
     """A line for each of several experiments."""
-    table = _table("experiment", "stage", "learner", "cycle", "step", "games", "wrong")
+    table = new_table("experiment", "stage", "learner", "cycle", "step", "games", "wrong")
     for each in found:
-        wrong = ", ".join(check.name for check in each.problems) or _NOTHING
+        wrong = ", ".join(check.name for check in each.problems) or NOTHING
         learner = each.learner
-        _row(table, each.name, each.stage, learner.where or "not running", learner.cycle,
-             each.published_step, each.published_games, wrong)  # fmt: skip
+        add_row(table, each.name, each.stage, learner.where or "not running", learner.cycle,
+                each.published_step, each.published_games, wrong)  # fmt: skip
     console().print(table)
 
 
 def print_runs(summaries: Sequence[Summary]) -> None:
     """A line for each experiment."""
-    table = _table("experiment", "from", "created", "runs", "last", "step", "games", "best eval",
-                   "incidents", "note")  # fmt: skip
+    table = new_table("experiment", "from", "created", "runs", "last", "step", "games", "best eval",
+                      "incidents", "note")  # fmt: skip
     for each in summaries:
         experiment = each.experiment
         last = None if each.last_unix is None else when(each.last_unix)
-        _row(table, experiment.name, lineage_text(experiment.lineage), f"{experiment.created:%F}",
-             len(each.runs), last, each.step, each.games, _best_text(each.best[:1]),
-             each.n_incidents, experiment.note)  # fmt: skip
+        add_row(table, experiment.name, lineage_text(experiment.lineage),
+                f"{experiment.created:%F}", len(each.runs), last, each.step, each.games,
+                _best_text(each.best[:1]), each.n_incidents, experiment.note)  # fmt: skip
     console().print(table)
 
 
@@ -82,11 +72,12 @@ def print_summary(summary: Summary) -> None:
     if experiment.note:
         out.print(escape(experiment.note), soft_wrap=True)
     out.print(f"Best evaluation: {_best_text(summary.best) or 'none yet'}", soft_wrap=True)
-    table = _table("run", "stage", "host", "version", "took", "cycles", "games", "incidents", "end")
+    table = new_table("run", "stage", "host", "version", "took", "cycles", "games", "incidents",
+                      "end")  # fmt: skip
     for run, end in zip(summary.runs, summary.endings, strict=True):
         took = None if run.ended is None else age(run.ended - run.started)
-        _row(table, when(run.started), run.stage, run.host, run.version, took, run.cycles,
-             run.games, len(run.incidents), end)  # fmt: skip
+        add_row(table, when(run.started), run.stage, run.host, run.version, took, run.cycles,
+                run.games, len(run.incidents), end)  # fmt: skip
     out.print(table)
     for event in summary.reverts:
         out.print(f"{when(event['unix'])}  reverted from step {event.get('from_step')} to "
@@ -121,15 +112,15 @@ def lineage_text(lineage: object) -> str:
 
 
 def _learner_table(status: Status) -> Table:
-    table, learner = _table("learner", "published", "games", "cycle", "losses", "won v random",
-                            "mix(self/eval)", "W&B"), status.learner  # fmt: skip
+    table, learner = new_table("learner", "published", "games", "cycle", "losses", "won v random",
+                               "mix(self/eval)", "W&B"), status.learner  # fmt: skip
     sign = "" if learner.seconds_since is None else f", {age(learner.seconds_since)} ago"
     rate = learner.win_rate_vs_random
-    _row(table, f"{learner.where or 'not running'}{sign}",
-         None if status.published_step is None else f"step {status.published_step}",
-         learner.games if learner.games is not None else status.published_games, learner.cycle,
-         _losses(learner), None if rate is None else f"{rate:.1%}", _mix(learner),
-         status.wandb)  # fmt: skip
+    add_row(table, f"{learner.where or 'not running'}{sign}",
+            None if status.published_step is None else f"step {status.published_step}",
+            learner.games if learner.games is not None else status.published_games, learner.cycle,
+            _losses(learner), None if rate is None else f"{rate:.1%}", _mix(learner),
+            status.wandb)  # fmt: skip
     return table
 
 
@@ -148,27 +139,42 @@ def _mix(learner: LearnerView) -> str | None:
 
 
 def _stream_table(streams: Sequence[StreamView]) -> Table:
-    table = _table("stream", "files", "newest", "workers", "games/s, last half hour")
+    table = new_table("stream", "files", "newest", "workers", "games/s, last half hour")
     for stream in streams:
-        _row(table, stream.source, stream.n_files, _ago(stream.seconds_since), stream.n_workers,
-             _rate(stream.games_per_s))  # fmt: skip
+        add_row(table, stream.source, stream.n_files, _ago(stream.seconds_since), stream.n_workers,
+                _rate(stream.games_per_s))  # fmt: skip
     return table
 
 
 def _worker_table(workers: Sequence[WorkerView]) -> Table:
-    table = _table("worker", "stream", "files", "newest", "games/s", "weights")
+    table = new_table("worker", "stream", "files", "newest", "games/s", "weights", "says")
     for worker in workers[:_WORKERS_SHOWN]:
         step = None if worker.model_step is None else f"step {worker.model_step}"
         behind = f", {worker.behind} behind" if worker.behind else ""
-        _row(table, worker.worker_id, worker.source, worker.n_files, _ago(worker.seconds_since),
-             _rate(worker.games_per_s), step and step + behind)  # fmt: skip
+        add_row(table, worker.worker_id, worker.source, worker.n_files, _ago(worker.seconds_since),
+                _rate(worker.games_per_s), step and step + behind,
+                _says(worker.heartbeat))  # fmt: skip
     if len(workers) > _WORKERS_SHOWN:
-        _row(table, f"and {len(workers) - _WORKERS_SHOWN} more", None, None, None, None, None)
+        add_row(table, f"and {len(workers) - _WORKERS_SHOWN} more", *[None] * 6)
     return table
 
 
+def _says(beat: HeartbeatView | None) -> str | None:
+    """A worker's last words about itself."""
+    if beat is None:
+        return None
+    words = f"{beat.phase} {age(beat.seconds_since)} ago"
+    if beat.restarts:
+        words += f", {beat.restarts} restarts"
+    if beat.gpu is not None:
+        words += f", {beat.gpu}"
+    if beat.gpu_memory is not None:
+        words += f" {beat.gpu_memory:,.0f} MB"
+    return words if beat.error is None else f"{words}: {beat.error}"
+
+
 def _check_table(status: Status) -> Table:
-    table = _table("check", "", "found")
+    table = new_table("check", "", "found")
     for check in status.checks:
         table.add_row(escape(check.name), _MARKS[check.state], escape(check.found))
     return table
@@ -185,16 +191,3 @@ def _ago(seconds: float | None) -> str | None:
 
 def _rate(rate: float | None) -> str | None:
     return None if rate is None else f"{rate:.2f}"
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
-def _row(table: Table, *cells: object) -> None:
-    """Numbers with thousands' commas, and a dash for what nobody knows."""
-    texts = (f"{c:,}" if isinstance(c, int) else str(c) if c else _NOTHING for c in cells)
-    table.add_row(*(escape(text) for text in texts))

@@ -21,6 +21,24 @@ _AGE = click.FloatRange(min=0)
 _FRACTION = click.FloatRange(0, 1)
 _HUB_PUSH_SECONDS = 180.0
 _HUB_POLL_SECONDS = 20.0
+_SNAPSHOT_EVERY = 25
+
+_SNAPSHOTS: tuple[tuple[str, Any, Any, str], ...] = (
+    ("--resume", click.Choice(["auto", "never"]), "auto", "Go on from the newest snapshot where "
+     "it is newer than this machine's own state."),
+    ("--sync-to", str, None, "URL below which snapshots are kept, too, and found by another "
+     "machine: s3://bucket/folder, hf://owner/name, hf://buckets/owner/name, file:///directory."),
+    ("--sync-endpoint", str, None, "Address of an S3-compatible service (default: "
+     "AWS_ENDPOINT_URL, or Amazon's)."),
+    ("--sync-grace", _AGE, 120.0, "Seconds that the end waits for the last snapshot to arrive."),
+    ("--snapshot-every", _COUNT, None, "Cycles between snapshots of the whole training state; 0 = "
+     "never (default: 25 with --sync-to, else 0)."),
+    ("--snapshot-dir", click.Path(path_type=Path, file_okay=False), None, "Where snapshots lie "
+     "(default: snapshots/NAMESPACE in the state directory)."),
+    ("--keep-snapshots", _POSITIVE, 3, "Snapshots kept, here and at --sync-to."),
+    ("--disk-limit", click.FloatRange(0, 100), 90.0, "Percent of the disk above which superseded "
+     "snapshots are deleted; 0 = off."),
+)  # fmt: skip
 
 _EVAL_AUX_PREFIX = "eval_aux_"
 _EVAL_AUX = (
@@ -47,6 +65,15 @@ def eval_aux_options(command: Decorated) -> Decorated:
     return command
 
 
+def snapshot_options(command: Decorated) -> Decorated:
+    """Add the flags about snapshots of the training state to a command."""
+    for name, kind, default, text in reversed(_SNAPSHOTS):
+        command = click.option(
+            name, type=kind, default=default, show_default=default is not None, help=text
+        )(command)
+    return command
+
+
 def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated], Decorated]:
     """A click option that shows its default."""
     return click.option(
@@ -69,6 +96,7 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
     type=click.Path(path_type=Path),
     help="Network to start a new namespace from; checked, otherwise unused, in one that exists.",
 )
+@snapshot_options
 @option("--lr", click.FloatRange(min=0, min_open=True), 1e-4, "Learning rate.")
 @option("--batch-size", _POSITIVE, 64, "Examples a step.")
 @option("--replay-buffer-size", _POSITIVE, 500_000, "Examples kept (64 bytes each).")
@@ -153,6 +181,7 @@ def run_learner(flags: dict[str, Any], *, say: Callable[[str], None]) -> int:
 def config_from_flags(flags: dict[str, Any]) -> Any:
     """The LearnerConfig of parsed flags. UsageError (one sentence) where they cannot be used."""
     from zebfast.exchange import Namespace
+    from zebfast.exchange.mirror import counts_commits
     from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 
     renamed = {
@@ -169,7 +198,10 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
         weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
         if fields["push_seconds"] is None:
             on_hub = weights.path is None or examples.path is None
+            on_hub = on_hub or counts_commits(fields["sync_to"])
             fields["push_seconds"] = _HUB_PUSH_SECONDS if on_hub else 0.0
+        if fields["snapshot_every"] is None:
+            fields["snapshot_every"] = _SNAPSHOT_EVERY if fields["sync_to"] else 0
         if fields["poll_seconds"] is None:
             fields["poll_seconds"] = 1.0 if examples.path else _HUB_POLL_SECONDS
         return LearnerConfig(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,15 @@ from zebfast.cli import learn
 
 if TYPE_CHECKING:
     from zebfast.experiment.record import Experiment, Stage
+    from zebfast.experiment.runlog import Run
 
 #: Flags that are the experiment itself: another value would be another experiment.
 _IDENTITY = frozenset(
     ("weights_dir", "repo_id", "input_dir", "examples_repo_id", "examples_bucket", "weights_name")
 )
 _PROGRAM = "zebfast experiment learn"
+_TYPED = "command line"
+_ONCE = frozenset(("take_over", "dry_run"))  # meant for the one time that they were typed
 
 
 def given_settings(arguments: Sequence[str]) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def refuse_unknown_settings(experiment: Experiment) -> None:
 def origins(context: click.Context) -> dict[str, str]:
     """Where each resolved flag comes from that is not at its default."""
     words = {
-        ParameterSource.COMMANDLINE: "command line",
+        ParameterSource.COMMANDLINE: _TYPED,
         ParameterSource.DEFAULT_MAP: "experiment",
     }
     sources = {name: context.get_parameter_source(name) for name in context.params}
@@ -88,6 +92,29 @@ def origins(context: click.Context) -> dict[str, str]:
 def plain_settings(params: Mapping[str, Any]) -> dict[str, Any]:
     """Resolved flags as values that TOML can hold; flags without a value are left out."""
     return {name: _plain(value) for name, value in params.items() if value is not None}
+
+
+def given_again(experiment: Experiment, run: Run) -> list[str]:
+    """The flags that a run was given on its command line, to be given to the next one.
+
+    A run whose settings cannot be read gets none; nor is one that took a namespace over repeated.
+    """
+    try:
+        text = (experiment.directory / run.config_file).read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+        given, settings = dict(tables["given"]), dict(tables["learner"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    flags: list[str] = []
+    for parameter in learn.command.params:
+        name = parameter.name or ""
+        if given.get(name) != _TYPED or name not in settings or name in _ONCE:
+            continue
+        if isinstance(settings[name], bool):
+            flags += (parameter.opts if settings[name] else parameter.secondary_opts)[:1]
+        else:
+            flags += [parameter.opts[0], str(settings[name])]
+    return flags
 
 
 def _parse(arguments: Sequence[str], settings: Mapping[str, Any]) -> click.Context:

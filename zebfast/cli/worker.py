@@ -195,6 +195,8 @@ _selfplay, _eval_aux = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
 )
 @option("--example-format", click.Choice(["native", "pt"]), "native", "Compact, or documented .pt.")
 @option("--max-batches", _POSITIVE, None, "Stop after this many batches.")
+@click.option("--restarts", type=click.IntRange(min=0), default=0, hidden=True)
+@click.option("--earlier-batches", type=click.IntRange(min=0), default=0, hidden=True)
 @stop_at_eof_option
 @click.pass_context
 def worker(context: click.Context, /, **flags: Any) -> int:
@@ -208,7 +210,7 @@ def worker(context: click.Context, /, **flags: Any) -> int:
     from zebfast.cli.progress import batch_progress
     from zebfast.worker.loop import work
 
-    _refuse_flags_of_the_other(context, flags["mode"])
+    refuse_flags_of_the_other(context, flags["mode"])
     config, threads = config_from_flags(flags)
     torch.set_num_threads(threads)
     nodes, visits = flags["max_mcts_nodes"], flags["n_simulations"]
@@ -222,7 +224,7 @@ def worker(context: click.Context, /, **flags: Any) -> int:
         return work(config, say=click.echo, on_progress=on_progress)
 
 
-def _refuse_flags_of_the_other(context: click.Context, mode: str) -> None:
+def refuse_flags_of_the_other(context: click.Context, mode: str) -> None:
     """UsageError for a flag on the command line that this mode would not look at."""
     for parameter in context.command.params:
         if isinstance(parameter, _ModeOption) and parameter.mode != mode:

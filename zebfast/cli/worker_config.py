@@ -11,7 +11,7 @@ from zebfast.cli.machine import usable_cores
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
 
 if TYPE_CHECKING:
-    from zebfast.exchange import Place
+    from zebfast.exchange import ExampleStore, Place, Say
     from zebfast.selfplay.config import SelfPlayConfig
     from zebfast.worker.config import EvalAuxConfig, WorkerConfig
 
@@ -40,7 +40,8 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
     if mode == EVAL_AUX and flags["eq_games_per_batch"] is not None:
         given.setdefault("games_per_batch", flags["eq_games_per_batch"])
     chosen = _DEFAULTS[mode] | given
-    same = ("seed", "dtype", "example_format", "max_batches", "upload_grace")
+    same = ("seed", "dtype", "example_format", "max_batches", "upload_grace", "restarts",
+            "earlier_batches")  # fmt: skip
     try:
         weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
         device = choose_device(flags["device"])
@@ -61,6 +62,24 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
         raise click.UsageError(str(error)) from error
     groups = producer.n_groups if isinstance(producer, SelfPlayConfig) else 1
     return config, flags["threads"] or max(1, usable_cores() // groups)
+
+
+def open_examples_of(flags: dict[str, Any], say: Say) -> tuple[str, ExampleStore]:
+    """The id of the worker with these parsed flags, and the store that it hands its examples to.
+
+    Raises:
+        ValueError: one sentence where they cannot be used.
+    """
+    from zebfast.exchange import Namespace, open_examples
+
+    weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
+    store = open_examples(
+        examples,
+        Namespace.parse(flags["weights_name"]),
+        options=chosen_stores(_with_interval(flags, examples), weights),
+        say=say,
+    )
+    return flags["worker_id"] or _DEFAULTS[flags["mode"]]["worker_id"], store
 
 
 def _selfplay(flags: dict[str, Any], device: str) -> SelfPlayConfig:

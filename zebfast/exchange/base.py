@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from zebfast.exchange.namespace import Namespace
+
+if TYPE_CHECKING:
+    from zebfast.exchange.heartbeat import Heartbeat
 
 StateDict = dict[str, torch.Tensor]
 """Plain weights: parameter name -> tensor on the CPU."""
@@ -126,7 +129,7 @@ class WeightStore(Protocol):
 
 
 class ExampleStore(Protocol):
-    """Example files of one namespace.
+    """Example files of one namespace, and beside them the heartbeats of the workers that make them.
 
     A file that was ``put`` may wait on this machine's disk for its upload; ``close`` must be
     called by whoever puts, and what is left then is uploaded by the next store opened here.
@@ -156,6 +159,24 @@ class ExampleStore(Protocol):
 
     def delete(self, names: Iterable[str]) -> int:
         """Delete files for good; names that have gone already are fine. Returns how many."""
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Leave a worker's sign of life, in place of its last one.
+
+        In a repository it goes with the next commit of examples, alone only when none came for an
+        upload interval (``failed``: as soon as the interval allows); a newer one replaces one that
+        still waits. Faults of the far side are said and never raised.
+
+        Raises:
+            OSError: this machine's disk.
+        """
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        """The last sign of every worker, by its id; what is none is left out and said once.
+
+        Raises:
+            ExchangeError and its kinds, OSError.
+        """
 
     def waiting(self) -> int:
         """Files put here that have not reached the store yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from zebfast.exchange.hub_client import HubClient
 from zebfast.exchange.namespace import Namespace
 from zebfast.exchange.places import StoreOptions
 from zebfast.exchange.remote_examples import Entry, RemoteExampleStore, example_home
+from zebfast.exchange.uploader import Content
 
 
 class BucketExampleStore(RemoteExampleStore):
@@ -32,6 +33,8 @@ class BucketExampleStore(RemoteExampleStore):
 class _BucketFolder:
     """The transport. The library retries all bucket calls but the creation by itself."""
 
+    quota = False
+
     def __init__(self, client: HubClient, bucket_id: str, prefix: str) -> None:
         self._client, self._id = client, bucket_id
         self._prefix = f"{prefix}/" if prefix else ""
@@ -41,25 +44,32 @@ class _BucketFolder:
     def label(self) -> str:
         return f"bucket {self._id}/{self._prefix}".rstrip("/")
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self, folder: str = "") -> dict[str, Entry]:
         from huggingface_hub.errors import BucketNotFoundError
 
         def look() -> list[Any]:
             try:
-                return list(self._client.api.list_bucket_tree(self._id, self._prefix or None))
+                return list(self._client.api.list_bucket_tree(self._id, prefix or None))
             except BucketNotFoundError:
                 return []
 
-        return {name: Entry(f.size, None) for name, f in self._named(self._client.once(look))}
+        prefix = f"{self._prefix}{folder}/" if folder else self._prefix
+        named = self._named(self._client.once(look))
+        return {
+            name: Entry(f.size, None, f.xet_hash)
+            for name, f in named
+            if f.path.rfind("/") < len(prefix)
+        }
 
     def _named(self, items: Sequence[Any]) -> list[tuple[str, Any]]:
-        """Files directly in the folder, by their plain names."""
-        named = [(item.path.removeprefix(self._prefix), item) for item in items]
-        return [(name, item) for name, item in named if item.type == "file" and "/" not in name]
+        """The files among these, by their names in the folder."""
+        return [
+            (item.path.removeprefix(self._prefix), item) for item in items if item.type == "file"
+        ]
 
     def find(self, names: Sequence[str]) -> dict[str, Entry]:
         found = self._client.once(lambda: self._files(names))
-        return {name: Entry(item.size, None) for name, item in found}
+        return {name: Entry(item.size, None, item.xet_hash) for name, item in found}
 
     def _files(self, names: Sequence[str]) -> list[tuple[str, Any]]:
         from huggingface_hub.errors import BucketNotFoundError
@@ -70,13 +80,16 @@ class _BucketFolder:
         except BucketNotFoundError:
             return []
 
-    def send(self, paths: Sequence[Path]) -> None:
-        self._client.once(lambda: self._send(paths))
+    def send(self, files: Mapping[str, Content]) -> None:
+        self._client.once(lambda: self._send(files))
 
-    def _send(self, paths: Sequence[Path]) -> None:
+    def _send(self, files: Mapping[str, Content]) -> None:
         if not self._exists:
             self._create()
-        adds = [(str(path), self._prefix + path.name) for path in paths]
+        adds = [
+            (data if isinstance(data, bytes) else str(data), self._prefix + name)
+            for name, data in files.items()
+        ]
         self._client.api.batch_bucket_files(self._id, add=adds)
 
     def _create(self) -> None:
@@ -90,6 +103,8 @@ class _BucketFolder:
         self._exists = True
 
     def download(self, names: Sequence[str], directory: Path) -> tuple[list[str], str | None]:
+        if not names:
+            return [], None
         try:
             found = self._client.once(lambda: self._files(names))
             wanted = [(item, str(directory / name)) for name, item in found]

@@ -27,6 +27,7 @@ _CONFLICTS = frozenset({409, 412})
 _MAX_CONFLICTS = 30
 _LONGEST_WAIT = 60.0  # seconds asked for by the Hub that a caller is made to wait
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE})
+_XET_REFUSAL = re.compile(r"HTTP status client error \((?:401|403)\b")
 _RATE_LIMIT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
 
 
@@ -119,6 +120,8 @@ def explain(error: BaseException, place: str) -> ExchangeError | None:
         known = None if cause is None else explain(cause, place)
         return known or TransientError(f"{place} could not be read: {_brief(error)}")
     if isinstance(error, PermissionError) and error.errno is None:  # hf_xet's
+        return ExchangeError(_token_sentence(place, _brief(error)))
+    if _XET_REFUSAL.search(str(error)):
         return ExchangeError(_token_sentence(place, _brief(error)))
     if isinstance(error, OSError) and error.errno in _FULL:
         return None

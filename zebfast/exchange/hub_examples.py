@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from zebfast.exchange.base import ExchangeError, Say
+from zebfast.exchange.heartbeat import HEARTBEATS
 from zebfast.exchange.hub_client import Conflict, HubClient
 from zebfast.exchange.hub_history import History
 from zebfast.exchange.namespace import Namespace
 from zebfast.exchange.places import StoreOptions
 from zebfast.exchange.remote_examples import Entry, RemoteExampleStore, example_home
+from zebfast.exchange.uploader import Content
 
 _DOWNLOADS = 8
 _PATHS_A_CALL = 500
@@ -40,6 +42,8 @@ class HubExampleStore(RemoteExampleStore):
 class _Folder:
     """The transport: a folder (or the root, with an empty prefix) of one repository."""
 
+    quota = True  # of commits an hour
+
     def __init__(self, client: HubClient, repo_id: str, prefix: str) -> None:
         self._client, self._repo_id, self._prefix = client, repo_id, prefix
         self._kind: str | None = None
@@ -50,20 +54,21 @@ class _Folder:
     def label(self) -> str:
         return f"{self._repo_id}/{self._prefix}".rstrip("/")
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self, folder: str = "") -> dict[str, Entry]:
         repo = self._find_repo()
         if repo is None:
             self._say_missing()
             return {}
         from huggingface_hub.errors import EntryNotFoundError
 
-        folder = {"path_in_repo": self._prefix} if self._prefix else {}
+        path = self._path(folder) if folder else self._prefix
+        where = {"path_in_repo": path} if path else {}
 
         def look() -> list[Any]:
             try:
-                return list(self._client.api.list_repo_tree(**folder, **repo))
+                return list(self._client.api.list_repo_tree(**where, **repo))
             except EntryNotFoundError:
-                return []  # nobody has put anything into this namespace yet
+                return []  # nobody has put anything there yet
 
         return self._entries_of(self._client.once(look))
 
@@ -89,23 +94,29 @@ class _Folder:
         return found
 
     def _entries_of(self, items: Sequence[Any]) -> dict[str, Entry]:
-        found = {}
+        found, own = {}, self._path("")
         for item in items:
             size = getattr(item, "size", None)  # folders have none
             if size is not None:
                 large = getattr(item, "lfs", None)
-                found[item.path.rsplit("/", 1)[-1]] = Entry(size, large and large.sha256)
+                found[item.path.removeprefix(own)] = Entry(
+                    size, large and large.sha256, item.blob_id
+                )
         return found
 
-    def send(self, paths: Sequence[Path]) -> None:
-        self._client.once(lambda: self._send(paths))
+    def send(self, files: Mapping[str, Content]) -> None:
+        self._client.once(lambda: self._send(files))
 
-    def _send(self, paths: Sequence[Path]) -> None:
+    def _send(self, files: Mapping[str, Content]) -> None:
         from huggingface_hub import CommitOperationAdd
 
         repo = self._find_repo() or self._create()
-        adds = [CommitOperationAdd(self._path(path.name), str(path)) for path in paths]
-        title = f"Add {len(paths)} example files" if len(paths) > 1 else f"Add {paths[0].name}"
+        adds = [
+            CommitOperationAdd(self._path(name), data if isinstance(data, bytes) else str(data))
+            for name, data in files.items()
+        ]
+        names = [name for name in files if not name.startswith(f"{HEARTBEATS}/")] or list(files)
+        title = f"Add {len(names)} example files" if len(names) > 1 else f"Add {names[0]}"
         self._client.api.create_commit(operations=adds, commit_message=title, **repo)
 
     def download(self, names: Sequence[str], directory: Path) -> tuple[list[str], str | None]:
@@ -138,10 +149,11 @@ class _Folder:
 
         try:
             path = self._client.api.hf_hub_download(
-                filename=self._path(name), local_dir=directory / f"{name}.d", **repo
+                filename=self._path(name), local_dir=directory / f"{Path(name).name}.d", **repo
             )
         except RemoteEntryNotFoundError:
             return False
+        (directory / name).parent.mkdir(exist_ok=True)
         Path(path).rename(directory / name)
         return True
 

@@ -12,11 +12,19 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.base import ExchangeError, Revision, StateDict, Weights
+from zebfast.exchange.base import ExchangeError, Revision, Say, StateDict, Weights
+from zebfast.exchange.heartbeat import (
+    HEARTBEATS,
+    MAX_BYTES,
+    Heartbeat,
+    HeartbeatReader,
+    heartbeat_name,
+    is_heartbeat_name,
+)
 from zebfast.exchange.lock import hold_namespace
 from zebfast.exchange.namespace import Namespace
 from zebfast.exchange.refused import bad_directory, write_reason
@@ -128,6 +136,11 @@ class LocalExampleStore:
 
     root: Path
     namespace: Namespace
+    say: Say = field(default=lambda line: None, repr=False, compare=False)
+    _reader: HeartbeatReader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_reader", HeartbeatReader(self.say))
 
     @property
     def directory(self) -> Path:
@@ -176,6 +189,21 @@ class LocalExampleStore:
         if deleted:
             sync_directory(self.directory)
         return deleted
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        folder = self.directory / HEARTBEATS
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / heartbeat_name(heartbeat.worker_id), heartbeat.to_bytes())
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        files = {}
+        with suppress(FileNotFoundError), os.scandir(self.directory / HEARTBEATS) as entries:
+            for entry in entries:
+                if is_heartbeat_name(entry.name) and entry.is_file():
+                    data = _read(Path(entry.path), MAX_BYTES)
+                    if data is not None:
+                        files[entry.name] = data
+        return self._reader.read(files)
 
     def waiting(self) -> int:
         return 0

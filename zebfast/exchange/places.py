@@ -72,7 +72,7 @@ def open_examples(
 ) -> ExampleStore:
     """The example files of ``namespace`` at ``place``; nothing is read or created yet."""
     if place.path is not None:
-        return LocalExampleStore(place.path, namespace)
+        return LocalExampleStore(place.path, namespace, say)
     if place.kind == "bucket":
         from zebfast.exchange.hub_bucket import BucketExampleStore
 

@@ -12,36 +12,49 @@ from pathlib import Path
 from typing import Protocol
 
 from zebfast.exchange.base import ExchangeError, Say
+from zebfast.exchange.heartbeat import HEARTBEATS, Heartbeat, heartbeat_name
 from zebfast.exchange.own_directory import OwnDirectory
 from zebfast.exchange.places import StoreOptions
 from zebfast.exchange.refused import bad_directory, reasons_in, write_reason
+from zebfast.exchange.remote_heartbeats import RemoteHeartbeats
 from zebfast.exchange.spool import Spool
-from zebfast.exchange.uploader import Uploader
+from zebfast.exchange.uploader import Content, Uploader
 from zebfast.selfplay.examples import MAX_FILE_BYTES, oldest_first, parse_example_name
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file as the far side lists it; ``sha256`` None where it does not say."""
+    """A file as the far side lists it; ``sha256`` None where it does not say.
+
+    ``version`` changes with the content.
+    """
 
     size: int
     sha256: str | None
+    version: str
 
 
 class Transport(Protocol):
-    """One folder far away. Everything raises ExchangeError and its kinds; names are plain."""
+    """One folder far away. Everything raises ExchangeError and its kinds.
+
+    Names are those of files in it: ``NAME``, or ``FOLDER/NAME`` for one in a folder below.
+    """
 
     @property
     def label(self) -> str: ...
 
-    def entries(self) -> dict[str, Entry]:
-        """All files by name; empty while the place does not exist."""
+    @property
+    def quota(self) -> bool:
+        """Is there a limit to how often something can be sent?"""
+
+    def entries(self, folder: str = "") -> dict[str, Entry]:
+        """Files directly in it, or in this folder of it, by name; empty while it does not exist."""
 
     def find(self, names: Sequence[str]) -> dict[str, Entry]:
         """Those of ``names`` that exist."""
 
-    def send(self, paths: Sequence[Path]) -> None:
-        """Upload files under their own names, all or none; makes the place if needed."""
+    def send(self, files: Mapping[str, Content]) -> None:
+        """Upload files under these names, all or none; makes the place if needed."""
 
     def download(self, names: Sequence[str], directory: Path) -> tuple[list[str], str | None]:
         """Fetch files as ``directory/name``: those that came, and why not all did."""
@@ -72,6 +85,7 @@ class RemoteExampleStore:
             send=transport.send,
             missing=self._missing,
             label=transport.label,
+            quota=transport.quota,
             options=options,
             say=say,
         )
@@ -81,6 +95,7 @@ class RemoteExampleStore:
         self._refused_now: set[str] | None = None
         self._undeleted: set[str] = set()
         self._said = ""
+        self._beats = RemoteHeartbeats(transport, self._scratch, say)
 
     @property
     def label(self) -> str:
@@ -94,6 +109,13 @@ class RemoteExampleStore:
         self._spool.put(name, write)
         self._uploader.wake()
         self._uploader.check()  # after spooling: whoever ends for it loses nothing
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        name = f"{HEARTBEATS}/{heartbeat_name(heartbeat.worker_id)}"
+        self._uploader.beat(name, heartbeat.to_bytes(), at_once=heartbeat.phase == "failed")
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        return self._beats.read()
 
     def waiting(self) -> int:
         return len(self._spool.names())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from zebfast.experiment.check import SILENT_SECONDS, Check, age
 from zebfast.experiment.commands import learn_command
 from zebfast.experiment.facts import Facts
+from zebfast.experiment.heartbeat_checks import check_heartbeats
 from zebfast.experiment.signs import (
     last_cycle,
     last_sign,
@@ -165,6 +166,7 @@ _CHECKS: tuple[Callable[[Facts], Check], ...] = (
     check_mix,
     check_policy_weight,
     check_workers,
+    check_heartbeats,
     check_namespace,
     check_uploads,
     check_refused,

@@ -12,23 +12,25 @@ _EXAMPLES_FLAGS = {
     "dataset": "--examples-repo-id",
     "bucket": "--examples-bucket",
 }
-_WORKERS: dict[Stage, tuple[str, ...]] = {
-    "selfplay": ("--worker-id", "worker-0"),
-    "evalaux": ("--mode", "eval-aux", "--worker-id", "evalaux-0"),
-}
+_MODES: dict[Stage, tuple[str, ...]] = {"selfplay": (), "evalaux": ("--mode", "eval-aux")}
+_FIRST_IDS: dict[Stage, str] = {"selfplay": "worker-0", "evalaux": "evalaux-0"}
+
+
+def worker_flags(experiment: Experiment, stage: Stage, worker_id: str) -> list[str]:
+    """Flags of a worker of the stream that this stage adds."""
+    return [
+        *(_WEIGHTS_FLAGS[experiment.weights.kind], experiment.weights.name),
+        *(_EXAMPLES_FLAGS[experiment.examples.kind], experiment.examples.name),
+        *("--weights-name", experiment.namespace.stem),
+        *_MODES[stage],
+        *("--worker-id", worker_id),
+    ]
 
 
 def worker_command(experiment: Experiment, stage: Stage) -> str:
-    """A worker of the stream that this stage adds; more of them need other worker ids."""
-    return shlex.join(
-        [
-            *("zebfast", "worker"),
-            *(_WEIGHTS_FLAGS[experiment.weights.kind], experiment.weights.name),
-            *(_EXAMPLES_FLAGS[experiment.examples.kind], experiment.examples.name),
-            *("--weights-name", experiment.namespace.stem),
-            *_WORKERS[stage],
-        ]
-    )
+    """The first worker of that stream; more of them need other worker ids."""
+    flags = worker_flags(experiment, stage, _FIRST_IDS[stage])
+    return shlex.join(["zebfast", "worker", *flags])
 
 
 def learn_command(experiment: Experiment, stage: Stage) -> str:
@@ -40,7 +42,12 @@ def status_command(experiment: Experiment) -> str:
     return _verb(experiment, "status", experiment.name)
 
 
-def _verb(experiment: Experiment, verb: str, *arguments: str) -> str:
+def fleet_command(experiment: Experiment, verb: str, *arguments: str) -> str:
+    """A command on the experiment's rented machines."""
+    return _verb(experiment, verb, experiment.name, *arguments, group="fleet")
+
+
+def _verb(experiment: Experiment, verb: str, *arguments: str, group: str = "experiment") -> str:
     parent = experiment.directory.parent
     where = [] if parent == EXPERIMENTS_DIR else ["--experiments-dir", str(parent)]
-    return shlex.join(["zebfast", "experiment", verb, *arguments, *where])
+    return shlex.join(["zebfast", group, verb, *arguments, *where])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from zebfast.exchange import (
     open_examples,
     open_weights,
 )
+from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.refused import bad_directory, reasons_in
 from zebfast.experiment.record import Experiment
 from zebfast.experiment.runlog import Run, read_runs
@@ -61,6 +62,7 @@ class Facts:
         state, config: as published; None where there is none yet or the place was not reached.
         exchange_errors: a sentence for each place that could not be read.
         producers: the workers whose files are in the store, the newest first.
+        heartbeats: by worker id, those of workers that ended long ago among them.
         waiting: when the files of this machine that are not uploaded yet were made, oldest first.
         refused: reasons of files that were set aside here, newest first, with their time.
         rows: this machine's metrics; empty on any other than the learner's.
@@ -76,6 +78,7 @@ class Facts:
     config: Mapping[str, Any] | None = None
     exchange_errors: tuple[str, ...] = ()
     producers: tuple[Producer, ...] = ()
+    heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
     waiting: tuple[float, ...] = ()
     refused: tuple[tuple[float, str], ...] = ()
     rows: tuple[Mapping[str, Any], ...] = ()
@@ -104,6 +107,7 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float, say: Sa
         state=state,
         config=config,
         producers=_read_producers(examples, state, now, errors),
+        heartbeats=_read_heartbeats(examples, errors),
         exchange_errors=tuple(errors),
         waiting=_waiting(examples.home / "spool"),
         refused=_refused(bad_directory(examples.home)),
@@ -143,6 +147,16 @@ def _read_producers(
         _producer(worker, [unix for unix, _ in times[worker]], facts.get(worker, {}), now)
         for worker in sorted(newest, key=newest.__getitem__, reverse=True)
     )
+
+
+def _read_heartbeats(store: ExampleStore, errors: list[str]) -> Mapping[str, Heartbeat]:
+    if any(sentence.startswith("examples: ") for sentence in errors):
+        return {}  # the same place would make somebody wait once more
+    try:
+        return store.heartbeats()
+    except (ExchangeError, OSError) as error:
+        errors.append(f"examples: {error}")
+        return {}
 
 
 def _worker_facts(

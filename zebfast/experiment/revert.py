@@ -19,6 +19,7 @@ from zebfast.experiment.published import published_checkpoint
 from zebfast.experiment.record import ExperimentError
 from zebfast.learner.checkpoint import Checkpoint as TrainingCheckpoint
 from zebfast.learner.checkpoint import CheckpointError, load_checkpoint
+from zebfast.learner.continuation import counted_state
 from zebfast.learner.streams import StreamRecord
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import Checkpoint
@@ -140,10 +141,8 @@ def _counted_by(saved: TrainingCheckpoint) -> dict[str, Any]:
     """What a training checkpoint has counted, as the published state says it."""
     progress = saved.progress
     return {
-        "total_games": progress.total_games,
+        **counted_state(progress, int(saved.trainer.get("optimizer_steps", 0))),
         "eval_aux_games": progress.eval_aux_games,
-        "ingested": sorted(progress.ledger),
-        "optimizer_steps": int(saved.trainer.get("optimizer_steps", 0)),
         "streams": StreamRecord(progress.streams).summary(time.time()),
         "workers": progress.streams.workers,
     }

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.check import Check
 from zebfast.experiment.checks import run_checks
 from zebfast.experiment.facts import Facts, Producer
+from zebfast.experiment.heartbeat_checks import beat_age, beat_stream, is_silent, recent_beats
 from zebfast.experiment.signs import (
     current_stage,
     last_cycle,
@@ -52,16 +54,35 @@ class StreamView:
 
 
 @dataclass(frozen=True)
+class HeartbeatView:
+    """What a worker last said of itself; memory is the most MB that it has held on its GPU."""
+
+    phase: str
+    seconds_since: float
+    is_silent: bool
+    batch: int
+    restarts: int
+    gpu: str | None
+    gpu_memory: float | None
+    error: str | None
+
+
+@dataclass(frozen=True)
 class WorkerView:
-    """One worker; ``behind`` is how many steps its weights are older than the published ones."""
+    """One worker; ``behind`` is how many steps its weights are older than the published ones.
+
+    ``seconds_since`` is since its newest file, None where none of its files is there;
+    ``heartbeat`` None where it sends none.
+    """
 
     worker_id: str
     source: str
     n_files: int
-    seconds_since: float
+    seconds_since: float | None
     games_per_s: float | None
     model_step: int | None
     behind: int | None
+    heartbeat: HeartbeatView | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +129,7 @@ def status_of(facts: Facts) -> Status:
         wandb=_wandb(facts),
         learner=_learner(facts),
         streams=tuple(_stream(facts, source) for source in (SOURCE_SELFPLAY, SOURCE_EVAL)),
-        workers=tuple(_worker(facts, producer) for producer in facts.producers),
+        workers=_workers(facts),
         checks=tuple(run_checks(facts)),
     )
 
@@ -140,11 +161,18 @@ def _stream(facts: Facts, source: str) -> StreamView:
     )
 
 
+def _workers(facts: Facts) -> tuple[WorkerView, ...]:
+    """Those whose files are there, then those that have only said that they live."""
+    known = {producer.worker_id for producer in facts.producers}
+    new = [beat for beat in recent_beats(facts) if beat.worker_id not in known]
+    return (
+        *(_worker(facts, producer) for producer in facts.producers),
+        *(_new_worker(facts, beat) for beat in new),
+    )
+
+
 def _worker(facts: Facts, producer: Producer) -> WorkerView:
-    step = (facts.state or {}).get("step")
-    behind = None
-    if producer.model_step is not None and step is not None:
-        behind = max(0, step - producer.model_step)
+    beat = facts.heartbeats.get(producer.worker_id)
     return WorkerView(
         worker_id=producer.worker_id,
         source=stream_of(producer),
@@ -152,8 +180,41 @@ def _worker(facts: Facts, producer: Producer) -> WorkerView:
         seconds_since=_age(facts, producer),
         games_per_s=producer.games_per_s,
         model_step=producer.model_step,
-        behind=behind,
+        behind=_behind(facts, producer.model_step),
+        heartbeat=None if beat is None else _heartbeat(facts, beat),
     )
+
+
+def _new_worker(facts: Facts, beat: Heartbeat) -> WorkerView:
+    step = beat.model_step if beat.batch else None
+    return WorkerView(
+        worker_id=beat.worker_id,
+        source=beat_stream(beat),
+        n_files=0,
+        seconds_since=None,
+        games_per_s=beat.games_per_s if beat.batch else None,
+        model_step=step,
+        behind=_behind(facts, step),
+        heartbeat=_heartbeat(facts, beat),
+    )
+
+
+def _heartbeat(facts: Facts, beat: Heartbeat) -> HeartbeatView:
+    return HeartbeatView(
+        phase=beat.phase,
+        seconds_since=beat_age(facts, beat),
+        is_silent=is_silent(facts, beat),
+        batch=beat.batch,
+        restarts=beat.restarts,
+        gpu=beat.gpu,
+        gpu_memory=beat.gpu_memory,
+        error=beat.error,
+    )
+
+
+def _behind(facts: Facts, model_step: int | None) -> int | None:
+    step = (facts.state or {}).get("step")
+    return None if model_step is None or step is None else max(0, step - model_step)
 
 
 def _age(facts: Facts, producer: Producer) -> float:

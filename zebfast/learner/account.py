@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any
 
 from zebfast.learner.checkpoint import fingerprint
+from zebfast.learner.continuation import counted_state
 from zebfast.learner.publisher import Snapshot
 from zebfast.learner.report import Standing
 from zebfast.learner.startup import Session
@@ -60,13 +61,7 @@ class Account:
         """The present weights and counters, copied, to be published."""
         session, progress = self._session, self._session.progress
         net = session.trainer.net
-        state: dict[str, Any] = {
-            "step": progress.step,
-            "total_games": progress.total_games,
-            "lineage": progress.lineage,
-            "optimizer_steps": session.trainer.optimizer_steps,
-            "ingested": sorted(progress.ledger),
-        }
+        state = counted_state(progress, session.trainer.optimizer_steps)
         weights = {name: weight.detach().cpu().clone() for name, weight in net.state_dict().items()}
         own = fingerprint(progress.step, weights)
         return Snapshot(weights, net.config.to_dict(), state | self.renewal(), own)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zebfast.exchange import Namespace, Place, StoreOptions
+from zebfast.exchange.mirror import check_sync_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,14 @@ class LearnerConfig:
         max_reuse: warn when the average example has been drawn more often; 0 = never.
         squash_after: history of a place is forgotten beyond this many versions; 0 = never.
         poll_seconds: pause between looks for new example files.
+        snapshot_every: cycles between snapshots of the whole training state; 0 = none.
+        snapshot_dir: where they lie; None = below the state directory.
+        keep_snapshots: how many stay, here and at ``sync_to``.
+        disk_limit: percent of the disk above which superseded snapshots are deleted; 0 = off.
+        sync_to: URL below which snapshots are kept, too; None = nowhere.
+        sync_endpoint: address of an S3-compatible service, where that is no default.
+        sync_grace: seconds that the end of a run waits for the last snapshot to arrive there.
+        resume: whether a newer snapshot takes the place of this machine's training state.
 
     Raises:
         ValueError: one sentence naming the setting that cannot be used.
@@ -93,6 +102,15 @@ class LearnerConfig:
     replay_cache_dir: Path = Path("~/.cache/zebfast/replay")
     replay_cache_save_every: int = 25
 
+    snapshot_every: int = 0
+    snapshot_dir: Path | None = None
+    keep_snapshots: int = 3
+    disk_limit: float = 90.0
+    sync_to: str | None = None
+    sync_endpoint: str | None = None
+    sync_grace: float = 120.0
+    resume: Literal["auto", "never"] = "auto"
+
     device: str = "cpu"
     amp: bool = False
     amp_dtype: Literal["fp16", "bf16"] = "fp16"
@@ -116,21 +134,49 @@ class LearnerConfig:
             "checkpoint_every",
             "replay_cache_save_every",
             "train_diagnostics_every",
+            "keep_snapshots",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
         for name in ("eval_every", "keep_example_files", "max_example_age", "min_buffer_size",
-                     "max_reuse", "squash_after", "push_seconds"):  # fmt: skip
+                     "max_reuse", "squash_after", "push_seconds", "snapshot_every",
+                     "sync_grace"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected 0 (off) or more")
         for name in ("lr", "max_grad_norm", "poll_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}: expected a number above 0")
+        if not 0 <= self.disk_limit <= 100:
+            raise ValueError(f"disk_limit is {self.disk_limit:g}: expected percent, or 0 (off)")
+        if self.sync_to is not None:
+            check_sync_url(self.sync_to)
+        if self.sync_endpoint is not None and not (self.sync_to or "").startswith("s3"):
+            raise ValueError("sync_endpoint needs a --sync-to of the form s3://bucket/folder")
         if self.min_buffer_size > self.replay_buffer_size:
             raise ValueError(
                 f"min_buffer_size {self.min_buffer_size} can never be reached: expected at most "
                 f"replay_buffer_size, {self.replay_buffer_size}"
             )
+
+    @property
+    def snapshots_path(self) -> Path:
+        """Directory of the snapshots."""
+        own = self.stores.state_dir / "snapshots" / self.namespace.stem
+        return own if self.snapshot_dir is None else self.snapshot_dir.expanduser()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The training checkpoint."""
+        return self.stores.state_dir / self.namespace.checkpoint_file
+
+    @property
+    def metrics_path(self) -> Path:
+        """The local metrics file."""
+        return self.stores.state_dir / self.namespace.metrics_file
+
+    def replay_path(self, lineage: str) -> Path:
+        """Directory of the replay cache of the namespace's ``lineage``."""
+        return self.replay_cache_dir.expanduser() / f"{self.namespace.stem}-{lineage}"
 
     @property
     def prune_seconds(self) -> float:

@@ -182,6 +182,8 @@ class Learner:
             self.saver.publish()
         elif step % config.checkpoint_every == 0:
             self.saver.save_checkpoint()
+        if self.session.keeper.is_due(step):
+            self.saver.snapshot()
         if config.eval_every and step % config.eval_every == 0:
             self.journal.evaluation(step, evaluate(self.session.trainer.net, config))
         self.saver.prune(config.keep_example_files)
@@ -207,6 +209,9 @@ class Learner:
                 "  the last weights are not published yet; the same command does it first of all"
             )
         self._hear_publisher()
+        if self.session.keeper.is_used and self.saver.unkept:
+            self.saver.snapshot()
+        self.session.keeper.finish()
         self._raise_fatal()
         self.saver.prune(self.config.keep_example_files)
         progress = self.session.progress

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import zlib
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from zebfast.system.files import remove_leftovers, write_atomic
 
 _MANIFEST = "manifest.json"
 _PREVIOUS = "manifest.previous.json"
+_DATA_FILE = re.compile(r"replay-[0-9a-f]{8}\.bin")
 # An example and, as uint32, how often it has been drawn; first all of those, then all of these.
 _RECORD_BYTES = EXAMPLE_DTYPE.itemsize + 4
 
@@ -92,6 +94,30 @@ class ReplayCache:
                 start += n * _RECORD_BYTES
             return set(manifest["files"])
         return None
+
+    def saved_files(self) -> tuple[Path, Path] | None:
+        """Manifest and data file of the newest save; None if there is none."""
+        manifest = self._read_manifest(_MANIFEST)
+        if manifest is None:
+            return None
+        return self.directory / _MANIFEST, self.directory / manifest["data_file"]
+
+    def install(self, manifest: Path, directory: Path) -> bool:
+        """Take over copies of a save: its manifest, and its data file in ``directory``.
+
+        False if they are not a save of this lineage. Raises OSError; the old pair stays.
+        """
+        try:
+            name = json.loads(manifest.read_bytes())["data_file"]
+        except (ValueError, KeyError, TypeError):
+            return False
+        if not isinstance(name, str) or not _DATA_FILE.fullmatch(name):
+            return False
+        self.directory.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.directory / name, (directory / name).read_bytes())
+        write_atomic(self.directory / _MANIFEST, manifest.read_bytes())
+        self._remove_unreferenced()
+        return self._read_manifest(_MANIFEST) is not None
 
     def _read_manifest(self, name: str) -> dict[str, Any] | None:
         with suppress(OSError, ValueError):

@@ -27,23 +27,25 @@ class Saver:
         self._saved_replay = frozenset(session.ingestor.held)
         self._published_ledger = published_ledger(session.published)
         self.unsaved = False
+        self.unkept = True
         self.unpublished = session.is_ahead
 
     def note_change(self, *, of_weights: bool) -> None:
         """Something has changed that a checkpoint would save, and a push publish."""
-        self.unsaved = True
+        self.unsaved = self.unkept = True
         self.unpublished = self.unpublished or of_weights
 
     def save_checkpoint(self) -> None:
         """Raises OSError; the checkpoint before stays."""
         session = self._session
+        session.keeper.check_disk()
         checkpoint = Checkpoint(
             session.progress,
             session.trainer.net.state_dict(),
             session.trainer.net.config.to_dict(),
             session.trainer.state(),
         )
-        save_checkpoint(session.checkpoint_path, checkpoint)
+        save_checkpoint(session.config.checkpoint_path, checkpoint)
         self._saved_ledger = frozenset(session.progress.ledger)
         self.unsaved = False
 
@@ -52,8 +54,18 @@ class Saver:
         cache, held = self._session.cache, frozenset(self._session.ingestor.held)
         if cache is not None and held != self._saved_replay:
             sources = self._session.sources
+            self._session.keeper.check_disk()
             cache.save((sources.selfplay, sources.eval_aux), set(held))
             self._saved_replay = held
+
+    def snapshot(self) -> None:
+        """Save everything, and keep a snapshot of it. Raises OSError as saving does."""
+        self.save_replay()
+        if self.unsaved or not self._session.config.checkpoint_path.exists():
+            self.save_checkpoint()
+        self._session.keeper.take(self._session.progress, self._session.cache)
+        self.unkept = False
+        self._session.keeper.check_disk()
 
     def publish(self) -> None:
         """Save, and hand the present weights to the publisher. Raises OSError."""

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from zebfast.exchange import Say, TransientError, Weights, WeightStore, open_examples
+from zebfast.exchange.mirror import Mirror
 from zebfast.learner.checkpoint import Progress, load_checkpoint
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.continuation import (
     StartError,
     build_net,
+    continuation,
     load_bootstrap,
-    matching_checkpoint,
-    progress_from_state,
     published_weights,
 )
 from zebfast.learner.ingest import Ingestor
+from zebfast.learner.keeper import Keeper, mirror_of
 from zebfast.learner.metrics import JsonlMetrics, MetricsSink
 from zebfast.learner.publisher import Publisher
 from zebfast.learner.reader import ExampleReader, Pace
 from zebfast.learner.replay_cache import ReplayCache
+from zebfast.learner.resume import bring_newest_state
 from zebfast.learner.sources import Sources
 from zebfast.learner.trainer import Trainer
 from zebfast.learner.wandb_sink import WandbMetrics
@@ -53,7 +55,7 @@ class Session:
     progress: Progress
     published: Weights
     cache: ReplayCache | None
-    checkpoint_path: Path
+    keeper: Keeper
     sinks: list[MetricsSink]
     wandb_url: str | None
     say: Say
@@ -92,32 +94,31 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag, *, s
         StartError, ExchangeError, CheckpointError, WandbError: one sentence each; Stopped.
     """
     bootstrap = load_bootstrap(config, say=say)
-    weights = until_reached(
-        lambda: published_weights(config, store, bootstrap, say=say),
-        stop,
-        retry_seconds=config.stores.retry_seconds,
-        say=say,
-    )
-    checkpoint_path = config.stores.state_dir / config.namespace.checkpoint_file
-    checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
-    saved = matching_checkpoint(load_checkpoint(checkpoint_path), weights, checkpoint_path, say)
+    mirror = mirror_of(config, say=say)
+
+    def reach() -> Weights:
+        bring_newest_state(config, store, mirror, bootstrap, say=say)
+        weights = published_weights(config, store, bootstrap, say=say)
+        if mirror is not None:
+            with suppress(TransientError):  # it is looked at again before anything is sent
+                mirror.refuse_foreign(weights.state["lineage"])
+        return weights
+
+    weights = until_reached(reach, stop, retry_seconds=config.stores.retry_seconds, say=say)
+    path = config.checkpoint_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = continuation(load_checkpoint(path), weights, path, say)
     net = build_net(
-        weights.config,
-        saved.model_state_dict if saved else weights.state_dict,
-        source=f"{store.label}/{config.namespace.weights_file}",
+        weights.config, found.weights, source=f"{store.label}/{config.namespace.weights_file}"
     )
     trainer = Trainer(net, config)
-    if saved:
-        progress = saved.progress
-        trainer.load_state(saved.trainer)
-        say(f"Continuing {checkpoint_path.name} from cycle {progress.step}, optimizer included")
-    else:
-        progress = progress_from_state(weights)
-        trainer.optimizer_steps = int(weights.state.get("optimizer_steps", 0))
+    if found.trainer is not None:
+        trainer.load_state(found.trainer)
+    trainer.optimizer_steps = found.optimizer_steps
     say(f"  Model: {n_parameters(net):,} parameters on {config.device}")
     if config.amp and config.device == "cpu":
         say("  --amp has no effect on cpu: training in fp32")
-    return _assemble(config, store, trainer, progress, weights, checkpoint_path, say)
+    return _assemble(config, store, trainer, found.progress, weights, mirror, say)
 
 
 def _assemble(
@@ -126,13 +127,12 @@ def _assemble(
     trainer: Trainer,
     progress: Progress,
     weights: Weights,
-    checkpoint_path: Path,
+    mirror: Mirror | None,
     say: Say,
 ) -> Session:
     sources = Sources(config)
     cache, held = _restore_replay(config, progress, sources, say)
-    metrics_path = config.stores.state_dir / config.namespace.metrics_file
-    sinks: list[MetricsSink] = [JsonlMetrics(metrics_path, last_step=progress.step)]
+    sinks: list[MetricsSink] = [JsonlMetrics(config.metrics_path, last_step=progress.step)]
     wandb_url = None
     if config.wandb:
         sink = _open_wandb(config, progress, weights, say)
@@ -174,7 +174,7 @@ def _assemble(
         progress=progress,
         published=weights,
         cache=cache,
-        checkpoint_path=checkpoint_path,
+        keeper=Keeper(config, progress.lineage, mirror, say=say),
         sinks=sinks,
         wandb_url=wandb_url,
         say=say,
@@ -186,6 +186,7 @@ def close_session(session: Session, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     session.publisher.close(seconds)
     session.ingestor.reader.close(max(0.0, deadline - time.monotonic()))
+    session.keeper.close(max(0.0, deadline - time.monotonic()))
     for sink in session.sinks:
         sink.close()
 
@@ -196,8 +197,7 @@ def _restore_replay(
     """The cache, if it is used, and the files whose examples it gave back."""
     if not config.replay_cache:
         return None, set()
-    folder = f"{config.namespace.stem}-{progress.lineage}"
-    cache = ReplayCache(config.replay_cache_dir.expanduser() / folder, progress.lineage)
+    cache = ReplayCache(config.replay_path(progress.lineage), progress.lineage)
     held = cache.load(sources.selfplay, sources.eval_aux) or set()
     if held:
         replay, n_eval_aux = sources.selfplay, len(sources.eval_aux)
@@ -218,7 +218,7 @@ def _open_wandb(
         run_id=weights.state.get("wandb_run_id") or progress.wandb_run_id,
         config=config.to_json(),
         directory=config.stores.state_dir,
-        metrics_path=config.stores.state_dir / config.namespace.metrics_file,
+        metrics_path=config.metrics_path,
         say=say,
     )
     progress.wandb_run_id = sink.run_id

@@ -58,6 +58,8 @@ class WorkerConfig:
             given seed continues where this worker id stopped with it.
         example_format: ``native`` (16 bytes an example) or ``pt`` (the documented layout).
         upload_grace: seconds that a stopped worker may go on uploading what waits.
+        restarts, earlier_batches: by the supervisor that starts it, and what came of the starts
+            before; only its heartbeats say so.
 
     Raises:
         ValueError: one sentence naming the setting that cannot be used.
@@ -79,6 +81,8 @@ class WorkerConfig:
     poll_seconds: float = 2.0
     disk_retry_seconds: float = 30.0
     upload_grace: float = 30.0
+    restarts: int = 0
+    earlier_batches: int = 0
 
     def __post_init__(self) -> None:
         for name in ("games_per_batch", "weight_sync_interval"):

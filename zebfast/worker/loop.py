@@ -17,6 +17,7 @@ from zebfast.exchange import Say, open_examples, open_weights
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.handover import HandOver, upload_at_end
+from zebfast.worker.heartbeat import Beats, beating
 from zebfast.worker.network import SyncedNetwork, wait_for_network
 from zebfast.worker.producers import Batch, Producer, open_producer
 from zebfast.worker.progress import SeedProgress, hold_worker_id
@@ -48,9 +49,11 @@ def work(config: WorkerConfig, *, say: Say, on_progress: OnProgress | None = Non
         StopFlag() as stop,
         hold_worker_id(examples.home, config.worker_id) as path,
         upload_at_end(examples, config, say),
+        beating(examples, config, say) as beats,
     ):
         progress = SeedProgress(path, config.seed)
         store = open_weights(config.weights, config.namespace, options=config.stores, say=say)
+        beats.tell("waiting")
         network = wait_for_network(store, config, stop, say)
         if network is None:
             return stop.exit_code
@@ -62,9 +65,11 @@ def work(config: WorkerConfig, *, say: Say, on_progress: OnProgress | None = Non
                 first_game=progress.next_game,
             )
         ) as producer:
+            beats.tell("playing", source=producer.source, model_step=network.step)
             say(f"Playing on {network.evaluator.describe()}, {producer.describe()}")
             hand_over = HandOver(examples, progress, config, stop=stop, say=say)
-            Worker(config, network, producer, hand_over, stop=stop, say=say).run(on_progress)
+            worker = Worker(config, network, producer, hand_over, beats, stop=stop, say=say)
+            worker.run(on_progress)
     return stop.exit_code
 
 
@@ -77,12 +82,13 @@ class Worker:
         network: SyncedNetwork,
         producer: Producer,
         hand_over: HandOver,
+        beats: Beats,
         *,
         stop: StopFlag,
         say: Say,
     ) -> None:
         self.config, self.network, self.producer = config, network, producer
-        self.hand_over, self.stop, self.say = hand_over, stop, say
+        self.hand_over, self.beats, self.stop, self.say = hand_over, beats, stop, say
         self.total_games = 0
         self._recent: deque[tuple[int, float]] = deque(maxlen=4)
 
@@ -113,6 +119,12 @@ class Worker:
             f"[{self.config.worker_id}] batch {number}: {28 * n_games} examples, "
             f"{self.games_per_second:.1f} games/s, step={self.network.step}, "
             f"total_games={self.total_games}{batch.remark}"
+        )
+        self.beats.batch(
+            number,
+            total_games=self.total_games,
+            games_per_s=round(self.games_per_second, 3),
+            model_step=self.network.step,
         )
 
     @property

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zebfast.exchange import ExchangeError
+from zebfast.exchange.heartbeat import HEARTBEATS, heartbeat_name
 from zebfast.selfplay.examples import parse_example_name
 from zebfast.system.files import remove_leftovers, write_atomic
 from zebfast.system.locks import hold_lock
@@ -75,4 +76,5 @@ def hold_worker_id(directory: Path, worker_id: str) -> Iterator[Path]:
 
     with hold_lock(directory / f".{worker_id}.worker.lock", busy=busy):
         remove_leftovers(directory, is_own)
+        remove_leftovers(directory / HEARTBEATS, lambda name: name == heartbeat_name(worker_id))
         yield progress

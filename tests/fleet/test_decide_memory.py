@@ -1,0 +1,115 @@
+"""What a fleet remembers from one look to the next, and the numbers of its rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fleet_looks import FLEET, MIN, NOW, SPEC, asked, beat, known, look, machine, names
+
+from zebfast.fleet.decide import LISTING_LAG, PAUSE, UNANSWERED, Decision, Observed, decide, resumed
+from zebfast.fleet.health import fatal_line, stall_limit
+from zebfast.fleet.model import Known
+
+TWO = replace(SPEC, n=2)
+A = known("a")
+
+
+def remembered(decision: Decision, name: str = "a") -> Known:
+    return decision.state.machines[f"{FLEET}/{name}"]
+
+
+def test_what_is_seen_is_remembered() -> None:
+    seen = machine("a", gpu="RTX 3070", host="h9", dph=0.07)
+    found = remembered(look((asked("a", 2),), (seen,), (beat("a", 3),)))
+    assert found == Known(
+        label=f"{FLEET}/a", provider="vast", id="id-a", asked=NOW - 2 * MIN, gpu="RTX 3070",
+        host="h9", dph=0.07, up_since=NOW, listed_at=NOW, progress="3", progress_at=NOW,
+        games_per_s=2.0,
+    )  # fmt: skip
+
+
+def test_progress_is_dated_by_this_machine_and_only_when_it_changes() -> None:
+    assert remembered(look((A,), (machine("a"),), (beat("a", 7),))).progress_at == NOW - MIN
+    moved = remembered(look((A,), (machine("a"),), (beat("a", 8),)))
+    assert (moved.progress, moved.progress_at) == ("8", NOW)
+
+
+def test_a_crash_loop_is_not_forgiven_for_starting_again() -> None:
+    failing = known("a", failing_since=NOW - 4 * MIN)
+    starting = beat("a", 0, earlier_batches=7, phase="starting", games_per_s=0.0, restarts=3)
+    assert remembered(look((failing,), (machine("a"),), (starting,))).failing_since is not None
+    worked = beat("a", 1, earlier_batches=7, restarts=3)
+    assert remembered(look((failing,), (machine("a"),), (worked,))).failing_since is None
+
+
+def test_the_clock_of_silence_stands_still_while_nobody_can_be_heard() -> None:
+    stuck = known("a", progress_at=NOW - 14 * MIN)
+    found = look((stuck,), (machine("a"),), heard=False, state={"last_look": NOW - 10 * MIN})
+    assert remembered(found).progress_at == NOW - 4 * MIN
+
+
+def test_dollars_are_counted_since_the_last_look() -> None:
+    machines = (machine("a"), machine("b", dph=0.09))
+    young = known("b", asked=NOW - 2 * MIN, dph=0.09)
+    hour_ago = {"spent": 1.0, "last_look": NOW - 60 * MIN}
+    spent = look((A, young), machines, spec=TWO, state=hour_ago).state.spent
+    assert spent == pytest.approx(1.0 + 0.05 + 0.09 * 2 / 60)
+    silent = look((A,), state=hour_ago, silent=frozenset({"vast"})).state
+    assert silent.spent == pytest.approx(1.05), "it is paid for whether its provider answers or not"
+    gone = look((known("a", doomed="over"), asked("b", 5)), state=hour_ago).state
+    assert gone.spent == 1.0, "one that was destroyed or never came costs nothing"
+
+
+def test_one_that_was_destroyed_is_forgotten_as_soon_as_it_is_gone_and_not_mourned() -> None:
+    decision = look((known("a", doomed="is exited", listed_at=NOW - MIN),))
+    assert (decision.state.machines, decision.notes, decision.rent) == ({}, (), 1)
+
+
+@pytest.mark.parametrize("state", ["loading", "running"])
+def test_a_clock_that_was_set_back_ends_no_rule_and_saves_no_money(state: Any) -> None:
+    later = NOW + 600 * MIN
+    ahead = known("a", asked=later, up_since=later, progress_at=later)
+    before = {"last_look": later, "first": later, "spent": 1.0, "paused_until": later}
+    decision = look((ahead,), (machine("a", state),), spec=TWO, state=before)
+    found = remembered(decision)
+    assert max(found.asked, found.up_since or 0, found.progress_at or 0) == NOW
+    assert (decision.state.spent, decision.state.first) == (1.0, NOW)
+    assert decision.state.paused_until == NOW + PAUSE
+    assert not decision.destroy
+
+
+def test_a_pause_ends_when_nothing_is_missing() -> None:
+    over = {"paused_until": NOW - 1, "pause_reason": "no credit"}
+    state = look((A,), (machine("a"),), (beat("a"),), state=over).state
+    assert state == resumed(state)
+
+
+def test_a_used_up_budget_is_said_once() -> None:
+    spec = replace(SPEC, budget_hours=1.0)
+    first = look((A,), (machine("a"),), spec=spec)
+    assert not first.state.wanted
+    again = decide(first.state, Observed(now=NOW + MIN, machines=(machine("a"),)))
+    assert names(again) == ["a"]
+    assert not again.notes
+
+
+def test_numbers() -> None:
+    assert (PAUSE, UNANSWERED, stall_limit(SPEC)) == (300, 600, 900)
+    assert LISTING_LAG < UNANSWERED
+    assert stall_limit(replace(SPEC, upload_interval=1000.0)) == 2500
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("", None),
+        ("Collecting torch\nbatch 1: 7168 examples, 3.8 games/s", None),
+        ("ok\nNo module  named 'x'\nNo module named 'y'\nbye", "No module named 'y'"),
+        ("Traceback (most recent call last):\nCUDA error: 7\n", "CUDA error: 7"),
+        ("error: " + "x" * 1000, "error: " + "x" * 193),
+    ],
+)  # fmt: skip
+def test_fatal_line(log: str, line: str | None) -> None:
+    assert fatal_line(log) == line

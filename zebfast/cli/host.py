@@ -1,0 +1,167 @@
+"""`zebfast host`: what runs on a rented machine. Checks it, and keeps one worker going."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zebfast.cli.experiments import note
+from zebfast.cli.run import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from zebfast.exchange import ExampleStore
+    from zebfast.worker.supervisor import Failure
+
+_CLOSE_SECONDS = 10.0  # for the last heartbeat
+
+
+@click.group(name="host")
+def host() -> None:
+    """Commands for the machine that a worker runs on; the fleet starts its machines with them.
+
+    \b
+    Example:
+      zebfast host check
+      zebfast host run -- --repo-id me/weights --examples-repo-id me/examples
+    """
+
+
+@host.command(
+    name="check",
+    short_help="Say whether a worker can live on this machine.",
+    epilog="Example: zebfast host check --allow-cpu",
+)
+@click.option(
+    "--allow-cpu",
+    is_flag=True,
+    envvar="ZEB_ALLOW_CPU",
+    show_envvar=True,
+    help="A machine without a GPU is fine.",
+)
+@click.option("--min-disk", type=float, default=2.0, show_default=True, help="GiB that are free.")
+@click.option("--min-memory", type=float, default=2.0, show_default=True, help="GiB in all.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
+def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) -> None:
+    """Look at GPU, driver, disk, memory and file limits; one line each, `ok` or `bad`.
+
+    Exits with 1 when anything is bad.
+    """
+    from zebfast.worker.host import look, verdicts
+
+    found = list(
+        verdicts(look(Path.cwd()), allow_cpu=allow_cpu, min_disk=min_disk, min_memory=min_memory)
+    )
+    ok = all(verdict.ok for verdict in found)
+    if as_json:
+        click.echo(json.dumps({"ok": ok, "checks": [asdict(verdict) for verdict in found]}))
+    else:
+        for verdict in found:
+            click.echo(verdict)
+    if not ok:
+        bad = ", ".join(verdict.name for verdict in found if not verdict.ok)
+        note(f"error: a worker cannot live on this machine ({bad})")
+        raise click.exceptions.Exit(EXIT_FAILED)
+
+
+@host.command(
+    name="run",
+    short_help="Run a worker, and start it again when it crashes or stands still.",
+    epilog="Example: zebfast host run -- --repo-id run --output-dir run/examples",
+)
+@click.option(
+    "--stall-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="A worker that hands nothing over for so long is stopped and started again.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds that a worker which was told to stop may take.",
+)
+@click.option(
+    "--first-pause",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Seconds before the first restart; doubled with each, up to five minutes.",
+)
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def run_worker(
+    stall_minutes: float, grace: float, first_pause: float, flags: tuple[str, ...]
+) -> int:
+    """Run `zebfast worker FLAGS` until it is done or this is stopped.
+
+    SIGTERM and Ctrl-C are passed on once. Exits with the worker's code; one that refuses its flags
+    (2) is not started again.
+    """
+    from zebfast.worker.host import raise_file_limit
+    from zebfast.worker.supervisor import Supervisor, SupervisorConfig
+
+    raise_file_limit()
+
+    def command(restarts: int, batches: int) -> list[str]:
+        told = ("--restarts", str(restarts), "--earlier-batches", str(batches), "--stop-at-eof")
+        return [sys.executable, "-m", "zebfast.worker", *flags, *told]
+
+    config = SupervisorConfig(stall=60 * stall_minutes, grace=grace, first_pause=first_pause)
+    reporter = _Reporter(flags)
+    try:
+        return Supervisor(command, config, say=note, report=reporter.report).run()
+    finally:
+        reporter.close()
+
+
+class _Reporter:
+    """Tells the example store that the worker has failed; opened when that happens first."""
+
+    def __init__(self, flags: Sequence[str]) -> None:
+        self._flags = flags
+        self._opened: tuple[str, ExampleStore] | None = None
+
+    def report(self, failure: Failure) -> None:
+        """Never raises for what can go wrong with a store: the worker is to be started again."""
+        from zebfast import __version__
+        from zebfast.exchange import ExchangeError
+        from zebfast.exchange.heartbeat import Heartbeat
+
+        try:
+            worker_id, store = self._store()
+            store.beat(
+                Heartbeat(
+                    worker_id=worker_id,
+                    unix=time.time(),
+                    phase="failed",
+                    restarts=failure.restarts,
+                    earlier_batches=failure.batches,
+                    host=os.uname().nodename,
+                    version=__version__,
+                    error=failure.error,
+                )
+            )
+        except (click.ClickException, ValueError, ExchangeError, OSError) as error:
+            note(f"  heartbeat error (will retry): {error}")
+
+    def _store(self) -> tuple[str, ExampleStore]:
+        if self._opened is None:
+            from zebfast.cli.worker import worker
+            from zebfast.cli.worker_config import open_examples_of
+
+            context = worker.make_context("worker", list(self._flags))
+            self._opened = open_examples_of(context.params, note)
+        return self._opened
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened[1].close(_CLOSE_SECONDS)

@@ -1,0 +1,179 @@
+"""Is one rented machine worth its money? The rules for a single machine, and what is noted of it.
+
+Pure. All deadlines run by the observer's clock: a rented machine's own clock is a stranger's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from zebfast.exchange.heartbeat import Heartbeat
+from zebfast.fleet.model import LOST, Known, Machine, Spec
+
+STALL_UPLOADS = 2.5  # upload intervals that nothing may come: work is seen once it is uploaded
+CAP_TOLERANCE = 1.001  # providers round prices
+#: A line of a log with one of these is fatal; asked only of workers that have never beaten.
+FATAL_WORDS = (
+    "Traceback",
+    "No module named",
+    "CUDA error",
+    "error:",
+    "HTTP 401",
+    "refuses the token",
+    "No space left",
+)
+_MAX_LINE = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A machine that must go: why, and does it count against its host?"""
+
+    reason: str
+    strike: bool
+
+
+def fatal_line(text: str) -> str | None:
+    """The last line of a log that says that the worker cannot go on, cut to a sentence's length."""
+    for line in reversed(text.splitlines()):
+        if any(word in line for word in FATAL_WORDS):
+            return " ".join(line.split())[:_MAX_LINE]
+    return None
+
+
+def stall_limit(spec: Spec) -> float:
+    """Seconds without a sign of work after which a machine counts as stuck."""
+    return max(spec.stall_limit, STALL_UPLOADS * spec.upload_interval)
+
+
+def remember(
+    known: Known,
+    machine: Machine | None,
+    beat: Heartbeat | None,
+    log_error: str | None,
+    *,
+    now: float,
+    elapsed: float,
+    heard: bool,
+) -> Known:
+    """What is known of a machine after one more look at it.
+
+    Args:
+        machine: None while its provider does not answer or does not list it yet.
+        elapsed: seconds since the look before.
+        heard: False when no heartbeats could be read: the clocks of silence then stand still.
+    """
+    known = _no_later_than(known, now)
+    if machine is not None:
+        known = replace(
+            known,
+            provider=machine.provider,
+            id=machine.id,
+            gpu=machine.gpu or known.gpu,
+            host=machine.host or known.host,
+            dph=known.dph if machine.dph is None else machine.dph,
+            listed_at=now,
+        )
+        if machine.state == "running" and known.up_since is None:
+            known = replace(known, up_since=now, progress_at=now)
+    if not heard:
+        if known.progress_at is not None:
+            known = replace(known, progress_at=min(now, known.progress_at + elapsed))
+        return known
+    return _listen(known, beat, log_error, now)
+
+
+def _listen(known: Known, beat: Heartbeat | None, log_error: str | None, now: float) -> Known:
+    if beat is None:
+        failing_since = (known.failing_since or now) if log_error else None
+        return replace(known, failing_since=failing_since)
+    first = known.progress is None
+    worked = not first and beat.progress != known.progress
+    failing_since = known.failing_since
+    if beat.phase == "failed":
+        failing_since = failing_since or now
+    elif (
+        first or worked
+    ):  # nothing less: one that crashes as soon as it starts also "starts" in between
+        failing_since = None
+    return replace(
+        known,
+        progress=beat.progress,
+        progress_at=now if first or worked or known.progress_at is None else known.progress_at,
+        failing_since=failing_since,
+        games_per_s=beat.games_per_s,
+    )
+
+
+def verdict(
+    known: Known,
+    machine: Machine,
+    beat: Heartbeat | None,
+    log_error: str | None,
+    spec: Spec,
+    now: float,
+    *,
+    heard: bool = True,
+) -> Verdict | None:
+    """Must this machine go? ``known`` is what ``remember`` made of the same look."""
+    if machine.state in LOST:
+        return _lost(machine)
+    if machine.dph is not None and machine.dph > spec.max_dph * CAP_TOLERANCE:
+        reason = f"costs ${machine.dph:.4f}/h, above the cap of ${spec.max_dph:.4f}/h"
+        return Verdict(reason=reason, strike=False)
+    quiet = now - (known.asked if known.progress_at is None else known.progress_at)
+    if machine.state == "loading":
+        if quiet > spec.loading_limit:
+            return Verdict(reason=f"is still loading after {_minutes(quiet)}", strike=True)
+        return None
+    if not heard:
+        return None
+    error = _fatal(beat, log_error)
+    if error is not None and known.failing_since is not None:
+        failing = now - known.failing_since
+        if failing > spec.fatal_grace:
+            reason = f"has failed for {_minutes(failing)}: {error}"
+            return Verdict(reason=reason, strike=True)
+    if known.progress is None:
+        if quiet > spec.setup_limit:
+            reason = f"has run for {_minutes(quiet)} without a heartbeat"
+            return Verdict(reason=reason, strike=True)
+    elif quiet > stall_limit(spec):
+        return Verdict(reason=f"has done no work for {_minutes(quiet)}", strike=True)
+    return None
+
+
+def is_working(known: Known, machine: Machine | None) -> bool:
+    """Does it play, as far as can be seen?"""
+    running = machine is None or machine.state == "running"
+    return running and bool(known.games_per_s) and known.failing_since is None
+
+
+def _lost(machine: Machine) -> Verdict:
+    if machine.state == "stopped":
+        why = "was outbid" if machine.interruptible else "was stopped"
+        return Verdict(reason=why, strike=False)
+    said = f" ({machine.message[:_MAX_LINE]})" if machine.message else ""
+    return Verdict(reason=f"is {machine.state}{said}", strike=True)
+
+
+def _fatal(beat: Heartbeat | None, log_error: str | None) -> str | None:
+    if beat is None:
+        return log_error
+    return (beat.error or "no reason given") if beat.phase == "failed" else None
+
+
+def _no_later_than(known: Known, now: float) -> Known:
+    """Times from before the clock was set back would stop every deadline until it has caught up."""
+    return replace(
+        known,
+        asked=min(known.asked, now),
+        up_since=None if known.up_since is None else min(known.up_since, now),
+        listed_at=None if known.listed_at is None else min(known.listed_at, now),
+        progress_at=None if known.progress_at is None else min(known.progress_at, now),
+        failing_since=None if known.failing_since is None else min(known.failing_since, now),
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min"

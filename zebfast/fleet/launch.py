@@ -1,0 +1,97 @@
+"""What a rented machine is told to do once it is up: install, check itself, keep a worker going.
+
+The script is short because providers limit its length, and holds no secret because they show it:
+whatever needs a plan of its own is part of the package that it installs.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from zebfast.exchange import Place
+from zebfast.experiment.commands import worker_flags
+from zebfast.experiment.record import Experiment
+from zebfast.fleet.model import Spec
+from zebfast.fleet.provider import ProviderError
+
+INSTALLED = "installed"  # as a package: what is on the machine already
+MAX_LETTERS = 4000
+_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^\]]*)\])?(?P<rest>.*)")
+
+
+def start_command(spec: Spec, experiment: Experiment, worker_id: str) -> str:
+    """A POSIX shell script for the machine of one worker; it ends with the worker.
+
+    Raises:
+        ProviderError: it would be longer than MAX_LETTERS.
+    """
+    near = replace(
+        experiment, weights=_anywhere(experiment.weights), examples=_anywhere(experiment.examples)
+    )
+    flags = [
+        *worker_flags(near, spec.role, worker_id),
+        *("--upload-interval", f"{spec.upload_interval:g}"),
+        *spec.worker_args,
+    ]
+    script = "\n".join(
+        [
+            "set -e",
+            *_install(spec.package, _extras(experiment)),
+            "zebfast host check",
+            f"exec zebfast host run -- {shlex.join(flags)}",
+        ]
+    )
+    if len(script) > MAX_LETTERS:
+        raise ProviderError(
+            f"the start command of {worker_id} has {len(script):,} letters: expected at most "
+            f"{MAX_LETTERS:,}; give the workers fewer flags"
+        )
+    return script
+
+
+def launch_env(experiment: Experiment, *, hf_token: str | None) -> dict[str, str]:
+    """Variables of the machine: the token alone, and only where a place on the Hub needs it."""
+    if hf_token is None or not _extras(experiment):
+        return {}
+    return {"HF_TOKEN": hf_token}
+
+
+def _install(package: str, extras: tuple[str, ...]) -> list[str]:
+    if package == INSTALLED:
+        return []
+    # Container images with a Python of their distribution's refuse pip without that variable; a
+    # machine that has just come up may have no network yet.
+    pip = "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --no-input"
+    wanted = shlex.quote(requirement(package, extras))
+    return [f"{pip} {wanted} || {{ sleep 15; {pip} {wanted}; }}"]
+
+
+def requirement(package: str, extras: tuple[str, ...]) -> str:
+    """What pip is asked for: a version, URL or file with the extras that the experiment needs."""
+    if "://" in package:
+        return f"zebfast{_brackets(extras)} @ {package}"
+    if "/" in package or package.endswith((".whl", ".tar.gz")):
+        return f"{Path(package).expanduser().resolve()}{_brackets(extras)}"
+    match = _REQUIREMENT.fullmatch(package)
+    if match is None:
+        return package  # pip says what is wrong with it
+    given = tuple(filter(None, (match["extras"] or "").split(",")))
+    return f"{match['name']}{_brackets((*given, *extras))}{match['rest']}"
+
+
+def _brackets(extras: tuple[str, ...]) -> str:
+    unique = dict.fromkeys(extra.strip() for extra in extras)
+    return f"[{','.join(unique)}]" if unique else ""
+
+
+def _extras(experiment: Experiment) -> tuple[str, ...]:
+    places = (experiment.weights, experiment.examples)
+    return ("hub",) if any(place.path is None for place in places) else ()
+
+
+def _anywhere(place: Place) -> Place:
+    """The same place for a program that is started in another directory."""
+    return place if place.path is None else Place.directory(place.path.expanduser().resolve())

@@ -1,0 +1,236 @@
+"""What the market has taught: speeds of GPU types, strikes against hosts, searches; as one file.
+
+It lies beside the states of an experiment's fleets and all of them share it. Losing it costs a
+little money and no machine: a damaged file is set aside with a line.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from zebfast.experiment.record import Stage
+from zebfast.fleet.health import is_working
+from zebfast.fleet.model import Known, Offer, Spec
+from zebfast.fleet.state_file import record_of, set_aside
+from zebfast.system.files import write_atomic
+from zebfast.system.locks import hold_lock
+
+STRIKES = 3  # and a host is not rented again
+CACHE = 120.0  # seconds that offers are taken for true
+DAY = 86400.0  # no search quota lasts longer; offers older than this are not worth a try
+HALF_LIFE = 6 * 3600.0  # of what was observed, in the average
+_LOCK_WAIT = 10.0
+_FORMAT = 1
+
+
+class MarketBusy(RuntimeError):
+    """Another process has had the market's file for too long: one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Games a second of one GPU type in one role: an average of ``seen`` looks, ``at`` the last."""
+
+    games_per_s: float
+    seen: int
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What one search brought, and when."""
+
+    at: float
+    offers: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """All that is remembered of the market.
+
+    Attributes:
+        rates: by ``rate_key``. strikes: by ``host_key``. searches: by ``search_key``.
+        quota_until: by provider, no search before that time.
+    """
+
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    strikes: Mapping[str, int] = field(default_factory=dict)
+    searches: Mapping[str, Search] = field(default_factory=dict)
+    quota_until: Mapping[str, float] = field(default_factory=dict)
+
+    def blacklist(self) -> frozenset[str]:
+        """Hosts, as ``host_key`` names them, that have had their strikes."""
+        return frozenset(host for host, count in self.strikes.items() if count >= STRIKES)
+
+    def with_strike(self, provider: str, host: str) -> Learned:
+        """After one more strike against a host; a host without a name cannot have any."""
+        if not host:
+            return self
+        key = host_key(provider, host)
+        return replace(self, strikes={**self.strikes, key: self.strikes.get(key, 0) + 1})
+
+    def with_rates(self, role: Stage, machines: Iterable[Known], now: float) -> Learned:
+        """After a look at machines that play: one observation of each of their GPU types."""
+        speeds = defaultdict(list)
+        for known in machines:
+            if known.games_per_s and known.gpu and is_working(known, None):
+                speeds[rate_key(role, known.gpu)].append(known.games_per_s)
+        means = {key: sum(found) / len(found) for key, found in speeds.items()}
+        fresh = {key: _blend(self.rates.get(key), mean, now) for key, mean in means.items()}
+        return replace(self, rates={**self.rates, **fresh})
+
+    def may_search(self, provider: str, now: float) -> bool:
+        """Does the quota allow a search? One that lasts for more than a day is not believed."""
+        return not now < self.quota_until.get(provider, now) <= now + DAY
+
+    def with_quota(self, provider: str, until: float) -> Learned:
+        """After a provider has said that it answers no search before ``until``."""
+        return replace(self, quota_until={**self.quota_until, provider: until})
+
+    def cached(self, provider: str, spec: Spec, now: float) -> tuple[Offer, ...] | None:
+        """Offers of a search a moment ago; with no search allowed, of the last one of the day."""
+        search = self.searches.get(search_key(provider, spec))
+        patience = CACHE if self.may_search(provider, now) else DAY
+        if search is None or not 0 <= now - search.at <= patience:
+            return None
+        return search.offers
+
+    def with_offers(
+        self, provider: str, spec: Spec, offers: Iterable[Offer], now: float
+    ) -> Learned:
+        """After a search."""
+        search = Search(at=now, offers=tuple(offers))
+        return replace(self, searches={**self.searches, search_key(provider, spec): search})
+
+    def without_offer(self, offer: Offer) -> Learned:
+        """After an offer was rented or had gone: no search brings it back from memory."""
+        searches = {
+            key: replace(search, offers=tuple(o for o in search.offers if o.id != offer.id))
+            if key.startswith(f"{offer.provider} ")
+            else search
+            for key, search in self.searches.items()
+        }
+        return replace(self, searches=searches)
+
+
+def gpu_key(gpu: str) -> str:
+    """One spelling of a GPU type: ``NVIDIA GeForce RTX_3060`` is ``RTX 3060``."""
+    words = gpu.replace("_", " ").split()
+    return " ".join(word for word in words if word.upper() not in ("NVIDIA", "GEFORCE")).upper()
+
+
+def rate_key(role: Stage, gpu: str) -> str:
+    """Name of a speed: roles do different work."""
+    return f"{role} {gpu_key(gpu)}"
+
+
+def host_key(provider: str, host: str) -> str:
+    """Name of a host over all providers."""
+    return f"{provider}:{host}"
+
+
+def search_key(provider: str, spec: Spec) -> str:
+    """Name of a search: a provider and what of ``spec`` it filters by."""
+    asked = (
+        spec.gpus,
+        spec.max_dph,
+        spec.interruptible,
+        spec.bid_factor,
+        spec.min_reliability,
+        spec.min_inet_up,
+        spec.min_inet_down,
+        spec.min_cuda,
+        spec.disk_gb,
+    )
+    return f"{provider} {json.dumps(asked)}"
+
+
+def read_learned(path: Path, say: Callable[[str], None]) -> Learned:
+    """What the file says; nothing where there is none. A damaged file is set aside and said."""
+    try:
+        return _parse(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return Learned()
+    except (ValueError, RecursionError) as error:
+        aside = set_aside(path)
+        say(f"{path} cannot be used ({error}): set aside as {aside.name}, learning starts anew")
+        return Learned()
+
+
+def update_learned(
+    path: Path, change: Callable[[Learned], Learned], say: Callable[[str], None]
+) -> Learned:
+    """Change the file as it is now, whoever else changes it; what it says afterwards.
+
+    Raises:
+        MarketBusy, OSError.
+    """
+    lock = path.with_suffix(".lock")
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            with hold_lock(lock, busy=lambda owner: MarketBusy(_busy(lock, owner))):
+                learned = change(read_learned(path, say))
+                facts = {"format": _FORMAT, **asdict(learned)}
+                write_atomic(path, (json.dumps(facts) + "\n").encode())
+                return learned
+        except MarketBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _busy(lock: Path, owner: str) -> str:
+    return f"{lock} is held by process {owner} for too long: end that process and try again"
+
+
+def _blend(before: Rate | None, games_per_s: float, now: float) -> Rate:
+    """A plain mean at first, then one in which an observation counts half after HALF_LIFE."""
+    if before is None:
+        return Rate(games_per_s=games_per_s, seen=1, at=now)
+    forgotten = 1 - 0.5 ** (max(0.0, now - before.at) / HALF_LIFE)
+    weight = max(forgotten, 1 / (before.seen + 1))
+    mean = before.games_per_s + weight * (games_per_s - before.games_per_s)
+    return Rate(games_per_s=mean, seen=before.seen + 1, at=now)
+
+
+def _parse(found: object) -> Learned:
+    """Raises ValueError."""
+    if not isinstance(found, dict) or found.get("format") != _FORMAT:
+        raise ValueError(f"it is not a market of format {_FORMAT}")
+    rates = {key: record_of(Rate, value, key) for key, value in _table(found, "rates")}
+    strikes, quota_until = {}, {}
+    for key, count in _table(found, "strikes"):
+        if not isinstance(count, int):
+            raise ValueError(f"the strikes of {key!r:.80} are no whole number")
+        strikes[key] = count
+    for key, until in _table(found, "quota_until"):
+        if not isinstance(until, int | float):
+            raise ValueError(f"the quota of {key!r:.80} has no end")
+        quota_until[key] = float(until)
+    if any(rate.games_per_s <= 0 for rate in rates.values()):
+        raise ValueError("a rate is not above 0")
+    searches = {key: _search(key, value) for key, value in _table(found, "searches")}
+    return Learned(rates=rates, strikes=strikes, quota_until=quota_until, searches=searches)
+
+
+def _search(key: str, found: object) -> Search:
+    if not isinstance(found, dict) or not isinstance(found.get("offers"), list):
+        raise ValueError(f"the search {key!r:.80} has no offers")
+    offers = tuple(record_of(Offer, offer, f"an offer of {key!r:.80}") for offer in found["offers"])
+    at = found.get("at")
+    if not isinstance(at, int | float):
+        raise ValueError(f"the search {key!r:.80} has no time")
+    return Search(at=at, offers=offers)
+
+
+def _table(found: Mapping[str, object], name: str) -> Iterable[tuple[str, object]]:
+    value = found.get(name, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is not an object")
+    return value.items()

@@ -1,0 +1,214 @@
+"""The plain records of a fleet: what can be rented, what is rented, what is wanted, what is known.
+
+Times are unix seconds, prices dollars an hour. Nothing here asks anybody anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from zebfast.experiment.record import Stage
+
+MachineState = Literal["loading", "running", "stopped", "exited", "offline", "unknown"]
+#: States that nothing comes back from; a machine in one of them is paid for and plays nothing.
+LOST: tuple[MachineState, ...] = ("stopped", "exited", "offline", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One machine that a provider would rent out now.
+
+    Attributes:
+        id: the provider's name of the offer.
+        gpu: as people write it, ``RTX 3060``.
+        dph: dollars an hour if it is rented as asked for: the bid, when ``interruptible``.
+        host: what strikes are counted against; empty where the provider does not say.
+        reliability: 0 to 1; inet_up, inet_down: Mbit/s; disk_gb: free; cuda: newest its driver
+            runs. None where the provider does not say: a filter lets it pass.
+        hours: longest rental, None without an end.
+        many: a type of machine, not one of them: it can be rented again and again.
+    """
+
+    provider: str
+    id: str
+    gpu: str
+    dph: float
+    n_gpus: int = 1
+    host: str = ""
+    interruptible: bool = False
+    reliability: float | None = None
+    inet_up: float | None = None
+    inet_down: float | None = None
+    disk_gb: float | None = None
+    cuda: float | None = None
+    hours: float | None = None
+    many: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """One rented machine as its provider lists it now.
+
+    Attributes:
+        label: ``FLEET/ID`` as it was given when it was asked for.
+        message: what the provider says about its state, in its words; may be empty.
+        dph, started, ssh: None where the provider does not say (yet).
+        url: where a person can look at it, or empty.
+    """
+
+    provider: str
+    id: str
+    label: str
+    state: MachineState
+    gpu: str = ""
+    host: str = ""
+    message: str = ""
+    dph: float | None = None
+    started: float | None = None
+    ssh: str | None = None
+    interruptible: bool = False
+
+    @property
+    def key(self) -> str:
+        """Unique over all providers."""
+        return f"{self.provider}:{self.id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What a provider needs to start a worker on an offer.
+
+    Attributes:
+        label: ``FLEET/ID``; never holds a secret.
+        command: one shell script of a few lines, run on the machine once it is up.
+        env: variables of the machine, the scoped tokens among them; never logged.
+        image: container image, where the provider has such a thing.
+        disk_gb: asked for.
+        bid: dollars an hour of an interruptible rental; None = on demand.
+    """
+
+    label: str
+    command: str
+    env: Mapping[str, str]
+    image: str
+    disk_gb: float
+    bid: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a person wants of one fleet: kept on disk, changed by ``up``, ``replenish``, ``down``.
+
+    Attributes:
+        fleet: label of all its machines, ``zeb-NAME-selfplay``.
+        n: machines that should play; ``surplus`` more may be alive while some are replaced.
+        gpus: types that may be rented, in no order; empty = any.
+        max_dph: dearest machine, dollars an hour.
+        budget_dollars, budget_hours: the fleet is taken down when either is used up.
+        providers: in the order in which they are tried.
+        bid_factor: an interruptible rental bids this multiple of the lowest bid.
+        package: what ``pip install`` gets on the host: a version (``zebfast==0.1.0``), an URL, or
+            the path of a wheel or source archive.
+        worker_args: flags of every worker, its id apart.
+        loading_limit, setup_limit, stall_limit: seconds that a machine may take from being asked
+            for to running, from there to its first heartbeat, and between two signs of work (the
+            last is longer where uploads are seldom); ``fatal_grace`` to get over a fatal error.
+    """
+
+    fleet: str
+    experiment: str
+    role: Stage
+    n: int
+    surplus: int = 1
+    gpus: tuple[str, ...] = ()
+    max_dph: float = 0.15
+    budget_dollars: float | None = None
+    budget_hours: float | None = None
+    providers: tuple[str, ...] = ("vast",)
+    interruptible: bool = False
+    bid_factor: float = 1.1
+    min_reliability: float = 0.95
+    min_inet_up: float = 20.0
+    min_inet_down: float = 100.0
+    min_cuda: float = 12.6
+    disk_gb: float = 16.0
+    image: str = "pytorch/pytorch:2.13.0-cuda12.6-cudnn9-runtime"
+    package: str = "zebfast"
+    worker_args: tuple[str, ...] = ()
+    upload_interval: float = 240.0
+    loading_limit: float = 600.0
+    setup_limit: float = 600.0
+    stall_limit: float = 900.0
+    fatal_grace: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What the fleet remembers of one machine, by its label.
+
+    Attributes:
+        id: the provider's; None while the answer to the request has not been seen.
+        asked: when it was asked for; ``up_since`` when it was first seen running; ``listed_at``
+            when its provider last listed it.
+        progress: the last sign of work that was seen (batch and games of its heartbeat), and
+            ``progress_at`` when that last changed, by this machine's clock.
+        failing_since: when a fatal error was first seen that has not gone since.
+        games_per_s: by its newest heartbeat.
+        dph: last price seen.
+        doomed: why it is being destroyed; set once and never taken back, so that a destroy that
+            failed is tried again and a host gets one strike for one failure.
+    """
+
+    label: str
+    provider: str
+    asked: float
+    id: str | None = None
+    gpu: str = ""
+    host: str = ""
+    dph: float = 0.0
+    up_since: float | None = None
+    listed_at: float | None = None
+    progress: str | None = None
+    progress_at: float | None = None
+    failing_since: float | None = None
+    games_per_s: float | None = None
+    doomed: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetState:
+    """All that one fleet remembers between two looks.
+
+    Attributes:
+        spec: what is wanted; ``wanted`` False = let nothing live (``down`` says so first).
+        machines: by label.
+        paused_until, pause_reason: no machine is asked for before that time.
+        spent: dollars of all machines so far, as prices and times were seen.
+        first, last_look: when the fleet was begun, when it was last looked at.
+    """
+
+    spec: Spec
+    wanted: bool = True
+    machines: Mapping[str, Known] = field(default_factory=dict)
+    paused_until: float | None = None
+    pause_reason: str = ""
+    spent: float = 0.0
+    first: float | None = None
+    last_look: float | None = None
+
+
+def new_label(fleet: str, token: str) -> str:
+    """Label of one machine of a fleet: ``FLEET/token``."""
+    return f"{fleet}/{token}"
+
+
+def is_of_fleet(label: str | None, fleet: str) -> bool:
+    """Is this the label of a machine of that fleet?"""
+    return label is not None and label.startswith(f"{fleet}/")
+
+
+def worker_id_of(label: str, role: Stage) -> str:
+    """Id of the worker on the machine of this label: ``selfplay-3fa9c1d2``."""
+    return f"{role}-{label.rsplit('/', 1)[-1]}"

@@ -1,0 +1,77 @@
+"""What every provider of machines must do; the rest of the fleet knows only this.
+
+An adapter does the calls and nothing else: no decisions, no memory. It maps every fault to one of
+the errors below, in one sentence that holds no secret.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from zebfast.fleet.model import Launch, Machine, Offer, Spec
+
+
+class ProviderError(RuntimeError):
+    """One sentence: what the provider refused, and what to do."""
+
+
+class Unreachable(ProviderError):
+    """No answer, or one that says that a later try may succeed. What was asked may have been done.
+
+    ``retry_after``: seconds that the provider asked for, where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class OfferGone(ProviderError):
+    """Somebody else has rented it, or it is no longer offered: take another."""
+
+
+class NoCredit(ProviderError):
+    """The account cannot pay for another machine."""
+
+
+class SearchQuota(ProviderError):
+    """No more searches before ``until`` (unix seconds)."""
+
+    def __init__(self, message: str, *, until: float) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class Provider(Protocol):
+    """One place where machines are rented. Every method raises ProviderError and its kinds."""
+
+    @property
+    def name(self) -> str:
+        """``vast``, ``runpod`` or ``local``."""
+
+    def offers(self, spec: Spec) -> list[Offer]:
+        """What can be rented now and may be worth a look, cheapest first: types, price cap and
+        what else the provider can filter by ``spec`` already applied, the rest is done by the
+        market. One call of this is one search of the provider's quota."""
+
+    def create(self, offer: Offer, launch: Launch) -> str:
+        """Rent ``offer`` under ``launch.label``; the id of the machine.
+
+        Never repeated by the adapter: after Unreachable the machine may exist, and a look at the
+        list by label is the only way to know.
+
+        Raises:
+            OfferGone, NoCredit, Unreachable, ProviderError.
+        """
+
+    def machines(self, fleet: str) -> list[Machine]:
+        """All machines whose label is of ``fleet``, in any state, from all pages."""
+
+    def destroy(self, machine_id: str) -> None:
+        """End the rental for good; a machine that has gone already is fine."""
+
+    def logs(self, machine_id: str, *, lines: int) -> str:
+        """The last lines that the machine printed; empty while there are none."""
+
+    def credit(self) -> float | None:
+        """Dollars left in the account; None where nothing is paid for."""

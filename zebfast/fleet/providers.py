@@ -1,0 +1,43 @@
+"""The providers by name; each client library is imported only when its provider is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from zebfast.fleet.provider import Provider, ProviderError
+
+NAMES = ("vast", "runpod", "local")
+
+
+def open_provider(
+    name: str, *, keys: Mapping[str, str], directory: Path, urls: Mapping[str, str] | None = None
+) -> Provider:
+    """The provider of this name; nothing is asked of it yet.
+
+    Args:
+        keys: secret of each provider that needs one, read from the environment by ``cli/``.
+        urls: address of a provider that is to be asked elsewhere than at its own; only ``vast``
+            heeds it, RunPod's client looks for its own variable.
+        directory: where the local provider keeps what it knows of its processes.
+
+    Raises:
+        ProviderError: no such provider, or its key is missing.
+        ModuleNotFoundError: its client library is not installed.
+    """
+    if name == "local":
+        from zebfast.fleet.local import LocalProvider
+
+        return LocalProvider(directory)
+    if name not in NAMES:
+        raise ProviderError(f"there is no provider {name!r}: expected one of {', '.join(NAMES)}")
+    if not keys.get(name):
+        variable = {"vast": "VAST_API_KEY", "runpod": "RUNPOD_API_KEY"}[name]
+        raise ProviderError(f"no key for {name}: set {variable} to a key of that account")
+    if name == "vast":
+        from zebfast.fleet.vast import VastProvider
+
+        return VastProvider(keys[name], server_url=(urls or {}).get("vast") or None)
+    from zebfast.fleet.runpod import RunPodProvider
+
+    return RunPodProvider(keys[name])

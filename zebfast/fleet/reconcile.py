@@ -1,0 +1,174 @@
+"""One tick of a fleet: look, decide, destroy, rent; the same whatever happened before.
+
+Nothing is concluded from what an earlier tick meant to do: each looks again, and one that ended
+anywhere in the middle leaves only what the next one adopts or destroys. A request for a machine is
+on the disk before it is sent, so that a machine whose answer was lost is known by its label.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from zebfast.exchange import Say
+from zebfast.fleet.decide import Decision, Destroy, Observed, decide
+from zebfast.fleet.learned import Learned
+from zebfast.fleet.look import Outlook, look
+from zebfast.fleet.model import FleetState
+from zebfast.fleet.provider import ProviderError
+from zebfast.fleet.rent import Launcher, Memory, Renting, new_token
+from zebfast.fleet.state_file import FleetFileError, FleetFiles, read_state, write_state
+from zebfast.system.locks import hold_lock
+
+#: What a person asks for, as a change of what is remembered (None = nothing yet).
+Change = Callable[[FleetState | None], FleetState]
+
+
+class FleetBusy(RuntimeError):
+    """Another process looks after this fleet at this moment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Everything that a tick touches.
+
+    Attributes:
+        say: told every line of the log as it is written.
+        token: makes the last part of a new label.
+    """
+
+    files: FleetFiles
+    outlook: Outlook
+    launcher: Launcher
+    say: Say
+    clock: Callable[[], float] = time.time
+    token: Callable[[], str] = new_token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """What one tick saw and did; the state in ``decision`` is the one that it left behind."""
+
+    observed: Observed
+    decision: Decision
+
+    @property
+    def state(self) -> FleetState:
+        return self.decision.state
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is wanted, and nothing is left as far as everybody says."""
+        seen = self.observed
+        return not (self.state.wanted or self.state.machines or seen.machines or seen.silent)
+
+
+def tick(fleet: Fleet, change: Change | None = None) -> Tick:
+    """One look and what follows from it.
+
+    Args:
+        change: applied first, and on the disk before anything else happens.
+
+    Raises:
+        FleetBusy: another process has the fleet's lock.
+        FleetFileError: nothing is remembered and ``change`` is None, or the file is damaged.
+        OSError: the state cannot be written; no machine is then asked for.
+    """
+
+    def busy(owner: str) -> FleetBusy:
+        return FleetBusy(f"fleet {fleet.files.fleet} is looked after by process {owner} just now")
+
+    with hold_lock(fleet.files.lock, busy=busy):
+        state = remembered(fleet.files, change)
+        if change is not None:
+            write_state(fleet.files.state, state)
+        log = _Log(fleet)
+        observed = look(state, fleet.outlook, now=fleet.clock(), say=log.say)
+        decision = decide(state, observed)
+        write_state(fleet.files.state, decision.state)
+        for note in decision.notes:
+            log.say(note)
+        memory = Memory(fleet.files.market, log.say)
+        memory.change(lambda learned: _learn(learned, decision, observed))
+        for each in decision.destroy:
+            _destroy(each, fleet, log.say)
+        if decision.rent:
+            decision = replace(decision, state=_rent(fleet, decision, observed, memory, log.say))
+        return Tick(observed=observed, decision=decision)
+
+
+def glance(state: FleetState, outlook: Outlook, *, now: float, say: Say) -> Tick:
+    """What a tick would see and decide, without doing or writing any of it; takes no lock."""
+    observed = look(state, outlook, now=now, say=say)
+    return Tick(observed=observed, decision=decide(state, observed))
+
+
+def remembered(files: FleetFiles, change: Change | None = None) -> FleetState:
+    """What is on the disk, changed. FleetFileError where there is nothing to start from."""
+    state = read_state(files.state)
+    if change is not None:
+        return change(state)
+    if state is None:
+        raise FleetFileError(
+            f"there is no fleet {files.fleet} ({files.state} does not exist): zebfast fleet up "
+            "rents one"
+        )
+    return state
+
+
+class _Log:
+    """One line for each decision: told at once, and kept in the fleet's log."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def say(self, line: str) -> None:
+        self._fleet.say(line)
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self._fleet.clock()))
+        with suppress(OSError), open(self._fleet.files.log, "a", encoding="utf-8") as handle:
+            handle.write(f"{stamp} {line}\n")  # a full disk must not keep machines from ending
+
+
+def _destroy(each: Destroy, fleet: Fleet, say: Say) -> None:
+    """End one rental; one that could not be ended is remembered as doomed, and tried again."""
+    machine = each.machine
+    price = "" if machine.dph is None else f", ${machine.dph:.3f}/h"
+    say(f"destroy {machine.label} ({machine.provider} {machine.id}{price}): {each.reason}")
+    try:
+        fleet.outlook.providers[machine.provider].destroy(machine.id)
+    except ProviderError as error:
+        say(f"{machine.label} could not be destroyed, the next look tries again: {error}")
+
+
+def _learn(learned: Learned, decision: Decision, observed: Observed) -> Learned:
+    """What this look teaches: how fast machines play, and which hosts failed."""
+    state = decision.state
+    for each in decision.destroy:
+        if each.strike:
+            learned = learned.with_strike(each.machine.provider, each.machine.host)
+    if not observed.heard:
+        return learned
+    listed = {machine.label for machine in observed.machines if machine.state == "running"}
+    playing = [known for label, known in state.machines.items() if label in listed]
+    return learned.with_rates(state.spec.role, playing, observed.now)
+
+
+def _rent(
+    fleet: Fleet, decision: Decision, observed: Observed, memory: Memory, say: Say
+) -> FleetState:
+    """Ask for what is missing; what is remembered afterwards."""
+    renting = Renting(
+        decision.state,
+        decision.rent,
+        providers=fleet.outlook.providers,
+        memory=memory,
+        launcher=fleet.launcher,
+        save=lambda state: write_state(fleet.files.state, state),
+        clock=fleet.clock,
+        token=fleet.token,
+        say=say,
+    )
+    renting.run(observed.silent)
+    return renting.state

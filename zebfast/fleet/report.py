@@ -1,0 +1,185 @@
+"""What a person wants to know of a fleet: its machines, what they cost, how they are.
+
+Pure: made from one look, and from what the rules make of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zebfast.exchange.heartbeat import Heartbeat
+from zebfast.experiment.check import age
+from zebfast.fleet.decide import Decision, Observed
+from zebfast.fleet.health import is_working, stall_limit
+from zebfast.fleet.model import FleetState, Known, Machine, worker_id_of
+from zebfast.fleet.quote import dollars_per_million
+
+_QUIET = 0.5  # of the limit: silence for so long is worth a word
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One machine. ``health``: a few words; ``good``: they need nobody's attention.
+
+    ``age``: seconds since it was asked for. None = not known (yet).
+    """
+
+    label: str
+    provider: str
+    id: str | None
+    gpu: str
+    state: str
+    dph: float | None
+    games_per_s: float | None
+    age: float
+    ssh: str | None
+    weights_step: int | None
+    health: str
+    good: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A fleet and its totals; ``notes``: what the next look would do, or the last one did."""
+
+    fleet: str
+    experiment: str
+    role: str
+    wanted: int
+    playing: int
+    rows: tuple[Row, ...]
+    dph: float
+    games_per_s: float
+    spent: float
+    budget_dollars: float | None
+    budget_left: float | None
+    hours_left: float | None
+    silent: tuple[str, ...]
+    credit: dict[str, float]
+    notes: tuple[str, ...]
+
+    @property
+    def per_day(self) -> float:
+        return 24 * self.dph
+
+    @property
+    def dollars_per_million_games(self) -> float | None:
+        """At the present rate; None while nothing is played."""
+        return dollars_per_million(self.dph, self.games_per_s)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            **asdict(self),
+            "per_day": self.per_day,
+            "dollars_per_million_games": self.dollars_per_million_games,
+        }
+
+
+def report(observed: Observed, decision: Decision) -> Report:
+    """A fleet as one look found it; ``decision`` is what the rules make of that look."""
+    state, spec = decision.state, decision.state.spec
+    listed = {machine.label: machine for machine in observed.machines}
+    ending = {each.machine.key: each.reason for each in decision.destroy}
+    rows = [_row(m, state, observed, ending.get(m.key)) for m in observed.machines]
+    rows += [
+        _unseen(known, observed)
+        for label, known in state.machines.items()
+        if label not in listed and not known.doomed
+    ]
+    rows.sort(key=lambda row: (-row.age, row.label))
+    budget, hours = spec.budget_dollars, spec.budget_hours
+    since = 0.0 if state.first is None else observed.now - state.first
+    return Report(
+        fleet=spec.fleet,
+        experiment=spec.experiment,
+        role=spec.role,
+        wanted=spec.n if state.wanted else 0,
+        playing=sum(row.good and bool(row.games_per_s) for row in rows),
+        rows=tuple(rows),
+        dph=sum(row.dph or 0.0 for row in rows),
+        games_per_s=sum(row.games_per_s or 0.0 for row in rows),
+        spent=state.spent,
+        budget_dollars=budget,
+        budget_left=None if budget is None else max(0.0, budget - state.spent),
+        hours_left=None if hours is None else max(0.0, hours - since / 3600),
+        silent=tuple(sorted(observed.silent)),
+        credit=dict(observed.credit),
+        notes=decision.notes,
+    )
+
+
+def _row(machine: Machine, state: FleetState, seen: Observed, ending: str | None) -> Row:
+    known = state.machines.get(machine.label)
+    beat = seen.heartbeats.get(worker_id_of(machine.label, state.spec.role))
+    began = machine.started if known is None else known.asked
+    health, good = _health(machine, known, beat, seen, state, ending)
+    working = known is not None and is_working(known, machine) and beat is not None
+    return Row(
+        label=machine.label,
+        provider=machine.provider,
+        id=machine.id,
+        gpu=machine.gpu or (known.gpu if known else ""),
+        state=machine.state,
+        dph=machine.dph,
+        games_per_s=beat.games_per_s if working and beat else None,
+        age=0.0 if began is None else max(0.0, seen.now - began),
+        ssh=machine.ssh,
+        weights_step=None if beat is None else beat.model_step,
+        health=health,
+        good=good,
+    )
+
+
+def _health(
+    machine: Machine,
+    known: Known | None,
+    beat: Heartbeat | None,
+    seen: Observed,
+    state: FleetState,
+    ending: str | None,
+) -> tuple[str, bool]:
+    """Words for how it is, and whether that is as it should be."""
+    if ending is not None:
+        return f"to be destroyed: {ending}", False
+    if known is None:
+        return "not remembered", False
+    quiet = seen.now - (known.asked if known.progress_at is None else known.progress_at)
+    if machine.state != "running":
+        said = f": {machine.message}" if machine.message else ""
+        return f"{machine.state} for {age(quiet)}{said}", machine.state == "loading"
+    if not seen.heard:
+        return "heartbeats could not be read", False
+    error = beat.error if beat is not None and beat.phase == "failed" else None
+    error = error or seen.log_errors.get(machine.label)
+    if known.failing_since is not None:
+        return f"failing for {age(seen.now - known.failing_since)}: {error or 'restarted'}", False
+    if beat is None:
+        return f"setting up for {age(quiet)}", True
+    if quiet > _QUIET * stall_limit(state.spec):
+        return f"no work for {age(quiet)}", False
+    restarts = f", restarted {beat.restarts} times" if beat.restarts else ""
+    return f"{beat.phase}{restarts}", True
+
+
+def _unseen(known: Known, seen: Observed) -> Row:
+    """One that is remembered and not listed: just asked for, or its provider is silent."""
+    if known.provider in seen.silent:
+        health = f"{known.provider} does not answer"
+    else:
+        health = "asked for" if known.id is None else "rented, not listed yet"
+    return Row(
+        label=known.label,
+        provider=known.provider,
+        id=known.id,
+        gpu=known.gpu,
+        state="unseen",
+        dph=known.dph or None,
+        games_per_s=None,
+        age=max(0.0, seen.now - known.asked),
+        ssh=None,
+        weights_step=None,
+        health=health,
+        good=known.provider not in seen.silent,
+    )

@@ -1,0 +1,174 @@
+"""Can a worker live on this machine? A plain verdict on what most often keeps one from it."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MIN_OPEN_FILES = 1024
+_GIB = 2**30
+_SMI = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+_SMI_SECONDS = 30.0  # a driver that hangs is no driver
+_CUDA = re.compile(r"CUDA Version:\s*(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line: what was looked at, is it good enough, what was found; ``fix`` where it is not."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        words = f"{'ok ' if self.ok else 'bad'}  {self.name}: {self.found}"
+        return words if self.ok else f"{words}; {self.fix}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFacts:
+    """What was found on a machine.
+
+    Attributes:
+        gpu, driver: as nvidia-smi has them; None where it does not answer.
+        driver_cuda: newest CUDA that the driver runs, (major, minor).
+        torch_cuda: CUDA that torch was built with; None for a torch without, or no torch.
+        torch_device: name of the GPU on which torch has just calculated, None if it could not.
+        torch_error: why not.
+        disk, memory: free disk where the worker runs, and memory of the machine, in GiB.
+        open_files: the limit, after it was raised as far as it goes.
+    """
+
+    gpu: str | None
+    driver: str | None
+    driver_cuda: tuple[int, int] | None
+    torch_cuda: str | None
+    torch_device: str | None
+    torch_error: str
+    disk: float
+    memory: float
+    open_files: int
+
+
+def look(directory: Path) -> HostFacts:
+    """Look at this machine; raises this process's limit of open files. No other lasting effect."""
+    listed, header = _output(_SMI), _CUDA.search(_output(_SMI[:1]))
+    gpu, _, driver = listed.partition("\n")[0].rpartition(", ")
+    torch_cuda, device, error = _torch_on_gpu()
+    return HostFacts(
+        gpu=gpu or None,
+        driver=driver or None,
+        driver_cuda=(int(header[1]), int(header[2])) if header else None,
+        torch_cuda=torch_cuda,
+        torch_device=device,
+        torch_error=error,
+        disk=shutil.disk_usage(directory).free / _GIB,
+        memory=_memory(),
+        open_files=raise_file_limit(),
+    )
+
+
+def verdicts(
+    facts: HostFacts, *, allow_cpu: bool, min_disk: float, min_memory: float
+) -> Iterator[Verdict]:
+    """A line for each thing; ``min_disk`` and ``min_memory`` are GiB."""
+    if facts.gpu is None and allow_cpu:
+        yield Verdict("GPU", True, "none; the CPU is allowed")
+    else:
+        yield _gpu(facts)
+        yield _driver(facts)
+        yield _torch(facts)
+    yield Verdict(
+        "disk", facts.disk >= min_disk, f"{facts.disk:.1f} GiB free",
+        f"a worker wants {min_disk:g}: rent more disk, or free some",
+    )  # fmt: skip
+    yield Verdict(
+        "memory", facts.memory >= min_memory, f"{facts.memory:.1f} GiB",
+        f"a worker wants {min_memory:g}: take a larger machine",
+    )  # fmt: skip
+    yield Verdict(
+        "open files", facts.open_files >= MIN_OPEN_FILES, f"limit {facts.open_files:,}",
+        f"start it with a hard limit of at least {MIN_OPEN_FILES:,} (ulimit -Hn)",
+    )  # fmt: skip
+
+
+def _gpu(facts: HostFacts) -> Verdict:
+    found = facts.gpu or "nvidia-smi names none"
+    fix = "take a machine with an NVIDIA GPU, or give --allow-cpu"
+    return Verdict("GPU", facts.gpu is not None, found, fix)
+
+
+def _driver(facts: HostFacts) -> Verdict:
+    """Within one major version of CUDA, older drivers run newer builds."""
+    found = f"{facts.driver or 'none'}"
+    if facts.driver_cuda is not None:
+        found += f", runs CUDA {facts.driver_cuda[0]}.{facts.driver_cuda[1]}"
+    if facts.torch_cuda is None or facts.driver_cuda is None:
+        return Verdict("driver", facts.driver is not None, found, "install the NVIDIA driver")
+    need = int(facts.torch_cuda.partition(".")[0])
+    return Verdict(
+        "driver", facts.driver_cuda[0] >= need, f"{found}, torch has CUDA {facts.torch_cuda}",
+        f"take a machine whose driver runs CUDA {need}, or a torch built for an older one",
+    )  # fmt: skip
+
+
+def _torch(facts: HostFacts) -> Verdict:
+    if facts.torch_device is not None:
+        return Verdict("torch", True, f"calculates on {facts.torch_device}")
+    fix = "install a CUDA build of torch" if facts.torch_cuda is None else "take another machine"
+    return Verdict("torch", False, f"cannot use the GPU ({facts.torch_error})", fix)
+
+
+def raise_file_limit() -> int:
+    """Raise this process's limit of open files as far as it may, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # some kernels refuse "no limit"
+        return _files(soft)
+    return _files(hard)
+
+
+def _files(limit: int) -> int:
+    return 1 << 30 if limit == resource.RLIM_INFINITY else limit
+
+
+def _output(command: tuple[str, ...]) -> str:
+    """What a program prints; nothing where it is not there, fails or hangs."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SMI_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def _torch_on_gpu() -> tuple[str | None, str | None, str]:
+    """CUDA of torch, the GPU it has just calculated on, and why there is none."""
+    try:
+        import torch
+    except ImportError as error:
+        return None, None, f"{error}"
+    built = torch.version.cuda
+    if built is None:
+        return None, None, "it is built for the CPU"
+    try:
+        # A GPU may be listed and still refuse work: only a result shows that it does it.
+        ones = torch.ones(64, 64, device="cuda")
+        if float((ones @ ones).sum()) != 64.0**3:
+            return built, None, "it miscalculates"
+        return built, torch.cuda.get_device_name(0), ""
+    except (RuntimeError, AssertionError) as error:
+        return built, None, " ".join(str(error).split())[:200]
+
+
+def _memory() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
