@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zebfast.exchange.heartbeat import Heartbeat
+from zebfast.experiment.check import age
 from zebfast.fleet.model import LOST, Known, Machine, Spec
 
 STALL_UPLOADS = 2.5  # upload intervals that nothing may come: work is seen once it is uploaded
@@ -124,7 +125,7 @@ def verdict(
     quiet = now - (known.asked if known.progress_at is None else known.progress_at)
     if machine.state == "loading":
         if quiet > spec.loading_limit:
-            return Verdict(reason=f"is still loading after {_minutes(quiet)}", strike=True)
+            return Verdict(reason=f"is still loading after {age(quiet)}", strike=True)
         return None
     if not heard:
         return None
@@ -132,14 +133,14 @@ def verdict(
     if error is not None and known.failing_since is not None:
         failing = now - known.failing_since
         if failing > spec.fatal_grace:
-            reason = f"has failed for {_minutes(failing)}: {error}"
+            reason = f"has failed for {age(failing)}: {error}"
             return Verdict(reason=reason, strike=True)
     if known.progress is None:
         if quiet > spec.setup_limit:
-            reason = f"has run for {_minutes(quiet)} without a heartbeat"
+            reason = f"has run for {age(quiet)} without a heartbeat"
             return Verdict(reason=reason, strike=True)
     elif quiet > stall_limit(spec):
-        return Verdict(reason=f"has done no work for {_minutes(quiet)}", strike=True)
+        return Verdict(reason=f"has done no work for {age(quiet)}", strike=True)
     return None
 
 
@@ -173,7 +174,3 @@ def _no_later_than(known: Known, now: float) -> Known:
         progress_at=None if known.progress_at is None else min(known.progress_at, now),
         failing_since=None if known.failing_since is None else min(known.failing_since, now),
     )
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min"
