@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # Files that take long: begun first, so that none is left running alone at the end.
-LONG = ("test_evening.py", "test_stages.py", "test_archive.py", "test_tools.py", "test_demo.py", "test_hub_kill.py",
+LONG = ("test_stages.py", "test_archive.py", "test_tools.py", "test_demo.py", "test_hub_kill.py",
         "test_many_workers.py", "test_kill.py", "test_hub.py",
         "test_experiment_hub.py")  # fmt: skip
 

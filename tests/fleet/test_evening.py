@@ -25,6 +25,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetSite]:
         yield site
 
 
+@pytest.mark.slow
 def test_an_evening(evening: FleetSite) -> None:
     # Warm start in a namespace of its own; no machine is rented before it has weights.
     evening.zebfast("experiment", "create", NAME, *PLACES, "--from-hub", "me/zeb",
