@@ -11,9 +11,9 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from tests.servers.loopback import Handler, Listener, Service
 from tests.servers.runpod_graphql import Asked, QuestionError, cut, parse
 
 KEY = "rpa_LOOPBACKKEY0123456789"
@@ -79,7 +79,7 @@ class Fault:
 
 
 @dataclass
-class RunPodServer:
+class RunPodServer(Service):
     """Use as a context. All its fields may be changed at any time.
 
     Attributes:
@@ -98,19 +98,7 @@ class RunPodServer:
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
-        self.ended = threading.Event()
-        self._http = _Listener(("127.0.0.1", 0), _Handler)
-        self._http.service = self
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def __enter__(self) -> RunPodServer:
-        threading.Thread(target=self._http.serve_forever, args=(0.005,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        self._http.shutdown()
-        self._http.server_close()
+        self.listen(_Handler)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -205,20 +193,9 @@ def _nulled(value: Any, name: str) -> Any:
     return value
 
 
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    service: RunPodServer
-
-    def handle_error(self, *_: Any) -> None:
-        """Clients end their connections as they like; anything else shows as a missing answer."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
-    server: _Listener
-
-    def log_message(self, *_: Any) -> None:
-        pass
+    server: Listener[RunPodServer]
 
     def do_POST(self) -> None:
         service = self.server.service
@@ -255,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind == "status":
             return self._reply(fault.status, fault.text)
         if fault is not None and fault.kind == "hang":
-            self.server.service.ended.wait()
+            self.server.service.closing.wait()
         self.close_connection = True
         return None
 

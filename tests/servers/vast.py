@@ -17,13 +17,14 @@ import threading
 import time
 from typing import Any
 
-from tests.servers.vast_http import KEY, Fault, Handler, Listener, Request
+from tests.servers.loopback import Service
+from tests.servers.vast_http import KEY, Fault, Request, VastHandler
 from tests.servers.vast_rows import RUNNING, Answer, Row, instance_row, matches, offer_row, refuse
 
 __all__ = ["KEY", "Fault", "Request", "VastServer", "offer_row"]
 
 
-class VastServer:
+class VastServer(Service):
     """Use as a context.
 
     Attributes:
@@ -51,22 +52,10 @@ class VastServer:
         self.logs: dict[int, str] = {}
         self.log_polls = 0
         self.lock = threading.RLock()
-        self.closing = threading.Event()
         self._numbers = iter(range(9001, 10**9))
         self._asks: dict[int, int] = {}
         self._looks: dict[int, int] = {}
-        self._http = Listener(("127.0.0.1", 0), Handler)
-        self._http.service = self
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def __enter__(self) -> VastServer:
-        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
+        self.listen(VastHandler)
 
     # What a test does to the machines.
 

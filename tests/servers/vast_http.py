@@ -6,10 +6,10 @@ import contextlib
 import json
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from tests.servers.loopback import Handler, Listener
 from tests.servers.vast_rows import Answer, Row, refuse, without
 
 KEY = "vast-test-key-7d1f0c52e9"
@@ -48,7 +48,7 @@ class Request:
     body: Row
 
 
-class Service(Protocol):
+class Behind(Protocol):
     """What a connection needs of the server behind it."""
 
     requests: list[Request]
@@ -60,20 +60,8 @@ class Service(Protocol):
     def answer(self, request: Request) -> Answer: ...
 
 
-class Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-    service: Service
-
-    def handle_error(self, *_: Any) -> None:
-        """Clients end their connections as they like; anything else shows as a missing answer."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Listener
-
-    def log_message(self, *_: Any) -> None:
-        """Tests have no use for an access log."""
+class VastHandler(Handler):
+    server: Listener[Behind]
 
     def _any(self) -> None:
         service, url = self.server.service, urlsplit(self.path)

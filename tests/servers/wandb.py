@@ -15,9 +15,10 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
+
+from tests.servers.loopback import Handler, Listener, Service
 
 KEY = "k" * 40
 ENTITY = "me"
@@ -85,7 +86,7 @@ class Fault:
     times: int | None = None
 
 
-class WandbServer:
+class WandbServer(Service):
     """Use as a context. ``fault`` may be changed at any time; ``requests`` are what arrived."""
 
     def __init__(self) -> None:
@@ -94,17 +95,7 @@ class WandbServer:
         self.n_faults = 0
         self.fault: Fault | None = None
         self.lock = threading.Lock()
-        self._http = _Listener(("127.0.0.1", 0), _Handler)
-        self._http.service = self
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def __enter__(self) -> WandbServer:
-        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        self.listen(_Handler)
 
     def rows(self, run_id: str) -> list[dict[str, Any]]:
         """History of a run without the client's own entries."""
@@ -171,20 +162,9 @@ class WandbServer:
             run.exit_code = body.get("exitcode")
 
 
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    service: WandbServer
-
-    def handle_error(self, *_: Any) -> None:
-        """Clients end their connections as they like; anything else shows as a missing answer."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
-    server: _Listener
-
-    def log_message(self, *_: Any) -> None:
-        pass
+    server: Listener[WandbServer]
 
     def _any(self) -> None:
         service = self.server.service

@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.servers.loopback import Handler, Listener, Service
 
-class WebhookServer:
+
+class WebhookServer(Service):
     """Use as a context. ``answers`` are the next HTTP statuses, then 204; 0 = no answer at all."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.answers: deque[int] = deque()
-        self._http = _Listener(("127.0.0.1", 0), _Handler)
-        self._http.service = self
-        self.url = f"http://127.0.0.1:{self._http.server_port}/services/SECRET"
-
-    def __enter__(self) -> WebhookServer:
-        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        self.listen(_Handler)
+        self.url += "/services/SECRET"
 
     @property
     def verdicts(self) -> list[str]:
         return [message["verdict"] for message in self.messages]
 
 
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    service: WebhookServer
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Listener
-
-    def log_message(self, *_: Any) -> None:
-        pass
+class _Handler(Handler):
+    server: Listener[WebhookServer]
 
     def do_POST(self) -> None:
         service = self.server.service
