@@ -102,7 +102,6 @@ endef
 $(PY):
 	@$(make_venv)
 
-# --no-compile: most of what is installed is never imported; the rest is compiled when it is.
 $(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(PY)
 	@command -v $(CC) >/dev/null || { \
 	    echo "error: no C compiler '$(CC)'; install one (Debian, Ubuntu: apt-get install build-essential)." >&2; \
@@ -110,7 +109,7 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(PY)
 	$(call say,installing build tools)
 	@$(PIP) install -c constraints.txt setuptools cython
 	$(call say,installing dependencies and compiling zebfast (the first time takes some minutes: torch is large))
-	@$(PIP) install --no-compile -c constraints.txt --no-build-isolation --editable '.[dev,plot,hub,wandb,fleet,runpod,s3]'
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,plot,hub,wandb,fleet,runpod,s3]'
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(C_FILES) $(CORE_FILES)
