@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Protocol
 
 from zebfast.exchange.base import ExchangeError, Say
 from zebfast.exchange.heartbeat import HEARTBEATS, Heartbeat, heartbeat_name
+from zebfast.exchange.manifest import file_mark
 from zebfast.exchange.own_directory import OwnDirectory
 from zebfast.exchange.places import StoreOptions
 from zebfast.exchange.refused import bad_directory, reasons_in, write_reason
@@ -232,5 +232,4 @@ def _is_same(path: Path, entry: Entry | None) -> bool:
         return False
     if entry.sha256 is None:
         return True
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest() == entry.sha256
+    return file_mark(path).sha256 == entry.sha256

@@ -55,7 +55,6 @@ class Machine:
         label: ``FLEET/ID`` as it was given when it was asked for.
         message: what the provider says about its state, in its words; may be empty.
         dph, started, ssh: None where the provider does not say (yet).
-        url: where a person can look at it, or empty.
     """
 
     provider: str
