@@ -97,6 +97,7 @@ class _Watch:
     def __init__(self, chosen: Chosen) -> None:
         self.chosen = chosen
         self.is_over = self.failed = False
+        self._fleet: Fleet | None = None
         self._before: set[str] = set()
         self._lines: set[str] = set()
         self._open()  # a key or a library that is missing is told before the first look
@@ -128,8 +129,14 @@ class _Watch:
         return bool(done.decision.destroy or done.decision.rent)
 
     def _open(self) -> Fleet:
-        """With the providers of now: another command may have added one."""
-        return open_fleet(self.chosen, providers_of(remembered(self.chosen.files)), self._say)
+        """With the providers of now: another command may have added one.
+
+        Else as it was: its stores know which heartbeats they have read, and what they have said.
+        """
+        names = providers_of(remembered(self.chosen.files))
+        if self._fleet is None or tuple(self._fleet.outlook.providers) != names:
+            self._fleet = open_fleet(self.chosen, names, self._say)
+        return self._fleet
 
     def _say(self, line: str) -> None:
         self._lines.add(line)
