@@ -18,7 +18,9 @@ enum zf_stream {
     ZF_STREAM_WORLDS = 5,      /* hidden hands drawn by a self-play search */
     ZF_STREAM_EVAL_WORLDS = 6, /* hidden hands drawn by a player of a match */
     ZF_STREAM_LABEL_DEAL = 7,  /* games of match players that become training examples */
-    ZF_N_STREAMS = 8,
+    ZF_STREAM_GUMBEL = 8,      /* noise of the gumbel root */
+    ZF_STREAM_CAP = 9,         /* which decisions of self-play are searched in full */
+    ZF_N_STREAMS = 10,
 };
 
 ZF_INLINE uint64_t zf_mix(uint64_t z) {

@@ -3,83 +3,70 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "cache.h"
 #include "engine.h"
+#include "memory.h"
 #include "rng.h"
 
 typedef struct {
-    zf_tree tree;
+    zf_tree *tree;
     uint64_t number; /* of the own sequence */
     uint64_t game;   /* first_game + number * stride: what the randomness sees */
     bool active;
     bool fresh; /* a new root whose noise and worlds are still to be drawn */
+    bool full;  /* that root is searched with n_simulations, and recorded */
 } slot;
 
 struct zf_selfplay {
     zf_selfplay_config config;
+    zf_search fast; /* the search of decisions that are not recorded */
     zf_counts counts;
+    zf_memory memory;
     slot *slots;
     uint32_t *waiting; /* slots whose leaves were handed out, in leaf order */
     size_t n_waiting;
+    zf_cache *cache; /* NULL: evaluations are not remembered */
+    zf_obs *asked;   /* copies of the leaves that were handed out, for the cache */
     uint64_t next, limit, capacity;
     zf_game *records;
     uint8_t *done;
-    zf_node *nodes;
-    zf_edge *edges;
-    uint16_t *scratch;
-    zf_world *worlds;  /* NULL: trees grow on the true deal */
-    zf_solver *solver; /* NULL: no endings are solved */
 };
-
-static size_t edges_of(const zf_selfplay_config *c) {
-    return (size_t)c->n_trees * zf_edge_capacity(c->search.max_nodes);
-}
-
-static size_t worlds_of(const zf_selfplay_config *c) {
-    return c->worlds == ZF_WORLDS_SAMPLED ? (size_t)c->n_trees * zf_worlds_room(&c->search) : 0;
-}
 
 static bool allocate(zf_selfplay *f) {
     const zf_selfplay_config *c = &f->config;
-    size_t n_worlds = worlds_of(c);
     f->slots = calloc(c->n_trees, sizeof *f->slots);
     f->waiting = calloc(c->n_trees, sizeof *f->waiting);
-    f->nodes = calloc((size_t)c->n_trees * c->search.max_nodes, sizeof *f->nodes);
-    f->edges = calloc(edges_of(c), sizeof *f->edges);
-    f->scratch = calloc(c->search.max_nodes, sizeof *f->scratch);
-    if (n_worlds) f->worlds = calloc(n_worlds, sizeof *f->worlds);
-    if (c->search.exact_tricks) f->solver = zf_solver_new(ZF_DEFAULT_TABLE_BITS);
-    return f->slots && f->waiting && f->nodes && f->edges && f->scratch &&
-           (f->worlds || !n_worlds) && (f->solver || !c->search.exact_tricks);
+    if (!f->slots || !f->waiting) return false;
+    if (c->cache_bytes) {
+        f->cache = zf_cache_new(c->cache_bytes);
+        f->asked = calloc(c->n_trees, sizeof *f->asked);
+        if (!f->cache || !f->asked) return false;
+    }
+    return zf_memory_get(&f->memory, &c->search, c->n_trees, c->worlds == ZF_WORLDS_SAMPLED);
 }
 
 zf_selfplay *zf_selfplay_new(const zf_selfplay_config *c) {
     zf_selfplay *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->config = *c;
+    f->fast = c->search;
+    f->fast.n_simulations = c->search.fast_simulations;
+    f->fast.noise_fraction = f->fast.gumbel_scale = 0.0f;
     if (!allocate(f)) {
         zf_selfplay_free(f);
         return NULL;
     }
-    for (uint32_t i = 0; i < c->n_trees; i++) {
-        f->slots[i].tree.nodes = f->nodes + (size_t)i * c->search.max_nodes;
-        f->slots[i].tree.edges = f->edges + (size_t)i * zf_edge_capacity(c->search.max_nodes);
-        f->slots[i].tree.scratch = f->scratch;
-        f->slots[i].tree.solver = f->solver;
-        if (f->worlds)
-            f->slots[i].tree.worlds = f->worlds + (size_t)i * zf_worlds_room(&c->search);
-    }
+    for (uint32_t i = 0; i < c->n_trees; i++) f->slots[i].tree = &f->memory.trees[i];
     return f;
 }
 
 void zf_selfplay_free(zf_selfplay *f) {
     if (!f) return;
+    zf_memory_free(&f->memory);
+    zf_cache_free(f->cache);
+    free(f->asked);
     free(f->slots);
     free(f->waiting);
-    free(f->nodes);
-    free(f->edges);
-    free(f->scratch);
-    free(f->worlds);
-    if (f->solver) zf_solver_free(f->solver);
     free(f);
 }
 
@@ -106,12 +93,20 @@ static void record_plays(zf_game *g, const zf_state *s, int ply, bool searched) 
     }
 }
 
+/* The tree has a new root: decide how it is searched. */
+static void meet_root(const zf_selfplay *f, slot *s) {
+    float share = f->config.search.full_share;
+    uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_CAP, s->game);
+    s->fresh = true;
+    s->full = share >= 1.0f || zf_unit(key, s->tree->root.n_plays) < (double)share;
+}
+
 static void start_game(zf_selfplay *f, slot *s) {
     zf_state root;
     zf_game *g;
     s->number = f->next++;
     s->game = f->config.first_game + s->number * f->config.stride;
-    s->active = s->fresh = true;
+    s->active = true;
     zf_deal(&root, f->config.seed, ZF_STREAM_DEAL, s->game);
     g = record_of(f, s);
     memset(g, 0, sizeof *g);
@@ -122,27 +117,46 @@ static void start_game(zf_selfplay *f, slot *s) {
     g->leader = root.first_leader;
     zf_play_forced(&root);
     record_plays(g, &root, 0, false);
-    zf_tree_reset(&s->tree, &root);
+    zf_tree_reset(s->tree, &root);
+    meet_root(f, s);
 }
 
-/* The search of this root is over: record its visits, play, move the tree. False: game over. */
+static const zf_search *search_of(const zf_selfplay *f, const slot *s) {
+    return s->full ? &f->config.search : &f->fast;
+}
+
+/* The search of this root is over: record its policy, play, move the tree. False: game over. */
 static bool play_searched(zf_selfplay *f, slot *s) {
-    zf_tree *t = &s->tree;
-    const zf_edge *edges = t->edges + t->nodes[0].first_edge;
+    const zf_search *p = search_of(f, s);
+    zf_tree *t = s->tree;
     zf_game *g = record_of(f, s);
     int ply = t->root.n_plays;
-    uint32_t dealt = t->root.dealt[t->root.to_play];
-    uint32_t slots = zf_compress(zf_legal(&t->root), dealt);
-    for (uint32_t i = 0; slots; slots &= slots - 1, i++)
-        g->policy[ply][__builtin_ctz(slots)] = edges[i].visits;
+    uint16_t weights[ZF_MAX_EDGES];
+    uint32_t slots = zf_compress(zf_legal(&t->root), t->root.dealt[t->root.to_play]);
+    zf_tree_policy(t, p, weights);
+    for (uint32_t i = 0; s->full && slots; slots &= slots - 1, i++)
+        g->policy[ply][__builtin_ctz(slots)] = weights[i];
     uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_PLAY, s->game);
-    uint32_t edge =
-        zf_tree_choose(t, f->config.search.temperature, zf_bits(key, (uint64_t)ply));
+    uint32_t edge = zf_tree_choose(t, p, p->temperature, zf_bits(key, (uint64_t)ply));
     f->counts.searches++;
+    f->counts.fast += !s->full;
     f->counts.reused += zf_tree_advance(t, edge);
     record_plays(g, &t->root, ply, true);
-    s->fresh = true;
+    meet_root(f, s);
     return !zf_over(&t->root);
+}
+
+/* Play the rest of a hand at random; only forced plays have a policy target. */
+static void play_out(zf_selfplay *f, slot *s) {
+    zf_state state = s->tree->root;
+    zf_game *g = record_of(f, s);
+    uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_PLAY, s->game);
+    while (!zf_over(&state)) {
+        uint32_t legal = zf_legal(&state), n = (uint32_t)__builtin_popcount(legal);
+        int ply = state.n_plays;
+        zf_play(&state, zf_select(legal, zf_bounded(key, (uint64_t)ply, n), ZF_MAX_EDGES));
+        record_plays(g, &state, ply, n > 1);
+    }
 }
 
 static void finish_game(zf_selfplay *f, slot *s) {
@@ -154,21 +168,31 @@ static void finish_game(zf_selfplay *f, slot *s) {
 
 /* Up to the next leaf of this slot; false when it has no game left to play. */
 static bool run_slot(zf_selfplay *f, slot *s, zf_obs *leaf) {
-    const zf_search *p = &f->config.search;
     for (;;) {
         if (!s->active) {
             if (f->next >= f->limit) return false;
             start_game(f, s);
         }
-        if (s->fresh && s->tree.n_nodes > 0) {
-            if (p->noise_fraction > 0.0f)
-                zf_tree_add_noise(&s->tree, p, f->config.seed, s->game);
-            zf_tree_draw_worlds(&s->tree, p, f->config.seed, ZF_STREAM_WORLDS, s->game);
+        if (s->fresh && f->config.search.skip_decided && zf_decided(&s->tree->root)) {
+            play_out(f, s);
+            finish_game(f, s);
+            continue;
+        }
+        const zf_search *p = search_of(f, s);
+        if (s->fresh && s->tree->n_nodes > 0) {
+            zf_tree_open(s->tree, p, f->config.seed, ZF_STREAM_WORLDS, s->game);
             s->fresh = false;
         }
-        zf_step step = zf_tree_descend(&s->tree, p, leaf, &f->counts);
-        if (step == ZF_LEAF) return true;
+        zf_step step = zf_tree_descend(s->tree, p, leaf, &f->counts);
+        if (step == ZF_LEAF) {
+            const float *known = f->cache ? zf_cache_find(f->cache, leaf) : NULL;
+            if (!known) return true;
+            f->counts.cache_hits++;
+            zf_tree_expand(s->tree, known, &f->counts);
+            continue;
+        }
         f->counts.full += step == ZF_FULL;
+        f->counts.stopped += step == ZF_STOPPED;
         if (!play_searched(f, s)) finish_game(f, s);
     }
 }
@@ -177,24 +201,32 @@ size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves) {
     f->n_waiting = 0;
     for (uint32_t i = 0; i < f->config.n_trees; i++)
         if (run_slot(f, &f->slots[i], &leaves[f->n_waiting])) f->waiting[f->n_waiting++] = i;
+    f->counts.evaluations += f->n_waiting;
+    if (f->cache) memcpy(f->asked, leaves, f->n_waiting * sizeof *leaves);
     return f->n_waiting;
 }
 
 int64_t zf_selfplay_update(zf_selfplay *f, const float *evals) {
     for (size_t i = 0; i < 8 * f->n_waiting; i++)
         if (!isfinite(evals[i])) return (int64_t)(i / 8);
-    for (size_t i = 0; i < f->n_waiting; i++)
-        zf_tree_expand(&f->slots[f->waiting[i]].tree, evals + 8 * i, &f->counts);
+    for (size_t i = 0; i < f->n_waiting; i++) {
+        zf_tree_expand(f->slots[f->waiting[i]].tree, evals + 8 * i, &f->counts);
+        if (f->cache) zf_cache_store(f->cache, &f->asked[i], evals + 8 * i);
+    }
     f->n_waiting = 0;
     return -1;
+}
+
+void zf_selfplay_forget(zf_selfplay *f) {
+    if (f->cache) zf_cache_clear(f->cache);
 }
 
 void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out) { *out = f->counts; }
 
 size_t zf_selfplay_bytes(const zf_selfplay *f) {
     const zf_selfplay_config *c = &f->config;
-    return sizeof *f + c->n_trees * (sizeof *f->slots + sizeof *f->waiting) +
-           (size_t)c->n_trees * c->search.max_nodes * sizeof *f->nodes +
-           edges_of(c) * sizeof *f->edges + c->search.max_nodes * sizeof *f->scratch +
-           worlds_of(c) * sizeof *f->worlds + (f->solver ? zf_solver_bytes(f->solver) : 0);
+    size_t cache =
+        f->cache ? zf_cache_bytes(f->cache) + c->n_trees * sizeof *f->asked : 0;
+    return sizeof *f + c->n_trees * (sizeof *f->slots + sizeof *f->waiting) + cache +
+           zf_memory_bytes(&f->memory, &c->search);
 }

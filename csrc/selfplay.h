@@ -16,6 +16,7 @@ typedef struct {
     uint64_t stride;
     uint32_t n_trees;
     zf_worlds worlds;
+    size_t cache_bytes; /* of evaluations by information state; 0 = none are remembered */
 } zf_selfplay_config;
 
 typedef struct zf_selfplay zf_selfplay;
@@ -30,13 +31,16 @@ void zf_selfplay_free(zf_selfplay *f);
 void zf_selfplay_limit(zf_selfplay *f, uint64_t limit, zf_game *records, uint8_t *done,
                        uint64_t capacity);
 
-/* Run every tree to its next leaf. Leaves are packed at the front of leaves[n_trees]; returns how
- * many. 0 = every allowed game is finished. */
+/* Run every tree to its next leaf whose evaluation is not remembered. Leaves are packed at the front
+ * of leaves[n_trees]; returns how many. 0 = every allowed game is finished. */
 size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves);
 
 /* Evaluations of the leaves of the last select, in order: [n][8]. Returns -1, or the first row that
  * is not finite (nothing is applied then). */
 int64_t zf_selfplay_update(zf_selfplay *f, const float *evals);
+
+/* Forget the evaluations: those to come are another network's. */
+void zf_selfplay_forget(zf_selfplay *f);
 
 void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out);
 size_t zf_selfplay_bytes(const zf_selfplay *f);

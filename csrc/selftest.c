@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache.h"
 #include "engine.h"
 #include "rng.h"
 #include "selfplay.h"
+#include "v2_features.h"
 #include "worlds.h"
 #include "solve.h"
 
@@ -42,6 +44,35 @@ static void test_bits(void) {
     }
 }
 
+/* The ends of the v2 network: every set bit adds one row, answers are a policy and a value, and an
+ * observation that cannot be is refused. */
+static void test_features(void) {
+    static float ones[ZF_N_FEATURES * 80];
+    for (size_t i = 0; i < sizeof ones / sizeof *ones; i++) ones[i] = 1.0f;
+    for (uint64_t game = 0; game < 200; game++) {
+        zf_state s;
+        zf_deal(&s, 7, ZF_STREAM_DEAL, game);
+        for (uint64_t ply = 0; ply < game % ZF_N_PLIES; ply++) {
+            uint32_t legal = zf_legal(&s), n = (uint32_t)__builtin_popcount(legal);
+            zf_play(&s, zf_select(legal, zf_bounded(game, ply, n), 7));
+        }
+        zf_obs o;
+        uint8_t bits[ZF_FEATURE_BYTES];
+        float scores[ZF_N_SCORES] = {0}, sums[80], answer[8], sum = 0;
+        uint32_t n = 0;
+        zf_observe(&o, &s);
+        CHECK(zf_features(bits, &o, 1) == 1);
+        for (int i = 0; i < ZF_FEATURE_BYTES; i++) n += (uint32_t)__builtin_popcount(bits[i]);
+        CHECK(zf_first_layer(sums, &o, 1, ones, ones, 80) == 1);
+        CHECK(sums[0] == (float)(n + 1) && sums[79] == sums[0]);
+        zf_answers(answer, &o, 1, scores);
+        for (int i = 0; i < 7; i++) sum += answer[i];
+        CHECK(sum > 0.999f && sum < 1.001f && answer[7] > -0.1f && answer[7] < 0.1f);
+        o.decl = ZF_N_DECLARATIONS;
+        CHECK(zf_features(bits, &o, 1) == 0);
+    }
+}
+
 static void test_games_and_undo(void) {
     for (uint64_t game = 0; game < 500; game++) {
         zf_state s, was[ZF_N_PLIES];
@@ -68,12 +99,18 @@ static void test_games_and_undo(void) {
 }
 
 /* Plays n games and returns a sum over the records; the trees are checked on the way. */
-static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games, zf_worlds worlds) {
+static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games, zf_worlds worlds,
+                     zf_root root) {
+    bool saves = root == ZF_ROOT_GUMBEL; /* with everything that saves on searches */
     zf_selfplay_config config = {
         .search = {.c_puct = 1.4f, .n_simulations = 40, .max_nodes = max_nodes,
                    .n_worlds = 5, .exact_tricks = worlds == ZF_WORLDS_SAMPLED ? 3 : 0,
-                   .temperature = 1.0f, .noise_alpha = 0.5f, .noise_fraction = 0.25f},
-        .seed = 3, .stride = 1, .n_trees = n_trees, .worlds = worlds};
+                   .temperature = 1.0f, .noise_alpha = 0.5f, .noise_fraction = saves ? 0 : 0.25f,
+                   .root = root, .gumbel_scale = 1.0f, .transpositions = saves,
+                   .skip_decided = saves, .full_share = saves ? 0.5f : 1.0f,
+                   .fast_simulations = 12},
+        .seed = 3, .stride = 1, .n_trees = n_trees, .worlds = worlds,
+        .cache_bytes = saves ? 1 << 16 : 0};
     zf_selfplay *f = zf_selfplay_new(&config);
     zf_game *records = calloc(n_games, sizeof *records);
     uint8_t *done = calloc(n_games, 1);
@@ -106,10 +143,33 @@ static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games, zf_
 }
 
 static void test_selfplay(void) {
-    for (zf_worlds w = ZF_WORLDS_TRUE; w <= ZF_WORLDS_SAMPLED; w++) {
-        CHECK(play(1, 512, 30, w) == play(13, 512, 30, w));
-        CHECK(play(5, ZF_MIN_NODES, 20, w) == play(20, ZF_MIN_NODES, 20, w));
+    for (int i = 0; i < 4; i++) {
+        zf_worlds w = i & 1 ? ZF_WORLDS_SAMPLED : ZF_WORLDS_TRUE;
+        zf_root r = i & 2 ? ZF_ROOT_GUMBEL : ZF_ROOT_PUCT;
+        CHECK(play(1, 512, 30, w, r) == play(13, 512, 30, w, r));
+        CHECK(play(5, ZF_MIN_NODES, 20, w, r) == play(20, ZF_MIN_NODES, 20, w, r));
     }
+}
+
+/* One bucket: what was looked at last stays, and nothing is found that was not stored. */
+static void test_cache(void) {
+    zf_cache *c = zf_cache_new(1);
+    zf_obs obs[5] = {{.hand = 1}, {.hand = 2}, {.hand = 1, .decl = 1}, {.hand = 1, .plays = {1}},
+                     {.plays = {[ZF_N_PLIES - 1] = 1}}};
+    float eval[8] = {0};
+    CHECK(c && zf_cache_bytes(c) > 0 && !zf_cache_find(c, &obs[4]));
+    for (int i = 0; i < 4; i++) {
+        eval[7] = (float)i;
+        zf_cache_store(c, &obs[i], eval);
+    }
+    for (int i = 3; i >= 0; i--) CHECK(zf_cache_find(c, &obs[i])[7] == (float)i);
+    zf_cache_store(c, &obs[4], eval);
+    CHECK(zf_cache_find(c, &obs[4]) && !zf_cache_find(c, &obs[3]) && zf_cache_find(c, &obs[2]));
+    zf_cache_clear(c);
+    for (int i = 0; i < 5; i++) CHECK(!zf_cache_find(c, &obs[i]));
+    zf_cache_store(c, &obs[3], eval);
+    CHECK(zf_cache_find(c, &obs[3]) && !zf_cache_find(c, &obs[2]));
+    zf_cache_free(c);
 }
 
 static void test_update_refuses_nan(void) {
@@ -256,8 +316,10 @@ int main(void) {
     test_rng();
     test_tables();
     test_bits();
+    test_features();
     test_games_and_undo();
     test_worlds();
+    test_cache();
     test_selfplay();
     test_update_refuses_nan();
     test_solver();

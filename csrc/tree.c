@@ -2,14 +2,18 @@
 
 #include <math.h>
 
+#include "gumbel.h"
 #include "rng.h"
 
-#define ZF_HALF 21 /* of the hand's 42 points */
+static void clear(zf_tree *t) {
+    t->n_nodes = t->n_edges = t->root_visits = t->n_worlds = 0;
+    if (t->table) memset(t->table, 0, (t->table_mask + 1) * sizeof *t->table);
+}
 
 void zf_tree_reset(zf_tree *t, const zf_state *root) {
     t->root = *root;
-    t->n_nodes = t->n_edges = t->root_visits = t->n_worlds = 0;
     t->pending = 0;
+    clear(t);
 }
 
 /* PUCT: mean value (of unvisited plays: the node's own mean) plus c * prior * sqrt(visits) / (1 + n).
@@ -42,21 +46,21 @@ ZF_INLINE void back_up(zf_tree *t, float value_team0) {
     t->root_visits++;
 }
 
-ZF_INLINE void emit_leaf(zf_tree *t, const zf_state *s, zf_obs *leaf, zf_counts *counts) {
+ZF_INLINE void emit_leaf(zf_tree *t, const zf_state *s, zf_obs *leaf) {
     zf_observe(leaf, s);
     t->leaf_legal = leaf->legal;
     t->leaf_team = s->to_play & 1;
     t->pending = 1;
-    counts->evaluations++;
 }
 
-/* The ending that this position is, or 0. Decided: the other side can no longer draw level. */
-ZF_INLINE uint16_t ending_of(const zf_tree *t, uint32_t exact_tricks, const zf_state *s) {
+/* The ending that this position is, or 0. */
+ZF_INLINE uint16_t ending_of(const zf_tree *t, uint32_t exact_tricks, const zf_state *s,
+                             zf_counts *counts) {
     if (zf_over(s)) return (uint16_t)(ZF_FINISHED + (uint32_t)zf_outcome(s));
     if (exact_tricks == 0) return 0;
-    if (s->points[0] > ZF_HALF) return ZF_SOLVED + 1;
-    if (s->points[1] > ZF_HALF) return ZF_SOLVED - 1;
+    if (zf_decided(s)) return (uint16_t)(ZF_SOLVED + (uint32_t)zf_outcome(s));
     if (ZF_N_TRICKS - s->n_plays / 4u > exact_tricks) return 0;
+    counts->solver_calls++;
     return (uint16_t)(ZF_SOLVED + (uint32_t)zf_solve_outcome(t->solver, s));
 }
 
@@ -68,24 +72,51 @@ ZF_INLINE void back_up_ending(zf_tree *t, uint32_t ending, zf_counts *counts) {
     back_up(t, (float)((int)ending - (int)(solved ? ZF_SOLVED : ZF_FINISHED)));
 }
 
-/* Lay the root out as the edge's next world says. Returns where that world keeps its child. */
-ZF_INLINE uint16_t *enter_world(zf_tree *t, uint32_t edge, uint32_t visits, zf_state *s) {
-    zf_world *world = &t->worlds[visits % t->n_worlds];
-    zf_worlds_apply(s, world->hands);
-    return &world->child[edge];
+ZF_INLINE bool is_node(uint32_t behind) { return behind && behind < ZF_FIRST_ENDING; }
+
+/* What starts of tricks must have in common to share a node. Who holds the dominoes that are left
+ * and the other side's points follow from the rest. Never 0: somebody leads a domino. */
+ZF_INLINE uint64_t trick_key(const zf_state *s, uint32_t world) {
+    uint64_t left = s->hand[0] | s->hand[1] | s->hand[2] | s->hand[3];
+    return left | (uint64_t)s->to_play << 28 | (uint64_t)s->points[0] << 30 | (uint64_t)world << 36;
+}
+
+/* Where the key stands in the table, or the free place where it belongs. */
+ZF_INLINE uint16_t *place_of(const zf_tree *t, uint64_t key) {
+    uint32_t at = (uint32_t)zf_mix(key) & t->table_mask;
+    while (t->table[at] && t->keys[t->table[at]] != key) at = (at + 1) & t->table_mask;
+    return &t->table[at];
+}
+
+/* What an edge leads to when it is followed for the first time: an ending, a node that another
+ * order of play has made, or 0. */
+ZF_INLINE uint16_t first_met(zf_tree *t, const zf_search *p, uint32_t world, const zf_state *s,
+                             zf_counts *counts) {
+    uint16_t behind = ending_of(t, p->exact_tricks, s, counts);
+    if (behind || !t->table) return behind;
+    t->leaf_key = (s->n_plays & 3) == 0 ? trick_key(s, world) : 0;
+    if (t->leaf_key) behind = *place_of(t, t->leaf_key);
+    counts->transposed += behind != 0;
+    return behind;
 }
 
 /* One descent. True: it ended in a leaf without a node; false: in an ending that was backed up. */
 ZF_INLINE bool simulate(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts *counts) {
     zf_state s = t->root;
-    uint32_t node = 0, depth = 0, behind;
+    uint32_t node = 0, depth = 0, world = 0, behind;
     uint16_t *link;
     do {
         const zf_node *nd = &t->nodes[node];
         zf_edge *edges = t->edges + nd->first_edge;
-        uint32_t edge = best_edge(edges, nd->n_edges, nd->total, p->c_puct);
-        link = t->worlds && depth == 0 ? enter_world(t, edge, edges[edge].visits, &s)
-                                       : &edges[edge].child;
+        uint32_t edge = depth == 0 && p->root == ZF_ROOT_GUMBEL
+                            ? zf_gumbel_next(t, p)
+                            : best_edge(edges, nd->n_edges, nd->total, p->c_puct);
+        link = &edges[edge].child;
+        if (t->worlds && depth == 0) { /* lay the root out as the edge's next world says */
+            world = edges[edge].visits % t->n_worlds;
+            zf_worlds_apply(&s, t->worlds[world].hands);
+            link = &t->worlds[world].child[edge];
+        }
         t->path_node[depth] = (uint16_t)node;
         t->path_edge[depth] = (uint8_t)edge;
         t->path_team[depth++] = s.to_play & 1;
@@ -93,27 +124,42 @@ ZF_INLINE bool simulate(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts 
         if (behind >= ZF_FIRST_ENDING) break;
         zf_play(&s, zf_select(zf_legal(&s), edge, ZF_MAX_EDGES));
         zf_play_forced(&s);
+        if (behind == 0) *link = (uint16_t)(behind = first_met(t, p, world, &s, counts));
         node = behind;
-    } while (node);
+    } while (is_node(behind));
     t->depth = (uint8_t)depth;
-    if (behind == 0) *link = (uint16_t)(behind = ending_of(t, p->exact_tricks, &s));
     if (behind == 0) {
         t->link = link;
-        emit_leaf(t, &s, leaf, counts);
+        emit_leaf(t, &s, leaf);
         return true;
     }
     back_up_ending(t, behind, counts);
     return false;
 }
 
+/* Whether the most visited play stays it, whatever the simulations to come do. */
+static bool settled(const zf_tree *t, const zf_search *p) {
+    const zf_edge *edges = t->edges + t->nodes[0].first_edge;
+    uint32_t most = 0, second = 0;
+    for (uint32_t i = 0; i < t->nodes[0].n_edges; i++) {
+        uint32_t n = edges[i].visits;
+        second = n > most ? most : n > second ? n : second;
+        most = n > most ? n : most;
+    }
+    return most - second > p->n_simulations - t->root_visits;
+}
+
 ZF_HOT zf_step zf_tree_descend(zf_tree *t, const zf_search *p, zf_obs *leaf,
                                     zf_counts *counts) {
     if (t->n_nodes == 0) {
         t->depth = 0;
-        emit_leaf(t, &t->root, leaf, counts);
+        t->leaf_key = 0;
+        emit_leaf(t, &t->root, leaf);
         return ZF_LEAF;
     }
+    bool may_stop = p->early_stop && p->root == ZF_ROOT_PUCT;
     while (t->root_visits < p->n_simulations) {
+        if (may_stop && settled(t, p)) return ZF_STOPPED;
         /* Room is asked for before the descent, so that no evaluation is ever thrown away. */
         if (t->n_nodes >= p->max_nodes ||
             t->n_edges + ZF_MAX_EDGES > zf_edge_capacity(p->max_nodes))
@@ -136,163 +182,86 @@ ZF_HOT void zf_tree_expand(zf_tree *t, const float eval[8], zf_counts *counts) {
     node->n_edges = n & 15u;
     t->n_edges += n;
     t->pending = 0;
+    if (t->table) {
+        t->keys[index] = t->leaf_key;
+        if (t->leaf_key) *place_of(t, t->leaf_key) = (uint16_t)index;
+    }
     if (index == 0) return;
     *t->link = (uint16_t)index;
     counts->simulations++;
     back_up(t, t->leaf_team ? -eval[7] : eval[7]);
 }
 
-/* Number the nodes below new_root in ascending order; the others get DROPPED. A child always stands
- * behind its parent, so one pass suffices. */
+/* Mark the nodes below new_root KEPT in scratch, from the node first on; the others get DROPPED. A
+ * child stands behind its parent, so that one pass suffices, unless they came to share it later. */
 #define DROPPED 0xFFFFu
 #define KEPT 0xFFFEu
 
-ZF_INLINE bool is_node(uint32_t child) { return child && child < ZF_FIRST_ENDING; }
-
-static void number_subtree(const zf_tree *t, uint32_t new_root) {
-    uint16_t *index = t->scratch;
-    uint16_t next = 0;
-    for (uint32_t i = new_root; i < t->n_nodes; i++) index[i] = DROPPED;
-    index[new_root] = KEPT;
-    for (uint32_t i = new_root; i < t->n_nodes; i++) {
-        if (index[i] == DROPPED) continue;
-        index[i] = next++;
-        const zf_edge *edges = t->edges + t->nodes[i].first_edge;
-        for (uint32_t k = 0; k < t->nodes[i].n_edges; k++)
-            if (is_node(edges[k].child)) index[edges[k].child] = KEPT;
+static void mark_subtree(const zf_tree *t, uint32_t new_root, uint32_t first) {
+    uint16_t *mark = t->scratch;
+    bool again = true;
+    for (uint32_t i = first; i < t->n_nodes; i++) mark[i] = DROPPED;
+    mark[new_root] = KEPT;
+    while (again) {
+        again = false;
+        for (uint32_t i = first; i < t->n_nodes; i++) {
+            if (mark[i] == DROPPED) continue;
+            const zf_edge *edges = t->edges + t->nodes[i].first_edge;
+            for (uint32_t k = 0; k < t->nodes[i].n_edges; k++) {
+                uint32_t child = edges[k].child;
+                if (!is_node(child)) continue;
+                again |= child < i && mark[child] == DROPPED;
+                mark[child] = KEPT;
+            }
+        }
     }
 }
 
-/* Slide the subtree to the front of the arrays. Everything moves down or stays, so it is done in
- * place. */
+/* Slide the subtree to the front of the arrays: new_root becomes node 0, the others follow in the
+ * order they have. The old root goes, so that all others move down or stay, and so do the edges,
+ * which keep the order of the nodes they are read from: it is done in place. */
 static void keep_subtree(zf_tree *t, uint32_t new_root) {
-    uint32_t n_old = t->n_nodes;
-    number_subtree(t, new_root);
-    t->n_nodes = t->n_edges = 0;
-    for (uint32_t i = new_root; i < n_old; i++) {
-        if (t->scratch[i] == DROPPED) continue;
+    uint32_t n_old = t->n_nodes, next = 1, first = t->table ? 1 : new_root;
+    uint16_t *index = t->scratch;
+    mark_subtree(t, new_root, first);
+    for (uint32_t i = first; i < n_old; i++)
+        if (index[i] != DROPPED) index[i] = i == new_root ? 0 : (uint16_t)next++;
+    t->n_nodes = next;
+    t->n_edges = 0;
+    for (uint32_t i = first; i < n_old; i++) {
+        if (index[i] == DROPPED) continue;
         zf_node node = t->nodes[i];
         const zf_edge *from = t->edges + node.first_edge;
         node.first_edge = t->n_edges & 0xFFFFFFFu;
         for (uint32_t k = 0; k < node.n_edges; k++) {
             zf_edge edge = from[k];
-            if (is_node(edge.child)) edge.child = t->scratch[edge.child];
+            if (is_node(edge.child)) edge.child = index[edge.child];
             t->edges[t->n_edges++] = edge;
         }
-        t->nodes[t->n_nodes++] = node;
+        t->nodes[index[i]] = node;
+        if (t->table) t->keys[index[i]] = t->keys[i];
     }
+}
+
+/* Enter the nodes behind the root into the empty table. */
+static void fill_table(zf_tree *t) {
+    memset(t->table, 0, (t->table_mask + 1) * sizeof *t->table);
+    for (uint32_t i = 1; i < t->n_nodes; i++)
+        if (t->keys[i]) *place_of(t, t->keys[i]) = (uint16_t)i;
 }
 
 uint32_t zf_tree_advance(zf_tree *t, uint32_t edge) {
-    const zf_edge *played = &t->edges[t->nodes[0].first_edge + edge];
-    uint32_t child = played->child;
-    bool keeps = is_node(child); /* never on worlds: there the root's edges have no children */
-    uint32_t kept = keeps ? played->visits - 1u : 0; /* one of them made the child */
+    uint32_t child = t->edges[t->nodes[0].first_edge + edge].child;
     zf_play(&t->root, zf_select(zf_legal(&t->root), edge, ZF_MAX_EDGES));
     zf_play_forced(&t->root);
-    if (keeps)
-        keep_subtree(t, child);
-    else
-        t->n_nodes = t->n_edges = 0;
-    t->n_worlds = 0;
-    t->root_visits = kept;
-    return kept;
-}
-
-/* A standard normal from two draws (Box and Muller). */
-static double normal(uint64_t key, uint64_t index) {
-    double u = zf_unit(key, index), v = zf_unit(key, index + 1);
-    return sqrt(-2.0 * log(1.0 - u)) * cos(6.283185307179586 * v);
-}
-
-/* A gamma variate (Marsaglia and Tsang 2000, with their boost below 1). Draw numbers from *index. */
-static double gamma_variate(double alpha, uint64_t key, uint64_t *index) {
-    double boost = 1.0;
-    if (alpha < 1.0) {
-        boost = pow(1.0 - zf_unit(key, (*index)++), 1.0 / alpha);
-        alpha += 1.0;
+    if (!is_node(child)) { /* so always on worlds: there the root's edges have no children */
+        clear(t);
+        return 0;
     }
-    double d = alpha - 1.0 / 3.0, c = 1.0 / sqrt(9.0 * d);
-    for (;;) {
-        double x = normal(key, *index), u = 1.0 - zf_unit(key, *index + 2);
-        *index += 3;
-        double v = 1.0 + c * x;
-        if (v <= 0.0) continue;
-        v = v * v * v;
-        if (log(u) < 0.5 * x * x + d - d * v + d * log(v)) return boost * d * v;
-    }
-}
-
-void zf_tree_add_noise(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t game) {
-    zf_edge *edges = t->edges + t->nodes[0].first_edge;
-    uint32_t n = t->nodes[0].n_edges;
-    uint64_t key = zf_stream_key(seed, ZF_STREAM_NOISE, game);
-    uint64_t index = (uint64_t)t->root.n_plays << 32; /* no two plays of a game share draws */
-    double noise[ZF_MAX_EDGES], sum = 0.0;
-    for (uint32_t i = 0; i < n; i++) sum += noise[i] = gamma_variate(p->noise_alpha, key, &index);
-    if (!(sum > 0.0)) return; /* every variate underflowed: leave the priors as they are */
-    for (uint32_t i = 0; i < n; i++)
-        edges[i].prior = (1.0f - p->noise_fraction) * edges[i].prior +
-                         p->noise_fraction * (float)(noise[i] / sum);
-}
-
-/* Lay out all worlds of the set, in the order that the draws say (Fisher and Yates). */
-static void all_worlds(zf_tree *t, const zf_world_set *set, uint64_t key, uint64_t first) {
-    for (uint32_t i = 0; i < t->n_worlds; i++) zf_worlds_unrank(set, i, t->worlds[i].hands);
-    for (uint32_t i = 0; i < t->n_worlds; i++) {
-        zf_world *other = &t->worlds[i + zf_bounded(key, first + i, t->n_worlds - i)];
-        zf_world drawn = *other;
-        *other = t->worlds[i];
-        t->worlds[i] = drawn;
-    }
-}
-
-static void some_worlds(zf_tree *t, const zf_world_set *set, uint64_t key, uint64_t first) {
-    uint32_t hands[16][4]; /* worlds drawn together are drawn faster */
-    for (uint32_t i = 0; i < t->n_worlds; i += 16) {
-        uint32_t n = t->n_worlds - i < 16 ? t->n_worlds - i : 16;
-        zf_worlds_sample_many(set, key, first + i, n, hands);
-        for (uint32_t k = 0; k < n; k++)
-            memcpy(t->worlds[i + k].hands, hands[k], sizeof hands[k]);
-    }
-}
-
-void zf_tree_draw_worlds(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t stream,
-                         uint64_t game) {
-    if (!t->worlds) return;
-    zf_world_set set;
-    uint64_t count = zf_worlds_init(&set, &t->root, t->root.to_play);
-    uint32_t room = zf_worlds_room(p);
-    uint64_t key = zf_stream_key(seed, stream, game);
-    uint64_t first = (uint64_t)t->root.n_plays << 32; /* no two plays of a game share draws */
-    t->n_worlds = count <= room ? (uint32_t)count : room;
-    memset(t->worlds, 0, t->n_worlds * sizeof *t->worlds);
-    if (count <= room)
-        all_worlds(t, &set, key, first);
-    else
-        some_worlds(t, &set, key, first);
-}
-
-static uint32_t most_visited(const zf_edge *edges, uint32_t n) {
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < n; i++)
-        if (edges[i].visits > edges[best].visits) best = i;
-    return best;
-}
-
-uint32_t zf_tree_choose(const zf_tree *t, float temperature, uint64_t bits) {
+    keep_subtree(t, child);
+    if (t->table) fill_table(t);
+    t->root_visits = 0;
     const zf_edge *edges = t->edges + t->nodes[0].first_edge;
-    uint32_t n = t->nodes[0].n_edges, best = most_visited(edges, n);
-    if (temperature == 0.0f || t->root_visits == 0) return best;
-    double weight[ZF_MAX_EDGES], sum = 0.0, top = edges[best].visits;
-    for (uint32_t i = 0; i < n; i++) {
-        double share = edges[i].visits / top;
-        sum += weight[i] = temperature == 1.0f ? share : pow(share, 1.0 / temperature);
-    }
-    double at = (double)(bits >> 11) * 0x1p-53 * sum;
-    for (uint32_t i = 0; i < n; i++) {
-        if (edges[i].visits && at < weight[i]) return i;
-        at -= weight[i];
-    }
-    return best;
+    for (uint32_t i = 0; i < t->nodes[0].n_edges; i++) t->root_visits += edges[i].visits;
+    return t->root_visits;
 }

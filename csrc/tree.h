@@ -13,6 +13,13 @@
  * has a subtree of its own. The n-th visit of an edge searches world n mod W: all edges of the root
  * are compared on the same worlds in the same order. The search never reads who really holds what.
  *
+ * How the root's simulations are shared out is the root's affair: by the formula that holds below
+ * it, or by sequential halving (gumbel.h).
+ *
+ * Where transpositions are on, positions at the start of a trick that have the same dominoes left
+ * in every hand, the same leader and the same points are one node of a world (or of the true deal),
+ * with the evaluation of the order of play that came first. A node may then have several parents.
+ *
  * Twin: tests/support/slow_tree.py, compared node by node, bit for bit. */
 #ifndef ZF_TREE_H
 #define ZF_TREE_H
@@ -64,25 +71,40 @@ typedef struct {
 } zf_world;
 _Static_assert(sizeof(zf_world) == 32, "32 bytes a world");
 
+typedef enum { ZF_ROOT_PUCT, ZF_ROOT_GUMBEL } zf_root;
+
 typedef struct {
     float c_puct;
     uint32_t n_simulations; /* visits of the root's edges at which a search is complete */
     uint32_t max_nodes;
     uint32_t n_worlds;     /* at most so many a root, where worlds are sampled */
     uint32_t exact_tricks; /* endings of at most so many tricks are solved; 0 = none */
-    float temperature;     /* of the play chosen from visits; 0 = most visited */
-    float noise_alpha;     /* Dirichlet parameter */
-    float noise_fraction;  /* share of noise in the root's priors; 0 = none */
+    zf_root root;
+    float temperature;    /* of the play chosen from visits; 0 = most visited */
+    float noise_alpha;    /* Dirichlet parameter */
+    float noise_fraction; /* share of noise in the root's priors; 0 = none */
+    float gumbel_scale;   /* of the gumbel root's noise; 0 = none */
+    bool early_stop;      /* end a search that can no longer change the most visited play */
+    bool transpositions;
+    /* of self-play */
+    bool skip_decided;         /* hands that one side has won are not searched */
+    float full_share;          /* of the decisions; the others get fast_simulations, no noise */
+    uint32_t fast_simulations; /* at most n_simulations, where they are used */
 } zf_search;
 
 typedef struct {
     uint64_t simulations; /* descents, each backed up once */
-    uint64_t evaluations; /* leaves handed out */
+    uint64_t evaluations; /* leaves handed out, roots included */
+    uint64_t cache_hits;  /* leaves, roots included, whose evaluation was remembered */
+    uint64_t transposed;  /* edges that were led to a node they share */
     uint64_t terminals;   /* simulations that ended the game */
     uint64_t solved;      /* simulations that ended in an exactly valued position */
+    uint64_t solver_calls; /* positions given to the solver */
     uint64_t reused;      /* root visits inherited from the tree of the play before */
     uint64_t full;        /* searches cut short because the tree was full */
+    uint64_t stopped;     /* searches cut short because nothing could change their choice */
     uint64_t searches;    /* decisions searched */
+    uint64_t fast;        /* of those, with fast_simulations and no policy target */
     uint64_t games;       /* games finished */
     uint64_t plays;       /* dominoes played, forced ones included */
 } zf_counts;
@@ -94,11 +116,19 @@ typedef struct {
     uint16_t *scratch; /* max_nodes entries; trees worked on by one thread share it */
     zf_solver *solver; /* shared likewise; needed only where endings are solved */
     zf_world *worlds;  /* zf_worlds_room() entries; NULL = the tree grows on the true deal */
+    uint64_t *keys;    /* max_nodes entries: what starts of tricks share, 0 = the node is none */
+    uint16_t *table;   /* node by key: open addressing, 0 = empty; both NULL = no transpositions */
+    uint32_t table_mask;
     uint32_t n_worlds; /* drawn for this root */
     uint32_t n_nodes, n_edges;
     uint32_t root_visits; /* visits over the root's edges */
+    /* the gumbel root: gumbel.h */
+    double lead[ZF_MAX_EDGES];
+    uint16_t inherited[ZF_MAX_EDGES];
+    uint32_t n_inherited;
     /* the leaf that waits for its evaluation */
-    uint16_t *link; /* where its node's index goes */
+    uint16_t *link;    /* where its node's index goes */
+    uint64_t leaf_key; /* as in keys */
     uint8_t depth, leaf_legal, leaf_team, pending;
     uint16_t path_node[ZF_N_PLIES];
     uint8_t path_edge[ZF_N_PLIES];
@@ -109,6 +139,7 @@ typedef enum {
     ZF_LEAF,     /* a leaf was written and waits for its evaluation */
     ZF_COMPLETE, /* the root has its visits */
     ZF_FULL,     /* no room for another node: the search ends with the visits it has */
+    ZF_STOPPED,  /* no further visit could make another play the most visited */
 } zf_step;
 
 /* Worlds that a tree needs room for: a visit beyond the last simulation would never come. */
@@ -132,17 +163,23 @@ void zf_tree_expand(zf_tree *t, const float eval[8], zf_counts *counts);
  * decision or the end of the game. Returns the visits kept. */
 uint32_t zf_tree_advance(zf_tree *t, uint32_t edge);
 
-/* Mix Dirichlet noise into the priors of the expanded root; draws from (seed, NOISE, game, ply). */
-void zf_tree_add_noise(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t game);
+/* Make the expanded root ready to be searched (root.c): Dirichlet noise into its priors, or the
+ * gumbel root's noise, and the worlds it is searched on.
+ *
+ * Noise comes from (seed, NOISE or GUMBEL, game, ply), worlds from (seed, stream, game): all of
+ * them in random order when there are no more than room, else that many independently, world i from
+ * draw (n_plays << 32) + i. */
+void zf_tree_open(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t stream, uint64_t game);
 
-/* Draw the worlds of the expanded root, if it is searched on worlds: all of them in random order
- * when there are no more than room, else that many independently. World i comes from draw
- * (n_plays << 32) + i of (seed, stream, game). */
-void zf_tree_draw_worlds(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t stream,
-                         uint64_t game);
+/* Edge to play at the expanded, searched root. Of the puct root by visits and temperature, with one
+ * draw of bits; of the gumbel root the best, whatever they are. */
+uint32_t zf_tree_choose(const zf_tree *t, const zf_search *p, float temperature, uint64_t bits);
 
-/* Edge to play at the expanded, searched root: by visits and temperature, one draw of bits. */
-uint32_t zf_tree_choose(const zf_tree *t, float temperature, uint64_t bits);
+/* The root's policy target, a weight for each edge: visits, or the gumbel root's improved policy. */
+void zf_tree_policy(const zf_tree *t, const zf_search *p, uint16_t weights[ZF_MAX_EDGES]);
+
+/* Whether one side has more than half of the hand's 42 points: the other cannot draw level. */
+ZF_INLINE bool zf_decided(const zf_state *s) { return s->points[0] > 21 || s->points[1] > 21; }
 
 /* Forced plays from a position on, until a decision or the end. */
 ZF_INLINE void zf_play_forced(zf_state *s) {

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from drawn_worlds import draw_worlds
+from slow_gumbel import SlowGumbel
 from slow_solver import SlowSolver
 
 from zebfast import rules
@@ -71,7 +72,7 @@ class Node:
 class SlowTree:
     """One tree; see csrc/tree.h for what a node is and how worlds share the root.
 
-    seed, game and stream say which worlds are drawn.
+    seed, game and stream say which worlds are drawn, seed and game the gumbel root's noise.
     """
 
     def __init__(
@@ -92,17 +93,29 @@ class SlowTree:
         self.worlds: list[Position] = []
         self.children: list[list[int]] = []  # nodes behind the root's edges, by world
         self.solver = SlowSolver(position.decl)
+        self.shared: dict[
+            tuple[object, ...] | None, int
+        ] = {}  # nodes at starts of tricks, by what counts
+        self.gumbel: SlowGumbel | None = None
+        self.transposed = 0
 
     @property
     def root_visits(self) -> int:
         return sum(e.visits for e in self.nodes[0].edges) if self.nodes else 0
 
     def search(self, evaluate: Evaluate) -> str:
-        """Simulate until complete or full."""
+        """Simulate until complete, full or stopped."""
         if not self.nodes:
             self._make_node(self.root, evaluate)
             self._draw_worlds()
+        if self.options.root == "gumbel" and self.gumbel is None:
+            self.gumbel = SlowGumbel(
+                self.nodes[0].edges, self.options.n_simulations, self.options.gumbel_scale,
+                seed=self.draw["seed"], game=self.draw["game"], ply=len(self.root.plays),
+            )  # fmt: skip
         while self.root_visits < self.options.n_simulations:
+            if self._settled():
+                return "stopped"
             if self._full():
                 return "full"
             self._simulate(evaluate)
@@ -113,6 +126,24 @@ class SlowTree:
             n = min(self.options.n_worlds, self.options.n_simulations)
             self.worlds = draw_worlds(self.root, n, **self.draw)
             self.children = [[0] * len(self.nodes[0].edges) for _ in self.worlds]
+
+    def _settled(self) -> bool:
+        visits = sorted(e.visits for e in self.nodes[0].edges)
+        left = self.options.n_simulations - self.root_visits
+        return self.options.early_stop and self.gumbel is None and visits[-1] > visits[-2] + left
+
+    def choice(self) -> int:
+        """Edge to play at temperature 0."""
+        if self.gumbel is not None:
+            return self.gumbel.best(self.nodes[0].total)
+        visits = [e.visits for e in self.nodes[0].edges]
+        return visits.index(max(visits))
+
+    def policy(self) -> list[int]:
+        """Weights of the policy target."""
+        if self.gumbel is not None:
+            return self.gumbel.policy(self.nodes[0].total)
+        return [e.visits for e in self.nodes[0].edges]
 
     def _full(self) -> bool:
         edges = sum(len(n.edges) for n in self.nodes)
@@ -128,26 +159,26 @@ class SlowTree:
         return row[7]
 
     def _simulate(self, evaluate: Evaluate) -> None:
-        path, index = [], 0
+        path, index, world, position = [], 0, None, self.root
         while True:
-            node = self.nodes[index]
-            edge = self._best(node)
-            at = next(i for i, e in enumerate(node.edges) if e is edge)
-            world = edge.visits % len(self.worlds) if self.worlds and index == 0 else None
+            node, at = self.nodes[index], self._choose(index)
+            edge = node.edges[at]
+            if self.worlds and index == 0:
+                world = edge.visits % len(self.worlds)
+                position = self.worlds[world]
             path.append((node, edge))
-            child = edge.child if world is None else self.children[world][at]
+            position = follow(position, at)
+            child = self._child(index, at, world) or self._share(index, at, world, position)
             if child == 0:
                 break
             index = child
-        position = follow(node.position if world is None else self.worlds[world], at)
-        ending = self._ending(position)
+        ending, key = self._ending(position), self._key(position, world)
         if ending is not None:
             value0 = F(ending)
         else:
-            if world is None:
-                edge.child = len(self.nodes)
-            else:
-                self.children[world][at] = len(self.nodes)
+            if key is not None:
+                self.shared[key] = len(self.nodes)
+            self._link(index, at, world, len(self.nodes))
             value = self._make_node(position, evaluate)
             value0 = -value if position.to_play % 2 else value
         for node, edge in path:
@@ -155,6 +186,40 @@ class SlowTree:
             edge.total = F(edge.total + v)
             edge.visits += 1
             node.total = F(node.total + v)
+
+    def _choose(self, index: int) -> int:
+        node = self.nodes[index]
+        if self.gumbel is not None and index == 0:
+            return self.gumbel.next(node.total)
+        best = self._best(node)
+        return next(i for i, e in enumerate(node.edges) if e is best)
+
+    def _child(self, index: int, at: int, world: int | None) -> int:
+        if world is None or index:
+            return self.nodes[index].edges[at].child
+        return self.children[world][at]
+
+    def _link(self, index: int, at: int, world: int | None, child: int) -> int:
+        if world is None or index:
+            self.nodes[index].edges[at].child = child
+        else:
+            self.children[world][at] = child
+        return child
+
+    def _share(self, index: int, at: int, world: int | None, position: Position) -> int:
+        """Link the edge to the node that another order of play has made; 0 where there is none."""
+        child = self.shared.get(self._key(position, world), 0)
+        if child == 0 or self._ending(position) is not None:
+            return 0
+        self.transposed += 1
+        return self._link(index, at, world, child)
+
+    def _key(self, position: Position, world: int | None) -> tuple[object, ...] | None:
+        """What decides whether a position is a node that is there already; None: nothing does."""
+        if not self.options.transpositions or position.trick or position.over:
+            return None
+        hands = tuple(tuple(hand) for hand in position.hands)
+        return world, hands, position.to_play, tuple(position.points)
 
     def _ending(self, position: Position) -> int | None:
         """The outcome for team 0 where it is known without the network."""
@@ -181,19 +246,23 @@ class SlowTree:
         return best
 
     def advance(self, edge_index: int) -> int:
-        """Keep the subtree behind an edge; nodes keep their order of creation."""
-        edge = self.nodes[0].edges[edge_index]
+        """Keep the subtree behind an edge: its root first, the others in order of creation."""
+        new_root = self.nodes[0].edges[edge_index].child
         self.root = follow(self.root, edge_index)
-        self.worlds, self.children = [], []
-        old, keep = self.nodes, {edge.child} if edge.child else set()
-        for i, node in enumerate(old):
-            if i in keep:
-                keep |= {e.child for e in node.edges if e.child}
-        order = sorted(keep)
+        self.worlds, self.children, self.gumbel = [], [], None
+        old, keep, waiting = self.nodes, set(), [new_root] if new_root else []
+        while waiting:
+            index = waiting.pop()
+            if index not in keep:
+                keep.add(index)
+                waiting += [e.child for e in old[index].edges if e.child]
+        order = sorted(keep, key=lambda i: (i != new_root, i))
         self.nodes = [old[i] for i in order]
         for node in self.nodes:
             for e in node.edges:
                 e.child = order.index(e.child) if e.child else 0
+        kept = {key: order.index(i) for key, i in self.shared.items() if i in keep}
+        self.shared = {key: i for key, i in kept.items() if i}
         return self.root_visits
 
     def dump(self) -> list[tuple[float, list[tuple[float, int, float, int]]]]:

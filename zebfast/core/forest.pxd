@@ -3,11 +3,6 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from zebfast.core.engine cimport zf_state
 from zebfast.core.observe cimport zf_obs
-from zebfast.core.solve cimport zf_solver
-
-
-cdef extern from "solve.h" nogil:
-    enum: ZF_DEFAULT_TABLE_BITS
 
 
 cdef extern from "tree.h" nogil:
@@ -33,24 +28,40 @@ cdef extern from "tree.h" nogil:
         uint32_t hands[4]
         uint16_t child[7]
 
+    ctypedef enum zf_root:
+        ZF_ROOT_PUCT
+        ZF_ROOT_GUMBEL
+
     ctypedef struct zf_search:
         float c_puct
         uint32_t n_simulations
         uint32_t max_nodes
         uint32_t n_worlds
         uint32_t exact_tricks
+        zf_root root
         float temperature
         float noise_alpha
         float noise_fraction
+        float gumbel_scale
+        bint early_stop
+        bint transpositions
+        bint skip_decided
+        float full_share
+        uint32_t fast_simulations
 
     ctypedef struct zf_counts:
         uint64_t simulations
         uint64_t evaluations
+        uint64_t cache_hits
+        uint64_t transposed
         uint64_t terminals
         uint64_t solved
+        uint64_t solver_calls
         uint64_t reused
         uint64_t full
+        uint64_t stopped
         uint64_t searches
+        uint64_t fast
         uint64_t games
         uint64_t plays
 
@@ -58,8 +69,6 @@ cdef extern from "tree.h" nogil:
         zf_state root
         zf_node *nodes
         zf_edge *edges
-        uint16_t *scratch
-        zf_solver *solver
         zf_world *worlds
         uint32_t n_worlds
         uint32_t n_nodes
@@ -71,17 +80,23 @@ cdef extern from "tree.h" nogil:
         ZF_LEAF
         ZF_COMPLETE
         ZF_FULL
+        ZF_STOPPED
 
-    uint32_t zf_edge_capacity(uint32_t max_nodes)
-    uint32_t zf_worlds_room(const zf_search *p)
     void zf_tree_reset(zf_tree *t, const zf_state *root)
     zf_step zf_tree_descend(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts *counts)
     void zf_tree_expand(zf_tree *t, const float *eval, zf_counts *counts)
     uint32_t zf_tree_advance(zf_tree *t, uint32_t edge)
-    void zf_tree_add_noise(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t game)
-    void zf_tree_draw_worlds(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t stream,
-                             uint64_t game)
-    uint32_t zf_tree_choose(const zf_tree *t, float temperature, uint64_t bits)
+    void zf_tree_open(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t stream, uint64_t game)
+    uint32_t zf_tree_choose(const zf_tree *t, const zf_search *p, float temperature, uint64_t bits)
+    void zf_tree_policy(const zf_tree *t, const zf_search *p, uint16_t *weights)
+
+
+cdef extern from "memory.h" nogil:
+    ctypedef struct zf_memory:
+        zf_tree *trees
+
+    bint zf_memory_get(zf_memory *m, const zf_search *p, size_t n_trees, bint sampled)
+    void zf_memory_free(zf_memory *m)
 
 
 cdef zf_search search_struct(object options) except *
@@ -91,13 +106,10 @@ cdef class Forest:
     cdef zf_search search
     cdef zf_counts totals
     cdef Py_ssize_t size, n_waiting
+    cdef zf_memory memory
     cdef zf_tree *trees
-    cdef zf_node *nodes
-    cdef zf_edge *edges
-    cdef uint16_t *scratch
     cdef uint32_t *waiting
-    cdef zf_world *worlds
-    cdef zf_solver *solver
     cdef uint64_t[::1] numbers
     cdef uint64_t seed, stream
-    cdef _allocate(self, bint sampled)
+    cdef _open(self, Py_ssize_t tree)
+    cdef list _slots(self, Py_ssize_t tree)

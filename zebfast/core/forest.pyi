@@ -2,7 +2,8 @@
 
 PUCT as in AlphaZero (Silver et al. 2017) over decision positions. A position is evaluated once and
 all its legal plays become edges; forced plays are skipped, finished games are scored by the rules.
-Unvisited plays count with the mean value of their position.
+Unvisited plays count with the mean value of their position. The root may share out its simulations
+by sequential halving instead (SearchOptions.root).
 
 A tree searches the true deal, or worlds sampled from what the seat to play knows: then the root's
 priors, visits and values are shared by all worlds, each world has its own subtree below, and the
@@ -23,16 +24,22 @@ MAX_NODES: int
 MAX_VISITS: int
 MAX_WORLDS: int
 N_TRICKS: int
+MAX_CACHE_MB: int
 """Limits of a tree and of a search, as csrc/tree.h defines them."""
 
 WORLDS: tuple[str, ...]
 """What a tree may search: "sampled" worlds, or the "true" deal of all hands (the published way)."""
 
+ROOTS: tuple[str, ...]
+"""How the root's simulations are shared out: "puct", or "gumbel" (sequential halving)."""
+
 COUNTS: tuple[str, ...]
-"""Names of the totals: descents (simulations), leaves handed out (evaluations), simulations that
-ended the game (terminals), simulations that ended in an exactly valued position (solved), root
-visits inherited (reused), searches cut short by a full tree (full), decisions searched, games
-finished, dominoes played."""
+"""Names of the totals: descents (simulations), leaves handed out (evaluations), leaves whose
+evaluation was remembered (cache_hits), edges led to a node that they share (transposed),
+simulations that ended the game (terminals), simulations that ended in an exactly valued position
+(solved), positions given to the solver (solver_calls), root visits inherited (reused), searches cut
+short by a full tree (full) or because nothing could change their choice (stopped), decisions
+searched, of those without a policy target (fast), games finished, dominoes played."""
 
 def check_worlds(worlds: str) -> None:
     """Raise ValueError, in one sentence, unless this is one of WORLDS."""
@@ -53,7 +60,7 @@ class Forest:
         """Copies the positions.
 
         Args:
-            seed, game_numbers: number the draws of root noise (stream 2) and worlds; uint64
+            seed, game_numbers: number the draws of root noise (streams 2 and 8) and worlds; uint64
                 [trees], by default a tree's own index.
             worlds: one of WORLDS. With "sampled" nothing depends on the hands that are hidden from
                 the seat to play.
@@ -88,6 +95,18 @@ class Forest:
 
     def values(self) -> NDArray[np.float32]:
         """Mean value of the root's plays by slot for the side to play, [trees, 7]; NaN unvisited."""
+
+    def policy(self) -> NDArray[np.uint16]:
+        """The weights that self-play records of each root, by slot of the seat to play, [trees, 7]:
+        visits of the puct root, the improved policy of the gumbel root (the largest is 65535)."""
+
+    def choices(self) -> NDArray[np.uint8]:
+        """Slot that each root plays at temperature 0, [trees]: the puct root's most visited play, the
+        gumbel root's best.
+
+        Raises:
+            ValueError: a tree has not been searched.
+        """
 
     def advance(self, tree: int, domino: int) -> int:
         """Play a legal domino and any forced ones behind it, keeping the subtree (true deal only).

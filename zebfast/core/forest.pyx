@@ -10,13 +10,14 @@ from zebfast.rules import Stream
 
 from zebfast.core.engine cimport GameBatch, zf_legal, zf_over
 from zebfast.core.observe cimport zf_obs
-from zebfast.core.solve cimport zf_solver_free, zf_solver_new
 
 MIN_NODES, MAX_NODES, MAX_VISITS = ZF_MIN_NODES, ZF_MAX_NODES, ZF_MAX_VISITS
 MAX_WORLDS, N_TRICKS = ZF_MAX_WORLDS, ZF_N_TRICKS
+MAX_CACHE_MB = 65536
 WORLDS = ("sampled", "true")
-COUNTS = ("simulations", "evaluations", "terminals", "solved", "reused", "full", "searches",
-          "games", "plays")
+ROOTS = ("puct", "gumbel")
+COUNTS = ("simulations", "evaluations", "cache_hits", "transposed", "terminals", "solved",
+          "solver_calls", "reused", "full", "stopped", "searches", "fast", "games", "plays")
 
 
 def check_worlds(worlds):
@@ -33,9 +34,16 @@ cdef zf_search search_struct(object options) except *:
     search.max_nodes = options.max_nodes
     search.n_worlds = options.n_worlds
     search.exact_tricks = options.exact_tricks
+    search.root = ZF_ROOT_GUMBEL if options.root == "gumbel" else ZF_ROOT_PUCT
     search.temperature = options.temperature
     search.noise_alpha = options.noise_alpha
     search.noise_fraction = options.noise_fraction
+    search.gumbel_scale = options.gumbel_scale
+    search.early_stop = options.early_stop
+    search.transpositions = options.transpositions
+    search.skip_decided = options.skip_decided
+    search.full_share = options.full_share
+    search.fast_simulations = options.fast_simulations
     return search
 
 
@@ -43,13 +51,7 @@ cdef class Forest:
     """One tree for each game of a batch that stands at a decision."""
 
     def __cinit__(self, *args, **kwargs):
-        self.trees = NULL
-        self.nodes = NULL
-        self.edges = NULL
-        self.scratch = NULL
         self.waiting = NULL
-        self.worlds = NULL
-        self.solver = NULL
 
     def __init__(self, GameBatch games, *, options, seed=0, game_numbers=None, worlds="sampled",
                  stream=Stream.WORLDS):
@@ -69,46 +71,17 @@ cdef class Forest:
         self.numbers = np.array(game_numbers, np.uint64, order="C")
         if self.numbers.shape[0] != self.size:
             raise ValueError(f"{len(game_numbers)} game numbers for {self.size} games")
-        self._allocate(worlds == "sampled")
+        self.waiting = <uint32_t *>calloc(max(self.size, 1), sizeof(uint32_t))
+        if self.waiting == NULL or not zf_memory_get(
+                &self.memory, &self.search, max(self.size, 1), worlds == "sampled"):
+            raise MemoryError(f"no memory for {self.size} trees of {options.max_nodes} nodes")
+        self.trees = self.memory.trees
         for i in range(self.size):
             zf_tree_reset(&self.trees[i], &games.states[i])
 
-    cdef _allocate(self, bint sampled):
-        """Room for all trees; trees share what only one of them needs at a time."""
-        cdef Py_ssize_t i, n = max(self.size, 1), max_nodes = self.search.max_nodes
-        cdef uint32_t capacity = zf_edge_capacity(max_nodes)
-        cdef uint32_t room = zf_worlds_room(&self.search)
-        self.trees = <zf_tree *>calloc(n, sizeof(zf_tree))
-        self.nodes = <zf_node *>calloc(n * max_nodes, sizeof(zf_node))
-        self.edges = <zf_edge *>calloc(n * capacity, sizeof(zf_edge))
-        self.scratch = <uint16_t *>calloc(max_nodes, sizeof(uint16_t))
-        self.waiting = <uint32_t *>calloc(n, sizeof(uint32_t))
-        if sampled:
-            self.worlds = <zf_world *>calloc(n * room, sizeof(zf_world))
-        if self.search.exact_tricks:
-            self.solver = zf_solver_new(ZF_DEFAULT_TABLE_BITS)
-        if (self.trees == NULL or self.nodes == NULL or self.edges == NULL
-                or self.scratch == NULL or self.waiting == NULL
-                or (sampled and self.worlds == NULL)
-                or (self.search.exact_tricks and self.solver == NULL)):
-            raise MemoryError(f"no memory for {n} trees of {max_nodes} nodes")
-        for i in range(self.size):
-            self.trees[i].nodes = self.nodes + i * max_nodes
-            self.trees[i].edges = self.edges + i * capacity
-            self.trees[i].scratch = self.scratch
-            self.trees[i].solver = self.solver
-            if sampled:
-                self.trees[i].worlds = self.worlds + i * room
-
     def __dealloc__(self):
-        free(self.trees)
-        free(self.nodes)
-        free(self.edges)
-        free(self.scratch)
         free(self.waiting)
-        free(self.worlds)
-        if self.solver != NULL:
-            zf_solver_free(self.solver)
+        zf_memory_free(&self.memory)
 
     def __len__(self):
         return self.size
@@ -137,6 +110,7 @@ cdef class Forest:
                                    &self.totals) == ZF_LEAF:
                     self.waiting[self.n_waiting] = i
                     self.n_waiting += 1
+        self.totals.evaluations += self.n_waiting
         return self.n_waiting
 
     def update(self, evals):
@@ -153,13 +127,23 @@ cdef class Forest:
             tree = &self.trees[self.waiting[i]]
             is_root = tree.n_nodes == 0
             zf_tree_expand(tree, &e[i, 0], &self.totals)
-            if not is_root:
-                continue
-            if self.search.noise_fraction > 0:
-                zf_tree_add_noise(tree, &self.search, self.seed, self.numbers[self.waiting[i]])
-            zf_tree_draw_worlds(
-                tree, &self.search, self.seed, self.stream, self.numbers[self.waiting[i]])
+            if is_root:
+                self._open(self.waiting[i])
         self.n_waiting = 0
+
+    cdef _open(self, Py_ssize_t tree):
+        """Noise and worlds of an expanded root."""
+        zf_tree_open(
+            &self.trees[tree], &self.search, self.seed, self.stream, self.numbers[tree])
+
+    cdef list _slots(self, Py_ssize_t tree):
+        """Slots of the root's edges; none where the root has no evaluation yet."""
+        if self.trees[tree].n_nodes == 0:
+            return []
+        cdef uint32_t legal = zf_legal(&self.trees[tree].root)
+        cdef uint32_t dealt = self.trees[tree].root.dealt[self.trees[tree].root.to_play]
+        own = [d for d in range(28) if dealt >> d & 1]
+        return [slot for slot, domino in enumerate(own) if legal >> domino & 1]
 
     def visits(self):
         """Visits of the root's plays by slot of the seat to play, uint16 [trees, 7]."""
@@ -174,22 +158,37 @@ cdef class Forest:
         values = np.full((self.size, 7), np.nan, np.float32)
         visits = np.zeros((self.size, 7), np.uint16)
         cdef Py_ssize_t i, k
-        cdef uint32_t legal, dealt, seat
         for i in range(self.size):
-            if self.trees[i].n_nodes == 0:
-                continue
-            seat = self.trees[i].root.to_play
-            legal, dealt = zf_legal(&self.trees[i].root), self.trees[i].root.dealt[seat]
-            k = 0
-            for slot, domino in enumerate(d for d in range(28) if dealt >> d & 1):
-                if not legal >> domino & 1:
-                    continue
+            for k, slot in enumerate(self._slots(i)):
                 edge = self.trees[i].edges[self.trees[i].nodes[0].first_edge + k]
                 visits[i, slot] = edge.visits
                 if edge.visits:
                     values[i, slot] = edge.total / edge.visits
-                k += 1
         return values, visits
+
+    def policy(self):
+        """The weights that self-play would record of each root, uint16 [trees, 7] by slot."""
+        policy = np.zeros((self.size, 7), np.uint16)
+        cdef Py_ssize_t i, k
+        cdef uint16_t weights[7]
+        for i in range(self.size):
+            slots = self._slots(i)
+            if slots:
+                zf_tree_policy(&self.trees[i], &self.search, weights)
+            for k, slot in enumerate(slots):
+                policy[i, slot] = weights[k]
+        return policy
+
+    def choices(self):
+        """Slot that each root plays at temperature 0, uint8 [trees]; all must be searched."""
+        choices = np.zeros(self.size, np.uint8)
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            slots = self._slots(i)
+            if not slots or self.n_waiting:
+                raise ValueError(f"tree {i} has no finished search to choose from")
+            choices[i] = slots[zf_tree_choose(&self.trees[i], &self.search, 0, 0)]
+        return choices
 
     def advance(self, Py_ssize_t tree, int domino):
         """Play a legal domino and any forced ones behind it, keeping the subtree (true deal only).
@@ -207,7 +206,10 @@ cdef class Forest:
             raise ValueError(f"domino {domino} is not legal at the root of tree {tree}")
         for d in range(domino):
             edge += legal >> d & 1
-        return zf_tree_advance(&self.trees[tree], edge)
+        kept = zf_tree_advance(&self.trees[tree], edge)
+        if self.trees[tree].n_nodes:
+            self._open(tree)
+        return kept
 
     def counts(self):
         """Totals over all trees, by the names in COUNTS."""

@@ -17,6 +17,7 @@ cdef extern from "selfplay.h" nogil:
         uint64_t stride
         uint32_t n_trees
         zf_worlds worlds
+        size_t cache_bytes
 
     ctypedef struct zf_selfplay:
         pass
@@ -27,6 +28,7 @@ cdef extern from "selfplay.h" nogil:
                            uint64_t capacity)
     size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves)
     int64_t zf_selfplay_update(zf_selfplay *f, const float *evals)
+    void zf_selfplay_forget(zf_selfplay *f)
     void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out)
     size_t zf_selfplay_bytes(const zf_selfplay *f)
 

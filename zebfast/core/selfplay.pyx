@@ -21,7 +21,7 @@ cdef class SelfPlayForest:
         self.games = NULL
 
     def __init__(self, Py_ssize_t n_trees, *, options, seed, first_game=0, stride=1,
-                 worlds="sampled"):
+                 worlds="sampled", cache_mb=0):
         cdef zf_selfplay_config config
         if n_trees < 1:
             raise ValueError(f"n_trees is {n_trees}, but must be 1 or more")
@@ -33,6 +33,7 @@ cdef class SelfPlayForest:
         config.first_game = first_game
         config.stride = stride
         config.n_trees = n_trees
+        config.cache_bytes = cache_mb << 20
         config.worlds = ZF_WORLDS_TRUE if worlds == "true" else ZF_WORLDS_SAMPLED
         self.games = zf_selfplay_new(&config)
         if self.games == NULL:
@@ -73,7 +74,7 @@ cdef class SelfPlayForest:
             leaves: OBS_DTYPE [n_trees], written from the front. The GIL is released.
 
         Returns:
-            Number of leaves; 0 = all allowed games are finished.
+            Number of leaves, none of them in the cache; 0 = all allowed games are finished.
         """
         if leaves.dtype != OBS_DTYPE or len(leaves) < self.n_trees:
             raise ValueError(
@@ -106,6 +107,10 @@ cdef class SelfPlayForest:
                 f"the evaluation of leaf {bad} is not finite: check the network's weights")
         self.n_waiting = 0
 
+    def forget(self):
+        """Drop the cached evaluations: those to come are another network's."""
+        zf_selfplay_forget(self.games)
+
     def take(self):
         """Finished games in order of their number, up to the first unfinished one: GAME_DTYPE [k]."""
         end = self.taken
@@ -125,5 +130,5 @@ cdef class SelfPlayForest:
 
     @property
     def nbytes(self):
-        """Memory of the trees and games in bytes."""
+        """Memory of the trees, the games and the cache in bytes."""
         return zf_selfplay_bytes(self.games)

@@ -24,6 +24,8 @@ class Stream(IntEnum):
     WORLDS = 5
     EVAL_WORLDS = 6
     LABEL_DEAL = 7
+    GUMBEL = 8
+    CAP = 9
 
 
 def _mix(z: int) -> int:

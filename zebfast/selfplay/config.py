@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from zebfast.core.forest import check_worlds
+from zebfast.core.forest import MAX_CACHE_MB, check_worlds
 from zebfast.core.options import SearchOptions
 
 
@@ -20,12 +20,18 @@ class SelfPlayConfig:
         worlds: what a tree searches: ``sampled`` worlds, drawn from what the seat to play knows,
             or the ``true`` deal of all hands, as the published system does (for comparison: its
             policy targets know what no player can).
+        cache_mb: memory of each group's evaluations by information state, in MiB: what a seat
+            knows is asked of the network once, in whichever of the group's trees and worlds it
+            turns up; 0 = none. Worlds of one search meet in it, so that 1 or 2 hold nearly all
+            there is to hit, and more is slower to look at. Has no influence on any game, but for
+            the last bits of a network whose answers depend on the batch that a leaf is in.
     """
 
     n_parallel_games: int = 128
     n_groups: int = 2
     search: SearchOptions = field(default_factory=SearchOptions)
     worlds: str = "sampled"
+    cache_mb: int = 0
 
     def __post_init__(self) -> None:
         if self.n_groups < 1:
@@ -36,3 +42,5 @@ class SelfPlayConfig:
                 f"of groups, {self.n_groups}"
             )
         check_worlds(self.worlds)
+        if not 0 <= self.cache_mb <= MAX_CACHE_MB:
+            raise ValueError(f"cache_mb is {self.cache_mb}, but must be from 0 to {MAX_CACHE_MB}")

@@ -91,19 +91,26 @@ class SelfPlayProducer:
         games, stats = self._play.play(n_games, should_stop=should_stop, on_step=on_step)
         search = self._config.search
         facts = {
+            "root": search.root,
             "n_simulations": search.n_simulations,
+            "full_share": search.full_share,
             "worlds": self._config.worlds,
             "n_worlds": search.n_worlds,
             "exact_tricks": search.exact_tricks,
             "temperature": search.temperature,
             "noise_fraction": search.noise_fraction,
+            "gumbel_scale": search.gumbel_scale,
+            "early_stop": search.early_stop,
+            "transpositions": search.transpositions,
+            "skip_decided": search.skip_decided,
             "evaluations": stats.evaluations,
+            "cache_hits": stats.cache_hits,
             "solved": stats.solved,
         }
         return Batch(games=games, finished=stats.finished, seconds=stats.seconds, facts=facts)
 
     def close(self) -> None:
-        """Nothing to do: threads end with every call of ``play``."""
+        """Nothing to do: its threads end with this object."""
 
 
 def open_producer(
