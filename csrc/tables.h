@@ -15,5 +15,6 @@ extern const uint8_t zf_count[ZF_N_DOMINOES];              /* points in a trick 
 extern const uint8_t zf_led_suit[ZF_N_DECLARATIONS][32];   /* suit a lead asks for */
 extern const uint32_t zf_follow[ZF_N_DECLARATIONS][8];     /* dominoes of a led suit */
 extern const uint8_t zf_rank[ZF_N_DECLARATIONS][8][32];    /* strength in a trick, 0 = cannot win */
+extern const uint32_t zf_beats[ZF_N_DECLARATIONS][32];     /* dominoes that beat it as a lead */
 
 #endif

@@ -26,6 +26,12 @@ def _follow_mask(decl: int, suit: int) -> int:
     return sum(1 << d for d in range(rules.N_DOMINOES) if rules.follows(d, suit, decl))
 
 
+def _beats_mask(decl: int, lead: int) -> int:
+    suit = rules.led_suit(lead, decl)
+    own = rules.rank(lead, suit, decl)
+    return sum(1 << d for d in range(rules.N_DOMINOES) if rules.rank(d, suit, decl) > own)
+
+
 def render() -> str:
     """Text of csrc/tables.c."""
     out = [
@@ -52,6 +58,11 @@ def render() -> str:
             ranks = [rules.rank(d, suit, decl) for d in range(rules.N_DOMINOES)]
             out.append(f"        {{{', '.join(map(str, ranks))}}},")
         out.append("    },")
+    out += ["};", "", "const uint32_t zf_beats[ZF_N_DECLARATIONS][32] = {"]
+    for decl in range(rules.N_DECLARATIONS):
+        masks = [f"0x{_beats_mask(decl, lead):07x}" for lead in range(rules.N_DOMINOES)]
+        rows = [", ".join(masks[i : i + 7]) for i in range(0, rules.N_DOMINOES, 7)]
+        out.append("    {" + ",\n     ".join(rows) + "},")
     out += ["};", ""]
     return "\n".join(out)
 

@@ -14,7 +14,8 @@ import torch
 
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
-from zebfast.net.v1 import SIZES, n_parameters
+from zebfast.net.output import n_parameters
+from zebfast.net.v1 import SIZES
 
 Held = dict[str, Any]
 
@@ -180,7 +181,7 @@ def test_a_tensor_or_a_list_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match="something other than weights"):
         checkpoints.load(tmp_path / "list.pt")
     torch.save({"some.weight": torch.ones(3)}, tmp_path / "foreign.pt")
-    with pytest.raises(BadCheckpoint, match="does not hold the weights of a v1 network"):
+    with pytest.raises(BadCheckpoint, match="does not hold the weights of a v1 or v2 network"):
         checkpoints.load(tmp_path / "foreign.pt")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from click.testing import CliRunner, Result
 
 from zebfast.cli import export, init
 from zebfast.net import checkpoint as checkpoints
+from zebfast.net.networks import sized
 from zebfast.net.v1 import SIZES
 
 
@@ -51,12 +53,35 @@ def test_init_from_a_checkpoint(tmp_path: Path) -> None:
     assert "is a small network, not large" in other.stderr
 
 
+@pytest.mark.parametrize("belief_head", [False, True])
+def test_a_v2_network(tmp_path: Path, belief_head: bool) -> None:
+    """Written, exported, and taken as a warm start, but by no other tokenizer's name."""
+    source, small = tmp_path / "v2.pt", tmp_path / "small.safetensors"
+    belief = ["--belief-head"] if belief_head else []
+    done = run_init("--tokenizer", "v2", "--size", "small", *belief, "-o", source)
+    assert done.exit_code == 0, done.output
+    assert "small network" in done.stderr
+    assert "tokenizer v2" in done.stderr
+    assert run_export(source, small).exit_code == 0
+    for path in (source, small):
+        assert checkpoints.load(path).config == sized("v2", "small", belief_head=belief_head)
+    warm = tmp_path / "warm.pt"
+    assert run_init("--from", small, "--belief-head", "-o", warm).exit_code == 0
+    new, old = checkpoints.load(warm), checkpoints.load(source)
+    assert new.config == sized("v2", "small", belief_head=True)
+    assert all(torch.equal(new.weights[name], weight) for name, weight in old.weights.items())
+    refused = run_init("--from", source, "--tokenizer", "v1", "-o", tmp_path / "no.pt")
+    assert refused.exit_code == 2
+    assert "is a v2 network, not v1: leave --tokenizer out" in refused.stderr
+
+
 def test_init_usage(tmp_path: Path) -> None:
     out = tmp_path / "x.pt"
     for arguments, sentence in (
         (["-o", out], "--size"),
         (["--size", "tiny", "-o", out], "'tiny' is not one of"),
-        (["--size", "small", "--tokenizer", "v2", "-o", out], "'v2' is not"),
+        (["--size", "small", "--tokenizer", "v9", "-o", out], "'v9' is not"),
+        (["--tokenizer", "v2", "-o", out], "Say which --size"),
         (["--from", tmp_path / "none.pt", "-o", out], "does not exist"),
         (["--size", "small"], "Missing option"),
     ):

@@ -16,7 +16,7 @@ from zebfast.net import checkpoint as checkpoints
 from zebfast.net import linear
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
 from zebfast.net.encoding import record_bytes
-from zebfast.net.evaluator import DeviceMissing, Evaluator, NotFinite, padded_answers
+from zebfast.net.evaluator import DeviceMissing, Evaluator, NotFinite
 from zebfast.net.v1 import SIZES, V1Net
 
 Plain = Callable[[V1Net, NDArray[Any]], NDArray[np.float32]]
@@ -81,10 +81,10 @@ def test_padded_form_used_on_cuda_gives_the_same(
 ) -> None:
     evaluator = Evaluator(small.config, small.weights)
     raw = record_bytes(observations)
-    mixed = padded_answers(evaluator._net, raw, 29, exact=False)
+    mixed = evaluator._loaded.net.answers(raw, 29)
     np.testing.assert_allclose(mixed, plain(small.network(), observations), rtol=0, atol=1e-5)
     alike = observations[observations["n_plays"] == 13]
-    exact = padded_answers(evaluator._net, record_bytes(alike), 18, exact=True)
+    exact = evaluator._loaded.net.answers(record_bytes(alike), 18)
     np.testing.assert_allclose(exact, plain(small.network(), alike), rtol=0, atol=1e-5)
 
 

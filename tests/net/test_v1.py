@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.encoding import expand, record_bytes
-from zebfast.net.v1 import SIZES, NetConfig, V1Net, n_parameters
+from zebfast.net.output import n_parameters
+from zebfast.net.v1 import SIZES, NetConfig, V1Net
 
 PARAMETERS = {
     "small": (75_094, 84_714),
@@ -80,7 +81,7 @@ def test_belief_head_has_a_row_per_domino_and_gets_gradients(observations: NDArr
         ({"n_heads": 3}, "multiple of 16 and of n_heads 3"),
         ({"embed_dim": True}, "embed_dim must be a whole number"),
         ({"n_layers": 10**9}, "n_layers must be a whole number from 1 to 64"),
-        ({"tokenizer": "v2"}, "unknown tokenizer 'v2'"),
+        ({"tokenizer": "v2"}, "a v1 network has tokenizer v1, not 'v2'"),
         ({"belief_head": 1}, "belief_head must be true or false"),
         ({"width": 1}, "has unknown 'width'"),
     ],

@@ -1,6 +1,8 @@
-"""Networks: the published transformer, its tokens, safe checkpoints, the batched leaf evaluator.
+"""Networks: the published transformer and the compact v2, checkpoints, the batched leaf evaluator.
 
-Reading order: `v1` (the module), `packing` and `encoding` (records to tokens and back), `weights`
-and `checkpoint` (what a file may hold), `linear`, `tables`, `forward`, `evaluator` (the fast way
-to evaluate a batch). First room that imports torch.
+Reading order: `output` (what a network says), `packing` and `encoding` (records to v1 tokens and
+back), `v1`, `features` (records to v2 bits), `v2`, `networks` (either, by its tokenizer),
+`weights` and `checkpoint` (what a file may hold); then the fast way to evaluate a batch: `linear`,
+`tables`, `forward` and `v1_fast`, `v2_fast`, `folded`, `evaluator` and what it uses on a GPU.
+First room that imports torch.
 """

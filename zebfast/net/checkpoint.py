@@ -23,7 +23,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 import zebfast
-from zebfast.net.v1 import NetConfig, V1Net
+from zebfast.net.networks import AnyConfig, AnyNet, build, config_from_dict
 from zebfast.net.weights import BadCheckpoint, check_weights, infer_config
 from zebfast.system.files import write_atomic
 
@@ -50,21 +50,21 @@ METADATA_KEY = "zebfast"  # of a safetensors header: the model config and metada
 class Checkpoint:
     """Weights of one network (float32, CPU), its config, and what the file said about them."""
 
-    config: NetConfig
+    config: AnyConfig
     weights: dict[str, Tensor]
     epoch: int = 0
     total_games: int = 0
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    def network(self) -> V1Net:
+    def network(self) -> AnyNet:
         """The module with these weights, in training mode, on the CPU."""
         with torch.device("meta"):
-            net = V1Net(self.config)
+            net = build(self.config)
         net.load_state_dict({k: v.clone() for k, v in self.weights.items()}, assign=True)
         return net.requires_grad_(True)
 
 
-def fresh(config: NetConfig, *, seed: int) -> Checkpoint:
+def fresh(config: AnyConfig, *, seed: int) -> Checkpoint:
     """An untrained network; the same seed gives the same weights.
 
     Draws from torch's global CPU generator, reseeded and put back: not for use beside other
@@ -72,7 +72,7 @@ def fresh(config: NetConfig, *, seed: int) -> Checkpoint:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        weights = {name: w.detach() for name, w in V1Net(config).state_dict().items()}
+        weights = {name: w.detach() for name, w in build(config).state_dict().items()}
     return Checkpoint(config=config, weights=weights, provenance=provenance(seed=seed))
 
 
@@ -102,7 +102,7 @@ def provenance(**facts: object) -> dict[str, Any]:
     }
 
 
-def load(path: Path, *, config: NetConfig | None = None) -> Checkpoint:
+def load(path: Path, *, config: AnyConfig | None = None) -> Checkpoint:
     """Read a checkpoint: a dict as published, a plain ``state_dict``, or safetensors.
 
     ``config``: what the weights must fit; otherwise the file's own, or the published size they
@@ -121,7 +121,7 @@ def load(path: Path, *, config: NetConfig | None = None) -> Checkpoint:
         raise BadCheckpoint(f"cannot read checkpoint {path}: {problem.strerror}") from None
 
 
-def _checkpoint(held: Mapping[str, Any], config: NetConfig | None) -> Checkpoint:
+def _checkpoint(held: Mapping[str, Any], config: AnyConfig | None) -> Checkpoint:
     weights, own = held.get("model_state_dict"), held.get("model_config")
     if weights is None and own is None:
         weights = held  # a plain state_dict
@@ -130,7 +130,7 @@ def _checkpoint(held: Mapping[str, Any], config: NetConfig | None) -> Checkpoint
     if own is not None:
         if not isinstance(own, Mapping):
             raise BadCheckpoint("its model_config is not a dict")
-        declared = NetConfig.from_dict(own)
+        declared = config_from_dict(own)
         if config is not None and declared != config:
             raise BadCheckpoint(
                 f"its network is {declared.to_dict()}, but {config.to_dict()} is needed"

@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zebfast.core.records import OBS_DTYPE
+from zebfast.net.output import N_DOMINOES, N_SLOTS
 from zebfast.net.packing import (
     COUNT_CLASS,
     FIRST_PLAY,
+    N_FEATURES,
     N_PLAYS,
+    N_TOKENS,
     TYPE_HAND,
     TYPE_PLAY,
     Column,
     domino_features,
     pack_tokens,
 )
-from zebfast.net.v1 import N_DOMINOES, N_FEATURES, N_SLOTS, N_TOKENS
 from zebfast.rules import COUNT, DOMINOES
 
 __all__ = [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,20 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net import forward
-from zebfast.net.encoding import record_bytes
-from zebfast.net.forward import Features, Span
+from zebfast.net.buckets import largest_piece
+from zebfast.net.cuda import Cuda
+from zebfast.net.folded import WIDTH, Folded, fold
+from zebfast.net.networks import AnyConfig
 from zebfast.net.packing import check_observations
-from zebfast.net.tables import FoldedNet, fold, table_rows
-from zebfast.net.v1 import N_SLOTS, N_TOKENS, NetConfig
+from zebfast.net.pipeline import Device, Graphs, Pipeline
+from zebfast.net.precision import DTYPES, EXACT, compare, settle
 from zebfast.net.weights import check_weights
 
-#: Names a user may give; half precision is meant for CUDA but works on the CPU.
-DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
-    {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-)
-WIDTH = N_SLOTS + 1
-_HELD = np.array([bits.bit_count() for bits in range(256)], dtype=np.int64)
+__all__ = ["DTYPES", "Counts", "DeviceMissing", "Evaluator", "NotFinite"]
+
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -48,40 +46,57 @@ class DeviceMissing(RuntimeError):
     """The device asked for is not on this machine; one sentence."""
 
 
+@dataclass
+class _Loaded:
+    """One set of weights in use. ``exact``: the same in fp32, until the first batch has shown
+    that ``net``, in half precision, says the same; None from then on, or if there is no need."""
+
+    net: Folded
+    exact: Folded | None
+
+
 class Evaluator:
-    """Evaluates information states with one v1 network on one device.
+    """Evaluates information states with one network on one device.
 
     ``evaluate`` may be called from several threads at once on different arrays. On the CPU it uses
-    torch's thread count as it finds it; on CUDA every calling thread has its own stream and pinned
-    buffers, and waits for its own results only.
+    torch's thread count as it finds it; on CUDA every calling thread has its own streams, pinned
+    buffers and captured graphs, and waits for its own results only.
     """
 
     def __init__(
         self,
-        config: NetConfig,
+        config: AnyConfig,
         weights: Mapping[str, Tensor],
         *,
         device: str | torch.device = "cpu",
-        dtype: str = "fp32",
+        dtype: str = EXACT,
         chunk_tokens: int = 1024,
+        say: Say | None = None,
     ) -> None:
-        """Fold ``weights`` for ``device`` (``cpu``, ``cuda``, ``cuda:N``) and ``dtype`` (DTYPES).
+        """Fold ``weights`` for ``device`` (``cpu``, ``cuda``, ``cuda:N``) and ``dtype``.
 
-        ``chunk_tokens``: about how many tokens the CPU runs through all layers at a time, so that
-        activations stay in cache. ValueError for an unknown dtype or weights that do not fit
-        ``config``; DeviceMissing if the device is not there.
+        ``dtype``: one of DTYPES or ``auto``, see `precision.settle`. ``chunk_tokens``: about how
+        many tokens the CPU runs through all layers at a time, so that activations stay in cache.
+        ``say`` is told of every fallback, a line each; the default writes to stderr. ValueError
+        for an unknown dtype or weights that do not fit ``config``; DeviceMissing if the device is
+        not there.
         """
-        if dtype not in DTYPES:
-            raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
         self._config = config
         self._device = torch.device(device)
+        self._say: Say = say or _to_stderr
+        self._dtype = settle(dtype, self._device, self._say)
         if self._device.type == "cuda" and not torch.cuda.is_available():
             raise DeviceMissing(f"device {device} was asked for, but no CUDA GPU is available")
-        self._dtype = dtype
         self._chunk_tokens = chunk_tokens
-        self._lock = threading.Lock()
+        self._limit: int | None = None  # rows at once that the GPU's memory has room for
+        self._lock, self._judging, self._capturing = (threading.Lock() for _ in range(3))
+        self._graphs = Graphs(self._say)
+        self._open: Callable[[], Device] | None = None  # an accelerator for the calling thread
+        if self._device.type == "cuda":
+            self._open = lambda: Cuda(self._device, self._capturing)
         self._local = threading.local()
         self._counts = Counts()
+        self._version = 0
         self.load(weights)
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
@@ -90,10 +105,19 @@ class Evaluator:
         ValueError (one sentence) if they do not fit; the old ones stay in use then.
         """
         checked = check_weights(self._config, weights)
-        folded = fold(self._config, checked, device=self._device, dtype=DTYPES[self._dtype])
+        net = fold(self._config, checked, device=self._device, dtype=DTYPES[self._dtype])
+        exact: Folded | None = None
+        if self._dtype != EXACT:
+            exact = fold(self._config, checked, device=self._device, dtype=DTYPES[EXACT])
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)  # calling threads read it from other streams
-        self._net = folded
+        self._loaded = _Loaded(net, exact)
+        self._version += 1
+
+    @property
+    def version(self) -> int:
+        """Number of the weights in use: 1 at first, one more with every ``load``."""
+        return self._version
 
     @property
     def counts(self) -> Counts:
@@ -113,7 +137,8 @@ class Evaluator:
 
         ``out[b, :7]``: priors over the legal slots (0 elsewhere, sum 1); ``out[b, 7]``: value in
         [-1, 1] for the observer's side. ValueError for records of no seat to play or a wrong
-        ``out``; NotFinite (a FloatingPointError) if the network gives anything else.
+        ``out``; NotFinite (a FloatingPointError) if the network gives anything else; MemoryError
+        (one sentence) if the GPU has no room even for half of what it was given before.
         """
         if out.shape != (len(obs), WIDTH) or out.dtype != np.float32 or not out.flags.c_contiguous:
             raise ValueError(f"out must be C-contiguous float32[{len(obs)}, {WIDTH}]")
@@ -122,13 +147,13 @@ class Evaluator:
         if not len(obs):
             return
         check_observations(obs)
-        net = self._net
-        lengths = 1 + _HELD[obs["in_hand"]] + obs["n_plays"]
         with torch.inference_mode():
-            if self._device.type == "cuda":
-                padding = self._evaluate_cuda(net, obs, lengths, out)
+            net = self._judged(obs)
+            if self._open is None:
+                answers, tokens, padded = net.on_cpu(obs, chunk=self._chunk_tokens)
+                out[:] = answers.numpy()
             else:
-                padding = self._evaluate_cpu(net, obs, lengths, out)
+                tokens, padded = self._on_device(net, self._open, obs, out)
         if not np.isfinite(out).all():
             row = int(np.argmin(np.isfinite(out).all(axis=1)))
             raise NotFinite(
@@ -138,116 +163,63 @@ class Evaluator:
         with self._lock:
             self._counts.states += len(obs)
             self._counts.batches += 1
-            self._counts.tokens += int(lengths.sum())
-            self._counts.padded_tokens += padding
+            self._counts.tokens += tokens
+            self._counts.padded_tokens += padded
 
-    def _evaluate_cpu(
-        self, net: FoldedNet, obs: NDArray[Any], lengths: NDArray[np.int64], out: NDArray[Any]
-    ) -> int:
-        """Ragged evaluation, observations of equal length side by side; returns padding (none)."""
-        order = np.argsort(lengths, kind="stable")
-        lengths = lengths[order]
-        looked_up = table_rows(net, record_bytes(obs[order]))
-        valid = torch.arange(N_TOKENS) < torch.from_numpy(lengths).unsqueeze(1)
-        tokens = looked_up.rows[valid]
-        ends = np.cumsum(lengths)
-        parts = [
-            forward.ragged(net, tokens[ends[i] - lengths[i] : ends[j - 1]], spans)
-            for i, j, spans in _blocks(lengths, self._chunk_tokens)
-        ]
-        scores, mean_x, mean_f = (torch.cat(column) for column in zip(*parts, strict=True))
-        places = torch.from_numpy(ends - lengths).unsqueeze(1) + looked_up.slot_place
-        answers = forward.heads(net, scores[places], looked_up.legal, mean_x, mean_f)
-        out[order] = answers.numpy()
-        return 0
+    def _judged(self, obs: NDArray[Any]) -> Folded:
+        """The network to use: in half precision only once it has been compared with fp32."""
+        loaded = self._loaded
+        if loaded.exact is None:
+            return loaded.net
+        with self._judging:
+            if loaded.exact is not None:  # no other thread has done it meanwhile
+                gap = compare(loaded.net, loaded.exact, obs, self._device)
+                if not gap.harmless:
+                    self._say(
+                        f"{self.describe()}: priors differ by up to {gap.prior:.2g} and values by "
+                        f"{gap.value:.2g} from those in fp32: fp32 is used from now on"
+                    )
+                    loaded.net, self._dtype = loaded.exact, EXACT
+                loaded.exact = None
+            return loaded.net
 
-    def _evaluate_cuda(
-        self, net: FoldedNet, obs: NDArray[Any], lengths: NDArray[np.int64], out: NDArray[Any]
-    ) -> int:
-        """Padded evaluation on this thread's stream; halves the batch once if memory runs out."""
-        try:
-            return self._run_cuda(net, obs, lengths, out)
-        except torch.cuda.OutOfMemoryError:
-            torch.cuda.synchronize(self._device)  # the pinned buffers may still be being read
-            torch.cuda.empty_cache()
-        half = (len(obs) + 1) // 2
-        try:
-            return sum(
-                self._run_cuda(net, obs[part], lengths[part], out[part])
-                for part in (slice(0, half), slice(half, None))
-                if len(obs[part])
-            )
-        except torch.cuda.OutOfMemoryError:
-            raise MemoryError(
-                f"{self.describe()} has not enough memory for {half} observations at once: "
-                "play fewer games in parallel"
-            ) from None
+    def _on_device(
+        self,
+        net: Folded,
+        open_device: Callable[[], Device],
+        obs: NDArray[Any],
+        out: NDArray[np.float32],
+    ) -> tuple[int, int]:
+        """Through this thread's pipeline; again with half the rows at once if memory runs out."""
+        pipeline: Pipeline | None = getattr(self._local, "pipeline", None)
+        if pipeline is None:
+            pipeline = self._local.pipeline = Pipeline(open_device(), self._graphs)
+        while True:
+            limit = self._limit
+            try:
+                return pipeline.run(net, obs, out, limit)
+            except torch.cuda.OutOfMemoryError:
+                pipeline.release()
+            self._halve(len(obs), limit)
 
-    def _run_cuda(
-        self, net: FoldedNet, obs: NDArray[Any], lengths: NDArray[np.int64], out: NDArray[Any]
-    ) -> int:
-        n, longest = len(obs), int(lengths.max())
-        buffers = self._buffers(n)
-        with torch.cuda.device(self._device), torch.cuda.stream(buffers.stream):
-            buffers.records[:n].copy_(record_bytes(obs))
-            raw = buffers.records[:n].to(self._device, non_blocking=True)
-            answers = padded_answers(net, raw, longest, exact=bool((lengths == longest).all()))
-            buffers.answers[:n].copy_(answers, non_blocking=True)
-            buffers.stream.synchronize()
-        out[:] = buffers.answers[:n].numpy()
-        return n * longest - int(lengths.sum())
-
-    def _buffers(self, n: int) -> _ThreadBuffers:
-        buffers: _ThreadBuffers | None = getattr(self._local, "buffers", None)
-        if buffers is None or len(buffers.records) < n:
-            stream: Any = buffers.stream if buffers else torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-            buffers = _ThreadBuffers(
-                stream=stream,
-                records=torch.empty(n, OBS_DTYPE.itemsize, dtype=torch.uint8, pin_memory=True),
-                answers=torch.empty(n, WIDTH, dtype=torch.float32, pin_memory=True),
-            )
-            self._local.buffers = buffers
-        return buffers
+    def _halve(self, n: int, limit: int | None) -> None:
+        """Remember half of what a batch of n under ``limit`` ran at once. MemoryError if that had
+        been halved before; another thread's halving a moment ago is tried first."""
+        rows = largest_piece(n, limit)
+        with self._lock:
+            if self._limit != limit:
+                return
+            if limit is not None or rows < 2:
+                raise MemoryError(
+                    f"{self.describe()} has not enough memory for {rows} observations at once: "
+                    "play fewer games in parallel"
+                )
+            self._limit = rows // 2
+        self._say(
+            f"{self.describe()} ran out of memory with {rows:,} observations at once: it goes on "
+            f"with {rows // 2:,}"
+        )
 
 
-@dataclass
-class _ThreadBuffers:
-    """What one calling thread keeps between calls; grown to its largest batch."""
-
-    stream: torch.cuda.Stream
-    records: Tensor  # pinned uint8[capacity, 36]
-    answers: Tensor  # pinned float32[capacity, 8]
-
-
-def padded_answers(net: FoldedNet, raw: Tensor, longest: int, *, exact: bool) -> Tensor:
-    """float32[B, 8] for records uint8[B, 36] on the net's device, without host synchronisation.
-
-    ``longest``: the largest number of valid tokens; ``exact``: every record has that many.
-    """
-    looked_up = table_rows(net, raw)
-    held = (looked_up.slot_place > 0).sum(1)
-    lengths = None if exact else 1 + held + raw[:, 5]
-    features: Features = forward.padded(net, looked_up.rows[:, :longest], lengths)
-    slot_scores = features.scores.gather(1, looked_up.slot_place)
-    return forward.heads(net, slot_scores, looked_up.legal, features.mean_x, features.mean_f)
-
-
-def _blocks(lengths: NDArray[np.int64], chunk_tokens: int) -> list[tuple[int, int, list[Span]]]:
-    """Cut observations sorted by length into blocks of about ``chunk_tokens`` tokens.
-
-    Returns (first, end, spans) of each block; its spans count tokens from the block's start.
-    """
-    ends = np.cumsum(lengths)
-    total = int(ends[-1])
-    n_blocks = max(1, round(total / chunk_tokens))
-    cuts = np.searchsorted(ends, np.arange(1, n_blocks) * (total / n_blocks))
-    edges = np.unique(np.concatenate([[0], cuts, [len(lengths)]]))
-    blocks = []
-    for i, j in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        values, counts = np.unique(lengths[i:j], return_counts=True)
-        spans, start = [], 0
-        for length, n in zip(values.tolist(), counts.tolist(), strict=True):
-            spans.append(Span(start, n, length))
-            start += length * n
-        blocks.append((i, j, spans))
-    return blocks
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.v1 import N_DOMINOES, N_FEATURES, N_SLOTS, N_TOKENS
+from zebfast.net.output import N_DOMINOES, N_SLOTS
 from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS
 
+N_TOKENS = 36
+N_FEATURES = 8
 N_PLAYS = 28
 FIRST_PLAY = 1 + N_SLOTS
 TYPE_HAND, TYPE_PLAY = 1, 2  # the declaration's token is of type 0

@@ -18,15 +18,18 @@ from torch.nn import functional as F
 
 from zebfast.net.encoding import unpack
 from zebfast.net.linear import Linear
+from zebfast.net.output import N_DOMINOES, N_SLOTS
 from zebfast.net.packing import (
     FIRST_PLAY,
+    N_FEATURES,
     N_PLAYS,
+    N_TOKENS,
     TYPE_HAND,
     TYPE_PLAY,
     Column,
     domino_features,
 )
-from zebfast.net.v1 import N_DOMINOES, N_FEATURES, N_SLOTS, N_TOKENS, NetConfig, V1Net
+from zebfast.net.v1 import NetConfig, V1Net
 from zebfast.rules import N_DECLARATIONS
 
 _SEATS = 4

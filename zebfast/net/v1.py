@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-TOKENIZERS = ("v1",)
-N_TOKENS = 36
-N_FEATURES = 8
-N_SLOTS = 7
-N_DOMINOES = 28
-N_OTHER_SEATS = 3
+from zebfast.net.encoding import TokenBatch, expand
+from zebfast.net.output import N_DOMINOES, N_OTHER_SEATS, N_SLOTS, Output
+from zebfast.net.packing import N_FEATURES, N_TOKENS
+
+TOKENIZER = "v1"
 DROPOUT = 0.1
 
 #: (name, number of values, share of the base width) of every token feature, in token order.
@@ -46,7 +44,7 @@ class NetConfig:
     n_heads: int
     n_layers: int
     ff_dim: int
-    tokenizer: str = "v1"
+    tokenizer: str = TOKENIZER
     belief_head: bool = False
 
     def __post_init__(self) -> None:
@@ -58,9 +56,8 @@ class NetConfig:
             raise ValueError(
                 f"embed_dim {self.embed_dim} must be a multiple of 16 and of n_heads {self.n_heads}"
             )
-        if self.tokenizer not in TOKENIZERS:
-            known = ", ".join(TOKENIZERS)
-            raise ValueError(f"unknown tokenizer {self.tokenizer!r}; this version knows: {known}")
+        if self.tokenizer != TOKENIZER:
+            raise ValueError(f"a v1 network has tokenizer v1, not {self.tokenizer!r}")
         if type(self.belief_head) is not bool:
             raise ValueError(f"belief_head must be true or false, not {self.belief_head!r}")
 
@@ -91,14 +88,6 @@ SIZES: Mapping[str, NetConfig] = MappingProxyType(
         "large": NetConfig(embed_dim=256, n_heads=8, n_layers=6, ff_dim=512),
     }
 )
-
-
-class Output(NamedTuple):
-    """What the network says about a batch of B observations."""
-
-    policy: Tensor  # float[B, 7] logits of all seven slots; the caller masks
-    value: Tensor  # float[B] in [-1, 1], for the observer's side
-    belief: Tensor | None  # float[B, 28, 3] logits: dealt to left, partner, right
 
 
 class Embeddings(nn.Module):
@@ -151,6 +140,16 @@ class V1Net(nn.Module):
                 nn.Linear(d, d), nn.GELU(), nn.Linear(d, N_DOMINOES * N_OTHER_SEATS)
             )
 
+    @staticmethod
+    def prepare(raw: Tensor) -> TokenBatch:
+        """Packed records uint8[B, 36] as `run` takes them, on their device, without a sync."""
+        return expand(raw)
+
+    def run(self, inputs: TokenBatch) -> Output:
+        """Evaluate what `prepare` gave."""
+        output: Output = self(inputs.tokens, inputs.mask, inputs.hand_indices)
+        return output
+
     def forward(self, tokens: Tensor, mask: Tensor, hand_indices: Tensor | None = None) -> Output:
         """Evaluate a batch.
 
@@ -171,8 +170,3 @@ class V1Net(nn.Module):
             belief = self.belief_proj(pooled).unflatten(-1, (N_DOMINOES, N_OTHER_SEATS))
         policy = self.policy_proj(slots).squeeze(-1)
         return Output(policy, self.value_head(pooled).squeeze(-1), belief)
-
-
-def n_parameters(net: nn.Module) -> int:
-    """Number of trainable scalars."""
-    return sum(p.numel() for p in net.parameters())

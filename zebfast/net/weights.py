@@ -10,20 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zebfast.net.v1 import SIZES, NetConfig, V1Net
+from zebfast.net import v1, v2
+from zebfast.net.networks import AnyConfig, build
+from zebfast.net.v1 import NetConfig
+from zebfast.net.v2 import V2Config
 
 
 class BadCheckpoint(ValueError):
     """A file or a set of weights that cannot be used; one sentence that names it."""
 
 
-def check_weights(config: NetConfig, weights: Mapping[str, Any]) -> dict[str, Tensor]:
+def check_weights(config: AnyConfig, weights: Mapping[str, Any]) -> dict[str, Tensor]:
     """``weights`` as float32 tensors on the CPU if they are exactly those of ``config``.
 
     BadCheckpoint names the first thing wrong: missing or foreign keys, shapes, types, NaN.
     """
     with torch.device("meta"):
-        expected = V1Net(config).state_dict()
+        expected = build(config).state_dict()
     missing = sorted(expected.keys() - weights.keys())
     foreign = sorted(weights.keys() - expected.keys(), key=repr)
     if missing or foreign:
@@ -47,21 +50,48 @@ def check_weights(config: NetConfig, weights: Mapping[str, Any]) -> dict[str, Te
     return checked
 
 
-def infer_config(weights: Mapping[str, Any]) -> NetConfig:
-    """Config of a plain ``state_dict`` of a published size; BadCheckpoint if it is of none.
+def infer_config(weights: Mapping[str, Any]) -> AnyConfig:
+    """Config of a plain ``state_dict``: any v2 network, or a v1 network of a published size.
 
-    The number of heads leaves no trace in the weights, so other sizes need their config.
+    BadCheckpoint if it is of neither: the number of heads leaves no trace in the weights of a v1
+    network, so its other sizes need their config.
     """
-    layers = {m[1] for k in weights if (m := re.match(r"encoder\.layers\.(\d+)\.", k))}
-    position, up = weights.get("pos_embed.weight"), weights.get("encoder.layers.0.linear1.weight")
-    matrices = [w for w in (position, up) if isinstance(w, Tensor) and w.ndim == 2]
-    if len(matrices) < 2:
-        raise BadCheckpoint("it does not hold the weights of a v1 network")
-    shape = (matrices[0].shape[1], len(layers), matrices[1].shape[0])
-    for config in SIZES.values():
+    found = _infer_v2(weights) if v2.FIRST_WEIGHT in weights else _infer_v1(weights)
+    if found is None:
+        raise BadCheckpoint("it does not hold the weights of a v1 or v2 network")
+    return found
+
+
+def _infer_v1(weights: Mapping[str, Any]) -> NetConfig | None:
+    n_layers = _n_numbered(weights, r"encoder\.layers\.(\d+)\.")
+    embed_dim = _matrix_size(weights, "pos_embed.weight", 1)
+    ff_dim = _matrix_size(weights, "encoder.layers.0.linear1.weight", 0)
+    if embed_dim is None or ff_dim is None:
+        return None
+    shape = (embed_dim, n_layers, ff_dim)
+    for config in v1.SIZES.values():
         if shape == (config.embed_dim, config.n_layers, config.ff_dim):
             return replace(config, belief_head="belief_proj.0.weight" in weights)
     raise BadCheckpoint(
         f"its weights (embed_dim {shape[0]}, {shape[1]} layers, ff_dim {shape[2]}) are of no "
         "published size and it has no model_config"
     )
+
+
+def _infer_v2(weights: Mapping[str, Any]) -> V2Config | None:
+    """ValueError if no network can have the shape that the weights show."""
+    width = _matrix_size(weights, v2.FIRST_WEIGHT, 0)
+    if width is None:
+        return None
+    n_blocks = _n_numbered(weights, r"blocks\.(\d+)\.")
+    belief_head = "belief_proj.weight" in weights
+    return V2Config(width=width, n_blocks=n_blocks, belief_head=belief_head)
+
+
+def _n_numbered(weights: Mapping[str, Any], pattern: str) -> int:
+    return len({m[1] for k in weights if (m := re.match(pattern, k))})
+
+
+def _matrix_size(weights: Mapping[str, Any], name: str, axis: int) -> int | None:
+    weight = weights.get(name)
+    return weight.shape[axis] if isinstance(weight, Tensor) and weight.ndim == 2 else None

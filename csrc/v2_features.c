@@ -1,0 +1,241 @@
+#include "v2_features.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "platform.h"
+
+enum { WORDS = (ZF_N_FEATURES + 63) / 64 };
+
+/* What the replay of an observation's plays comes to. Seats are relative to the observer. */
+typedef struct {
+    uint32_t by_seat[4];
+    uint32_t by_trick[7];
+    uint32_t led;
+    uint32_t lacks[4]; /* dominoes of the suits a seat has shown not to hold */
+    uint32_t voids[4]; /* those suits */
+    uint32_t points[2]; /* taken by the observer's side and by the other */
+    uint32_t suit, best, best_rank, count; /* of the trick on the table, if there is one */
+} history;
+
+/* Set up to 28 bits of a group at once; `at` is a constant wherever this is called. */
+ZF_INLINE void put(uint64_t w[WORDS], uint32_t at, uint64_t bits) {
+    uint32_t shift = at & 63;
+    w[at >> 6] |= bits << shift;
+    if (shift > 64 - ZF_N_DOMINOES) w[(at >> 6) + 1] |= bits >> (64 - shift);
+}
+
+ZF_INLINE void set(uint64_t w[WORDS], uint32_t at) { w[at >> 6] |= 1ull << (at & 63); }
+
+/* Whether every field is one that a seat to play could have, so that no table is read outside. */
+ZF_INLINE bool sane(const zf_obs *o) {
+    uint8_t most = 0, all = 0;
+    for (int i = 0; i < ZF_N_PLIES; i++) {
+        uint8_t domino = o->plays[i] & 31;
+        most = domino > most ? domino : most;
+        all |= o->plays[i];
+    }
+    return most < ZF_N_DOMINOES && all < 128 && o->decl < ZF_N_DECLARATIONS &&
+           o->n_plays < ZF_N_PLIES && (o->hand & ~ZF_ALL_DOMINOES) == 0 &&
+           __builtin_popcount(o->hand) == 7;
+}
+
+ZF_INLINE void replay(history *h, const zf_obs *o) {
+    memset(h, 0, sizeof *h);
+    for (uint32_t first = 0; first < o->n_plays; first += 4) {
+        uint32_t end = first + 4 <= o->n_plays ? first + 4 : o->n_plays, mask = 0;
+        h->suit = zf_led_suit[o->decl][o->plays[first] & 31];
+        h->best_rank = h->count = 0;
+        h->led |= 1u << (o->plays[first] & 31);
+        uint32_t follow = zf_follow[o->decl][h->suit];
+        for (uint32_t i = first; i < end; i++) {
+            uint32_t domino = o->plays[i] & 31, seat = o->plays[i] >> 5;
+            uint32_t rank = zf_rank[o->decl][h->suit][domino];
+            bool wins = rank > h->best_rank, off = !(follow >> domino & 1);
+            h->best = wins ? seat : h->best;
+            h->best_rank = wins ? rank : h->best_rank;
+            h->count += zf_count[domino];
+            h->by_seat[seat] |= 1u << domino;
+            h->lacks[seat] |= off ? follow : 0;
+            h->voids[seat] |= (uint32_t)off << h->suit;
+            mask |= 1u << domino;
+        }
+        h->by_trick[first / 4] = mask;
+        if (end == first + 4) h->points[h->best & 1] += h->count + 1;
+    }
+}
+
+/* The observer's unplayed and its legal dominoes. */
+ZF_INLINE void own(const zf_obs *o, uint32_t *held, uint32_t *legal) {
+    *held = *legal = 0;
+    uint32_t slot = 0;
+    for (uint32_t left = o->hand; left; left &= left - 1, slot++) {
+        uint32_t domino = left & -left;
+        *held |= o->in_hand >> slot & 1 ? domino : 0;
+        *legal |= o->legal >> slot & 1 ? domino : 0;
+    }
+}
+
+/* Dominoes of `among` that rank above the best one on the table. */
+ZF_INLINE uint32_t better(const zf_obs *o, const history *h, uint32_t among) {
+    uint32_t found = 0;
+    for (; among; among &= among - 1) {
+        uint32_t domino = (uint32_t)__builtin_ctz(among);
+        found |= (uint32_t)(zf_rank[o->decl][h->suit][domino] > h->best_rank) << domino;
+    }
+    return found;
+}
+
+/* The dominoes of `held` that no unseen one beats as a lead: of their suit, and at all. */
+ZF_INLINE void put_leaders(uint64_t w[WORDS], const zf_obs *o, uint32_t held, uint32_t unseen) {
+    uint32_t boss = 0, sure = 0;
+    for (uint32_t left = held; left; left &= left - 1) {
+        uint32_t domino = (uint32_t)__builtin_ctz(left);
+        uint32_t beaten = zf_beats[o->decl][domino] & unseen;
+        uint32_t suit = zf_follow[o->decl][zf_led_suit[o->decl][domino]];
+        sure |= (uint32_t)(beaten == 0) << domino;
+        boss |= (uint32_t)((beaten & suit) == 0) << domino;
+    }
+    put(w, ZF_F_BOSS, boss);
+    put(w, ZF_F_SURE, sure);
+}
+
+ZF_INLINE void put_table(uint64_t w[WORDS], const zf_obs *o, const history *h, uint32_t legal,
+                         uint32_t unseen) {
+    uint32_t place = o->n_plays & 3;
+    set(w, ZF_F_PLACE + place);
+    if (place == 0) {
+        set(w, ZF_F_WINNING);
+        return;
+    }
+    uint32_t above = better(o, h, unseen | legal);
+    put(w, ZF_F_BEATS, above & legal);
+    set(w, ZF_F_LED_SUIT + h->suit);
+    set(w, ZF_F_WINNING + h->best);
+    set(w, ZF_F_TABLE_COUNT + h->count / 5);
+    put(w, ZF_F_SAFE, (above & unseen) == 0);
+    uint32_t table = h->by_trick[o->n_plays / 4];
+    for (uint32_t seat = 1; seat < 4; seat++)
+        put(w, ZF_F_TABLE + (seat - 1) * ZF_N_DOMINOES, table & h->by_seat[seat]);
+}
+
+ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o) {
+    history h;
+    uint32_t held, legal;
+    memset(w, 0, WORDS * sizeof *w);
+    replay(&h, o);
+    own(o, &held, &legal);
+    uint32_t played = h.by_seat[0] | h.by_seat[1] | h.by_seat[2] | h.by_seat[3];
+    uint32_t unseen = ZF_ALL_DOMINOES & ~(played | o->hand);
+    uint32_t called = zf_follow[o->decl][ZF_CALLED_SUIT];
+    put(w, ZF_F_HELD, held);
+    put(w, ZF_F_LEGAL, legal);
+    for (uint32_t seat = 0; seat < 4; seat++)
+        put(w, ZF_F_PLAYED + seat * ZF_N_DOMINOES, h.by_seat[seat]);
+    for (uint32_t trick = 0; trick < 7; trick++)
+        put(w, ZF_F_WHEN + trick * ZF_N_DOMINOES, h.by_trick[trick]);
+    put(w, ZF_F_LED, h.led);
+    for (uint32_t seat = 1; seat < 4; seat++) {
+        put(w, ZF_F_CANNOT + (seat - 1) * ZF_N_DOMINOES, h.lacks[seat] & unseen);
+        put(w, ZF_F_VOID + (seat - 1) * 8, h.voids[seat]);
+    }
+    put_leaders(w, o, held, unseen);
+    put(w, ZF_F_CALLED_HELD, called & held);
+    put(w, ZF_F_CALLED_UNSEEN, called & unseen);
+    put_table(w, o, &h, legal, unseen);
+    set(w, ZF_F_DECL + o->decl);
+    set(w, ZF_F_TRICK + o->n_plays / 4);
+    put(w, ZF_F_WON, h.points[0] >= ZF_WIN_POINTS);
+    put(w, ZF_F_LOST, h.points[1] >= ZF_WIN_POINTS);
+    set(w, ZF_F_US + h.points[0]);
+    set(w, ZF_F_THEM + h.points[1]);
+    set(w, ZF_F_FIRST_LEADER + (o->plays[0] >> 5));
+}
+
+ZF_HOT size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (!sane(&obs[i])) return i;
+        uint64_t w[WORDS];
+        words(w, &obs[i]);
+        for (int k = 0; k < ZF_FEATURE_BYTES; k++)
+            out[i * ZF_FEATURE_BYTES + (size_t)k] = (uint8_t)(w[k / 8] >> (k % 8 * 8));
+    }
+    return n;
+}
+
+/* Vectors of eight and sixteen floats: where a CPU has no such registers the compiler splits them,
+ * which leaves every sum in the same order. */
+typedef float floats8 __attribute__((vector_size(32), aligned(4)));
+
+/* Numbers of the set bits, ascending; returns how many. */
+ZF_INLINE uint32_t list_bits(uint16_t active[ZF_N_FEATURES], const uint64_t w[WORDS]) {
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < WORDS; k++)
+        for (uint64_t left = w[k]; left; left &= left - 1)
+            active[n++] = (uint16_t)(64 * k + (uint32_t)__builtin_ctzll(left));
+    return n;
+}
+
+/* out[0..8 * vectors) of one row; the sums stay in registers. */
+#define SUM_COLUMNS(vectors)                                                       \
+    do {                                                                           \
+        floats8 sum[vectors];                                                      \
+        for (int v = 0; v < (vectors); v++) sum[v] = *(const floats8 *)&from[8 * v]; \
+        for (uint32_t k = 0; k < n_active; k++) {                                  \
+            const float *row = &table[active[k] * width + column];                 \
+            for (int v = 0; v < (vectors); v++) sum[v] += *(const floats8 *)&row[8 * v]; \
+        }                                                                          \
+        for (int v = 0; v < (vectors); v++) *(floats8 *)&to[8 * v] = sum[v];       \
+    } while (0)
+
+ZF_HOT size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
+                             const float *bias, size_t width) {
+    for (size_t i = 0; i < n; i++) {
+        if (!sane(&obs[i])) return i;
+        uint64_t w[WORDS];
+        uint16_t active[ZF_N_FEATURES];
+        words(w, &obs[i]);
+        uint32_t n_active = list_bits(active, w);
+        size_t column = 0;
+        for (; column + 64 <= width; column += 64) {
+            const float *from = &bias[column];
+            float *to = &out[i * width + column];
+            SUM_COLUMNS(8);
+        }
+        for (; column < width; column += ZF_FIRST_LAYER_STEP) {
+            const float *from = &bias[column];
+            float *to = &out[i * width + column];
+            SUM_COLUMNS(2);
+        }
+    }
+    return n;
+}
+
+/* NaN if any of the weights is: comparisons skip it but the sum does not. */
+ZF_INLINE float chance_of_more(const float points[ZF_N_POINTS]) {
+    float most = points[0], fewer = 0.0f, even = 0.0f, more = 0.0f;
+    for (int k = 1; k < ZF_N_POINTS; k++) most = points[k] > most ? points[k] : most;
+    for (int k = 0; k < ZF_N_POINTS; k++) {
+        float weight = expf(points[k] - most);
+        *(k < ZF_WIN_POINTS - 1 ? &fewer : k < ZF_WIN_POINTS ? &even : &more) += weight;
+    }
+    return (more - fewer) / (fewer + even + more);
+}
+
+ZF_HOT void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores) {
+    for (size_t i = 0; i < n; i++, out += 8, scores += ZF_N_SCORES) {
+        uint32_t legal = obs[i].legal, left = obs[i].hand, slot = 0;
+        float logit[7] = {0}, most = -INFINITY, sum = 0.0f;
+        for (; left && slot < 7; left &= left - 1, slot++) {
+            logit[slot] = scores[__builtin_ctz(left)];
+            most = legal >> slot & 1 && logit[slot] > most ? logit[slot] : most;
+        }
+        for (slot = 0; slot < 7; slot++) {
+            out[slot] = legal >> slot & 1 ? expf(logit[slot] - most) : 0.0f;
+            sum += out[slot];
+        }
+        for (slot = 0; slot < 7; slot++) out[slot] /= sum;
+        out[7] = chance_of_more(scores + ZF_N_DOMINOES);
+    }
+}

@@ -1,0 +1,62 @@
+/* The two ends of the v2 network: an information state as 856 bits and the first layer over them,
+ * and from the last layer's scores to priors and a value.
+ *
+ * Twins: zebfast/net/features.py (torch), tests/support/slow_features.py (plain Python). What each
+ * group of bits says is written down in the first. */
+#ifndef ZF_V2_FEATURES_H
+#define ZF_V2_FEATURES_H
+
+#include <stddef.h>
+
+#include "records.h"
+
+/* First bit of each group. Where there are three rows a group is about relative seats 1..3. */
+enum {
+    ZF_F_HELD = 0,
+    ZF_F_LEGAL = 28,
+    ZF_F_PLAYED = 56,  /* [4][28] */
+    ZF_F_TABLE = 168,  /* [3][28] */
+    ZF_F_WHEN = 252,   /* [7][28] */
+    ZF_F_LED = 448,
+    ZF_F_CANNOT = 476, /* [3][28] */
+    ZF_F_BOSS = 560,
+    ZF_F_SURE = 588,
+    ZF_F_CALLED_HELD = 616,
+    ZF_F_CALLED_UNSEEN = 644,
+    ZF_F_BEATS = 672,
+    ZF_F_VOID = 700, /* [3][8] */
+    ZF_F_DECL = 724,
+    ZF_F_TRICK = 734,
+    ZF_F_PLACE = 741,
+    ZF_F_LED_SUIT = 745,
+    ZF_F_WINNING = 753,
+    ZF_F_TABLE_COUNT = 757,
+    ZF_F_SAFE = 763,
+    ZF_F_WON = 764,
+    ZF_F_LOST = 765,
+    ZF_F_US = 766,
+    ZF_F_THEM = 809,
+    ZF_F_FIRST_LEADER = 852,
+    ZF_N_FEATURES = 856,
+    ZF_FEATURE_BYTES = ZF_N_FEATURES / 8,
+    ZF_FIRST_LAYER_STEP = 16, /* widths are multiples of this */
+    ZF_N_POINTS = 43,         /* final points of a side: 0..42 */
+    ZF_N_SCORES = ZF_N_DOMINOES + ZF_N_POINTS,
+};
+
+/* Bit f of an observation is bit f % 8 of byte f / 8 of its row: out is [n][ZF_FEATURE_BYTES].
+ * Returns n, or the number of the first observation that no seat could have (out is then
+ * unfinished). */
+size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n);
+
+/* out[i] = bias + the rows of table [ZF_N_FEATURES][width] whose bits are set, added in the order
+ * of the bits; out is [n][width]. Returns as zf_features does. */
+size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
+                      const float *bias, size_t width);
+
+/* What the last layer's scores [n][28 + 43] of each observation come to, out [n][8]: the softmax of
+ * the first 28 over the legal dominoes, by slot, then the chance of more than 21 points less that
+ * of fewer, by the softmax of the others. Scores that are not finite give NaN. */
+void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores);
+
+#endif

@@ -1,0 +1,104 @@
+"""Half precision: which is chosen, and that it is taken back where it is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from zebfast.net import precision
+from zebfast.net.checkpoint import Checkpoint
+from zebfast.net.evaluator import Evaluator
+from zebfast.net.precision import settle
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def answers(evaluator: Evaluator, records: NDArray[Any]) -> NDArray[np.float32]:
+    out = np.empty((len(records), 8), dtype=np.float32)
+    evaluator.evaluate(records, out)
+    return out
+
+
+@pytest.fixture
+def native_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: True)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_which_precision_is_taken(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: native)
+    lines: list[str] = []
+    assert settle("auto", CPU, lines.append) == ("bf16" if native else "fp32")
+    assert settle("auto", CUDA, lines.append) == "fp16"
+    assert [settle(name, CUDA, lines.append) for name in precision.DTYPES] == list(precision.DTYPES)
+    assert settle("fp32", CPU, lines.append) == "fp32"
+    assert lines == []
+    assert settle("bf16", CPU, lines.append) == ("bf16" if native else "fp32")
+    assert lines == (
+        [] if native else ["this CPU has no bf16 arithmetic: the network runs in fp32"]
+    )
+    with pytest.raises(ValueError, match="unknown dtype 'int8'; choose one of auto, fp32"):
+        settle("int8", CPU, lines.append)
+
+
+def test_a_torch_that_cannot_tell_means_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    assert not precision.cpu_has_bf16()
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+@pytest.mark.usefixtures("native_bf16")
+def test_good_weights_stay_in_half_precision(
+    small: Checkpoint, observations: NDArray[Any], dtype: str
+) -> None:
+    lines: list[str] = []
+    evaluator = Evaluator(small.config, small.weights, dtype=dtype, say=lines.append)
+    exact = answers(Evaluator(small.config, small.weights), observations[:100])
+    got = answers(evaluator, observations[:100])
+    assert 0 < np.abs(got - exact).max() < 0.05
+    assert lines == []
+    assert evaluator.describe() == f"cpu {dtype}"
+    assert evaluator._loaded.exact is None  # compared once, then let go
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+@pytest.mark.usefixtures("native_bf16")
+def test_weights_that_half_precision_gets_wrong_are_used_in_fp32(
+    small: Checkpoint, observations: NDArray[Any], dtype: str
+) -> None:
+    """bf16 loses what matters beside a large offset that fp32 cancels; fp16 overflows."""
+    wild = {name: w.clone() for name, w in small.weights.items()}
+    if dtype == "bf16":
+        wild["embeddings.proj.bias"] += 1000
+    else:
+        wild["encoder.layers.0.linear1.weight"] *= 1e5
+        wild["encoder.layers.0.linear2.weight"] /= 1e5
+    exact = answers(Evaluator(small.config, wild), observations[:100])
+    lines: list[str] = []
+    evaluator = Evaluator(small.config, small.weights, dtype=dtype, say=lines.append)
+    answers(evaluator, observations[:100])
+    evaluator.load(wild)
+    for _ in range(2):
+        np.testing.assert_array_equal(answers(evaluator, observations[:100]), exact)
+    (line,) = lines
+    assert line.startswith(f"cpu {dtype}: priors differ by up to ")
+    assert line.endswith("from those in fp32: fp32 is used from now on")
+    assert evaluator.describe() == "cpu fp32"
+    evaluator.load(small.weights)  # it stays with what works
+    assert evaluator.describe() == "cpu fp32"
+    assert len(lines) == 1
+
+
+def test_every_load_has_a_version_of_its_own(small: Checkpoint) -> None:
+    evaluator = Evaluator(small.config, small.weights)
+    assert evaluator.version == 1
+    evaluator.load(small.weights)
+    assert evaluator.version == 2
+    with pytest.raises(ValueError, match="lack"):
+        evaluator.load({})
+    assert evaluator.version == 2

@@ -1,0 +1,101 @@
+"""The two ends of the v2 network on the CPU: its features and first layer, its answers."""
+
+from libc.stdint cimport uint8_t
+
+import numpy as np
+
+from zebfast.core.records import OBS_DTYPE
+
+
+cdef const uint8_t[::1] _raw(obs):
+    """The bytes of a contiguous vector of observations."""
+    if obs.dtype != OBS_DTYPE or obs.ndim != 1:
+        raise ValueError(f"expected a vector of packed observations, not {obs.dtype}")
+    return np.ascontiguousarray(obs).view(np.uint8)
+
+
+cdef _refuse(obs, Py_ssize_t row):
+    raise ValueError(f"observation {row} is not one of a seat to play: {obs[row]}")
+
+
+def feature_bits(obs):
+    """The 856 bits of each observation, packed.
+
+    Args:
+        obs: OBS_DTYPE [B].
+
+    Returns:
+        uint8 [B, 107]; bit f of an observation is bit f % 8 of byte f // 8 of its row.
+
+    Raises:
+        ValueError: an observation is not one of a seat to play.
+    """
+    cdef const uint8_t[::1] raw = _raw(obs)
+    cdef Py_ssize_t done = 0, n = len(obs)
+    out = np.empty((n, ZF_FEATURE_BYTES), np.uint8)
+    cdef uint8_t[:, ::1] o = out
+    if n:
+        with nogil:
+            done = <Py_ssize_t>zf_features(&o[0, 0], <const zf_obs *>&raw[0], <size_t>n)
+        if done < n:
+            _refuse(obs, done)
+    return out
+
+
+def first_layer(obs, const float[:, ::1] table, const float[::1] bias, float[:, ::1] out):
+    """The first layer: ``bias`` plus the rows of ``table`` whose bits are set.
+
+    Added in the order of the bits, in float32. Releases the GIL.
+
+    Args:
+        obs: OBS_DTYPE [B].
+        table: float32 [856, W], C-contiguous; W is a multiple of 16.
+        bias: float32 [W].
+        out: float32 [B, W], C-contiguous, written.
+
+    Raises:
+        ValueError: shapes that do not fit, or an observation that is not one of a seat to play.
+    """
+    cdef const uint8_t[::1] raw = _raw(obs)
+    cdef Py_ssize_t done = 0, n = len(obs), width = table.shape[1]
+    if table.shape[0] != ZF_N_FEATURES or width == 0 or width % ZF_FIRST_LAYER_STEP:
+        raise ValueError(
+            f"the table must be [{ZF_N_FEATURES}, W] with W a multiple of {ZF_FIRST_LAYER_STEP}, "
+            f"not [{table.shape[0]}, {width}]"
+        )
+    if bias.shape[0] != width or out.shape[0] != n or out.shape[1] != width:
+        raise ValueError(
+            f"bias [{bias.shape[0]}] and out [{out.shape[0]}, {out.shape[1]}] do not fit "
+            f"{n} observations and width {width}"
+        )
+    if n:
+        with nogil:
+            done = <Py_ssize_t>zf_first_layer(&out[0, 0], <const zf_obs *>&raw[0], <size_t>n,
+                                              &table[0, 0], &bias[0], <size_t>width)
+        if done < n:
+            _refuse(obs, done)
+
+
+def answers(obs, const float[:, ::1] scores, float[:, ::1] out):
+    """From the last layer's scores to priors and a value. Releases the GIL.
+
+    Args:
+        obs: OBS_DTYPE [B].
+        scores: float32 [B, 71], C-contiguous: logits of the 28 dominoes, then of 0..42 points.
+        out: float32 [B, 8], C-contiguous, written: seven priors over the legal slots and the
+            chance of more than 21 points less that of fewer; NaN where scores are not finite.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    cdef const uint8_t[::1] raw = _raw(obs)
+    cdef Py_ssize_t n = len(obs)
+    if scores.shape[0] != n or scores.shape[1] != ZF_N_SCORES:
+        raise ValueError(
+            f"scores have shape [{scores.shape[0]}, {scores.shape[1]}], not [{n}, {ZF_N_SCORES}]"
+        )
+    if out.shape[0] != n or out.shape[1] != 8:
+        raise ValueError(f"out has shape [{out.shape[0]}, {out.shape[1]}], not [{n}, 8]")
+    if n:
+        with nogil:
+            zf_answers(&out[0, 0], <const zf_obs *>&raw[0], <size_t>n, &scores[0, 0])

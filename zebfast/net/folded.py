@@ -1,0 +1,55 @@
+"""Networks folded for evaluation: what the evaluator asks of one, whatever its tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zebfast.net.networks import AnyConfig
+from zebfast.net.v1 import NetConfig
+from zebfast.net.v1_fast import FoldedV1
+from zebfast.net.v2_fast import FoldedV2
+
+#: Columns of an answer: the priors of the seven slots, then the value.
+WIDTH = 8
+
+
+class Folded(Protocol):
+    """One network's weights on one device in one precision, ready to answer; never changes."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of an observation as it crosses to the device."""
+
+    def on_cpu(self, obs: NDArray[Any], *, chunk: int) -> tuple[Tensor, int, int]:
+        """Answer OBS_DTYPE[B] on the CPU: float32[B, 8], tokens run, tokens run as padding.
+
+        ``chunk``: about how many tokens (or rows) go through all layers at a time.
+        """
+
+    def rows(self, obs: NDArray[Any]) -> NDArray[np.uint8]:
+        """uint8[B, row_bytes]: what ``answers`` reads; a view of ``obs`` where that will do."""
+
+    def lengths(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+        """int64[B]: how long a rectangle each observation needs; 0 where there is no such thing."""
+
+    def answers(self, raw: Tensor, length: int) -> Tensor:
+        """float32[B, 8] for uint8[B, row_bytes] on the network's device.
+
+        ``length``: at least every row's. Shapes depend on B and ``length`` alone and nothing waits
+        for the device, so that a CUDA graph can hold it. Rows of zeros give any answer or none.
+        """
+
+
+def fold(
+    config: AnyConfig, weights: Mapping[str, Tensor], *, device: torch.device, dtype: torch.dtype
+) -> Folded:
+    """Fold checked weights (`weights.check_weights`) for ``device``, stored in ``dtype``."""
+    if isinstance(config, NetConfig):
+        return FoldedV1.fold(config, weights, device=device, dtype=dtype)
+    return FoldedV2.fold(config, weights, device=device, dtype=dtype)

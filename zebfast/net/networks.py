@@ -1,0 +1,72 @@
+"""The kinds of network there are, told apart by their tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from zebfast.net import v1, v2
+from zebfast.net.output import Output, n_parameters
+from zebfast.net.v1 import NetConfig, V1Net
+from zebfast.net.v2 import V2Config, V2Net
+
+__all__ = [
+    "SIZE_NAMES",
+    "TOKENIZERS",
+    "AnyConfig",
+    "AnyNet",
+    "Output",
+    "build",
+    "config_from_dict",
+    "n_parameters",
+    "size_name",
+    "sized",
+]
+
+AnyConfig = NetConfig | V2Config
+AnyNet = V1Net | V2Net
+
+TOKENIZERS = (v1.TOKENIZER, v2.TOKENIZER)
+SIZE_NAMES = tuple(v1.SIZES)
+
+
+def config_from_dict(fields: Mapping[str, object]) -> AnyConfig:
+    """Config from a file's ``model_config``; ValueError names what is missing or unknown.
+
+    Published configs need not name their tokenizer: it is v1 then.
+    """
+    tokenizer = fields.get("tokenizer", v1.TOKENIZER)
+    if tokenizer == v1.TOKENIZER:
+        return NetConfig.from_dict(fields)
+    if tokenizer == v2.TOKENIZER:
+        return V2Config.from_dict(fields)
+    known = ", ".join(TOKENIZERS)
+    raise ValueError(f"unknown tokenizer {tokenizer!r}; this version knows: {known}")
+
+
+def build(config: AnyConfig) -> AnyNet:
+    """The untrained module, in training mode, on torch's default device.
+
+    Draws its weights from torch's global generator.
+    """
+    return V1Net(config) if isinstance(config, NetConfig) else V2Net(config)
+
+
+def sized(tokenizer: str, size: str, *, belief_head: bool) -> AnyConfig:
+    """Config of a named size; ValueError for a tokenizer or size there is not."""
+    if tokenizer not in TOKENIZERS or size not in SIZE_NAMES:
+        raise ValueError(
+            f"there is no {size!r} {tokenizer!r} network; tokenizers are {', '.join(TOKENIZERS)} "
+            f"and sizes {', '.join(SIZE_NAMES)}"
+        )
+    if tokenizer == v1.TOKENIZER:
+        return replace(v1.SIZES[size], belief_head=belief_head)
+    return replace(v2.SIZES[size], belief_head=belief_head)
+
+
+def size_name(config: AnyConfig) -> str | None:
+    """Which named size this is, with a belief head or without; None if it is of none."""
+    for size in SIZE_NAMES:
+        if config == sized(config.tokenizer, size, belief_head=config.belief_head):
+            return size
+    return None

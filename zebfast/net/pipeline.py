@@ -1,0 +1,205 @@
+"""A batch through an accelerator: packed, copied, evaluated and copied back, pieces overlapping.
+
+While a piece runs, the next one is packed into pinned memory and uploaded and the one before comes
+back. Nothing in between waits for the device: one wait at the end of a batch is all there is, once
+every shape has been met. What an accelerator must do is `Device`; `cuda.Cuda` is the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zebfast.net.buckets import Piece, padding, plan
+from zebfast.net.folded import WIDTH, Folded
+
+Work = Callable[[], None]
+
+#: How far the answers of a captured graph may lie from the same kernels launched one by one.
+GRAPH_BOUND = 1e-3
+#: Shapes kept; a worker meets far fewer, and more would be a sign of batches that vary wildly.
+_MOST_SHAPES = 64
+
+
+class Device(Protocol):
+    """One calling thread's accelerator: a stream that computes and one that copies."""
+
+    def pinned(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:
+        """Host memory that the device copies from and to by itself."""
+
+    def buffer(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:
+        """Zeros on the device, ready for both streams."""
+
+    def upload(self, to: Tensor, source: Tensor) -> None:
+        """Queue a copy from pinned memory; what is computed from now on comes after it."""
+
+    def compute(self, work: Work) -> None:
+        """Queue what ``work`` launches."""
+
+    def download(self, to: Tensor, source: Tensor) -> None:
+        """Queue a copy to pinned memory after what has been queued for computing so far."""
+
+    def capture(self, work: Work) -> Work:
+        """``work`` as one launch. RuntimeError if it cannot be captured; nothing is computed."""
+
+    def wait(self) -> None:
+        """Wait for everything queued: the only synchronisation."""
+
+    def release(self) -> None:
+        """Give unused memory back to the device, after all was dropped."""
+
+
+class Buffers(NamedTuple):
+    """What batches of up to so many rows pass through; the pieces use disjoint parts."""
+
+    host_rows: Tensor  # pinned uint8[capacity, row_bytes]
+    device_rows: Tensor
+    device_answers: Tensor
+    host_answers: Tensor  # pinned float32[capacity, 8]
+
+
+@dataclass
+class Step:
+    """One shape: a fixed input, a fixed output, and what fills the second from the first."""
+
+    raw: Tensor  # uint8[rows, row_bytes]
+    answers: Tensor  # float32[rows, 8]
+    work: Work
+
+
+class Graphs:
+    """Whether shapes are captured; shared by the threads of an evaluator, settled by the first."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.use = True
+        self._say = say
+
+    def give_up(self, why: str) -> None:
+        """Launch kernels one by one from now on, and say so once."""
+        if self.use:
+            self.use = False
+            self._say(f"the network's kernels are launched one by one, not as a graph: {why}")
+
+
+class Pipeline:
+    """Runs batches for one thread; holds its buffers and the shapes it has met."""
+
+    def __init__(self, device: Device, graphs: Graphs) -> None:
+        self._device, self._graphs = device, graphs
+        self._net: Folded | None = None
+        self._buffers: Buffers | None = None
+        self._steps: dict[tuple[int, int], Step] = {}
+
+    def run(
+        self, net: Folded, obs: NDArray[Any], out: NDArray[np.float32], limit: int | None
+    ) -> tuple[int, int]:
+        """Evaluate OBS_DTYPE[B] into float32[B, 8]; tokens run, and tokens run as padding.
+
+        ``limit``: the most rows at once. torch's out-of-memory error passes through; call
+        ``release`` then.
+        """
+        if net is not self._net:
+            self._steps.clear()  # graphs and shapes of weights that are no longer in use
+            self._net = net
+        lengths = net.lengths(obs)
+        order, pieces = plan(lengths, limit)
+        rows, buffers = net.rows(obs), self._room(net, len(obs))
+        previous: Piece | None = None
+        for piece in pieces:
+            self._send(rows, order, piece, buffers)
+            if previous is not None:
+                self._fetch(previous, buffers)
+            self._evaluate(net, piece, buffers)
+            previous = piece
+        if previous is not None:
+            self._fetch(previous, buffers)
+        self._device.wait()
+        out[order] = buffers.host_answers[: len(obs)].numpy()
+        return int(lengths.sum()), padding(lengths, pieces)
+
+    def release(self) -> None:
+        """Drop everything, so that a smaller batch finds room."""
+        self._device.wait()  # pinned memory may still be read or written
+        self._steps.clear()
+        self._buffers = None
+        self._device.release()
+
+    def _room(self, net: Folded, n: int) -> Buffers:
+        if self._buffers is None or len(self._buffers.host_rows) < n:
+            device, width = self._device, net.row_bytes
+            self._buffers = Buffers(
+                device.pinned(n, width, torch.uint8),
+                device.buffer(n, width, torch.uint8),
+                device.buffer(n, WIDTH, torch.float32),
+                device.pinned(n, WIDTH, torch.float32),
+            )
+        return self._buffers
+
+    def _send(
+        self, rows: NDArray[np.uint8], order: NDArray[np.int64], piece: Piece, buffers: Buffers
+    ) -> None:
+        part = slice(piece.start, piece.start + piece.n)
+        np.take(rows, order[part], axis=0, out=buffers.host_rows[part].numpy(), mode="clip")
+        self._device.upload(buffers.device_rows[part], buffers.host_rows[part])
+
+    def _fetch(self, piece: Piece, buffers: Buffers) -> None:
+        part = slice(piece.start, piece.start + piece.n)
+        self._device.download(buffers.host_answers[part], buffers.device_answers[part])
+
+    def _evaluate(self, net: Folded, piece: Piece, buffers: Buffers) -> None:
+        shape = piece.rows, piece.length
+        part = slice(piece.start, piece.start + piece.n)
+        fresh = shape not in self._steps
+        step = self._step(net, shape) if fresh else self._steps[shape]
+        self._device.compute(lambda: _copy(step.raw[: piece.n], buffers.device_rows[part]))
+        if fresh:
+            if self._graphs.use:
+                self._capture(step, piece.n)
+            self._steps[shape] = step
+        self._device.compute(step.work)
+        self._device.compute(lambda: _copy(buffers.device_answers[part], step.answers[: piece.n]))
+
+    def _step(self, net: Folded, shape: tuple[int, int]) -> Step:
+        while len(self._steps) >= _MOST_SHAPES:
+            self._device.wait()  # it may be running
+            del self._steps[next(iter(self._steps))]
+        rows, length = shape
+        raw = self._device.buffer(rows, net.row_bytes, torch.uint8)
+        answers = self._device.buffer(rows, WIDTH, torch.float32)
+        return Step(raw, answers, lambda: _copy(answers, net.answers(raw, length)))
+
+    def _capture(self, step: Step, n: int) -> None:
+        """Put a graph in the place of the step's work if it says the same of the first n rows."""
+        self._device.compute(step.work)  # also loads kernels and libraries, which a graph cannot
+        self._device.wait()
+        want = step.answers[:n].to("cpu", copy=True)
+        try:
+            replay = self._device.capture(step.work)
+            self._device.compute(lambda: _clear(step.answers))
+            self._device.compute(replay)
+            self._device.wait()
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self._graphs.give_up(str(error).partition("\n")[0] or type(error).__name__)
+            return
+        got = step.answers[:n].cpu()
+        if torch.allclose(got, want, rtol=0, atol=GRAPH_BOUND, equal_nan=True):
+            step.work = replay
+        else:
+            worst = float((got - want).abs().max())
+            self._graphs.give_up(f"its answers differ by {worst:.2g}")
+
+
+def _copy(to: Tensor, source: Tensor) -> None:
+    to.copy_(source)
+
+
+def _clear(answers: Tensor) -> None:
+    answers.zero_()
