@@ -36,7 +36,8 @@ static void finish_examples(zf_example *out, const zf_state *end) {
         out[ply].value = (float)(seat & 1 ? -outcome : outcome);
         out[ply].left = end->dealt[(seat + 1) & 3];
         out[ply].partner = end->dealt[(seat + 2) & 3];
-        out[ply].flags |= ZF_HAS_BELIEF;
+        out[ply].flags |= ZF_HAS_BELIEF | ZF_HAS_POINTS;
+        out[ply].flags |= (uint16_t)(end->points[seat & 1] << ZF_POINTS_SHIFT);
     }
 }
 

@@ -24,12 +24,20 @@ def test_create_writes_identity_and_bootstrap(tmp_path: Path) -> None:
     assert sorted(path.name for path in directory.iterdir()) == ["bootstrap.pt", "experiment.toml"]
     made = read_experiment(directory)
     assert made.fleets == {"selfplay": "zeb-first-selfplay", "evalaux": "zeb-first-evalaux"}
-    assert made.lineage == {"kind": "fresh", "size": "small", "seed": 0}
+    assert made.lineage == {"kind": "fresh", "size": "small", "tokenizer": "v1", "seed": 0}
     assert made.learner["batch_size"] == 8
     assert "lr" not in made.learner, "only what was given is kept"
     assert checkpoints.load(made.bootstrap).config.belief_head
     assert "zebfast experiment learn first --stage selfplay" in done.stderr
     assert "zebfast worker --weights-dir" in done.stderr
+
+
+def test_an_experiment_of_a_v2_network(tmp_path: Path) -> None:
+    done = create(tmp_path, "--size", "small", "--tokenizer", "v2")
+    assert done.exit_code == 0, done.output
+    made = read_experiment(tmp_path / "experiments" / "first")
+    assert made.lineage == {"kind": "fresh", "size": "small", "tokenizer": "v2", "seed": 0}
+    assert checkpoints.load(made.bootstrap).config.tokenizer == "v2"
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str, str]] = [
      "workers' weights", "evalaux-0: step 600 of 1000", "restart evalaux-0"),
     ("evalaux", {"producers": (SELFPLAY, EVALAUX, worker("w9", "selfplay-mcts", weights_name="x"))},
      "namespace", "w9 plays for 'x', not 'first'", "--weights-name first"),
-    ("evalaux", {"refused": ((NOW - 50, "w.pt is refused: its tokenizer is 'v2'"),)},
+    ("evalaux", {"refused": ((NOW - 50, "w.pt is refused: its weights_name is 'b'"),)},
      "refused files", "1 in the last day; the newest: w.pt is refused", "update it"),
     ("evalaux", {"row": {"step": 1200}}, "published weights", "200 cycles behind the learner",
      "push error"),

@@ -14,7 +14,7 @@ from zebfast.experiment.summary import KILLED, RUNNING, run_counts, summarize
 from zebfast.learner.metrics import JsonlMetrics
 from zebfast.system.locks import hold_lock, lock_owner
 
-BAD_FILE = "example file w_1_aa.safetensors is refused: its tokenizer is 'v2' (moved to bad/)"
+BAD_FILE = "example file w_1_aa.safetensors is refused: its weights_name is 'b' (moved to bad/)"
 
 
 def start(log: RunLog, **changes: str) -> str:

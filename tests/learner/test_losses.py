@@ -17,7 +17,8 @@ from zebfast.learner.losses import (
     unpack_batch,
 )
 from zebfast.learner.replay import packed_rows
-from zebfast.net.v1 import Output
+from zebfast.net.encoding import expand
+from zebfast.net.output import Output
 
 
 def log_softmax(x: np.ndarray) -> np.ndarray:
@@ -26,7 +27,7 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
 
 
 def twin(records: np.ndarray, policy: np.ndarray, value: np.ndarray, belief: np.ndarray | None):
-    """(policy loss, value loss, belief loss), one row and one domino at a time."""
+    """(policy, value, belief, points loss), one row and one domino at a time; no points head."""
     policy_terms, belief_terms = [], []
     for i, record in enumerate(records):
         slots = [s for s in range(7) if record["obs"]["in_hand"] >> s & 1]
@@ -43,7 +44,7 @@ def twin(records: np.ndarray, policy: np.ndarray, value: np.ndarray, belief: np.
                 belief_terms.append(-log_softmax(belief[i, domino])[owner])
     value_loss = ((value - records["value"]) ** 2).mean()
     means = [float(np.mean(t)) if t else 0.0 for t in (policy_terms, belief_terms)]
-    return means[0], value_loss, means[1]
+    return means[0], value_loss, means[1], 0.0
 
 
 @pytest.mark.parametrize("with_belief", [False, True])
@@ -61,13 +62,65 @@ def test_losses_are_those_of_the_definition(
         torch.from_numpy(value),
         None if belief is None else torch.from_numpy(belief),
     )
-    batch = unpack_batch(torch.from_numpy(packed_rows(records)))
+    batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
     losses = compute_losses(output, batch)
     expected = twin(records, policy, value, belief)
-    found = [float(x) for x in (losses.policy, losses.value, losses.belief)]
+    found = [float(x) for x in (losses.policy, losses.value, losses.belief, losses.points)]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     total = expected[0] + expected[1] + 0.5 * expected[2]
     np.testing.assert_allclose(float(losses.total), total, rtol=1e-5)
+
+
+def test_points_teach_the_value_of_a_network_that_predicts_them(
+    make_games: Callable[..., np.ndarray],
+) -> None:
+    """Known points by their bin, a known winner by its bins, a value between by its share."""
+    records = games_to_examples(make_games(2, seed=3))
+    half = len(records) // 2
+    records["flags"][half:] = 3
+    records["value"][-3:] = (0.0, 0.25, -0.5)
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(len(records), 43))
+    policy, value = torch.zeros(len(records), 7), torch.zeros(len(records), requires_grad=True)
+    points = torch.tensor(logits, dtype=torch.float32, requires_grad=True)
+    batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
+    losses = compute_losses(Output(policy, value, None, points), batch)
+
+    expected = []
+    for i, (record, log_p) in enumerate(zip(records, log_softmax(logits), strict=True)):
+        if i < half:
+            expected.append(-log_p[record["flags"] >> 8])
+            continue
+        lost, tie, won = np.exp(log_p[:21]).sum(), np.exp(log_p[21]), np.exp(log_p[22:]).sum()
+        share = float(abs(record["value"]))
+        side = won if record["value"] > 0 else lost
+        expected.append(-share * np.log(side) - (1 - share) * np.log(tie))
+    assert float(losses.points) == pytest.approx(np.mean(expected), rel=1e-5)
+    squared = float((records["value"] ** 2).mean())
+    assert float(losses.value) == pytest.approx(squared, rel=1e-5)  # told, but not trained
+    total = float(losses.total.detach())
+    assert total == pytest.approx(float(losses.policy + losses.points), rel=1e-6)
+    losses.total.backward()
+    assert value.grad is None or not value.grad.any()
+    assert points.grad is not None
+    assert torch.isfinite(points.grad).all()
+    assert (points.grad.abs().sum(1) > 0).all()
+
+
+def test_a_value_weight_of_zero_silences_the_points(make_games: Callable[..., np.ndarray]) -> None:
+    records = games_to_examples(make_games(2, seed=3))
+    is_eval = np.arange(56) >= 40
+    records["flags"][is_eval] |= EXAMPLE_EVAL_AUX
+    points = torch.zeros(56, 43, requires_grad=True)
+    zeros = torch.zeros(56)
+    batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
+    weights = torch.tensor([SELFPLAY_WEIGHTS, (1.0, 0.0, 1.0)])
+    losses = compute_losses(Output(torch.zeros(56, 7), zeros, None, points), batch, weights)
+    losses.total.backward()
+    assert points.grad is not None
+    assert (points.grad[:40].abs().sum(1) > 0).all()
+    assert (points.grad[40:] == 0).all()
+    np.testing.assert_allclose(losses.counts[:, 3], [40, 16])
 
 
 @pytest.mark.parametrize("eval_weights", [(1.0, 1.0, 0.5), (0.0, 1.0, 0.5), (0.3, 0.0, 2.0)])
@@ -82,13 +135,14 @@ def test_every_source_has_its_weights(
     belief = rng.normal(size=(56, 28, 3))
     weights = torch.tensor([SELFPLAY_WEIGHTS, eval_weights])
     output = Output(*(torch.from_numpy(x) for x in (policy, value, belief)))
-    batch = unpack_batch(torch.from_numpy(packed_rows(records)))
+    batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
     losses = compute_losses(output, batch, weights)
 
     by_source = [twin(records[m], policy[m], value[m], belief[m]) for m in (~is_eval, is_eval)]
-    n_rows = np.array([[m.sum(), m.sum(), 21 * m.sum()] for m in (~is_eval, is_eval)])
+    n_rows = np.array([[m.sum(), m.sum(), 21 * m.sum(), 0] for m in (~is_eval, is_eval)])
     np.testing.assert_allclose(losses.counts, n_rows)
     np.testing.assert_allclose(losses.sums, n_rows * by_source, rtol=1e-4)
+    n_rows, by_source = n_rows[:, :3], np.array(by_source)[:, :3]
     part = n_rows * (weights.numpy() > 0)
     means = (part * by_source).sum(0) / part.sum(0)
     found = [float(x) for x in (losses.policy, losses.value, losses.belief)]
@@ -107,7 +161,7 @@ def test_policy_of_weight_zero_has_no_gradient(make_games: Callable[..., np.ndar
     for rows, weights in ((mixed, torch.tensor([[1, 0, 0], [0, 0, 0]])), (records[:40], None)):
         policy = torch.zeros(len(rows), 7, requires_grad=True)
         zeros = torch.zeros(len(rows))
-        batch = unpack_batch(torch.from_numpy(packed_rows(rows)))
+        batch = unpack_batch(torch.from_numpy(packed_rows(rows)), expand)
         compute_losses(Output(policy, zeros, None), batch, weights).total.backward()
         assert policy.grad is not None
         gradients.append(policy.grad)
@@ -119,7 +173,7 @@ def test_gradients_are_finite_and_spare_played_slots(
     make_games: Callable[..., np.ndarray],
 ) -> None:
     records = games_to_examples(make_games(2, seed=3))
-    batch = unpack_batch(torch.from_numpy(packed_rows(records)))
+    batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
     policy = torch.zeros(56, 7, requires_grad=True)
     output = Output(policy, torch.zeros(56, requires_grad=True), None)
     compute_losses(output, batch).total.backward()
@@ -130,7 +184,7 @@ def test_gradients_are_finite_and_spare_played_slots(
 
 def test_diagnostics_of_a_perfect_policy(make_games: Callable[..., np.ndarray]) -> None:
     records = games_to_examples(make_games(2, seed=3))
-    batch = unpack_batch(torch.from_numpy(packed_rows(records)))
+    batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
     logits = batch.policy.clamp(min=1e-9).log()
     entropy, top1, kl, mean, std, target, _ = compute_diagnostics(
         Output(logits, batch.value, None), batch

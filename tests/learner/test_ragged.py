@@ -23,7 +23,7 @@ def test_outputs_and_gradients_are_those_of_the_network(
     config = NetConfig(embed_dim=32, n_heads=4, n_layers=2, ff_dim=48, belief_head=belief_head)
     net = V1Net(config).eval()  # no dropout
     raw = ragged.length_order(packed_rows(games_to_examples(make_games(2, seed=1))))
-    batch = unpack_batch(torch.from_numpy(raw))
+    batch = unpack_batch(torch.from_numpy(raw), net.prepare)
     gradients = []
     outputs = []
     for output in (

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zebfast.core.records import EXAMPLE_DTYPE
+from zebfast.core.records import EXAMPLE_DTYPE, EXAMPLE_HAS_POINTS, EXAMPLE_POINTS_SHIFT
 from zebfast.learner.replay import ReplayBuffer, packed_rows
 from zebfast.learner.replay_cache import ReplayCache
 
@@ -83,6 +83,32 @@ def test_damaged_cache_falls_back_to_the_previous_save(tmp_path: Path) -> None:
     for path in first:
         path.unlink()
     assert cache.load(ReplayBuffer(10)) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_usable"),
+    [
+        (3, True),  # as versions wrote them that did not know final points
+        (EXAMPLE_HAS_POINTS | 3 | 42 << EXAMPLE_POINTS_SHIFT, True),
+        (EXAMPLE_HAS_POINTS | 3 | 43 << EXAMPLE_POINTS_SHIFT, False),
+        (3 | 7 << EXAMPLE_POINTS_SHIFT, False),
+        (16, False),
+        (0x8000, False),
+    ],
+)
+def test_cache_with_flags_that_nobody_wrote_is_not_used(
+    tmp_path: Path, flags: int, is_usable: bool
+) -> None:
+    records = numbered(0, 3)
+    records["flags"] = 3
+    records["flags"][1] = flags
+    replay = ReplayBuffer(10)
+    replay.add(records)
+    ReplayCache(tmp_path, "one").save([replay], {"a"})
+    restored = ReplayBuffer(10)
+    found = ReplayCache(tmp_path, "one").load(restored)
+    assert found == ({"a"} if is_usable else None)
+    assert len(restored) == (3 if is_usable else 0)
 
 
 def test_cache_of_another_lineage_is_not_used(tmp_path: Path) -> None:

@@ -20,7 +20,14 @@ import torch
 
 from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
-from zebfast.core.records import EXAMPLE_HAS_BELIEF, GAME_DTYPE
+from zebfast.core.records import (
+    EXAMPLE_HAS_BELIEF,
+    EXAMPLE_HAS_POINTS,
+    EXAMPLE_HAS_POLICY,
+    EXAMPLE_POINTS_SHIFT,
+    GAME_DTYPE,
+)
+from zebfast.rules import Position
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.examples import (
     BadExampleFile,
@@ -89,10 +96,27 @@ def test_both_formats_give_the_same_examples(tmp_path: Path, games: np.ndarray) 
     write_pt(tmp_path / "w_1_ab.pt", games, METADATA)
     native = read_examples(tmp_path / "w_1_ab.safetensors").records
     pt = read_examples(tmp_path / "w_1_ab.pt").records
-    for field in ("obs", "value", "flags", "left", "partner"):
+    for field in ("obs", "value", "left", "partner"):
         np.testing.assert_array_equal(native[field], pt[field], err_msg=field)
+    targets = EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF
+    assert (pt["flags"] == targets).all()  # that layout has no final points
+    assert (native["flags"] & 255 == targets | EXAMPLE_HAS_POINTS).all()
     ours, theirs = (r["policy"] / r["policy"].sum(1, keepdims=True) for r in (native, pt))
     np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def test_final_points_are_those_of_the_rules(games: np.ndarray) -> None:
+    """Of both sides, from the point of view of whoever plays; they decide the value."""
+    examples = games_to_examples(games).reshape(N_GAMES, 28)
+    for game, rows in zip(games, examples, strict=True):
+        position = Position(game["hands"].tolist(), int(game["decl"]), int(game["leader"]))
+        seats = []
+        for domino in game["plays"].tolist():
+            seats.append(position.to_play)
+            position.play(domino)
+        points = [position.points[seat % 2] for seat in seats]
+        assert (rows["flags"] >> EXAMPLE_POINTS_SHIFT).tolist() == points
+        assert rows["value"].tolist() == [float(np.sign(p - 21)) for p in points]
 
 
 def test_native_file_is_small(tmp_path: Path, games: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from workers import examples_in, finish, games_of, wait_for_files, wait_for_line
 
 from zebfast.cli.worker import worker
 from zebfast.cli.worker_config import config_from_flags
-from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
+from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS, EXAMPLE_HAS_POLICY
 from zebfast.selfplay.examples import SOURCE_EVAL, read_examples
 
 ID = "evalaux-0"
@@ -38,7 +38,8 @@ def test_batches_their_lines_and_their_files(run_dir: Path, start_eval_aux: Star
         assert (facts["zeb_temperature"], facts["policy_targets"]) == (0.1, "actor")
         assert facts["eq_wins"] + facts["eq_losses"] + facts["eq_ties"] == 8
         assert -42 <= facts["eq_mean_margin"] <= 42
-        assert (file.records["flags"] == EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF).all()
+        targets = EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF | EXAMPLE_HAS_POINTS
+        assert (file.records["flags"] & 255 == targets).all()
         assert (np.count_nonzero(file.records["policy"], axis=1) == 1).all()
     assert sorted(f.metadata["first_game"] for f in files) == [0, 8]
 

@@ -60,7 +60,7 @@ def create(name: str, experiments_dir: Path, existing: bool, dry_run: bool, **fl
                                      "from_hub", "weights_name", "revision")}  # fmt: skip
     if not existing:
         refuse_network_options(network)
-    elif network["size"] or network["source"] or network["from_hub"]:
+    elif any(network[k] for k in ("size", "tokenizer", "source", "from_hub")):
         raise click.UsageError("With --existing the weights are there: leave out where from.")
     experiment = _identity(directory, flags, lineage={})
     published = _published_step(experiment)

@@ -101,7 +101,7 @@ def lineage_text(lineage: object) -> str:
     facts = lineage if isinstance(lineage, dict) else {}
     kind = facts.get("kind")
     if kind == "fresh":
-        return f"nothing ({facts.get('size')})"
+        return f"nothing ({' '.join(str(facts[k]) for k in ('tokenizer', 'size') if k in facts)})"
     if kind == "published":
         revision = f" at {str(facts['revision'])[:12]}" if "revision" in facts else ""
         return (f"{facts.get('weights_name')} in {facts.get('source')}{revision}, "

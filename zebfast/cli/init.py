@@ -11,16 +11,17 @@ from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
 from zebfast.cli.run import Decorated
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
-from zebfast.net.v1 import SIZES, TOKENIZERS, NetConfig
+from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, AnyConfig, size_name, sized
 
 
 def network_options(command: Decorated) -> Decorated:
     """Add the options that say which network to begin with; see first_checkpoint."""
     flags = (
-        click.option("--size", type=click.Choice(list(SIZES)),
+        click.option("--size", type=click.Choice(SIZE_NAMES),
                      help="An untrained network, if the weights come from nowhere else."),
-        click.option("--tokenizer", type=click.Choice(TOKENIZERS), default="v1", show_default=True,
-                     help="How a position is written down for the network."),
+        click.option("--tokenizer", type=click.Choice(TOKENIZERS),
+                     help="How a position is written down for the network, and so its kind: v1 "
+                          "(default) is the published transformer, v2 a much faster network."),
         click.option("--belief-head", is_flag=True,
                      help="Also predict who was dealt which domino; added to weights without."),
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
@@ -51,6 +52,7 @@ def network_options(command: Decorated) -> Decorated:
     \b
     Examples:
       zebfast init --size small -o small.pt
+      zebfast init --tokenizer v2 --size medium -o fast.pt
       zebfast init --from small.pt --belief-head -o small-belief.pt
       zebfast init --from-hub owner/name --weights-name large --revision 3740 -o warm.pt""",
 )
@@ -81,7 +83,8 @@ def refuse_network_options(flags: dict[str, Any]) -> None:
         raise click.UsageError("Give --from or --from-hub, not both: each names the first weights.")
     if flags["size"] is None and source is None and hub is None:
         raise click.UsageError(
-            f"Say which --size ({', '.join(SIZES)}), or give --from a checkpoint, or --from-hub."
+            f"Say which --size ({', '.join(SIZE_NAMES)}), or give --from a checkpoint, or "
+            "--from-hub."
         )
     for name in ("weights_name", "revision"):
         if flags[name] is not None and hub is None:
@@ -91,23 +94,27 @@ def refuse_network_options(flags: dict[str, Any]) -> None:
 def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]:
     """The network that the flags of network_options() name, and in plain values where it is from.
 
-    One sentence and exit code 1 where the source cannot be used, 2 where it is another size.
+    One sentence and exit code 1 where the source cannot be used, 2 where it is another size or
+    has another tokenizer.
     """
     source, hub, seed = flags["source"], flags["from_hub"], flags["seed"]
-    size, belief_head = flags["size"], flags["belief_head"]
+    size, tokenizer, belief_head = flags["size"], flags["tokenizer"], flags["belief_head"]
     if source is None and hub is None:
-        shape = {**SIZES[size].to_dict(), "tokenizer": flags["tokenizer"]}
-        config = NetConfig.from_dict({**shape, "belief_head": belief_head})
-        return checkpoints.fresh(config, seed=seed), {"kind": "fresh", "size": size, "seed": seed}
+        config = sized(tokenizer or TOKENIZERS[0], size, belief_head=belief_head)
+        origin = {"kind": "fresh", "size": size, "tokenizer": config.tokenizer, "seed": seed}
+        return checkpoints.fresh(config, seed=seed), origin
     if source is not None:
         trained, origin = load_checkpoint(source), {"kind": "file", "file": str(source.absolute())}
     else:
         trained, origin = _published(hub, flags["weights_name"], flags["revision"])
-    if size is not None and _size_name(trained.config) != size:
-        raise click.UsageError(
-            f"{source or hub} is a {_size_name(trained.config)} network, not {size}: leave --size "
-            "out."
-        )
+    for flag, asked, found in (
+        ("size", size, _size_name(trained.config)),
+        ("tokenizer", tokenizer, trained.config.tokenizer),
+    ):
+        if asked is not None and asked != found:
+            raise click.UsageError(
+                f"{source or hub} is a {found} network, not {asked}: leave --{flag} out."
+            )
     counters = {"step": trained.epoch, "total_games": trained.total_games}
     return checkpoints.warm_start(trained, belief_head=belief_head, seed=seed), origin | counters
 
@@ -131,13 +138,9 @@ def _published(
     return trained, {"kind": "published"} | {k: v for k, v in facts.items() if v is not None}
 
 
-def _size_name(config: NetConfig) -> str:
-    """Name of the published size this is, whatever its heads; ``custom`` if none."""
-    shape = (config.embed_dim, config.n_heads, config.n_layers, config.ff_dim)
-    for name, known in SIZES.items():
-        if shape == (known.embed_dim, known.n_heads, known.n_layers, known.ff_dim):
-            return name
-    return "custom"
+def _size_name(config: AnyConfig) -> str:
+    """Name of the size this is, whatever its heads; ``custom`` if none."""
+    return size_name(config) or "custom"
 
 
 def refuse_overwrite(path: Path, force: bool) -> None:

@@ -9,7 +9,8 @@ def games_to_examples(games: np.ndarray) -> np.ndarray:
         games: GAME_DTYPE [G].
 
     Returns:
-        EXAMPLE_DTYPE [28 G]; value is +1, -1 or 0 by points for the side of the seat to play.
+        EXAMPLE_DTYPE [28 G]; value is +1, -1 or 0 by points for the side of the seat to play, and
+        that side's final points are in the flags.
 
     Raises:
         ValueError: a game is no legal game; the sentence names it and the rule.

@@ -40,7 +40,7 @@ EXAMPLE_DTYPE = np.dtype(
     [
         ("obs", OBS_DTYPE),
         ("policy", "<u2", (7,)),  # weights per slot, as in GAME_DTYPE
-        ("flags", "<u2"),  # EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF | EXAMPLE_EVAL_AUX
+        ("flags", "<u2"),  # the EXAMPLE_ bits below; from bit 8 on final points, if known
         ("value", "<f4"),  # in [-1, 1], for the observer's side
         ("left", "<u4"),  # 28-bit mask dealt to the seat on the observer's left
         ("partner", "<u4"),  # 28-bit mask dealt to the partner; the right seat has the rest
@@ -50,6 +50,8 @@ EXAMPLE_DTYPE = np.dtype(
 EXAMPLE_HAS_POLICY = 1
 EXAMPLE_HAS_BELIEF = 2
 EXAMPLE_EVAL_AUX = 4  # from the evaluation stream; set by the learner, which weighs the sources
+EXAMPLE_HAS_POINTS = 8  # what the observer's side had in the end is known, whoever won
+EXAMPLE_POINTS_SHIFT = 8  # those points, 0..42, are flags >> 8; 0 where they are not known
 
 #: One position with open hands, to be solved (24 bytes).
 POSITION_DTYPE = np.dtype(

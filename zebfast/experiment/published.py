@@ -7,7 +7,7 @@ import re
 from zebfast.exchange import ExchangeError, Revision, Weights, WeightStore
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
-from zebfast.net.v1 import NetConfig
+from zebfast.net.networks import config_from_dict
 from zebfast.net.weights import check_weights
 
 _SHORTEST_ID = 7
@@ -36,7 +36,7 @@ def published_checkpoint(store: WeightStore, *, revision: str | None) -> Checkpo
 def as_checkpoint(weights: Weights, store: WeightStore, *, revision: str | None) -> Checkpoint:
     """Pulled weights as a checkpoint. ExchangeError when they do not fit their own config."""
     try:
-        config = NetConfig.from_dict(weights.config)
+        config = config_from_dict(weights.config)
         checked = check_weights(config, weights.state_dict)
     except (ValueError, BadCheckpoint) as error:
         raise ExchangeError(

@@ -19,6 +19,7 @@ class EvalAuxConfig:
         replay_buffer_size: examples kept of this stream.
         batch_fraction: part of every batch, while there are such examples.
         policy_weight, value_weight, belief_weight: of the losses on them; self-play has 1, 1, 0.5.
+            That of the value is of the points where the network predicts them.
         max_model_lag: files played with weights older than this many cycles are dropped; -1 = none.
         lag_half_life: cycles in which the chance of a file to be kept halves.
         min_keep_weight: that chance never falls below this.

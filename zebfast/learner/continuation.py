@@ -22,7 +22,7 @@ from zebfast.learner.checkpoint import Checkpoint, Progress, fingerprint
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.streams import streams_from_state
 from zebfast.net import checkpoint as model_file
-from zebfast.net.v1 import NetConfig, V1Net
+from zebfast.net.networks import AnyNet, config_from_dict
 from zebfast.net.weights import check_weights
 
 
@@ -78,10 +78,12 @@ def published_weights(
     return weights
 
 
-def build_net(config: Mapping[str, Any], state_dict: Mapping[str, Tensor], *, source: str) -> V1Net:
+def build_net(
+    config: Mapping[str, Any], state_dict: Mapping[str, Tensor], *, source: str
+) -> AnyNet:
     """Network of a published config with these weights. StartError when they do not fit."""
     try:
-        net_config = NetConfig.from_dict(config)
+        net_config = config_from_dict(config)
         weights = check_weights(net_config, state_dict)
     except ValueError as error:
         raise StartError(

@@ -6,12 +6,12 @@ from zebfast.arena.match import evaluate_network
 from zebfast.arena.stats import MatchResult
 from zebfast.learner.config import LearnerConfig
 from zebfast.net.evaluator import Evaluator
-from zebfast.net.v1 import V1Net
+from zebfast.net.networks import AnyNet
 
 OPPONENTS = ("random", "heuristic")
 
 
-def evaluate(net: V1Net, config: LearnerConfig) -> dict[str, MatchResult]:
+def evaluate(net: AnyNet, config: LearnerConfig) -> dict[str, MatchResult]:
     """``config.eval_games`` games against each opponent, from deals fixed by ``config.seed``.
 
     The deals are the same at every evaluation, so that points of a curve compare. The network is

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from zebfast.core.records import EXAMPLE_HAS_BELIEF
+from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
 from zebfast.learner.checkpoint import Progress
 from zebfast.learner.events import Failed, FileRead, LookDone, Said
 from zebfast.learner.reader import ExampleReader
@@ -59,7 +59,8 @@ class Ingestor:
     again. Eval-aux files that are skipped because the stream is disabled are neither, so that they
     are read once it is enabled.
 
-    ``held`` are the files already in ``sources``; ``has_belief_head`` is about the network.
+    ``held`` are the files already in ``sources``; ``has_belief_head`` and ``has_points_head`` are
+    about the network.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Ingestor:
         *,
         held: Iterable[str],
         has_belief_head: bool,
+        has_points_head: bool,
     ) -> None:
         self.reader = reader
         self.sources = sources
@@ -80,6 +82,7 @@ class Ingestor:
         self._listed: list[str] = []
         self._gone_since: dict[str, float] = {}
         self._wants_belief = has_belief_head
+        self._wants_points = has_points_head
 
     def adopt(self, wait: float = 0.0) -> IngestReport:
         """Take in what has been read since; waits up to ``wait`` seconds for something."""
@@ -102,7 +105,7 @@ class Ingestor:
     def _take(self, file: FileRead, report: IngestReport) -> None:
         name, examples = file.name, file.examples
         report.n_files += 1
-        self._check_belief(file, report)
+        self._check_targets(file, report)
         is_new = name not in self.progress.ledger
         if examples.source == SOURCE_SELFPLAY:
             if name not in self.held:
@@ -136,13 +139,20 @@ class Ingestor:
             self.progress.eval_aux_games += examples.n_games
         return True
 
-    def _check_belief(self, file: FileRead, report: IngestReport) -> None:
-        """Say once that there are files the belief head learns nothing from."""
-        if self._wants_belief and not (file.examples.records["flags"] & EXAMPLE_HAS_BELIEF).any():
+    def _check_targets(self, file: FileRead, report: IngestReport) -> None:
+        """Say once each that there are files from which a head learns nothing, or less."""
+        flags = file.examples.records["flags"]
+        if self._wants_belief and not (flags & EXAMPLE_HAS_BELIEF).any():
             self._wants_belief = False
             report.problems.append(
                 f"example file {file.name} has no belief targets (and there may be more of them): "
                 "the belief head of this network learns nothing from it"
+            )
+        if self._wants_points and not (flags & EXAMPLE_HAS_POINTS).any():
+            self._wants_points = False
+            report.problems.append(
+                f"example file {file.name} has no final points (and there may be more of them): "
+                "this network learns from it who won, not by how much"
             )
 
     def _forget_deleted(self) -> None:

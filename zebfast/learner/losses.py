@@ -3,56 +3,85 @@
 loss = policy cross-entropy + value squared error + 0.5 x belief cross-entropy. Each is a mean over
 the rows (for belief: the dominoes) that carry that target, every row times the weight that its
 source has in that loss; a source of weight 0 takes no part in it.
+
+A network that predicts the distribution of final points learns its value by that alone, with the
+value's weights: the log-probability of the points where they are known, else of who won. That is a
+proper score of the distribution, and the value is a function of it; the squared error is still
+reported, to be compared with other networks, but is not differentiated.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zebfast.core.records import EXAMPLE_EVAL_AUX, EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
-from zebfast.net.encoding import TokenBatch, expand
-from zebfast.net.v1 import Output
+from zebfast.core.records import (
+    EXAMPLE_EVAL_AUX,
+    EXAMPLE_HAS_BELIEF,
+    EXAMPLE_HAS_POINTS,
+    EXAMPLE_HAS_POLICY,
+)
+from zebfast.net.output import N_POINTS, Output
 
 SOURCES = ("selfplay", "eval_aux")
-LOSSES = ("policy_loss", "value_loss", "belief_loss")
-#: Weight of each of LOSSES for self-play.
+LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss")
+#: Weights of policy, value (or, in its place, points) and belief for self-play.
 SELFPLAY_WEIGHTS = (1.0, 1.0, 0.5)
 
+_WEIGHT_OF = (0, 1, 2, 1)  # which of those weights each of LOSSES has
+_HALF = N_POINTS // 2  # points of a tie
 
-class Batch(NamedTuple):
+
+class Inputs(Protocol):
+    """What a network's ``prepare`` makes of packed observations, as far as the loss reads it."""
+
+    @property
+    def in_hand(self) -> Tensor: ...  # bool[B, 7]
+
+
+T = TypeVar("T", bound=Inputs)
+
+
+class Batch(NamedTuple, Generic[T]):
     """A batch of B examples on the device, ready for the network and the loss."""
 
-    inputs: TokenBatch
+    inputs: T
     policy: Tensor  # float[B, 7], rows sum to 1 (0 without a policy target)
     has_policy: Tensor  # float[B]
     value: Tensor  # float[B]
     belief: Tensor  # int64[B, 28]: 0 left, 1 partner, 2 right
     belief_weight: Tensor  # float[B, 28]: 1 for dominoes of others where beliefs are recorded
     source: Tensor  # float[B, 2]: one-hot, in the order of SOURCES
+    points: Tensor  # int64[B]: final points of the observer's side, 0..42; 0 where not known
+    has_points: Tensor  # bool[B]
 
 
 class Losses(NamedTuple):
     """Losses of a batch, on the device.
 
-    ``total`` is what is differentiated; ``policy``, ``value`` and ``belief`` are plain means over
-    the rows that take part in them. ``sums`` and ``counts`` (float[2, 3], by SOURCES and LOSSES)
-    cover all rows with that target, whatever the weights.
+    ``total`` is what is differentiated; the others are plain means over the rows that take part
+    in them, 0 for a head that is not there. ``sums`` and ``counts`` (float[2, 4], by SOURCES and
+    LOSSES) cover all rows with that target, whatever the weights.
     """
 
     total: Tensor
     policy: Tensor
     value: Tensor
     belief: Tensor
+    points: Tensor
     sums: Tensor
     counts: Tensor
 
 
-def unpack_batch(raw: Tensor) -> Batch:
-    """Packed examples uint8[B, 64] -> Batch, on the device where they are, without a sync."""
+def unpack_batch(raw: Tensor, prepare: Callable[[Tensor], T]) -> Batch[T]:
+    """Packed examples uint8[B, 64] -> Batch, on the device where they are, without a sync.
+
+    ``prepare`` is the network's own: what it reads, from packed observations uint8[B, 36].
+    """
     weights = raw[:, 36:50].contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
     flags = raw[:, 50].to(torch.int64)
     value = raw[:, 52:56].contiguous().view(torch.float32).squeeze(1)
@@ -62,42 +91,67 @@ def unpack_batch(raw: Tensor) -> Batch:
     has_belief = (flags & EXAMPLE_HAS_BELIEF).bool().unsqueeze(1)
     is_eval = (flags & EXAMPLE_EVAL_AUX).bool()
     return Batch(
-        inputs=expand(raw[:, :36]),
+        inputs=prepare(raw[:, :36]),
         policy=weights / weights.sum(1, keepdim=True).clamp(min=1),
         has_policy=(flags & EXAMPLE_HAS_POLICY).to(torch.float32),
         value=value,
         belief=2 - 2 * left - partner,
         belief_weight=((1 - own) * has_belief).to(torch.float32),
         source=torch.stack([~is_eval, is_eval], 1).to(torch.float32),
+        points=raw[:, 51].to(torch.int64).clamp(max=N_POINTS - 1),
+        has_points=(flags & EXAMPLE_HAS_POINTS).bool(),
     )
 
 
-def compute_losses(output: Output, batch: Batch, weights: Tensor | None = None) -> Losses:
+def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = None) -> Losses:
     """Losses of a batch; ``output`` may be half precision, the sums are float32.
 
     Args:
-        weights: float[2, 3] on the device, by SOURCES and LOSSES; None = all as self-play.
+        weights: float[2, 3] on the device, by SOURCES and as SELFPLAY_WEIGHTS; None = all as those.
     """
     if weights is None:
         weights = torch.tensor([SELFPLAY_WEIGHTS] * len(SOURCES), device=batch.value.device)
     log_policy = masked_log_policy(output.policy, batch.inputs.in_hand)
     policy = -(batch.policy * log_policy.masked_fill(~batch.inputs.in_hand, 0.0)).sum(1)
     value = (output.value.float() - batch.value).square()
-    per_row = [policy * batch.has_policy, value, torch.zeros_like(value)]
-    targets = [batch.has_policy, torch.ones_like(value), torch.zeros_like(value)]
+    none, every = torch.zeros_like(value), torch.ones_like(value)
+    per_row = [policy * batch.has_policy, value, none, none]
+    targets = [batch.has_policy, every, none, none]
     if output.belief is not None:
         per_domino = functional.cross_entropy(
             output.belief.float().transpose(1, 2), batch.belief, reduction="none"
         )
         per_row[2] = (per_domino * batch.belief_weight).sum(1)
         targets[2] = batch.belief_weight.sum(1)
+    if output.points is not None:
+        per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch)
+        targets[3] = every
     sums = batch.source.T @ torch.stack(per_row, 1)
     counts = batch.source.T @ torch.stack(targets, 1)
+    weights = torch.stack([weights[:, i] for i in _WEIGHT_OF], 1)
     takes_part = (weights > 0).to(torch.float32)
     n = (takes_part * counts).sum(0).clamp(min=1)
-    total = ((weights * sums).sum(0) / n).sum()
-    mean_policy, mean_value, mean_belief = ((takes_part * sums).sum(0) / n).detach().unbind(0)
-    return Losses(total, mean_policy, mean_value, mean_belief, sums.detach(), counts)
+    weighted = ((weights * sums).sum(0) / n).unbind(0)
+    value_term = weighted[1] if output.points is None else weighted[3]
+    total = weighted[0] + value_term + weighted[2]
+    policy, value, belief, points = ((takes_part * sums).sum(0) / n).detach().unbind(0)
+    return Losses(total, policy, value, belief, points, sums.detach(), counts)
+
+
+def points_loss(logits: Tensor, batch: Batch[Any]) -> Tensor:
+    """Cross-entropy of final points, logits [B, 43] -> float32[B].
+
+    Where only the value is known, its winner's share of the distribution counts. A value that is
+    no outcome, as foreign examples may have, is as much of one as it says and a tie for the rest:
+    so the mean of what is asked for is that value.
+    """
+    log_p = logits.float().log_softmax(1)
+    known = log_p.gather(1, batch.points.unsqueeze(1)).squeeze(1)
+    won, lost = log_p[:, _HALF + 1 :].logsumexp(1), log_p[:, :_HALF].logsumexp(1)
+    value = batch.value
+    by_value = value.clamp(min=0) * won - value.clamp(max=0) * lost
+    by_value = by_value + (1 - value.abs()) * log_p[:, _HALF]
+    return -torch.where(batch.has_points, known, by_value)
 
 
 def masked_log_policy(logits: Tensor, in_hand: Tensor) -> Tensor:
@@ -116,7 +170,7 @@ DIAGNOSTICS = (
 )
 
 
-def compute_diagnostics(output: Output, batch: Batch) -> Tensor:
+def compute_diagnostics(output: Output, batch: Batch[Any]) -> Tensor:
     """float32[7] in the order of DIAGNOSTICS, on the device; no gradients."""
     with torch.no_grad():
         in_hand, weight = batch.inputs.in_hand, batch.has_policy

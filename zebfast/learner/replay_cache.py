@@ -3,7 +3,8 @@
 A save is a flat data file and then a manifest that names it, with size and CRC. The previous pair
 stays until the next save, so at every moment one complete pair exists. The manifest also lists
 the example files whose records are inside; the learner deletes example files only when such a list
-has them, so no example is lost with the process.
+has them, so no example is lost with the process. Rows of an older version have no final points and
+are taken as they are; flags that this version does not know make the whole save unusable.
 """
 
 from __future__ import annotations
@@ -20,9 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from zebfast.core.records import EXAMPLE_DTYPE
+from zebfast.core.records import (
+    EXAMPLE_DTYPE,
+    EXAMPLE_EVAL_AUX,
+    EXAMPLE_HAS_BELIEF,
+    EXAMPLE_HAS_POINTS,
+    EXAMPLE_HAS_POLICY,
+    EXAMPLE_POINTS_SHIFT,
+)
 from zebfast.learner.replay import ReplayBuffer, packed_rows
+from zebfast.net.output import N_POINTS
 from zebfast.system.files import remove_leftovers, write_atomic
 
 _MANIFEST = "manifest.json"
@@ -30,6 +40,7 @@ _PREVIOUS = "manifest.previous.json"
 _DATA_FILE = re.compile(r"replay-[0-9a-f]{8}\.bin")
 # An example and, as uint32, how often it has been drawn; first all of those, then all of these.
 _RECORD_BYTES = EXAMPLE_DTYPE.itemsize + 4
+_KNOWN_FLAGS = EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF | EXAMPLE_EVAL_AUX | EXAMPLE_HAS_POINTS
 
 
 @dataclass(frozen=True)
@@ -83,15 +94,11 @@ class ReplayCache:
             data = None if manifest is None else self._read_data(manifest)
             if manifest is None or data is None:
                 continue
-            start = 0
-            for buffer, saved in zip(buffers, manifest["buffers"], strict=False):
-                n = saved["n_records"]
-                records = np.frombuffer(data, EXAMPLE_DTYPE, n, start)
-                draws = np.frombuffer(data, np.uint32, n, start + n * EXAMPLE_DTYPE.itemsize)
-                buffer.restore(
-                    records, draws, capacity=saved["capacity"], total_added=saved["total_added"]
-                )
-                start += n * _RECORD_BYTES
+            held = _parts(data, manifest)
+            if not all(_flags_are_known(records) for records, _ in held):
+                continue
+            for buffer, saved, part in zip(buffers, manifest["buffers"], held, strict=False):
+                buffer.restore(*part, capacity=saved["capacity"], total_added=saved["total_added"])
             return set(manifest["files"])
         return None
 
@@ -143,3 +150,25 @@ class ReplayCache:
             if path.name not in used:
                 with suppress(OSError):
                     os.unlink(path)
+
+
+def _parts(
+    data: bytes, manifest: dict[str, Any]
+) -> list[tuple[NDArray[np.void], NDArray[np.uint32]]]:
+    """Records and draws of each buffer in the data of a save."""
+    parts, start = [], 0
+    for saved in manifest["buffers"]:
+        n = saved["n_records"]
+        records = np.frombuffer(data, EXAMPLE_DTYPE, n, start)
+        draws = np.frombuffer(data, np.uint32, n, start + n * EXAMPLE_DTYPE.itemsize)
+        parts.append((records, draws))
+        start += n * _RECORD_BYTES
+    return parts
+
+
+def _flags_are_known(records: NDArray[np.void]) -> bool:
+    flags = records["flags"]
+    points = flags >> EXAMPLE_POINTS_SHIFT
+    low = flags & ((1 << EXAMPLE_POINTS_SHIFT) - 1)
+    is_possible = (points < N_POINTS) & ((points == 0) | (flags & EXAMPLE_HAS_POINTS > 0))
+    return bool((is_possible & (low | _KNOWN_FLAGS == _KNOWN_FLAGS)).all())

@@ -11,7 +11,7 @@ from zebfast.learner.ingest import IngestReport
 from zebfast.learner.metrics import Row
 from zebfast.learner.trainer import TrainReport
 
-_LOSSES = ("policy_loss", "value_loss", "belief_loss")
+_LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,8 @@ from zebfast.learner.resume import bring_newest_state
 from zebfast.learner.sources import Sources
 from zebfast.learner.trainer import Trainer
 from zebfast.learner.wandb_sink import WandbMetrics
-from zebfast.net.v1 import n_parameters
+from zebfast.net.networks import n_parameters
+from zebfast.net.v2 import V2Net
 from zebfast.system.signals import StopFlag
 
 __all__ = ["Session", "StartError", "Stopped", "open_session", "until_reached"]
@@ -142,10 +143,8 @@ def _assemble(
     reader = ExampleReader(
         examples,
         known=progress.ledger & held,
-        expected={
-            "weights_name": config.namespace.stem,
-            "tokenizer": str(weights.config.get("tokenizer", "v1")),
-        },
+        # Not the tokenizer: examples are games, from which any network is taught.
+        expected={"weights_name": config.namespace.stem},
         pace=Pace(
             poll_seconds=config.poll_seconds,
             prune_seconds=config.prune_seconds,
@@ -169,6 +168,7 @@ def _assemble(
             progress,
             held=held,
             has_belief_head=trainer.net.belief_proj is not None,
+            has_points_head=isinstance(trainer.net, V2Net),
         ),
         publisher=publisher,
         progress=progress,

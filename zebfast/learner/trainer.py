@@ -26,7 +26,9 @@ from zebfast.learner.losses import (
     unpack_batch,
 )
 from zebfast.learner.sources import Sources
-from zebfast.net.v1 import DROPOUT, Output, V1Net
+from zebfast.net.networks import AnyNet, Output
+from zebfast.net.v1 import DROPOUT, V1Net
+from zebfast.net.v2 import V2Net
 
 # Steps whose batches are drawn and sent to the device together.
 _CHUNK_STEPS = 32
@@ -80,14 +82,16 @@ class Trainer:
     norm is limited because one early batch of surprising values can throw a small network far.
     """
 
-    def __init__(self, net: V1Net, config: LearnerConfig) -> None:
+    def __init__(self, net: AnyNet, config: LearnerConfig) -> None:
         self.config = config
         self.device = torch.device(config.device)
-        self.net = net.to(self.device).train()
+        self.net: AnyNet = net.to(self.device).train()
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
         self.optimizer_steps = 0
+        on_cpu = self.device.type == "cpu"
+        self._ragged = self.net if on_cpu and isinstance(self.net, V1Net) else None
         eval_aux = config.eval_aux
         self._loss_weights = torch.tensor(
             [
@@ -139,8 +143,7 @@ class Trainer:
                 if should_stop():
                     break
         means = sums.means()
-        if self.net.belief_proj is None:
-            means = {name: mean for name, mean in means.items() if "belief" not in name}
+        means = {name: mean for name, mean in means.items() if not self._lacks_head_of(name)}
         means["lr"] = float(self.optimizer.param_groups[0]["lr"])
         seconds = time.perf_counter() - started - elsewhere
         return TrainReport(sums.n_steps, seconds, means, n_eval_aux / max(n_rows, 1))
@@ -149,10 +152,14 @@ class Trainer:
         """uint8[n_steps, batch, 64] on the device."""
         if self.device.type == "cuda":
             return torch.from_numpy(rows).pin_memory().to(self.device, non_blocking=True)
-        return torch.from_numpy(ragged.length_order(rows))
+        return torch.from_numpy(rows if self._ragged is None else ragged.length_order(rows))
+
+    def _lacks_head_of(self, metric: str) -> bool:
+        lacks_belief = "belief" in metric and self.net.belief_proj is None
+        return lacks_belief or ("points" in metric and not isinstance(self.net, V2Net))
 
     def _step(self, raw: Tensor, sums: _Sums) -> None:
-        batch = unpack_batch(raw)
+        batch = unpack_batch(raw, self.net.prepare)
         output = self._forward(batch)
         losses = compute_losses(output, batch, self._loss_weights)
         self.optimizer.zero_grad(set_to_none=True)
@@ -167,17 +174,17 @@ class Trainer:
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.optimizer_steps += 1
-        sums.each_step += torch.stack([losses.policy, losses.value, losses.belief, norm.detach()])
+        means = (losses.policy, losses.value, losses.belief, losses.points)
+        sums.each_step += torch.stack([*means, norm.detach()])
         sums.by_source += torch.stack([losses.sums, losses.counts])
         sums.n_steps += 1
 
-    def _forward(self, batch: Batch) -> Output:
-        if self.device.type == "cpu":
+    def _forward(self, batch: Batch[Any]) -> Output:
+        if self._ragged is not None:
             dropout = ragged.Dropout(rate=DROPOUT, seed=self.config.seed, step=self.optimizer_steps)
-            return ragged.forward(self.net, batch.inputs, dropout)
+            return ragged.forward(self._ragged, batch.inputs, dropout)
         with self._precision():
-            output: Output = self.net(*batch.inputs[:3])
-        return output
+            return self.net.run(batch.inputs)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self._autocast:

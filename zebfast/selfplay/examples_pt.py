@@ -3,6 +3,9 @@
 Written for other readers of that layout, read for other writers of it. Reading trusts nothing: the
 archive may not hold more than its bytes, the pickle may build only tensors and plain values, and
 every row must be a position that can arise at the table.
+
+Its tokens are v1's, but what is read is the positions, from which every network's inputs are made.
+It has no place for final points: rows read from it know who won, as their value.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import numpy as np
 from zebfast.core.engine import Game, GameBatch, random_games
 from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
+from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
 from zebfast.core.solve import Solver, positions_of
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.games import SelfPlay
@@ -33,7 +34,9 @@ def _selfplay(*, worlds: str, search: SearchOptions) -> bytes:
     counts = [stats.simulations, stats.evaluations, stats.terminals]
     if search.exact_tricks:
         counts.append(stats.solved)
-    return repr(tuple(counts)).encode() + games_to_examples(games).tobytes()
+    examples = games_to_examples(games)
+    examples["flags"] &= EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF  # points follow from the plays
+    return repr(tuple(counts)).encode() + examples.tobytes()
 
 
 def _solver() -> bytes:

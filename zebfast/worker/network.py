@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zebfast.exchange import ExchangeError, Say, TransientError, Weights, WeightStore
 from zebfast.net.evaluator import Evaluator
-from zebfast.net.v1 import NetConfig
+from zebfast.net.networks import config_from_dict
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
 
@@ -23,7 +25,7 @@ class SyncedNetwork:
     def __init__(self, store: WeightStore, weights: Weights, config: WorkerConfig) -> None:
         self._store, self._config, self.step = store, dict(weights.config), weights.step
         try:
-            network = NetConfig.from_dict(weights.config)
+            network = config_from_dict(weights.config)
             self.evaluator = Evaluator(
                 network, weights.state_dict, device=config.device, dtype=config.dtype
             )
@@ -32,6 +34,11 @@ class SyncedNetwork:
                 f"config and weights in {store.label} cannot be used ({error}): put back the "
                 "config that these weights were published with"
             ) from error
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Of the network, as published."""
+        return dict(self._config)
 
     @property
     def tokenizer(self) -> str:
