@@ -1,8 +1,12 @@
 """Player specs, right and wrong."""
 
+from dataclasses import replace
+
 import pytest
 
-from zebfast.arena.specs import PlayerSpec, PlayerSpecError, parse_spec
+from zebfast.arena.spec_options import PlayerSpecError
+from zebfast.arena.specs import PlayerSpec, parse_spec
+from zebfast.core.options import SearchOptions
 
 
 @pytest.mark.parametrize("kind", ["random", "heuristic", "heuristic2"])
@@ -33,6 +37,41 @@ def test_worlds_player_defaults() -> None:
     assert (spec.adaptive, spec.posterior) == (False, 0.0)
 
 
+def test_search_player_with_every_option() -> None:
+    spec = parse_spec(
+        "search:source=a.pt, weights_name=large ,n=50,worlds=8,exact=4,root=gumbel,c=2,"
+        "early_stop=yes,transpositions=yes"
+    )
+    assert (spec.kind, spec.source, spec.weights_name) == ("search", "a.pt", "large")
+    assert spec.search == SearchOptions(
+        n_simulations=50,
+        max_nodes=100,
+        n_worlds=8,
+        exact_tricks=4,
+        root="gumbel",
+        c_puct=2.0,
+        early_stop=True,
+        transpositions=True,
+        temperature=0.0,
+        gumbel_scale=0.0,
+    )
+
+
+def test_search_player_defaults() -> None:
+    """Those of self-play, but that the best play is always made and the tree has room."""
+    usual = replace(SearchOptions(), temperature=0.0, gumbel_scale=0.0, max_nodes=400)
+    assert parse_spec("search:source=a.pt").search == usual
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 40, 200, 10_000])
+def test_no_search_player_runs_out_of_nodes(n: int) -> None:
+    """Room for a root and a position of seven plays for every simulation, as csrc/tree.h counts."""
+    found = parse_spec(f"search:source=a.pt,n={n}").search
+    assert found is not None
+    assert found.max_nodes >= n + 1
+    assert found.max_nodes * 9 // 2 >= 7 * (n + 1)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
@@ -41,6 +80,10 @@ def test_worlds_player_defaults() -> None:
         ("eq:n=5", "eq:n=6", False),
         ("zeb:source=a", "zeb:source=a,temperature=0.1", True),
         ("zeb:source=a", "zeb:source=b", False),
+        ("search:source=a", "search:source=a,n=200,worlds=16,exact=7,c=1.40", True),
+        ("search:source=a", "search:source=a,n=100", False),
+        ("search:source=a", "search:source=b", False),
+        ("search:source=a", "zeb:source=a", False),
         ("random", "heuristic", False),
     ],
 )
@@ -88,7 +131,17 @@ def test_slow_players_play_few_deals_at_once(n: int) -> None:
         ("eq:n=5,source=a", "unknown option 'source': known options are n, objective, adaptive"),
         ("eq:n=5,n=6", "'n' twice"),
         ("Eq:n=5", "did you mean 'eq'"),
-        ("search:n=5", "'search:n=5' is not in this version yet; the players it has are random"),
+        ("search:n=5", "names no weights; write search:source=FILE"),
+        ("search:source=hf", "Hub, which this version cannot read"),
+        ("search:source=a,n=0", "n '0'; expected a number of simulations, 1 to 10000"),
+        ("search:source=a,worlds=many", "worlds 'many'; expected a number of worlds, 1 to 10000"),
+        ("search:source=a,exact=8", "exact '8'; expected a number of tricks, 0 to 7"),
+        ("search:source=a,c=0", "c '0'; expected a number above 0"),
+        ("search:source=a,c=-1", "c '-1'; expected a number above 0"),
+        ("search:source=a,root=ucb", "root 'ucb'; expected puct or gumbel"),
+        ("search:source=a,early_stop=1", "early_stop '1'; expected no or yes"),
+        ("search:source=a,sims=5", "unknown option 'sims': known options are source"),
+        ("serch:source=a", "did you mean 'search'"),
         ("zeb:source=hf,weights_name=large", "Hub, which this version cannot read"),
     ],
 )

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zebfast.arena.players import NetworkPlayer, Player, plain_player
-from zebfast.arena.specs import NETWORK_PLAYER, PLAIN_PLAYERS, WORLDS_PLAYER, PlayerSpec
+from zebfast.arena.specs import PLAIN_PLAYERS, WORLDS_PLAYER, PlayerSpec
 
 if TYPE_CHECKING:
     from zebfast.core.solver_pool import SolverPool
     from zebfast.net.checkpoint import Checkpoint
+    from zebfast.net.evaluator import Evaluator
 
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 
@@ -37,7 +38,12 @@ def build_player(
         return plain_player(spec.kind)
     if spec.kind == WORLDS_PLAYER:
         return _worlds_player(spec, pool)
-    return _network_player(spec, device)
+    evaluator = _evaluator(spec, device)
+    if spec.search is not None:
+        from zebfast.arena.search import SearchPlayer
+
+        return SearchPlayer(name=spec.text, evaluator=evaluator, options=spec.search)
+    return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=spec.temperature)
 
 
 def _worlds_player(spec: PlayerSpec, pool: SolverPool | None) -> Player:
@@ -55,7 +61,7 @@ def _worlds_player(spec: PlayerSpec, pool: SolverPool | None) -> Player:
     )
 
 
-def _network_player(spec: PlayerSpec, device: str | None) -> Player:
+def _evaluator(spec: PlayerSpec, device: str | None) -> Evaluator:
     import torch
 
     from zebfast.net.evaluator import Evaluator
@@ -65,11 +71,10 @@ def _network_player(spec: PlayerSpec, device: str | None) -> Player:
     if not _DEVICE.fullmatch(name):
         raise PlayerLoadError(f"Device {name!r} is unknown; expected cpu, cuda or cuda:N.")
     try:
-        evaluator = Evaluator(checkpoint.config, checkpoint.weights, device=name)
+        return Evaluator(checkpoint.config, checkpoint.weights, device=name)
     except (RuntimeError, AssertionError) as error:  # torch: not there, or not compiled in
         reason = str(error).splitlines()[0].rstrip(".")
         raise PlayerLoadError(f"Device {name!r} cannot be used: {reason}.") from error
-    return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=spec.temperature)
 
 
 def weights_digest(spec: PlayerSpec) -> str | None:
@@ -77,7 +82,7 @@ def weights_digest(spec: PlayerSpec) -> str | None:
 
     None for players without weights. Raises PlayerLoadError where the file cannot be read.
     """
-    if spec.kind != NETWORK_PLAYER:
+    if not spec.needs_network:
         return None
     with _sentences(spec):
         return hashlib.sha256(_weights_file(spec).read_bytes()).hexdigest()
@@ -88,14 +93,14 @@ def _load(spec: PlayerSpec) -> Checkpoint:
     from zebfast.exchange.local import LocalWeightStore
     from zebfast.exchange.namespace import Namespace
     from zebfast.net import checkpoint
-    from zebfast.net.v1 import NetConfig
+    from zebfast.net.networks import config_from_dict
 
     source = Path(spec.source).expanduser()
     with _sentences(spec):
         if not source.is_dir():
             return checkpoint.load(_weights_file(spec))
         fields = LocalWeightStore(source, Namespace.parse(spec.weights_name)).read_config()
-        config = None if fields is None else NetConfig.from_dict(fields)
+        config = None if fields is None else config_from_dict(fields)
         return checkpoint.load(_weights_file(spec), config=config)
 
 

@@ -3,6 +3,8 @@
     random | heuristic | heuristic2
     zeb:source=FILE[,weights_name=X][,temperature=T]
     eq:n=100[,objective=points|make][,adaptive=yes|no][,posterior=BETA]
+    search:source=FILE[,weights_name=X][,n=N][,worlds=W][,exact=K][,root=puct|gumbel][,c=C]
+        [,early_stop=yes|no][,transpositions=yes|no]
 
 Parsing never opens a file and never imports torch; `build.build_player` does both.
 """
@@ -10,37 +12,46 @@ Parsing never opens a file and never imports torch; `build.build_player` does bo
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+from zebfast.arena.spec_options import PlayerSpecError, SpecOptions
+from zebfast.core.forest import MIN_NODES, N_TRICKS, ROOTS
+from zebfast.core.options import SearchOptions
 
 PLAIN_PLAYERS = ("random", "heuristic", "heuristic2")
 NETWORK_PLAYER = "zeb"
 WORLDS_PLAYER = "eq"
-SEARCH_PLAYER = "search"  # announced, not there yet
+SEARCH_PLAYER = "search"
 NETWORK_FORM = "zeb:source=FILE[,weights_name=X][,temperature=T]"
 WORLDS_FORM = "eq:n=N[,objective=points|make][,adaptive=yes|no][,posterior=BETA]"
+SEARCH_FORM = (
+    "search:source=FILE[,weights_name=X][,n=N][,worlds=W][,exact=K][,root=puct|gumbel][,c=C]"
+    "[,early_stop=yes|no][,transpositions=yes|no]"
+)
 DEFAULT_TEMPERATURE = 0.1
 MAX_WORLDS = 10_000
+MAX_SIMULATIONS = 10_000
 OBJECTIVES = ("points", "make")
-
-_FORMS = {NETWORK_PLAYER: NETWORK_FORM, WORLDS_PLAYER: WORLDS_FORM}
-_OPTIONS = {
-    NETWORK_PLAYER: ("source", "weights_name", "temperature"),
-    WORLDS_PLAYER: ("n", "objective", "adaptive", "posterior"),
-}
-_SWITCH = {"yes": True, "no": False}
-
-
-class PlayerSpecError(ValueError):
-    """A player spec that cannot be understood; the message is one sentence for the user."""
+SEARCH_OPTIONS = (
+    "source",
+    "weights_name",
+    "n",
+    "worlds",
+    "exact",
+    "root",
+    "c",
+    "early_stop",
+    "transpositions",
+)
 
 
 @dataclass(frozen=True)
 class PlayerSpec:
     """One parsed spec. `text` is what the user wrote and what results are labelled with.
 
-    `source`, `weights_name` and `temperature` only matter when `kind` is "zeb"; `n_worlds`,
+    `source` and `weights_name` only matter when `kind` is "zeb" or "search", `temperature` only
+    when it is "zeb", and `search` (None for the others) when it is "search"; `n_worlds`,
     `objective`, `adaptive` and `posterior` (0 = off) only when it is "eq".
     """
 
@@ -53,6 +64,12 @@ class PlayerSpec:
     objective: str = "points"
     adaptive: bool = False
     posterior: float = 0.0
+    search: SearchOptions | None = None
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether the player has weights to be read."""
+        return self.kind in (NETWORK_PLAYER, SEARCH_PLAYER)
 
     @property
     def deals_per_chunk(self) -> int:
@@ -64,6 +81,8 @@ class PlayerSpec:
             return 256
         if self.kind == WORLDS_PLAYER:
             return solver_deals_per_chunk(self.n_worlds)
+        if self.search is not None:
+            return search_deals_per_chunk(self.search.n_simulations)
         return 512
 
     def same_player(self, other: PlayerSpec) -> bool:
@@ -79,6 +98,11 @@ def solver_deals_per_chunk(n_worlds: int) -> int:
     return max(1, min(16, 3200 // n_worlds))
 
 
+def search_deals_per_chunk(n_simulations: int) -> int:
+    """Deals side by side for a player that searches: full batches, and progress to be seen."""
+    return max(16, min(256, 25_600 // n_simulations))
+
+
 def parse_spec(text: str) -> PlayerSpec:
     """Parse one player spec. Raises PlayerSpecError (one sentence) for anything else."""
     spec = text.strip()
@@ -87,111 +111,94 @@ def parse_spec(text: str) -> PlayerSpec:
         if colon:
             raise PlayerSpecError(f"Player {kind!r} takes no options; write it as {kind!r} alone.")
         return PlayerSpec(text=spec, kind=kind)
-    if kind not in _FORMS:
+    if kind not in _KINDS:
         raise PlayerSpecError(_unknown_player(spec, kind))
-    options = _parse_options(spec, kind, rest)
-    return (_parse_network if kind == NETWORK_PLAYER else _parse_worlds)(spec, options)
+    reading = _KINDS[kind]
+    options = SpecOptions.parse(spec, rest, form=reading.form, known=reading.options)
+    return reading.parse(options)
 
 
-def _parse_network(spec: str, options: Mapping[str, str]) -> PlayerSpec:
-    source = options.get("source", "")
-    if not source:
-        raise PlayerSpecError(f"Player {spec!r} names no weights; write {NETWORK_FORM}.")
-    if source == "hf":
-        raise PlayerSpecError(
-            f"Player {spec!r} asks for weights on the Hugging Face Hub, which this version cannot "
-            "read; download them and give the file as source=FILE."
-        )
+def _parse_network(options: SpecOptions) -> PlayerSpec:
     expected = "a number of at least 0 (0 always plays the favourite)"
     return PlayerSpec(
-        text=spec,
+        text=options.spec,
         kind=NETWORK_PLAYER,
-        source=source,
-        weights_name=options.get("weights_name"),
-        temperature=_number(spec, options, "temperature", DEFAULT_TEMPERATURE, expected),
+        source=options.source(),
+        weights_name=options.text("weights_name"),
+        temperature=options.number("temperature", DEFAULT_TEMPERATURE, expected=expected),
     )
 
 
-def _parse_worlds(spec: str, options: Mapping[str, str]) -> PlayerSpec:
+def _parse_worlds(options: SpecOptions) -> PlayerSpec:
     if "n" not in options:
         raise PlayerSpecError(
-            f"Player {spec!r} does not say how many worlds it samples; write {WORLDS_FORM}, "
-            "for example eq:n=100."
-        )
-    written = options["n"]
-    n_worlds = int(written) if written.isascii() and written.isdigit() else 0
-    if not 1 <= n_worlds <= MAX_WORLDS:
-        raise PlayerSpecError(
-            f"Player {spec!r} has n {written!r}; expected a number of worlds, 1 to {MAX_WORLDS}."
+            f"Player {options.spec!r} does not say how many worlds it samples; write "
+            f"{WORLDS_FORM}, for example eq:n=100."
         )
     return PlayerSpec(
-        text=spec,
+        text=options.spec,
         kind=WORLDS_PLAYER,
-        n_worlds=n_worlds,
-        objective=_choice(spec, options, "objective", OBJECTIVES),
-        adaptive=_SWITCH[_choice(spec, options, "adaptive", ("no", "yes"))],
-        posterior=_number(spec, options, "posterior", 0.0, "a number of at least 0 (0: off)"),
+        n_worlds=options.whole("n", 0, least=1, most=MAX_WORLDS, of="worlds"),
+        objective=options.choice("objective", OBJECTIVES),
+        adaptive=options.switch("adaptive"),
+        posterior=options.number("posterior", 0.0, expected="a number of at least 0 (0: off)"),
     )
+
+
+def _parse_search(options: SpecOptions) -> PlayerSpec:
+    usual = SearchOptions()
+    source = options.source()
+    n = options.whole("n", usual.n_simulations, least=1, most=MAX_SIMULATIONS, of="simulations")
+    search = SearchOptions(
+        n_simulations=n,
+        max_nodes=roomy(n),
+        n_worlds=options.whole("worlds", usual.n_worlds, least=1, most=MAX_WORLDS, of="worlds"),
+        exact_tricks=options.whole(
+            "exact", usual.exact_tricks, least=0, most=N_TRICKS, of="tricks"
+        ),
+        root=options.choice("root", ROOTS),
+        c_puct=options.number("c", usual.c_puct, expected="a number above 0", above=0.0),
+        early_stop=options.switch("early_stop"),
+        transpositions=options.switch("transpositions"),
+        temperature=0.0,
+        gumbel_scale=0.0,
+    )
+    weights_name = options.text("weights_name")
+    return PlayerSpec(
+        text=options.spec,
+        kind=SEARCH_PLAYER,
+        source=source,
+        weights_name=weights_name,
+        search=search,
+    )
+
+
+def roomy(n_simulations: int) -> int:
+    """Nodes with which a search of so many simulations is never cut short.
+
+    Every simulation adds one position of at most seven plays, and there is room for 4.5 a node.
+    """
+    return max(MIN_NODES, 2 * n_simulations)
 
 
 def _unknown_player(spec: str, kind: str) -> str:
-    forms = ", ".join((*PLAIN_PLAYERS, *_FORMS.values()))
-    if kind == SEARCH_PLAYER:
-        return f"Player {spec!r} is not in this version yet; the players it has are {forms}."
-    close = difflib.get_close_matches(kind.lower(), (*PLAIN_PLAYERS, *_FORMS), n=1)
+    forms = ", ".join((*PLAIN_PLAYERS, *(reading.form for reading in _KINDS.values())))
+    close = difflib.get_close_matches(kind.lower(), (*PLAIN_PLAYERS, *_KINDS), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     return f"Unknown player {spec!r}: known players are {forms}{hint}"
 
 
-def _parse_options(spec: str, kind: str, rest: str) -> dict[str, str]:
-    """The options as written, by name; every name is one that this kind of player has."""
-    options: dict[str, str] = {}
-    for part in rest.split(",") if rest else ():
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not value:
-            raise PlayerSpecError(
-                f"Player {spec!r} has the option {part!r} where NAME=VALUE was expected; "
-                f"write {_FORMS[kind]}."
-            )
-        if name not in _OPTIONS[kind]:
-            known = ", ".join(_OPTIONS[kind])
-            raise PlayerSpecError(
-                f"Player {spec!r} has the unknown option {name!r}: known options are {known}"
-                f"{_hint(name, _OPTIONS[kind])}"
-            )
-        if name in options:
-            raise PlayerSpecError(f"Player {spec!r} gives the option {name!r} twice; give it once.")
-        options[name] = value
-    return options
+@dataclass(frozen=True)
+class _Kind:
+    """How specs of one kind are read."""
+
+    form: str
+    options: tuple[str, ...]
+    parse: Callable[[SpecOptions], PlayerSpec]
 
 
-def _hint(written: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(written, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else "."
-
-
-def _choice(spec: str, options: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
-    """An option that takes one of a few words; the first is the default."""
-    written = options.get(name, known[0])
-    if written not in known:
-        raise PlayerSpecError(
-            f"Player {spec!r} has {name} {written!r}; expected {' or '.join(known)}"
-            f"{_hint(written, known)}"
-        )
-    return written
-
-
-def _number(
-    spec: str, options: Mapping[str, str], name: str, default: float, expected: str
-) -> float:
-    """An option that takes a finite number of at least 0."""
-    written = options.get(name)
-    if written is None:
-        return default
-    try:
-        value = float(written)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0.0):
-        raise PlayerSpecError(f"Player {spec!r} has {name} {written!r}; expected {expected}.")
-    return value
+_KINDS = {
+    NETWORK_PLAYER: _Kind(NETWORK_FORM, ("source", "weights_name", "temperature"), _parse_network),
+    WORLDS_PLAYER: _Kind(WORLDS_FORM, ("n", "objective", "adaptive", "posterior"), _parse_worlds),
+    SEARCH_PLAYER: _Kind(SEARCH_FORM, SEARCH_OPTIONS, _parse_search),
+}

@@ -43,6 +43,7 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
       zebfast eval heuristic vs random
       zebfast eval zeb:source=run vs heuristic2 --n-games 4000 --json
       zebfast eval eq:n=10,objective=make vs zeb:source=run --bid 30
+      zebfast eval search:source=run,n=100 vs zeb:source=run
       zebfast eval --matrix random heuristic heuristic2 --n-deals 2000
       zebfast eval --matrix random zeb:source=run eq:n=100 --output matrix.json --resume
       zebfast eval --matrix random heuristic heuristic2 --csv m.csv --png m.png""",

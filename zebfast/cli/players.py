@@ -9,24 +9,26 @@ import click
 
 from zebfast.arena.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.players import Player
+from zebfast.arena.spec_options import PlayerSpecError
 from zebfast.arena.specs import (
     NETWORK_FORM,
-    NETWORK_PLAYER,
+    SEARCH_FORM,
     WORLDS_FORM,
     WORLDS_PLAYER,
     PlayerSpec,
-    PlayerSpecError,
     parse_spec,
 )
 from zebfast.cli.machine import usable_cores
 
 PLAYERS_HELP = f"""Players: random; heuristic and heuristic2, which follow simple rules;
     {NETWORK_FORM}, a network; {WORLDS_FORM}, which samples N layouts of the hidden
-    dominoes and solves each exactly. FILE is a checkpoint or a learner's directory, X the name of
-    one of several runs in that directory, T the temperature of its plays (0.1 when left out; 0:
-    always its favourite). The second kind plays for the mean points, or for the chance to make or
-    set the contract; adaptive stops sampling once the best play is clear; BETA weighs layouts by
-    the plays seen so far (0 when left out: all alike)."""
+    dominoes and solves each exactly; {SEARCH_FORM}, which searches every play as
+    self-play does. FILE is a checkpoint or a learner's directory, X the name of one of several runs
+    in that directory, T the temperature of its plays (0.1 when left out; 0: always its favourite).
+    E[Q] plays for the mean points, or for the chance to make or set the contract; adaptive stops
+    sampling once the best play is clear; BETA weighs layouts by the plays seen so far (0 when left
+    out: all alike). A search makes N simulations (200 when left out) over W sampled layouts (16),
+    solves what has at most K tricks left (7), and weighs the network's prior with C (1.4)."""
 
 
 def parse_players(texts: Sequence[str]) -> list[PlayerSpec]:
@@ -58,7 +60,7 @@ def open_players(
     kinds = {spec.kind for spec in specs}
     if device is not None:
         _check_device(device)
-    if threads is not None and NETWORK_PLAYER in kinds:
+    if threads is not None and any(spec.needs_network for spec in specs):
         import torch
 
         torch.set_num_threads(threads)

@@ -1,0 +1,83 @@
+"""The search player: a tree on sampled worlds at every decision, and the play it comes to.
+
+The same search as in self-play. Nothing that is hidden from the seat to play enters: worlds are
+drawn from what it knows, and the true deal is never searched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.arena.draws import PlayDraws
+from zebfast.arena.heuristics import mask_bits
+from zebfast.arena.players import first_true, slot_dominoes
+from zebfast.core.engine import GameBatch
+from zebfast.core.forest import Forest
+from zebfast.core.options import SearchOptions
+from zebfast.core.records import OBS_DTYPE
+from zebfast.rules import Stream
+
+if TYPE_CHECKING:  # the player itself needs no torch
+    from zebfast.selfplay.games import Evaluator
+
+TREES = 256  # searched side by side; bounds memory and the evaluator's batches, not results
+
+
+class SearchPlayer:
+    """Plays what a search of the position comes to.
+
+    Args:
+        name: what results are labelled with.
+        evaluator: gives priors and values; it sees one row for each tree at a time.
+        options: of every search; the play is the one that it makes at temperature 0.
+
+    World i at ply p of game g is the i-th of stream EVAL_WORLDS of the match's seed, so that a
+    choice depends on the game alone, not on what else is in the batch.
+    """
+
+    def __init__(self, *, name: str, evaluator: Evaluator, options: SearchOptions) -> None:
+        self.name = name
+        self.evaluator = evaluator
+        self.options = options
+
+    def choose(
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        """See Player.choose; of `draws` only seed and game numbers are used, of `bids` nothing.
+
+        Forced plays are made without a search.
+        """
+        legal = batch.legal(rows)
+        dominoes = first_true(mask_bits(legal)).astype(np.uint8)
+        open_rows = np.flatnonzero(legal & (legal - np.uint32(1)))
+        for start in range(0, len(open_rows), TREES):
+            part = open_rows[start : start + TREES]
+            dominoes[part] = self._choose_open(batch.take(rows[part]), draws.take(part))
+        return dominoes
+
+    def _choose_open(self, games: GameBatch, draws: PlayDraws) -> NDArray[np.uint8]:
+        forest = Forest(
+            games,
+            options=self.options,
+            seed=draws.seed,
+            game_numbers=draws.games,
+            stream=Stream.EVAL_WORLDS,
+        )
+        search(forest, self.evaluator)
+        return slot_dominoes(games.observe()["hand"], forest.choices().astype(np.intp))
+
+
+def search(forest: Forest, evaluator: Evaluator) -> None:
+    """Run every search of a forest to its end."""
+    leaves = np.zeros(len(forest), OBS_DTYPE)
+    evals = np.zeros((len(forest), 8), np.float32)
+    while n := forest.select(leaves):
+        evaluator.evaluate(leaves[:n], evals[:n])
+        forest.update(evals[:n])
