@@ -6,7 +6,8 @@ import threading
 
 import numpy as np
 import pytest
-from slow_tree import SlowTree, hashed_evaluate
+from slow_game import SlowGame
+from slow_tree import hashed_evaluate
 
 from zebfast import rules
 from zebfast.core.observe import games_to_examples, uniform_evaluate
@@ -58,54 +59,6 @@ def test_same_bytes_for_any_threads_and_any_split(how: dict[str, object]) -> Non
     assert part == want[40 * GAME_DTYPE.itemsize :]
 
 
-def slow_game(
-    number: int, seed: int, settings: SelfPlayConfig
-) -> tuple[list[int], list[list[int]]]:
-    """Plays and policy weights of one game of self-play on the slow twins."""
-    position = rules.Position(*rules.deal(seed, number))
-    key = rules.stream_key(seed, rules.Stream.PLAY, number)
-    weights: list[list[int]] = []
-    options = settings.search
-    tree = SlowTree(position, options, worlds=settings.worlds, seed=seed, game=number)
-
-    def force() -> None:
-        while len(position.legal()) == 1:
-            own = position.dealt[position.to_play]
-            row = [0] * 7
-            row[own.index(position.legal()[0])] = 1
-            weights.append(row)
-            position.play(position.legal()[0])
-
-    force()
-    tree.root = position
-    while not position.over:
-        tree.search(hashed_evaluate)
-        visits = [e.visits for e in tree.nodes[0].edges]
-        own, legal = position.dealt[position.to_play], position.legal()
-        row = [0] * 7
-        for domino, n in zip(legal, visits, strict=True):
-            row[own.index(domino)] = n
-        weights.append(row)
-        edge = choose(visits, options.temperature, rules.bits(key, len(position.plays)))
-        tree.advance(edge)
-        position.play(legal[edge])
-        force()
-    return [d for _, d in position.plays], weights
-
-
-def choose(visits: list[int], temperature: float, bits: int) -> int:
-    """Draw by visits ** (1 / temperature) relative to the most visited play."""
-    if temperature == 0:
-        return visits.index(max(visits))
-    weight = [(v / max(visits)) ** (1 / temperature) for v in visits]
-    at = (bits >> 11) * 2.0**-53 * sum(weight)
-    for i, w in enumerate(weight):
-        if visits[i] and at < w:
-            return i
-        at -= w
-    return visits.index(max(visits))
-
-
 @pytest.mark.parametrize(
     ("worlds", "temperature", "exact_tricks"),
     [
@@ -123,9 +76,9 @@ def test_games_equal_the_twin(worlds: str, temperature: float, exact_tricks: int
     )  # fmt: skip
     games, _ = SelfPlay(Hashed(), config=settings, seed=3).play(6)
     for number, game in enumerate(games):
-        plays, weights = slow_game(number, 3, settings)
-        assert game["plays"].tolist() == plays
-        assert game["policy"].tolist() == weights
+        twin = SlowGame(number, 3, settings)
+        assert game["plays"].tolist() == twin.plays
+        assert game["policy"].tolist() == twin.weights
 
 
 def test_stats_add_up() -> None:

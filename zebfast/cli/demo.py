@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 OPPONENTS = ("random", "heuristic")
 
-# Small enough that two cores play tens of games a second and fresh weights reach the worker every
-# few seconds; found by trying (the README says what five minutes of it gave).
+# Short searches, so that one core plays hundreds of games a second, and weights that reach the
+# worker every few seconds; found by trying (the README says what five minutes of it gave).
 WORKER_FLAGS = (
     "--n-groups", "1", "--threads", "1", "--device", "cpu", "--n-parallel-games", "64",
-    "--games-per-batch", "64", "--weight-sync-interval", "1", "--n-simulations", "32",
+    "--games-per-batch", "256", "--weight-sync-interval", "1", "--n-simulations", "50",
     "--c-puct", "0.8", "--temperature", "0.5", "--noise-fraction", "0.1",
 )  # fmt: skip
 LEARNER_FLAGS = (
-    "--threads", "1", "--device", "cpu", "--lr", "2e-3", "--batch-size", "128",
-    "--min-buffer-size", "2000", "--replay-buffer-size", "200000",
+    "--threads", "1", "--device", "cpu", "--lr", "1e-3", "--batch-size", "256",
+    "--min-buffer-size", "2000", "--replay-buffer-size", "500000",
     "--training-steps-per-cycle", "100", "--push-every", "1", "--eval-every", "12",
     "--eval-games", "1000", "--checkpoint-every", "5", "--keep-example-files", "0",
     "--no-local-replay-cache-enabled",
@@ -53,9 +53,9 @@ LEARNER_FLAGS = (
 def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
     """Play and learn at the same time: a worker and a learner on two CPU cores.
 
-    A small network starts from random weights, learns from its own games and is then compared with
-    its untrained self. The run can be continued with the commands printed at the end. Ctrl-C
-    while it learns ends the learning early; a second Ctrl-C quits.
+    A compact network (v2) starts from random weights, learns from its own games and is then
+    compared with its untrained self. The run can be continued with the commands printed at the
+    end. Ctrl-C while it learns ends the learning early; a second Ctrl-C quits.
     """
     import torch
 
@@ -108,13 +108,12 @@ def _is_free(path: Path) -> bool:
 
 
 def _untrained(directory: Path, seed: int) -> Path:
-    from dataclasses import replace
-
     from zebfast.net import checkpoint
-    from zebfast.net.v1 import SIZES
+    from zebfast.net.networks import sized
 
     path = directory / "untrained.pt"
-    checkpoint.save(checkpoint.fresh(replace(SIZES["small"], belief_head=True), seed=seed), path)
+    network = sized("v2", "medium", belief_head=True)
+    checkpoint.save(checkpoint.fresh(network, seed=seed), path)
     return path
 
 
@@ -233,5 +232,5 @@ Match it against another player:
   zebfast eval zeb:source={directory} vs heuristic2 --n-games 4000
   zebfast eval zeb:source={directory} vs zeb:source={checkpoint} --n-games 4000
 A larger network from the start:
-  zebfast init --size medium --belief-head -o medium.pt"""
+  zebfast init --tokenizer v2 --size large --belief-head -o large.pt"""
     )

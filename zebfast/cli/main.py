@@ -25,7 +25,9 @@ VERBS = {
     "eval": Verb("evaluate", "evaluate", "Play matches between players, every deal both ways."),
     "replay": Verb("replay", "replay", "Replay recorded games and check every play and score."),
     "solve": Verb("solve", "solve", "Print exact values of positions, all hands open."),
-    "bench": Verb("bench", "bench", "Measure the speed of each stage; print the signature."),
+    "bench": Verb(
+        "bench", "bench", "Measure each stage; --tune finds how this machine plays best."
+    ),
     "doctor": Verb("doctor", "doctor", "Say what is installed, what is missing, how to get it."),
 }
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ SIZE = "medium"
 class Done:
     """What one piece of work did: units of the stage, and figures that explain its speed."""
 
-    units: int
+    units: float
     detail: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -51,7 +52,7 @@ class Measurement:
     key: str
     unit: str
     what: str
-    units: int
+    units: float
     seconds: float
     detail: Mapping[str, float]
 
@@ -92,17 +93,18 @@ def mixed_observations(n: int) -> np.ndarray:
     return every[np.linspace(0, len(every) - 1, n).astype(np.int64)].copy()
 
 
-def fresh_network(size: str = SIZE) -> tuple[Any, Mapping[str, Any]]:
-    """(NetConfig, weights) of an untrained network, always the same one."""
+def fresh_network(size: str = SIZE, tokenizer: str = "v1") -> tuple[Any, Mapping[str, Any]]:
+    """(config, weights) of an untrained network, always the same one."""
     import torch
 
-    from zebfast.net.v1 import SIZES, V1Net
+    from zebfast.net import networks
 
+    config = networks.sized(tokenizer, size, belief_head=False)
     generator_state = torch.random.get_rng_state()
     torch.manual_seed(SEED)
-    weights = V1Net(SIZES[size]).state_dict()
+    weights = networks.build(config).state_dict()
     torch.random.set_rng_state(generator_state)
-    return SIZES[size], weights
+    return config, weights
 
 
 def some_games(n: int) -> np.ndarray:
@@ -157,7 +159,7 @@ def simulations(n_trees: int = 64, n_steps: int = 500) -> Work:
     return work
 
 
-def network(size: str = SIZE) -> Any:
+def network(size: str = SIZE, tokenizer: str = "v1") -> Any:
     """A leaf evaluator with fresh weights, on the GPU where there is one."""
     import torch
 
@@ -165,52 +167,26 @@ def network(size: str = SIZE) -> Any:
 
     # One torch thread per calling thread: that is how self-play uses it.
     torch.set_num_threads(1)
-    config, weights = fresh_network(size)
-    return Evaluator(config, weights, device="cuda" if torch.cuda.is_available() else "cpu")
+    config, weights = fresh_network(size, tokenizer)
+    return Evaluator(config, weights, device=default_device())
 
 
-def evaluations(batch: int = 256) -> Work:
+def default_device() -> str:
+    """The GPU where there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def evaluations(batch: int = 256, tokenizer: str = "v1") -> Work:
     """Positions through the leaf evaluator in batches, one core (or the GPU)."""
-    evaluator = network()
+    evaluator = network(tokenizer=tokenizer)
     observations = mixed_observations(batch)
     out = np.zeros((batch, 8), np.float32)
 
     def work() -> Done:
         evaluator.evaluate(observations, out)
         return Done(batch)
-
-    return work
-
-
-def selfplay_games(n_games: int = 16) -> Work:
-    """Whole self-play games, all side by side from first deal to last play, every core."""
-    from zebfast.core.options import SearchOptions
-    from zebfast.selfplay.config import SelfPlayConfig
-    from zebfast.selfplay.games import SelfPlay
-
-    evaluator = network()
-    config = SelfPlayConfig(
-        n_parallel_games=n_games,
-        n_groups=min(max(usable_cores(), 2), n_games),
-        search=SearchOptions(n_simulations=N_SIMULATIONS),
-    )
-    first_game = 0
-
-    def work() -> Done:
-        nonlocal first_game
-        play = SelfPlay(evaluator, config=config, seed=SEED, first_game=first_game)
-        games, stats = play.play(n_games, lookahead=False)
-        first_game += n_games
-        busy = stats.tree_seconds + stats.evaluator_seconds
-        return Done(
-            len(games),
-            {
-                "simulations_per_game": stats.simulations / stats.games,
-                "evaluations_per_game": stats.evaluations / stats.games,
-                "network_share": stats.evaluator_seconds / busy,
-                "trees_share": stats.tree_seconds / busy,
-            },
-        )
 
     return work
 
@@ -230,20 +206,20 @@ def learner_config(**changes: Any) -> Any:
     )
 
 
-def learner_steps(n_steps: int = 10) -> Work:
+def learner_steps(n_steps: int = 10, tokenizer: str = "v1") -> Work:
     """Optimizer steps on batches of 64 from a replay buffer, every core (or the GPU)."""
     import torch
 
     from zebfast.core.observe import games_to_examples
     from zebfast.learner.sources import Sources
     from zebfast.learner.trainer import Trainer
-    from zebfast.net.v1 import V1Net
+    from zebfast.net.networks import build
 
     torch.set_num_threads(usable_cores())
-    config, weights = fresh_network()
-    net = V1Net(config)
+    config, weights = fresh_network(tokenizer=tokenizer)
+    net = build(config)
     net.load_state_dict(weights)
-    learner = learner_config(device="cuda" if torch.cuda.is_available() else "cpu")
+    learner = learner_config(device=default_device())
     trainer, sources = Trainer(net, learner), Sources(learner)
     sources.add_selfplay(games_to_examples(some_games(64)))
 
@@ -256,19 +232,25 @@ def learner_steps(n_steps: int = 10) -> Work:
 
 def bytes_per_example(n_games: int = 256) -> float:
     """Size of a compact example file divided by its examples (28 a game)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_examples(Path(folder), some_games(n_games))
+        return path.stat().st_size / (28 * n_games)
+
+
+def write_examples(folder: Path, games: np.ndarray) -> Path:
+    """A compact example file of GAME_DTYPE [n]."""
     from zebfast.selfplay.examples import write_native
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "examples.safetensors"
-        metadata = {
-            "worker_id": "bench",
-            "model_step": 0,
-            "n_games": n_games,
-            "timestamp": 0.0,
-            "source": "selfplay-mcts",
-        }
-        write_native(path, some_games(n_games), metadata)
-        return path.stat().st_size / (28 * n_games)
+    path = folder / "examples.safetensors"
+    metadata = {
+        "worker_id": "bench",
+        "model_step": 0,
+        "n_games": len(games),
+        "timestamp": 0.0,
+        "source": "selfplay-mcts",
+    }
+    write_native(path, games, metadata)
+    return path
 
 
 STAGES = (
@@ -281,10 +263,16 @@ STAGES = (
     ),
     Stage("evaluations", "evaluations/s", f"{SIZE} network, one core or the GPU", evaluations),
     Stage(
-        "selfplay_games",
-        "games/s",
-        f"self-play, {SIZE} network, {N_SIMULATIONS} simulations, all cores",
-        selfplay_games,
+        "evaluations_v2",
+        "evaluations/s",
+        f"{SIZE} v2 network, one core or the GPU",
+        partial(evaluations, tokenizer="v2"),
     ),
     Stage("learner_steps", "steps/s", f"learner, {SIZE} network, batches of 64", learner_steps),
+    Stage(
+        "learner_steps_v2",
+        "steps/s",
+        f"learner, {SIZE} v2 network, batches of 64",
+        partial(learner_steps, tokenizer="v2"),
+    ),
 )

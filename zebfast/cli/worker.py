@@ -7,9 +7,7 @@ environment they are left alone, so that one environment serves machines of both
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -18,41 +16,23 @@ from zebfast.arena.specs import DEFAULT_TEMPERATURE
 from zebfast.arena.specs import MAX_WORLDS as MAX_SAMPLES
 from zebfast.cli.learn import option
 from zebfast.cli.places import WEIGHTS, place_options, store_options
-from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
+from zebfast.cli.run import HELP, run, stop_at_eof_option
 from zebfast.cli.worker_config import EVAL_AUX, EXAMPLES, SELFPLAY, config_from_flags
-from zebfast.core.forest import MAX_NODES, MAX_WORLDS, MIN_NODES, N_TRICKS, WORLDS
+from zebfast.cli.worker_options import (
+    ABOVE_0,
+    AT_LEAST_0,
+    POSITIVE,
+    ModeOption,
+    eval_aux_option,
+    search_options,
+    selfplay_option,
+)
 
-_POSITIVE = click.IntRange(min=1)
-_AT_LEAST_0 = click.FloatRange(min=0)
-_ABOVE_0 = click.FloatRange(min=0, min_open=True)
+if TYPE_CHECKING:
+    from zebfast.worker.loop import Settle
 
-
-class _ModeOption(click.Option):
-    """An option that only one mode looks at."""
-
-    def __init__(self, *args: Any, mode: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.mode = mode
-
-
-def _own(
-    mode: str, name: str, kind: Any, default: Any, text: str, env: str | None = None
-) -> Callable[[Decorated], Decorated]:
-    """An option of one mode that shows its default, and the variable that it can come from."""
-    return click.option(
-        name,
-        cls=_ModeOption,
-        mode=mode,
-        type=kind,
-        default=default,
-        show_default=default is not None,
-        help=text,
-        envvar=env,
-        show_envvar=env is not None,
-    )
-
-
-_selfplay, _eval_aux = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
+#: What `zebfast bench --tune` finds, as flags are called; the names are those of Setting.
+TUNED_FLAGS = ("n_parallel_games", "n_groups", "threads")
 
 
 @click.command(
@@ -85,49 +65,26 @@ _selfplay, _eval_aux = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
     None,
     "Name in file names and log lines; one process each  [default: worker-0; eval-aux: evalaux-0]",
 )
-@_selfplay("--n-parallel-games", _POSITIVE, 128, "Games in progress at once.")
-@_selfplay("--n-groups", _POSITIVE, None, "Groups of games, a thread each (default: 2, or cores).")
-@_selfplay("--n-simulations", _POSITIVE, 200, "Visits of the root that end the search of a play.")
-@_selfplay(
-    "--max-mcts-nodes",
-    click.IntRange(MIN_NODES, MAX_NODES),
-    512,
-    "Positions a tree can hold, 64 bytes each.",
+@selfplay_option("--n-parallel-games", POSITIVE, 128, "Games in progress at once.")
+@selfplay_option(
+    "--n-groups", POSITIVE, None, "Groups of games, a thread each (default: 2, or cores)."
 )
-@_selfplay("--temperature", _AT_LEAST_0, 1.0, "Of plays drawn from visits; 0 = best.")
-@_selfplay("--c-puct", _ABOVE_0, 1.4, "Weight of priors in the search.")
-@_selfplay("--noise-fraction", click.FloatRange(0, 1), 0.0, "Share of Dirichlet noise at the root.")
-@_selfplay("--noise-alpha", _ABOVE_0, 0.5, "Parameter of that noise.")
-@_selfplay(
-    "--worlds",
-    click.Choice(WORLDS),
-    "sampled",
-    "What a tree searches: worlds drawn from "
-    "what the seat to play knows, or the true deal, as published.",
-)
-@_selfplay("--n-worlds", click.IntRange(1, MAX_WORLDS), 16, "Worlds drawn for each searched play.")
-@_selfplay(
-    "--exact-tricks",
-    click.IntRange(0, N_TRICKS),
-    7,
-    "Positions with at most this many "
-    "tricks left are valued by the solver, not by the network; 0 = none.",
-)
-@_eval_aux(
+@search_options
+@eval_aux_option(
     "--n-samples",
     click.IntRange(1, MAX_SAMPLES),
     100,
     "eval-aux: worlds that E[Q] solves for each play.",
     "ZEB_EQ_N_SAMPLES",
 )
-@_eval_aux(
+@eval_aux_option(
     "--zeb-temperature",
-    _AT_LEAST_0,
+    AT_LEAST_0,
     DEFAULT_TEMPERATURE,
     "eval-aux: of the network's plays; 0 = its favourite.",
     "ZEB_EQ_TEMPERATURE",
 )
-@_eval_aux(
+@eval_aux_option(
     "--eq-policy-targets/--no-eq-policy-targets",
     bool,
     False,
@@ -135,25 +92,25 @@ _selfplay, _eval_aux = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
     "E[Q]'s plays from the values it gives them, not from the domino it played.",
     "ZEB_EQ_POLICY_TARGETS",
 )
-@_eval_aux(
+@eval_aux_option(
     "--eq-target-temperature",
-    _ABOVE_0,
+    ABOVE_0,
     1.0,
     "eval-aux: points by which a play must be worse to get 1/e of the weight in those targets.",
 )
 @click.option(
     "--eq-games-per-batch",
-    type=_POSITIVE,
+    type=POSITIVE,
     envvar="ZEB_EQ_GAMES_PER_BATCH",
     hidden=True,
     help="eval-aux: --games-per-batch, from the environment.",
 )
 @option(
-    "--games-per-batch", _POSITIVE, None, "Games of an example file  [default: 256; eval-aux: 128]"
+    "--games-per-batch", POSITIVE, None, "Games of an example file  [default: 256; eval-aux: 128]"
 )
 @option(
     "--weight-sync-interval",
-    _POSITIVE,
+    POSITIVE,
     None,
     "Batches between looks for newer weights  [default: 10; eval-aux: 5]",
 )
@@ -165,7 +122,7 @@ _selfplay, _eval_aux = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
 )
 @option(
     "--n-workers",
-    _POSITIVE,
+    POSITIVE,
     None,
     "Workers that upload to the same repository: makes the "
     "interval as long as the Hub's limit of commits an hour asks for.",
@@ -177,10 +134,15 @@ _selfplay, _eval_aux = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
     "Seconds a stopped worker goes on uploading what waits; the next start uploads the rest.",
 )
 @option("--device", str, None, "cpu, cuda or cuda:N (default: cuda if present, else cpu).")
-@option("--dtype", click.Choice(["fp32", "fp16", "bf16"]), "fp32", "Precision of the network.")
+@option(
+    "--dtype",
+    click.Choice(["auto", "fp32", "fp16", "bf16"]),
+    "auto",
+    "Precision of the network; auto: the fastest whose answers agree with fp32.",
+)
 @option(
     "--threads",
-    _POSITIVE,
+    POSITIVE,
     None,
     "Threads torch uses per group (default: cores per group); eval-aux: solvers (default: cores).",
 )
@@ -194,7 +156,7 @@ _selfplay, _eval_aux = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
     "where this worker id stopped.",
 )
 @option("--example-format", click.Choice(["native", "pt"]), "native", "Compact, or documented .pt.")
-@option("--max-batches", _POSITIVE, None, "Stop after this many batches.")
+@option("--max-batches", POSITIVE, None, "Stop after this many batches.")
 @click.option("--restarts", type=click.IntRange(min=0), default=0, hidden=True)
 @click.option("--earlier-batches", type=click.IntRange(min=0), default=0, hidden=True)
 @stop_at_eof_option
@@ -204,6 +166,9 @@ def worker(context: click.Context, /, **flags: Any) -> int:
 
     Self-play by default; --mode eval-aux plays the E[Q] player against the network, every deal
     both ways. Runs until stopped. Ctrl-C or SIGTERM hand over the games that are finished.
+
+    Where --n-parallel-games, --n-groups or --threads are not given, what zebfast bench --tune found
+    for this machine, network and search is used.
     """
     import torch
 
@@ -221,13 +186,24 @@ def worker(context: click.Context, /, **flags: Any) -> int:
             err=True,
         )
     with batch_progress(sys.stderr) as on_progress:
-        return work(config, say=click.echo, on_progress=on_progress)
+        return work(config, say=click.echo, on_progress=on_progress, settle=_settling(context))
+
+
+def _settling(context: click.Context) -> Settle | None:
+    """How to play as was found best on this machine; None where the flags leave nothing open."""
+    default = ParameterSource.DEFAULT
+    given = {name for name in TUNED_FLAGS if context.get_parameter_source(name) is not default}
+    if context.params["mode"] != SELFPLAY or len(given) == len(TUNED_FLAGS):
+        return None
+    from zebfast.cli.tuned import settling
+
+    return settling(given, click.echo)
 
 
 def refuse_flags_of_the_other(context: click.Context, mode: str) -> None:
     """UsageError for a flag on the command line that this mode would not look at."""
     for parameter in context.command.params:
-        if isinstance(parameter, _ModeOption) and parameter.mode != mode:
+        if isinstance(parameter, ModeOption) and parameter.mode != mode:
             source = context.get_parameter_source(parameter.name or "")
             if source is ParameterSource.COMMANDLINE:
                 raise click.UsageError(

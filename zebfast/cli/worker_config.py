@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 EXAMPLES = ("--output-dir", "--examples-repo-id")
 SELFPLAY, EVAL_AUX = "selfplay", "eval-aux"
 
+#: Options of the search that are called what their flags are.
+_SEARCH = ("n_simulations", "n_worlds", "exact_tricks", "c_puct", "root", "temperature",
+           "noise_alpha", "noise_fraction", "gumbel_scale", "early_stop", "transpositions",
+           "full_share", "fast_simulations", "skip_decided")  # fmt: skip
+
 _DEFAULTS: dict[str, dict[str, Any]] = {
     SELFPLAY: {"worker_id": "worker-0", "games_per_batch": 256, "weight_sync_interval": 10},
     EVAL_AUX: {"worker_id": "evalaux-0", "games_per_batch": 128, "weight_sync_interval": 5},
@@ -47,7 +52,7 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
         device = choose_device(flags["device"])
         example_name(chosen["worker_id"], 0)
         producer: SelfPlayConfig | EvalAuxConfig
-        producer = _selfplay(flags, device) if mode == SELFPLAY else _eval_aux(flags)
+        producer = selfplay_config(flags, device) if mode == SELFPLAY else _eval_aux(flags)
         config = WorkerConfig(
             weights=weights,
             examples=examples,
@@ -61,7 +66,7 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     groups = producer.n_groups if isinstance(producer, SelfPlayConfig) else 1
-    return config, flags["threads"] or max(1, usable_cores() // groups)
+    return config, flags["threads"] or default_threads(groups)
 
 
 def open_examples_of(flags: dict[str, Any], say: Say) -> tuple[str, ExampleStore]:
@@ -82,7 +87,12 @@ def open_examples_of(flags: dict[str, Any], say: Say) -> tuple[str, ExampleStore
     return flags["worker_id"] or _DEFAULTS[flags["mode"]]["worker_id"], store
 
 
-def _selfplay(flags: dict[str, Any], device: str) -> SelfPlayConfig:
+def selfplay_config(flags: dict[str, Any], device: str) -> SelfPlayConfig:
+    """What these parsed flags say of self-play.
+
+    Raises:
+        ValueError: one sentence where they cannot be used.
+    """
     from zebfast.core.options import SearchOptions
     from zebfast.selfplay.config import SelfPlayConfig
 
@@ -91,15 +101,9 @@ def _selfplay(flags: dict[str, Any], device: str) -> SelfPlayConfig:
         n_parallel_games=n_parallel,
         n_groups=flags["n_groups"] or min(default_groups(device), n_parallel),
         worlds=flags["worlds"],
+        cache_mb=flags["cache_mb"],
         search=SearchOptions(
-            n_simulations=flags["n_simulations"],
-            max_nodes=flags["max_mcts_nodes"],
-            n_worlds=flags["n_worlds"],
-            exact_tricks=flags["exact_tricks"],
-            c_puct=flags["c_puct"],
-            temperature=flags["temperature"],
-            noise_alpha=flags["noise_alpha"],
-            noise_fraction=flags["noise_fraction"],
+            max_nodes=flags["max_mcts_nodes"], **{name: flags[name] for name in _SEARCH}
         ),
     )
 
@@ -129,3 +133,8 @@ def _with_interval(flags: dict[str, Any], examples: Place) -> dict[str, Any]:
 def default_groups(device: str) -> int:
     """Two groups overlap trees and network; on a CPU one per core also splits the network."""
     return 2 if device != "cpu" else max(2, min(usable_cores(), 16))
+
+
+def default_threads(n_groups: int) -> int:
+    """Threads of torch in each group, so that all together are as many as cores."""
+    return max(1, usable_cores() // n_groups)

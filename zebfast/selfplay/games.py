@@ -9,19 +9,20 @@ when games are finished, never what happens in them.
 
 from __future__ import annotations
 
-import operator
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Protocol
 
 import numpy as np
 
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.stats import SelfPlayStats, Stopwatch
+
+_ASK_EVERY = 16  # steps between those whose time on a core is asked for
 
 
 class Evaluator(Protocol):
@@ -31,46 +32,9 @@ class Evaluator(Protocol):
         """obs OBS_DTYPE [B] -> out float32 [B, 8]: seven priors by slot, value for the observer."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SelfPlayStats:
-    """Counts and seconds of one call of ``SelfPlay.play``.
-
-    Seconds of trees and evaluator are sums over the groups' threads, so together they may exceed
-    the wall time. simulations + reused = visits behind the recorded policies; evaluations are the
-    positions sent to the network; terminals and solved are the simulations that needed none.
-    """
-
-    games: int = 0  # handed over
-    seconds: float = 0.0
-    simulations: int = 0
-    evaluations: int = 0
-    terminals: int = 0
-    solved: int = 0
-    reused: int = 0
-    full: int = 0
-    searches: int = 0
-    finished: int = 0  # games that ended, those for later calls included
-    batches: int = 0
-    tree_seconds: float = 0.0
-    evaluator_seconds: float = 0.0
-
-    @property
-    def games_per_second(self) -> float:
-        """Games finished a second; some may belong to later calls."""
-        return self.finished / self.seconds if self.seconds > 0 else 0.0
-
-    def __add__(self, other: SelfPlayStats) -> SelfPlayStats:
-        return _combine(operator.add, self, other)
-
-    def __sub__(self, other: SelfPlayStats) -> SelfPlayStats:
-        return _combine(operator.sub, self, other)
-
-
-def _combine(
-    operation: Callable[[Any, Any], Any], a: SelfPlayStats, b: SelfPlayStats
-) -> SelfPlayStats:
-    names = (f.name for f in fields(SelfPlayStats))
-    return SelfPlayStats(**{n: operation(getattr(a, n), getattr(b, n)) for n in names})
+def _version(evaluator: Evaluator) -> int:
+    """A number that changes with the weights, where they can change."""
+    return getattr(evaluator, "version", 0)
 
 
 class _Group:
@@ -84,7 +48,7 @@ class _Group:
         self.finished: list[np.ndarray] = []
         self.limit = 0
         self.n_finished = 0  # games taken from the forest since the start
-        self.tree_seconds = self.evaluator_seconds = 0.0
+        self.trees, self.network, self.thread = Stopwatch(), Stopwatch(), Stopwatch()
         self.batches = 0
 
     def allow(self, limit: int) -> None:
@@ -94,19 +58,20 @@ class _Group:
 
     def step(self) -> bool:
         """One leaf for every tree. False when all allowed games are finished."""
-        began = time.perf_counter()
+        on_core = self.batches % _ASK_EVERY == 0
+        began = Stopwatch.now(on_core=on_core)
         n = self.forest.select(self.leaves)
         self._take()
-        selected = time.perf_counter()
-        self.tree_seconds += selected - began
+        selected = Stopwatch.now(on_core=on_core)
+        self.trees.add(began, selected)
         if n == 0:
             return False
         self.evaluator.evaluate(self.leaves[:n], self.evals[:n])
-        evaluated = time.perf_counter()
+        evaluated = Stopwatch.now(on_core=on_core)
         self.forest.update(self.evals[:n])
         self.batches += 1
-        self.evaluator_seconds += evaluated - selected
-        self.tree_seconds += time.perf_counter() - evaluated
+        self.network.add(selected, evaluated)
+        self.trees.add(evaluated, Stopwatch.now(on_core=on_core))
         return True
 
     def _take(self) -> None:
@@ -118,12 +83,15 @@ class _Group:
     def stats(self) -> SelfPlayStats:
         """Totals since the start; games and wall time are the caller's to say."""
         counts = self.forest.counts()
-        del counts["plays"]
         return SelfPlayStats(
             finished=counts.pop("games"),
             batches=self.batches,
-            tree_seconds=self.tree_seconds,
-            evaluator_seconds=self.evaluator_seconds,
+            tree_seconds=self.trees.wall,
+            tree_cpu_seconds=self.trees.cpu,
+            evaluator_seconds=self.network.wall,
+            evaluator_cpu_seconds=self.network.cpu,
+            thread_seconds=self.thread.wall,
+            thread_cpu_seconds=self.thread.cpu,
             **counts,
         )
 
@@ -138,7 +106,8 @@ class SelfPlay:
     """An endless sequence of games, taken in order of their number.
 
     Args:
-        evaluator: values leaves; its weights may be swapped between calls of ``play``.
+        evaluator: values leaves; its weights may be swapped between calls of ``play``, and then
+            its ``version``, if it has one, is another.
         config: see SelfPlayConfig.
         seed: of all randomness (counter-based: nothing is consumed).
         first_game: number of the first game.
@@ -150,6 +119,11 @@ class SelfPlay:
         self.config = config
         self.next_game = first_game
         self._first_game = first_game
+        self._evaluator = evaluator
+        self._version = _version(evaluator)
+        # Kept from call to call, because evaluators keep buffers and captured graphs by thread;
+        # they end when this object does.
+        self._threads = ThreadPoolExecutor(config.n_groups, thread_name_prefix="selfplay")
         self._groups = [
             _Group(
                 SelfPlayForest(
@@ -159,6 +133,7 @@ class SelfPlay:
                     first_game=first_game + k,
                     stride=config.n_groups,
                     worlds=config.worlds,
+                    cache_mb=config.cache_mb,
                 ),
                 evaluator,
             )
@@ -198,6 +173,7 @@ class SelfPlay:
         if n_games < 1:
             raise ValueError(f"n_games is {n_games}, but must be 1 or more")
         began, before = time.perf_counter(), self._stats()
+        self._forget_old_weights()
         done = self.next_game - self._first_game
         ahead = self.config.n_parallel_games if lookahead else 0
         for k, group in enumerate(self._groups):
@@ -207,6 +183,13 @@ class SelfPlay:
         self.next_game += len(games)
         done_here = SelfPlayStats(games=len(games), seconds=time.perf_counter() - began)
         return games, self._stats() - before + done_here
+
+    def _forget_old_weights(self) -> None:
+        """Empty the caches if the evaluator has other weights than at the call before."""
+        if (version := _version(self._evaluator)) != self._version:
+            self._version = version
+            for group in self._groups:
+                group.forest.forget()
 
     def _stats(self) -> SelfPlayStats:
         return sum((group.stats() for group in self._groups), SelfPlayStats())
@@ -230,6 +213,7 @@ class SelfPlay:
             return all(g.n_finished >= w for g, w in zip(groups, wanted, strict=True))
 
         def run(k: int) -> None:
+            began = Stopwatch.now()
             try:
                 while not (complete() or failed.is_set() or should_stop()):
                     if not groups[k].step():
@@ -239,15 +223,17 @@ class SelfPlay:
             except BaseException:
                 failed.set()
                 raise
+            finally:
+                groups[k].thread.add(began, Stopwatch.now())
 
-        with ThreadPoolExecutor(len(groups), thread_name_prefix="selfplay") as pool:
-            futures = [pool.submit(run, k) for k in range(len(groups))]
-            try:
-                for future in futures:
-                    future.result()
-            except BaseException:  # Ctrl-C lands here: let the threads end before it goes on
-                failed.set()
-                raise
+        futures = [self._threads.submit(run, k) for k in range(len(groups))]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:  # Ctrl-C lands here: let the groups stop before it goes on
+            failed.set()
+            wait(futures)
+            raise
 
     def _in_order(self, done: int, n_games: int) -> int:
         """Games of this call that are finished without a gap before them."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -33,9 +33,17 @@ class BatchProgress:
 
 
 OnProgress = Callable[[BatchProgress], None]
+#: The configuration to play with, once the network's own is known; says what it changes.
+Settle = Callable[[WorkerConfig, Mapping[str, Any]], WorkerConfig]
 
 
-def work(config: WorkerConfig, *, say: Say, on_progress: OnProgress | None = None) -> int:
+def work(
+    config: WorkerConfig,
+    *,
+    say: Say,
+    on_progress: OnProgress | None = None,
+    settle: Settle | None = None,
+) -> int:
     """Play and hand over batches of examples until told to stop. Returns the exit code.
 
     SIGINT and SIGTERM end the batch at once, hand over the games that are finished and upload what
@@ -57,6 +65,8 @@ def work(config: WorkerConfig, *, say: Say, on_progress: OnProgress | None = Non
         network = wait_for_network(store, config, stop, say)
         if network is None:
             return stop.exit_code
+        if settle is not None:
+            config = settle(config, network.config)
         with closing(
             open_producer(
                 config.producer,

@@ -1,0 +1,107 @@
+"""Self-play in full swing from the start, so that a short look tells what a long run would.
+
+Fresh games are all at their first play, and plays differ: the first ones send most leaves to the
+network, the last ones hardly any. A trial therefore begins its games one after another, plays them
+with a constant evaluator until they are at all stages, and only then looks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from zebfast.core.observe import uniform_evaluate
+from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.games import Evaluator, SelfPlay
+from zebfast.selfplay.stats import SelfPlayStats
+
+_WAVES = 32  # in which the games begin
+_SEARCHES = 22  # of a game's 28 plays, the others being forced; only their spread depends on it
+_STEPS = 4  # between two looks at how far the games are
+
+
+class _Switch:
+    """The constant evaluator until it is turned over to another."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self.on = False
+
+    @property
+    def version(self) -> int:
+        """As evaluators have it; what the constant one said must not be remembered."""
+        return int(getattr(self._evaluator, "version", 1)) if self.on else 0
+
+    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
+        """See Evaluator."""
+        if self.on:
+            self._evaluator.evaluate(obs, out)
+        else:
+            uniform_evaluate(obs, out)
+
+
+class Trial:
+    """Games of one configuration that are at all stages when the constructor returns.
+
+    Args:
+        evaluator: see SelfPlay.
+        config: what to look at.
+        seed: of all games.
+        patience: seconds after which the games that have not begun then begin all at once.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        *,
+        config: SelfPlayConfig,
+        seed: int,
+        patience: float = 2.0,
+    ) -> None:
+        self.config = config
+        self._switch = _Switch(evaluator)
+        self._play = SelfPlay(self._switch, config=config, seed=seed)
+        self._spread(time.perf_counter() + patience)
+        self._switch.on = True
+
+    def run(self, seconds: float) -> SelfPlayStats:
+        """Go on for so long, and at least one step of every group."""
+        ends = time.perf_counter() + seconds
+        done: list[SelfPlayStats] = []
+        while not done or time.perf_counter() < ends:
+            done.append(self._go(self.config.n_parallel_games, until=ends, lookahead=True))
+        return reduce(add, done)
+
+    def _spread(self, ends: float) -> None:
+        """Begin the games in waves, each when those before are a part of a game further."""
+        searches, goal = 0, 0.0
+        for wave in range(1, _WAVES + 1):
+            begun = max(1, self.config.n_parallel_games * wave // _WAVES)
+            goal += begun * _SEARCHES / _WAVES
+            while searches < goal and begun > self._play.next_game:
+                stats = self._go(begun - self._play.next_game, steps=_STEPS, lookahead=False)
+                searches += stats.searches
+                if time.perf_counter() >= ends:
+                    return
+                if not stats.batches:
+                    break
+
+    def _go(
+        self, n_games: int, *, until: float = 0.0, steps: int = 1, lookahead: bool
+    ) -> SelfPlayStats:
+        asked: Counter[int] = Counter()  # by thread, which has one group after the other at most
+
+        def enough() -> bool:
+            thread = threading.get_ident()
+            asked[thread] += 1
+            if asked[thread] <= steps or time.perf_counter() < until:
+                return False
+            asked[thread] = 0
+            return True
+
+        return self._play.play(n_games, should_stop=enough, lookahead=lookahead)[1]
