@@ -17,13 +17,15 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 SLUG ?= run
+BASE ?= HEAD
+GATE_ARGS ?=
 
 C_FILES := $(wildcard csrc/*.c csrc/*.h)
 CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-slow ordeal selftest bench record lint build dist clean distclean
+.PHONY: help demo test test-slow ordeal selftest bench gate record lint build dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,11 +55,15 @@ ordeal: $(VENV)/.built ## worker and learner killed fifty times over a loopback 
 bench: $(VENV)/.built ## the speed suite and its gates (pass options with BENCH_ARGS=...)
 	@$(PY) -m pytest bench $(BENCH_ARGS)
 
+gate: $(VENV)/.built ## each stage timed in turns with another revision (BASE=main): has one become slower?
+	@$(PY) tools/gate.py $(BASE) $(GATE_ARGS)
+
 record: $(VENV)/.built ## run the speed suite, keep it in bench/records/ (SLUG=name) and renew README's table
 	@mkdir -p build
 	@$(PY) -m pytest bench --benchmark-json=build/bench.json $(BENCH_ARGS)
 	@$(PY) tools/records.py build/bench.json --slug $(SLUG)
 	@$(PY) tools/readme_table.py
+	@$(PY) tools/cost_model.py
 
 lint: $(VENV)/.built ## ruff, mypy and the import direction between rooms
 	@$(VENV)/bin/ruff check .

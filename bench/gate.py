@@ -11,7 +11,10 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+
+from bench.turns import block_ratios
 
 PINNED = Path(__file__).parent / "counts.json"
 
@@ -26,17 +29,10 @@ def timed(work: Callable[[], object]) -> float:
 def interleaved_ratio(
     candidate: Callable[[], object], reference: Callable[[], object], *, blocks: int = 8
 ) -> float:
-    """Time of the candidate as a multiple of the reference's: the median over ABBA blocks.
-
-    Within a block each runs twice, in the order that cancels a steady drift of the machine.
-    """
-    ratios = []
-    for _ in range(blocks):
-        first, second, third, fourth = (
-            timed(work) for work in (candidate, reference, reference, candidate)
-        )
-        ratios.append((first + fourth) / (second + third))
-    return statistics.median(ratios)
+    """Time of the candidate as a multiple of the reference's: the median over ABBA blocks."""
+    return statistics.median(
+        block_ratios(partial(timed, candidate), partial(timed, reference), blocks=blocks)
+    )
 
 
 def assert_faster(
@@ -70,23 +66,52 @@ def assert_faster(
     raise AssertionError(f"speeds {seen} times the reference's are all below {at_least:g}")
 
 
-def compare_counts(name: str, counts: Mapping[str, int], *, renew: bool = False) -> None:
-    """Counts must equal the pinned ones exactly; with `renew` they are pinned anew.
+class NotPinned(Exception):
+    """No counts are pinned for this compiler, or whatever else they depend on; one sentence."""
 
-    Raises AssertionError naming each count that differs and how to accept the change.
+
+def compare_counts(
+    name: str,
+    counts: Mapping[str, int],
+    *,
+    renew: bool = False,
+    only_for: str = "",
+    tolerance: float = 0.0,
+) -> None:
+    """Counts must equal the pinned ones; with `renew` they are pinned anew.
+
+    Args:
+        only_for: what the counts depend on besides the code ("torch 2.13"). Others keep theirs.
+        tolerance: share by which a count may be higher; fewer is right only within it, too, so
+            that a gain is pinned.
+
+    Raises:
+        AssertionError: names each count that differs and how to accept the change.
+        NotPinned: there is nothing to compare with, for this `only_for`.
     """
     pinned = json.loads(PINNED.read_text()) if PINNED.exists() else {}
+    name = f"{name}, {only_for}" if only_for else name
     if renew:
         pinned[name] = dict(counts)
         PINNED.write_text(json.dumps(pinned, indent=2, sort_keys=True) + "\n")
         return
+    if only_for and name not in pinned:
+        raise NotPinned(
+            f"no counts are pinned for {name!r}; pin the present ones: pytest bench --renew-counts"
+        )
     expected = pinned.get(name, {})
     differences = [
         f"{key}: pinned {expected.get(key)}, now {counts.get(key)}"
         for key in sorted({*expected, *counts})
-        if expected.get(key) != counts.get(key)
+        if not _agree(expected.get(key), counts.get(key), tolerance)
     ]
     assert not differences, (
         f"counts of {name!r} changed ({'; '.join(differences)}). If that is intended, say so in "
-        "the commit and renew them: pytest bench/test_gates.py --renew-counts"
+        "the commit and renew them: pytest bench --benchmark-disable --renew-counts"
     )
+
+
+def _agree(pinned: int | None, now: int | None, tolerance: float) -> bool:
+    if pinned is None or now is None:
+        return False
+    return abs(now - pinned) <= tolerance * pinned

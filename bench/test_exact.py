@@ -70,9 +70,9 @@ def random_decisions(n_games: int) -> np.ndarray:
 @pytest.mark.benchmark(group="solver")
 def test_all_plays_against_one_value(benchmark: Any) -> None:
     """What the values of all plays cost, over all decisions of whole games."""
-    positions, solver = random_decisions(100), Solver()
+    positions, solver = random_decisions(5 if benchmark.disabled else 100), Solver()
     plays, values = partial(solver.play_values, positions), partial(solver.values, positions)
-    ratio = interleaved_ratio(plays, values, blocks=3)
+    ratio = interleaved_ratio(plays, values, blocks=1 if benchmark.disabled else 3)
     benchmark.pedantic(plays, rounds=1)
     figure(
         benchmark,
@@ -96,7 +96,7 @@ def test_worlds(run_stage: Callable[..., None], n_plays: int, when: str) -> None
 @pytest.mark.parametrize(("n_worlds", "n_games"), [(10, 200), (100, 32)])
 def test_eq_games(benchmark: Any, n_worlds: int, n_games: int, opponent: str) -> None:
     """Whole games, exact points, every core; against itself all four seats think."""
-    spec = f"eq:n={n_worlds}"
+    spec, n_games = f"eq:n={n_worlds}", 2 if benchmark.disabled else n_games
     with SolverPool(usable_cores()) as pool:
         player, other = (
             build_player(parse_spec(text), pool=pool)

@@ -26,6 +26,13 @@ def test_search_does_the_same_work(pinned: Pinned) -> None:
     pinned(f"{SEARCH}, sampled worlds", work.search_counts(**work.SAMPLED))
 
 
+@pytest.mark.parametrize("saving", list(work.SAVINGS))
+def test_savings_do_the_same_work(pinned: Pinned, saving: str) -> None:
+    """Cache hits, nodes shared, searches stopped or cut: what each option saves, exactly."""
+    counts = work.search_counts(**{**work.SAMPLED, **work.SAVINGS[saving]})
+    pinned(f"{SEARCH}, sampled worlds, {saving}", counts)
+
+
 def test_memory_and_sizes(pinned: Pinned) -> None:
     from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE, OBS_DTYPE
 
@@ -36,6 +43,7 @@ def test_memory_and_sizes(pinned: Pinned) -> None:
         "example in memory": EXAMPLE_DTYPE.itemsize,
         "node": per_node // (64 * 512),
         "64 trees of 512 nodes, with their games": work.forest_bytes(64, 512),
+        "128 games in progress, default search": work.default_forest_bytes(128),
         "native file of 256 games": round(stages.bytes_per_example(256) * 256 * 28),
     }
     pinned("bytes", sizes)
@@ -165,7 +173,7 @@ def test_native_files_are_read_faster(gate: Gate, tmp_path: Path) -> None:
 
 def test_a_slow_down_fails_the_gate() -> None:
     """An evaluator that does its work four times over no longer passes."""
-    fast, plain = evaluator_and_module(64)
+    fast, plain = evaluator_and_module(16)
 
     def slowed_down() -> None:
         for _ in range(4):

@@ -91,23 +91,15 @@ def test_published_selfplay_games(run_stage: Callable[..., None], search: str) -
 
 
 @pytest.mark.benchmark(group="self-play")
-def test_fresh_selfplay_games(run_stage: Callable[..., None]) -> None:
-    """The same stage as `zebfast bench`, which needs no file."""
-    stage = next(stage for stage in stages.STAGES if stage.key == "selfplay_games")
-    prepare = partial(stages.selfplay_games, 16)
-    run_stage(Stage(stage.key, stage.unit, stage.what, prepare), rounds=1, warmup_rounds=0)
-
-
-@pytest.mark.benchmark(group="self-play")
 def test_two_groups_against_one(benchmark: Any) -> None:
     """Trees alone, so that only the engine's own threads count; no gate: cores may be shared.
 
     Many games, because every step of a group costs a hand-over between threads.
     """
-    n_games = 512
+    n_games = 16 if benchmark.disabled else 512
     one, two = (whole_games(work.Constant(), n_groups=n, n_games=n_games) for n in (1, 2))
     one(), two()
-    gain = 1 / interleaved_ratio(two, one, blocks=3)
+    gain = 1 / interleaved_ratio(two, one, blocks=1 if benchmark.disabled else 3)
     done = benchmark.pedantic(two, rounds=1, iterations=1)
     figure(
         benchmark,

@@ -46,14 +46,28 @@ def trainer(size: str, batch_size: int = 64) -> tuple[Trainer, Sources]:
 
 PUBLISHED_WAY: dict[str, Any] = {"worlds": "true", "exact_tricks": 0}
 SAMPLED: dict[str, Any] = {"worlds": "sampled", "n_worlds": 16, "exact_tricks": 4}
+#: What saves evaluations, each alone on the sampled worlds of above, and all of it together.
+SAVINGS: dict[str, dict[str, Any]] = {
+    "cache": {"cache_mb": 8},
+    "transpositions": {"transpositions": True},
+    "early stop": {"early_stop": True},
+    "fast searches": {"full_share": 0.25, "fast_simulations": 16},
+    "decided hands skipped": {"skip_decided": True},
+    "gumbel root": {"root": "gumbel", "n_simulations": 32},
+}
+SAVINGS["everything"] = {
+    name: value for saving in SAVINGS.values() for name, value in saving.items()
+}
 
 
 def search_counts(
-    n_simulations: int = stages.N_SIMULATIONS, *, worlds: str, **search: int
+    n_simulations: int = stages.N_SIMULATIONS, *, worlds: str, cache_mb: int = 0, **search: Any
 ) -> dict[str, int]:
     """What the forest did in N_GAMES fixed games with the constant evaluator."""
     options = SearchOptions(n_simulations=n_simulations, **search)
-    forest = SelfPlayForest(N_GAMES, options=options, seed=stages.SEED, worlds=worlds)
+    forest = SelfPlayForest(
+        N_GAMES, options=options, seed=stages.SEED, worlds=worlds, cache_mb=cache_mb
+    )
     forest.allow(N_GAMES)
     leaves, evals = np.zeros(N_GAMES, OBS_DTYPE), np.zeros((N_GAMES, 8), np.float32)
     batches = 0
@@ -81,6 +95,11 @@ def forest_bytes(n_trees: int, max_nodes: int) -> int:
     return SelfPlayForest(n_trees, options=options, seed=0, worlds="true").nbytes
 
 
+def default_forest_bytes(n_games: int) -> int:
+    """The same of games on sampled worlds with every ending solved, as they are by default."""
+    return SelfPlayForest(n_games, options=SearchOptions(), seed=0).nbytes
+
+
 def one_batch(work: Trainer, sources: Sources) -> Any:
     """uint8[batch, 64]: a batch as it would be drawn for the first step, as a tensor."""
     import torch
@@ -95,7 +114,7 @@ def plain_step(work: Trainer, raw: Any) -> None:
 
     from zebfast.learner.losses import compute_losses, unpack_batch
 
-    batch = unpack_batch(raw)
+    batch = unpack_batch(raw, work.net.prepare)
     losses = compute_losses(work.net(*batch.inputs[:3]), batch)
     work.optimizer.zero_grad(set_to_none=True)
     autograd.backward(losses.total)

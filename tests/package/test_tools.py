@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 
 from bench import gate
-from zebfast.cli.bench import bottleneck, report
-from zebfast.cli.stages import Done, Measurement, Stage, measure
 
 
 def _tool(root: Path, name: str) -> ModuleType:
@@ -106,36 +104,11 @@ def test_speed_gate_needs_every_attempt_to_fail(monkeypatch: pytest.MonkeyPatch)
     assert gate.assert_faster(lambda: None, lambda: None, at_least=8, units=(10, 1)) == 8.0
 
 
-def test_measure_counts_units_and_names_the_bottleneck() -> None:
-    shares = {"network_share": 0.25, "trees_share": 0.75}
-    stage = Stage("selfplay_games", "games/s", "x", lambda: lambda: Done(3, shares))
-    result = measure(stage, seconds=0.01)
-    assert result.units % 3 == 0
-    assert result.units >= 3
-    assert result.seconds >= 0.01
-    assert bottleneck([result]) == "Bottleneck of self-play here: the tree search, 75% of its time."
-    assert report([result], 16.0)["stages"][0]["rate"] == result.rate
-    assert bottleneck([Measurement("random_games", "games/s", "x", 1, 1.0, {})]) is None
-
-
-def test_bench_command_reports_as_json(repo_root: Path) -> None:
-    command = [sys.executable, "-m", "zebfast", "bench", "--json", "--seconds", "0.05"]
-    done = subprocess.run(
-        [*command, "--stage", "random_games", "--stage", "simulations"],
-        cwd=repo_root,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    rates = {stage["key"]: stage["rate"] for stage in json.loads(done.stdout)["stages"]}
-    assert set(rates) == {"random_games", "simulations"}
-    assert all(rate > 0 for rate in rates.values())
-
-
 def test_speed_suite_runs_and_its_counts_hold(repo_root: Path) -> None:
     """Once through the suite without timing, so that it cannot rot; the counts are exact."""
     pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
-    chosen = "not selfplay_games and not does_not_wait"  # half of the suite's time
+    # Three quarters of the suite's time; the stages of `zebfast bench` have tests of their own.
+    chosen = "not selfplay_games and not does_not_wait and not test_stage[ and not slowed_stage"
     done = subprocess.run(
         [
             sys.executable,

@@ -1,0 +1,235 @@
+/* One kernel of the C core at a time, for counting its instructions: instructions KERNEL SHARE.
+ *
+ * What is counted is what happens inside measured(); the rest prepares it. SHARE, in per cent, is
+ * how much of the kernel's fixed work is done: 115 is the slow-down that the gate must catch.
+ * Prints a check sum, so that nothing can be left out by the compiler. bench/counting.py builds
+ * this with the files of csrc/ and runs it under valgrind. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "observe.h"
+#include "rng.h"
+#include "selfplay.h"
+#include "solve.h"
+#include "v2_features.h"
+#include "worlds.h"
+
+#define SEED 42u
+#define N_STATES 64
+
+typedef struct {
+    const char *name;
+    size_t units; /* of the fixed work */
+    uint64_t (*run)(size_t units);
+} kernel;
+
+static zf_state states[N_STATES]; /* random games, each somewhere in its middle */
+static zf_obs observed[N_STATES];
+
+static void play_on(zf_state *s, uint64_t game, int n_plays) {
+    while (s->n_plays < n_plays) {
+        uint32_t legal = zf_legal(s), n = (uint32_t)__builtin_popcount(legal);
+        zf_play(s, zf_select(legal, zf_bounded(game, s->n_plays, n), 7));
+    }
+}
+
+static void prepare(void) {
+    for (uint64_t i = 0; i < N_STATES; i++) {
+        zf_deal(&states[i], SEED, ZF_STREAM_DEAL, i);
+        play_on(&states[i], i, (int)(i % (ZF_N_PLIES - 1)));
+        zf_observe(&observed[i], &states[i]);
+    }
+}
+
+static uint64_t random_games(size_t n) {
+    static uint8_t points[65536];
+    uint64_t sum = 0;
+    zf_random_games(points, n, SEED, 0);
+    for (size_t i = 0; i < n; i++) sum += points[i];
+    return sum;
+}
+
+static uint64_t observe(size_t n) {
+    static zf_obs out[N_STATES];
+    int64_t rows[N_STATES];
+    uint64_t sum = 0;
+    for (int i = 0; i < N_STATES; i++) rows[i] = i;
+    for (size_t i = 0; i < n; i++) {
+        zf_observe_rows(out, states, rows, N_STATES);
+        sum += out[i % N_STATES].legal;
+    }
+    return sum;
+}
+
+static uint64_t worlds(size_t n) {
+    static zf_world_set set;
+    static uint32_t hands[16][4];
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const zf_state *s = &states[i % N_STATES];
+        zf_worlds_init(&set, s, s->to_play);
+        zf_worlds_sample_many(&set, zf_stream_key(SEED, ZF_STREAM_WORLDS, i), 0, 16, hands);
+        sum = zf_mix(sum + hands[i % 16][3]);
+    }
+    return sum;
+}
+
+static uint64_t solve(size_t n) {
+    zf_solver *solver = zf_solver_new(ZF_DEFAULT_TABLE_BITS);
+    uint64_t sum = 0;
+    for (uint64_t game = 0; solver && game < n; game++) {
+        zf_state s;
+        zf_position p;
+        zf_deal(&s, SEED, ZF_STREAM_DEAL, game);
+        play_on(&s, game, 8);
+        zf_position_of(&p, &s);
+        sum = zf_mix(sum + (uint64_t)zf_solve(solver, &p));
+    }
+    if (solver) zf_solver_free(solver);
+    return sum;
+}
+
+/* Whole games with the constant evaluator: descend, expand, choose, record. */
+static uint64_t search(size_t n_games, zf_worlds kind, zf_search options, size_t cache_bytes) {
+    static zf_game records[64];
+    static uint8_t done[64];
+    static zf_obs leaves[8];
+    static float evals[8 * 8];
+    zf_selfplay_config config = {.search = options, .seed = SEED, .stride = 1, .n_trees = 8,
+                                 .worlds = kind, .cache_bytes = cache_bytes};
+    zf_counts counts;
+    config.search.c_puct = 1.4f;
+    config.search.max_nodes = 512;
+    config.search.n_worlds = 8;
+    config.search.temperature = 1.0f;
+    config.search.noise_alpha = 0.5f;
+    config.search.gumbel_scale = 1.0f;
+    zf_selfplay *f = zf_selfplay_new(&config);
+    if (!f) exit(1);
+    zf_selfplay_limit(f, n_games, records, done, 64);
+    for (size_t n; (n = zf_selfplay_select(f, leaves)) > 0;) {
+        zf_uniform_evaluate(evals, leaves, n);
+        zf_selfplay_update(f, evals);
+    }
+    zf_selfplay_counts(f, &counts);
+    zf_selfplay_free(f);
+    return counts.simulations ^ counts.evaluations << 32;
+}
+
+static uint64_t trees(size_t n) {
+    zf_search options = {.n_simulations = 50, .full_share = 1.0f};
+    return search(n, ZF_WORLDS_TRUE, options, 0);
+}
+
+static uint64_t trees_on_worlds(size_t n) {
+    zf_search options = {.n_simulations = 50, .exact_tricks = 3, .full_share = 1.0f};
+    return search(n, ZF_WORLDS_SAMPLED, options, 0);
+}
+
+static uint64_t gumbel(size_t n) {
+    zf_search options = {
+        .n_simulations = 32, .exact_tricks = 3, .root = ZF_ROOT_GUMBEL, .full_share = 1.0f};
+    return search(n, ZF_WORLDS_SAMPLED, options, 0);
+}
+
+/* Everything that saves evaluations. */
+static uint64_t thrifty(size_t n) {
+    zf_search options = {
+        .n_simulations = 50, .exact_tricks = 3, .early_stop = true, .transpositions = true,
+        .skip_decided = true, .full_share = 0.5f, .fast_simulations = 16};
+    return search(n, ZF_WORLDS_SAMPLED, options, 1 << 20);
+}
+
+static uint64_t features(size_t n) {
+    static uint8_t out[N_STATES][ZF_FEATURE_BYTES];
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        zf_features(out[0], observed, N_STATES);
+        sum += out[i % N_STATES][i % ZF_FEATURE_BYTES];
+    }
+    return sum;
+}
+
+#define WIDTH 128
+
+static uint64_t first_layer(size_t n) {
+    static float table[ZF_N_FEATURES * WIDTH], bias[WIDTH], out[N_STATES][WIDTH];
+    float sum = 0.0f;
+    for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++) table[i] = (float)(i % 7);
+    for (size_t i = 0; i < n; i++) {
+        zf_first_layer(out[0], observed, N_STATES, table, bias, WIDTH);
+        sum += out[i % N_STATES][i % WIDTH];
+    }
+    return (uint64_t)sum;
+}
+
+static uint64_t answers(size_t n) {
+    static float scores[N_STATES * ZF_N_SCORES], out[N_STATES][8];
+    float sum = 0.0f;
+    for (size_t i = 0; i < N_STATES * ZF_N_SCORES; i++) scores[i] = (float)(i % 7);
+    for (size_t i = 0; i < n; i++) {
+        zf_answers(out[0], observed, N_STATES, scores);
+        sum += out[i % N_STATES][0];
+    }
+    return (uint64_t)sum;
+}
+
+/* Training examples of one game of first legal plays. */
+static uint64_t examples(size_t n) {
+    static zf_example out[ZF_N_PLIES];
+    zf_game g;
+    zf_state s;
+    uint64_t sum = 0;
+    int ply;
+    memset(&g, 0, sizeof g);
+    zf_deal(&s, SEED, ZF_STREAM_DEAL, 0);
+    for (int seat = 0; seat < 4; seat++)
+        for (uint32_t i = 0; i < 7; i++)
+            g.hands[seat][i] = (uint8_t)zf_select(s.dealt[seat], i, 7);
+    g.decl = s.decl;
+    g.leader = s.first_leader;
+    play_on(&s, 0, ZF_N_PLIES);
+    for (ply = 0; ply < ZF_N_PLIES; ply++) g.plays[ply] = s.plays[ply] & 31u;
+    for (size_t i = 0; i < n; i++) {
+        if (zf_game_examples(out, &g, &ply) != ZF_GAME_OK) exit(1);
+        sum += out[i % ZF_N_PLIES].flags;
+    }
+    return sum;
+}
+
+static const kernel kernels[] = {
+    {"random games", 2000, random_games},
+    {"observe", 500, observe},
+    {"worlds", 200, worlds},
+    {"solve", 20, solve},
+    {"trees", 20, trees},
+    {"trees on worlds", 20, trees_on_worlds},
+    {"gumbel root", 20, gumbel},
+    {"thrifty search", 20, thrifty},
+    {"features", 100, features},
+    {"first layer", 20, first_layer},
+    {"answers", 20, answers},
+    {"examples", 400, examples},
+};
+
+__attribute__((noinline, noclone)) uint64_t measured(const kernel *k, size_t units);
+uint64_t measured(const kernel *k, size_t units) { return k->run(units); }
+
+int main(int argc, char **argv) {
+    size_t n_kernels = sizeof kernels / sizeof *kernels;
+    if (argc != 3) {
+        for (size_t i = 0; i < n_kernels; i++) puts(kernels[i].name);
+        return 0;
+    }
+    prepare();
+    for (size_t i = 0; i < n_kernels; i++) {
+        if (strcmp(argv[1], kernels[i].name) != 0) continue;
+        printf("%llu\n", (unsigned long long)measured(
+            &kernels[i], kernels[i].units * strtoul(argv[2], NULL, 10) / 100));
+        return 0;
+    }
+    fprintf(stderr, "no kernel %s\n", argv[1]);
+    return 2;
+}

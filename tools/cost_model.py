@@ -1,0 +1,164 @@
+"""Writes README's table of games per dollar by GPU type; --check only says whether it is current.
+
+A model, not a measurement: games/s = share x peak / (operations an evaluation x evaluations a
+game), but no more than the host's cores work out the trees of. Operations are counted on the
+network itself at the lengths that leaves have; evaluations a game come from the newest record;
+peaks, prices and what is assumed stand with their sources in tools/cost_model.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from generated import ROOT, main
+from readme_table import RECORDS, newest_figures, number
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(ROOT))
+
+from zebfast.net.buckets import plan
+from zebfast.net.folded import fold
+from zebfast.net.networks import build, sized
+
+README = ROOT / "README.md"
+DATA = ROOT / "tools" / "cost_model.json"
+BEGIN = "<!-- cost:begin -->"
+END = "<!-- cost:end -->"
+_BATCH = 4096  # leaves sent to a GPU at once
+_HOUR = 3600
+
+
+class Setting(NamedTuple):
+    """One way of playing: what its record says of a game."""
+
+    what: str
+    evaluations: float  # a game
+    trees: float  # games/s whose trees and endings one core works out
+    lengths: dict[int, int]  # how many of the sampled leaves have so many valid tokens
+
+
+def setting(entry: Mapping[str, Any], folder: Path) -> Setting:
+    """The newest record of a setting. KeyError if no record has it."""
+    figure, record = newest_figures(folder)[entry["figure"]]
+    detail = figure["detail"]
+    busy = (1 - detail["network_share"]) * record["machine"]["cores"]
+    lengths = {int(length): n for length, n in entry["lengths"].items()}
+    return Setting(entry["what"], detail["evaluations_per_game"], figure["value"] / busy, lengths)
+
+
+def batch_lengths(lengths: Mapping[int, int]) -> np.ndarray:
+    """int64[_BATCH]: a batch with that distribution of lengths."""
+    every = np.repeat(list(lengths), list(lengths.values()))
+    return np.sort(every)[np.arange(_BATCH) * len(every) // _BATCH]
+
+
+def operations(tokenizer: str, size: str, lengths: Mapping[int, int]) -> float:
+    """Floating-point operations an evaluation, padding of the GPU's pieces included."""
+    config = sized(tokenizer, size, belief_head=False)
+    with torch.device("meta"):
+        weights = build(config).state_dict()
+    net = fold(config, weights, device=torch.device("meta"), dtype=torch.float16)
+    wanted = batch_lengths(lengths) if tokenizer == "v1" else np.zeros(_BATCH, np.int64)
+    total = 0
+    for piece in plan(wanted, None)[1]:
+        raw = torch.empty(piece.rows, net.row_bytes, dtype=torch.uint8, device="meta")
+        with torch.inference_mode():
+            net.answers(raw, piece.length)  # what is made once is not counted
+            with FlopCounterMode(display=False) as counter:
+                net.answers(raw, piece.length)
+        total += counter.get_total_flops()
+    return total / _BATCH
+
+
+def rates(
+    gpu: Mapping[str, Any], shares: Iterable[float], flops: float, way: Setting
+) -> list[tuple[float, bool]]:
+    """Games a second for each share of the peak, and whether the host's cores are what limits."""
+    cap = gpu["cores"] * way.trees
+    speeds = [share * gpu["tflops"] * 1e12 / (flops * way.evaluations) for share in shares]
+    return [(min(speed, cap), speed >= cap) for speed in speeds]
+
+
+def speed_text(found: list[tuple[float, bool]]) -> str:
+    """``45.4 to 136``; a star where the cores limit."""
+    return span([f"{number(speed)}{'*' * limited}" for speed, limited in found])
+
+
+def dollar_text(found: list[tuple[float, bool]], dollars_an_hour: float) -> str:
+    """Million games a dollar."""
+    return span([number(speed * _HOUR / dollars_an_hour / 1e6) for speed, _ in found])
+
+
+def span(texts: list[str]) -> str:
+    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
+
+
+def table(data: Mapping[str, Any], folder: Path) -> str:
+    """The Markdown between the two markers."""
+    found = {name: setting(entry, folder) for name, entry in data["settings"].items()}
+    columns = [(c["network"], c["size"], found[c["setting"]]) for c in data["columns"]]
+    cost = [operations(network, size, way.lengths) for network, size, way in columns]
+    heads = [f"{network} {size}, {way.what}: games/s" for network, size, way in columns]
+    lines = [
+        "| GPU, cores, $/h | " + "".join(f"{head} | million games a $ | " for head in heads),
+        "|---|" + "---:|---:|" * len(columns),
+    ]
+    for gpu in data["gpus"]:
+        price = gpu["dollars_an_hour"]
+        cells = [f"{gpu['name']}, {gpu['cores']}, {price:.2f}"]
+        for flops, (_, _, way) in zip(cost, columns, strict=True):
+            speeds = rates(gpu, data["share"], flops, way)
+            cells += [speed_text(speeds), dollar_text(speeds, price)]
+        lines.append(f"| {' | '.join(cells)} |")
+    for known in data["published"]:
+        price, speeds = known["dollars_an_hour"], [(known["games_per_s"], False)]
+        cells = [f"published: {known['what']}, {price:.2f}"]
+        cells += [speed_text(speeds), dollar_text(speeds, price)]
+        cells += ["–"] * (2 * len(columns) - 2)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*(line.rstrip() for line in lines), "", caption(data, columns, cost)])
+
+
+def caption(
+    data: Mapping[str, Any], columns: list[tuple[str, str, Setting]], cost: list[float]
+) -> str:
+    """What is assumed, in words and numbers."""
+    low, high = (f"{100 * share:.0f}" for share in data["share"])
+    each = [
+        f"{network} {size} {number(flops / 1e6)} MFLOP, padding included, "
+        f"{number(way.evaluations)} evaluations, {1000 / way.trees:.1f} ms of a core for trees "
+        f"and endings ({way.what})"
+        for flops, (network, size, way) in zip(cost, columns, strict=True)
+    ]
+    text = (
+        "A model: nothing in it but the published rows was run on a GPU. Assumed: the network "
+        f"reaches {low} to {high} % of the published dense half-precision peak; the host has so "
+        "many cores and they do nothing else (* where they limit, not the GPU); every network "
+        "needs as many evaluations as the published medium one in the newest record. An "
+        f"evaluation and a game: {'; '.join(each)}. With all endings solved, the default, cores "
+        "limit on every GPU. Peaks, prices and their sources: "
+        "[tools/cost_model.json](tools/cost_model.json); printed by `python tools/cost_model.py`."
+    )
+    return textwrap.fill(text, 100, break_on_hyphens=False, break_long_words=False)
+
+
+def render() -> str:
+    """README's text with the present table. Raises ValueError if the markers are not there."""
+    text = README.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"README.md must contain {BEGIN!r} and, after it, {END!r}")
+    made = table(json.loads(DATA.read_text(encoding="utf-8")), RECORDS)
+    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__ or "", README, render))
