@@ -30,12 +30,14 @@ def whole_games(
     n_games: int = N_GAMES,
     worlds: str = "true",
     exact_tricks: int = 0,
+    n_simulations: int = stages.N_SIMULATIONS,
+    root: str = "puct",
 ) -> Work:
-    """Games side by side from first deal to last play, 200 simulations a play."""
+    """Games side by side from first deal to last play."""
     config = SelfPlayConfig(
         n_parallel_games=n_games,
         n_groups=n_groups,
-        search=SearchOptions(n_simulations=stages.N_SIMULATIONS, exact_tricks=exact_tricks),
+        search=SearchOptions(n_simulations=n_simulations, exact_tricks=exact_tricks, root=root),
         worlds=worlds,
     )
 
@@ -58,36 +60,84 @@ def whole_games(
     return play
 
 
-def published(n_games: int = N_GAMES, **search: Any) -> Work:
-    """Games of the published medium network; a group a core, or two on a GPU."""
+def games_of(config: Any, weights: Any, n_games: int = N_GAMES, **search: Any) -> Work:
+    """Games of one network as a worker plays them: a group a core, or two on a GPU."""
     import torch
 
-    from zebfast.net import checkpoint
     from zebfast.net.evaluator import Evaluator
 
-    found = checkpoint.load(PUBLISHED)
     on_gpu = torch.cuda.is_available()
-    evaluator = Evaluator(found.config, found.weights, device="cuda" if on_gpu else "cpu")
+    device = "cuda" if on_gpu else "cpu"
+    evaluator = Evaluator(config, weights, device=device, dtype="auto")
     n_groups = 2 if on_gpu else max(2, usable_cores())
     return whole_games(evaluator, n_groups=n_groups, n_games=n_games, **search)
 
 
-SEARCHES: dict[str, tuple[int, dict[str, Any]]] = {  # games, options
-    "true deals": (64, {"worlds": "true"}),
-    "sampled worlds, 4 tricks solved": (64, {"worlds": "sampled", "exact_tricks": 4}),
-    "sampled worlds, all solved": (512, {"worlds": "sampled", "exact_tricks": 7}),
-}
+def published(**search: Any) -> Work:
+    """Games of the published medium network."""
+    from zebfast.net import checkpoint
+
+    found = checkpoint.load(PUBLISHED)
+    return games_of(found.config, found.weights, **search)
+
+
+def compact(**search: Any) -> Work:
+    """Games of an untrained v2 medium network."""
+    return games_of(*stages.fresh_network(tokenizer="v2"), **search)
+
+
+#: Of `whole_games`: what self-play is measured with.
+SEARCHES: dict[str, dict[str, Any]] = {
+    "200 simulations, true deals": {"n_games": 64},
+    "200 simulations, sampled worlds, 4 tricks solved": {
+        "n_games": 64, "worlds": "sampled", "exact_tricks": 4,
+    },
+    "200 simulations, sampled worlds, all solved": {
+        "n_games": 512, "worlds": "sampled", "exact_tricks": 7,
+    },
+    "32 simulations at a gumbel root, sampled worlds, 4 tricks solved": {
+        "n_games": 256, "worlds": "sampled", "exact_tricks": 4, "n_simulations": 32,
+        "root": "gumbel",
+    },
+    "32 simulations at a gumbel root, sampled worlds, all solved": {
+        "n_games": 512, "worlds": "sampled", "exact_tricks": 7, "n_simulations": 32,
+        "root": "gumbel",
+    },
+}  # fmt: skip
+
+
+def run_games(
+    run_stage: Callable[..., None],
+    benchmark: Any,
+    network: str,
+    play: Callable[..., Work],
+    search: str,
+) -> None:
+    options = dict(SEARCHES[search])
+    if benchmark.disabled:
+        options["n_games"] = 8
+    worlds, exact = options.get("worlds", "true"), options.get("exact_tricks", 0)
+    root = "_gumbel" if "root" in options else ""
+    key = f"selfplay_{network.split()[0]}_{worlds}_{exact}{root}"
+    what = f"self-play, {network} network, {search}, all cores"
+    run_stage(Stage(key, "games/s", what, partial(play, **options)), rounds=1, warmup_rounds=0)
 
 
 @pytest.mark.benchmark(group="self-play")
 @pytest.mark.parametrize("search", list(SEARCHES))
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason=f"{PUBLISHED.name} is not on this machine")
-def test_published_selfplay_games(run_stage: Callable[..., None], search: str) -> None:
-    n_games, options = SEARCHES[search]
-    what = f"self-play, published medium network, 200 simulations, {search}, all cores"
-    key = f"selfplay_published_{options['worlds']}_{options.get('exact_tricks', 0)}"
-    prepare = partial(published, n_games, **options)
-    run_stage(Stage(key, "games/s", what, prepare), rounds=1, warmup_rounds=0)
+def test_published_selfplay_games(
+    run_stage: Callable[..., None], benchmark: Any, search: str
+) -> None:
+    run_games(run_stage, benchmark, "published medium", published, search)
+
+
+@pytest.mark.benchmark(group="self-play")
+@pytest.mark.parametrize("search", list(SEARCHES))
+def test_compact_selfplay_games(
+    run_stage: Callable[..., None], benchmark: Any, search: str
+) -> None:
+    run_games(run_stage, benchmark, "compact v2 medium", compact, search)
 
 
 @pytest.mark.benchmark(group="self-play")
