@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def published(**search: Any) -> Work:
 
 
 def compact(**search: Any) -> Work:
-    """Games of an untrained v2 medium network."""
+    """Games of an untrained v2 medium network; many, because it wants large batches."""
+    search["n_games"] *= 4
     return games_of(*stages.fresh_network(tokenizer="v2"), **search)
 
 
@@ -120,7 +122,7 @@ def run_games(
     root = "_gumbel" if "root" in options else ""
     key = f"selfplay_{network.split()[0]}_{worlds}_{exact}{root}"
     what = f"self-play, {network} network, {search}, all cores"
-    run_stage(Stage(key, "games/s", what, partial(play, **options)), rounds=1, warmup_rounds=0)
+    run_stage(Stage(key, "games/s", what, partial(play, **options)), rounds=1)
 
 
 @pytest.mark.benchmark(group="self-play")
@@ -158,6 +160,28 @@ def test_two_groups_against_one(benchmark: Any) -> None:
         unit="times",
         value=gain,
         detail={**done.detail, "cores": usable_cores()},
+    )
+
+
+@pytest.mark.benchmark(group="self-play")
+def test_threads_scale(benchmark: Any) -> None:
+    """Two threads with a forest each; no gate: what two cores give depends on the machine."""
+    n_steps = 5 if benchmark.disabled else 500
+    alone, *_ = works = [stages.simulations(n_trees=256, n_steps=n_steps) for _ in range(2)]
+    with ThreadPoolExecutor(len(works)) as pool:
+
+        def together() -> None:
+            wait([pool.submit(work) for work in works])
+
+        ratio = interleaved_ratio(together, alone, blocks=1 if benchmark.disabled else 10)
+        benchmark.pedantic(together, rounds=1, iterations=1)
+    figure(
+        benchmark,
+        key="scaling_two_threads",
+        what="tree search, constant evaluator: each of two threads against one alone",
+        unit="of 1",
+        value=1 / ratio,
+        detail={"cores": usable_cores()},
     )
 
 

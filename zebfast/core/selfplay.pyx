@@ -10,6 +10,9 @@ from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 from zebfast.core.forest cimport search_struct
 
 
+_NO_GAMES = np.zeros(0, GAME_DTYPE)
+
+
 cdef class SelfPlayForest:
     """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
@@ -116,6 +119,8 @@ cdef class SelfPlayForest:
         end = self.taken
         while end < self.limit and self.done[end % self.capacity]:
             end += 1
+        if end == self.taken:  # at nearly every step; what follows would cost it microseconds
+            return _NO_GAMES
         at = np.arange(self.taken, end) % max(self.capacity, 1)
         games = self.records[at]
         self.done[at] = 0
