@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from zebfast.net import evaluator as evaluator_module
 from zebfast.net import precision
 from zebfast.net.checkpoint import Checkpoint
 from zebfast.net.evaluator import Evaluator
@@ -92,6 +93,22 @@ def test_weights_that_half_precision_gets_wrong_are_used_in_fp32(
     evaluator.load(small.weights)  # it stays with what works
     assert evaluator.describe() == "cpu fp32"
     assert len(lines) == 1
+
+
+def test_half_precision_that_does_not_run_gives_way_to_fp32(
+    small: Checkpoint, observations: NDArray[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError("not implemented for 'Half'\nwith more lines")
+
+    monkeypatch.setattr(evaluator_module, "compare", refuse)
+    lines: list[str] = []
+    evaluator = Evaluator(small.config, small.weights, dtype="fp16", say=lines.append)
+    exact = answers(Evaluator(small.config, small.weights), observations[:20])
+    np.testing.assert_array_equal(answers(evaluator, observations[:20]), exact)
+    assert lines == [
+        "cpu fp16: it does not run here (not implemented for 'Half'): fp32 is used from now on"
+    ]
 
 
 def test_every_load_has_a_version_of_its_own(small: Checkpoint) -> None:

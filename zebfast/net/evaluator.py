@@ -19,7 +19,7 @@ from zebfast.net.cuda import Cuda
 from zebfast.net.folded import WIDTH, Folded, fold
 from zebfast.net.networks import AnyConfig
 from zebfast.net.packing import check_observations
-from zebfast.net.pipeline import Device, Graphs, Pipeline
+from zebfast.net.pipeline import Device, Graphs, Pipeline, first_line
 from zebfast.net.precision import DTYPES, EXACT, compare, settle
 from zebfast.net.weights import check_weights
 
@@ -173,15 +173,26 @@ class Evaluator:
             return loaded.net
         with self._judging:
             if loaded.exact is not None:  # no other thread has done it meanwhile
-                gap = compare(loaded.net, loaded.exact, obs, self._device)
-                if not gap.harmless:
-                    self._say(
-                        f"{self.describe()}: priors differ by up to {gap.prior:.2g} and values by "
-                        f"{gap.value:.2g} from those in fp32: fp32 is used from now on"
-                    )
+                if wrong := self._wrong(loaded.net, loaded.exact, obs):
+                    self._say(f"{self.describe()}: {wrong}: fp32 is used from now on")
                     loaded.net, self._dtype = loaded.exact, EXACT
                 loaded.exact = None
             return loaded.net
+
+    def _wrong(self, half: Folded, exact: Folded, obs: NDArray[Any]) -> str | None:
+        """What speaks against half precision here; None if nothing does."""
+        try:
+            gap = compare(half, exact, obs, self._device)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # a kernel that this device or build does not have
+            return f"it does not run here ({first_line(error)})"
+        if gap.harmless:
+            return None
+        return (
+            f"priors differ by up to {gap.prior:.2g} and values by {gap.value:.2g} from those in "
+            "fp32"
+        )
 
     def _on_device(
         self,

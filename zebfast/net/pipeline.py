@@ -187,7 +187,7 @@ class Pipeline:
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            self._graphs.give_up(str(error).partition("\n")[0] or type(error).__name__)
+            self._graphs.give_up(first_line(error))
             return
         got = step.answers[:n].cpu()
         if torch.allclose(got, want, rtol=0, atol=GRAPH_BOUND, equal_nan=True):
@@ -203,3 +203,8 @@ def _copy(to: Tensor, source: Tensor) -> None:
 
 def _clear(answers: Tensor) -> None:
     answers.zero_()
+
+
+def first_line(error: BaseException) -> str:
+    """What torch says before it goes into details."""
+    return str(error).partition("\n")[0] or type(error).__name__
