@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from generated import ROOT, main
+from generated import ROOT, main, put_between
 from readme_table import RECORDS, newest_figures, number
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -151,13 +151,8 @@ def caption(
 
 def render() -> str:
     """README's text with the present table. Raises ValueError if the markers are not there."""
-    text = README.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"README.md must contain {BEGIN!r} and, after it, {END!r}")
     made = table(json.loads(DATA.read_text(encoding="utf-8")), RECORDS)
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+    return put_between(README.read_text(encoding="utf-8"), BEGIN, END, made)
 
 
 if __name__ == "__main__":

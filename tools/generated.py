@@ -24,3 +24,12 @@ def main(description: str, target: Path, render: Callable[[], str]) -> int:
     name = target.relative_to(ROOT)
     print(f"{name} is out of date: run python {Path(sys.argv[0]).name}", file=sys.stderr)
     return 1
+
+
+def put_between(text: str, begin: str, end: str, made: str) -> str:
+    """README's text with what was made between two markers. ValueError if they are not there."""
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"README.md must contain {begin!r} and, after it, {end!r}")
+    return f"{before}{begin}\n{made}\n{end}{after}"

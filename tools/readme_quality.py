@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from generated import ROOT, main
+from generated import ROOT, main, put_between
 
 README = ROOT / "README.md"
 RECORDS = ROOT / "bench" / "records" / "quality"
@@ -128,12 +128,7 @@ def table(path: Path | None) -> str:
 
 def render() -> str:
     """README's text with the present table. Raises ValueError if the markers are not there."""
-    text = README.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"README.md must contain {BEGIN!r} and, after it, {END!r}")
-    return f"{before}{BEGIN}\n{table(newest_record())}\n{END}{after}"
+    return put_between(README.read_text(encoding="utf-8"), BEGIN, END, table(newest_record()))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn_worlds import batch_of
+from forests import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_tree import SlowTree, decision, follow, hashed_evaluate, observe
@@ -20,12 +21,6 @@ from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 
 TREES = Path(__file__).parent.parent / "golden" / "trees.json"
-
-
-def run(forest: Forest) -> None:
-    leaves = np.zeros(len(forest), OBS_DTYPE)
-    while n := forest.select(leaves):
-        forest.update(hashed_evaluate(leaves[:n]))
 
 
 @given(

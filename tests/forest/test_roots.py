@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drawn_worlds import batch_of
+from forests import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_gumbel import considered_visits
@@ -13,21 +14,9 @@ from slow_tree import SlowTree, decision, hashed_evaluate
 
 from zebfast.core.engine import GameBatch
 from zebfast.core.forest import Forest
-from zebfast.core.observe import uniform_evaluate
 from zebfast.core.options import SearchOptions
-from zebfast.core.records import OBS_DTYPE
 
 WAYS = [("true", 0), ("true", 2), ("sampled", 0), ("sampled", 3)]
-
-
-def run(forest: Forest, *, hashed: bool = True) -> None:
-    leaves, evals = np.zeros(len(forest), OBS_DTYPE), np.zeros((len(forest), 8), np.float32)
-    while n := forest.select(leaves):
-        if hashed:
-            evals[:n] = hashed_evaluate(leaves[:n])
-        else:
-            uniform_evaluate(leaves[:n], evals[:n])
-        forest.update(evals[:n])
 
 
 @given(

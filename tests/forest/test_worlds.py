@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drawn_worlds import batch_of, laid_out
+from forests import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_tree import SlowTree, decision, hashed_evaluate
@@ -12,23 +13,11 @@ from slow_tree import SlowTree, decision, hashed_evaluate
 from zebfast import rules
 from zebfast.core.engine import GameBatch
 from zebfast.core.forest import Forest
-from zebfast.core.observe import uniform_evaluate
 from zebfast.core.options import SearchOptions
-from zebfast.core.records import OBS_DTYPE
 from zebfast.core.worlds import WorldSet
 from zebfast.rules import Stream
 
 WORLDS = st.one_of(st.sampled_from([1, 2, 4, 16, 200]), st.integers(1, 200))
-
-
-def run(forest: Forest, *, hashed: bool = True) -> None:
-    leaves, evals = np.zeros(len(forest), OBS_DTYPE), np.zeros((len(forest), 8), np.float32)
-    while n := forest.select(leaves):
-        if hashed:
-            evals[:n] = hashed_evaluate(leaves[:n])
-        else:
-            uniform_evaluate(leaves[:n], evals[:n])
-        forest.update(evals[:n])
 
 
 def masks(position: rules.Position) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
@@ -16,12 +16,9 @@ from bench import gate
 
 
 def _tool(root: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, root / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(root / "tools"))  # as for a script: tools share `generated`
+        return importlib.import_module(name)
 
 
 def _run_of_the_suite(value: float) -> dict[str, Any]:

@@ -89,12 +89,45 @@ class PreferencePlayer:
         )
 
 
-class NetworkPlayer:
+class ThinkingPlayer:
+    """Plays the only legal domino where there is but one, and asks `_choose_open` elsewhere.
+
+    Attributes:
+        at_once: most rows that `_choose_open` is given; has no influence on what it says.
+    """
+
+    at_once: int
+
+    def choose(
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        """See Player.choose; `bids` are not used."""
+        legal = batch.legal(rows)
+        dominoes = first_true(mask_bits(legal)).astype(np.uint8)
+        open_rows = np.flatnonzero(legal & (legal - np.uint32(1)))
+        for start in range(0, len(open_rows), self.at_once):
+            part = open_rows[start : start + self.at_once]
+            dominoes[part] = self._choose_open(batch, rows[part], draws.take(part))
+        return dominoes
+
+    def _choose_open(
+        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+    ) -> NDArray[np.uint8]:
+        raise NotImplementedError
+
+
+class NetworkPlayer(ThinkingPlayer):
     """Plays from a network's policy alone, no search: p ** (1/temperature) over legal dominoes.
 
     temperature 0 always plays the favourite (the lowest slot among equals); 1 plays the policy
     as it is. The value output is not used.
     """
+
+    at_once = EVALUATION_ROWS
 
     def __init__(
         self, *, name: str, evaluator: Evaluator, temperature: float = DEFAULT_TEMPERATURE
@@ -104,23 +137,6 @@ class NetworkPlayer:
         self.name = name
         self.evaluator = evaluator
         self.temperature = temperature
-
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        draws: PlayDraws,
-        bids: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
-        """See Player.choose; forced plays are not sent to the network."""
-        legal = batch.legal(rows)
-        forced = (legal & (legal - np.uint32(1))) == 0
-        dominoes = first_true(mask_bits(legal)).astype(np.uint8)
-        open_rows = np.flatnonzero(~forced)
-        for start in range(0, len(open_rows), EVALUATION_ROWS):
-            part = open_rows[start : start + EVALUATION_ROWS]
-            dominoes[part] = self._choose_open(batch, rows[part], draws.take(part))
-        return dominoes
 
     def _choose_open(
         self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws

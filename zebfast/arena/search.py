@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.draws import PlayDraws
-from zebfast.arena.heuristics import mask_bits
-from zebfast.arena.players import first_true, slot_dominoes
+from zebfast.arena.players import ThinkingPlayer, slot_dominoes
 from zebfast.core.engine import GameBatch
 from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
@@ -26,7 +25,7 @@ if TYPE_CHECKING:  # the player itself needs no torch
 TREES = 256  # searched side by side; bounds memory and the evaluator's batches, not results
 
 
-class SearchPlayer:
+class SearchPlayer(ThinkingPlayer):
     """Plays what a search of the position comes to.
 
     Args:
@@ -38,31 +37,17 @@ class SearchPlayer:
     choice depends on the game alone, not on what else is in the batch.
     """
 
+    at_once = TREES
+
     def __init__(self, *, name: str, evaluator: Evaluator, options: SearchOptions) -> None:
         self.name = name
         self.evaluator = evaluator
         self.options = options
 
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        draws: PlayDraws,
-        bids: NDArray[np.uint8],
+    def _choose_open(
+        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
     ) -> NDArray[np.uint8]:
-        """See Player.choose; of `draws` only seed and game numbers are used, of `bids` nothing.
-
-        Forced plays are made without a search.
-        """
-        legal = batch.legal(rows)
-        dominoes = first_true(mask_bits(legal)).astype(np.uint8)
-        open_rows = np.flatnonzero(legal & (legal - np.uint32(1)))
-        for start in range(0, len(open_rows), TREES):
-            part = open_rows[start : start + TREES]
-            dominoes[part] = self._choose_open(batch.take(rows[part]), draws.take(part))
-        return dominoes
-
-    def _choose_open(self, games: GameBatch, draws: PlayDraws) -> NDArray[np.uint8]:
+        games = batch.take(rows)
         forest = Forest(
             games,
             options=self.options,

@@ -14,7 +14,7 @@ import click
 
 from zebfast.cli.machine import usable_cores
 from zebfast.cli.tables import NOTHING
-from zebfast.cli.tuned import Circumstances, Entry, remember, today, tuned_file
+from zebfast.cli.tuned import Circumstances, Entry, as_flags, remember, today, tuned_file
 from zebfast.cli.worker_config import default_threads, selfplay_config
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.stats import SelfPlayStats
@@ -109,7 +109,7 @@ def tune(job: Job) -> Tuned:
         nonlocal looks
         looks += 1
         if sys.stderr.isatty():
-            click.echo(f"\r\033[Klook {looks}: {_words(setting)}", err=True, nl=False)
+            click.echo(f"\r\033[Klook {looks}: {as_flags(asdict(setting))}", err=True, nl=False)
 
     tuner = Tuner(trials.look, default, on_look=show, on_drop=trials.drop)
     try:
@@ -160,11 +160,9 @@ def print_tuned(job: Job, tuned: Tuned) -> None:
         if tuned.gain is None
         else f"{tuned.gain:.2f} times the default's (told apart from {tuned.noise:.0%})"
     )
-    click.echo(f"Chosen: {_words(tuned.chosen)}: {tuned.games_per_second:.1f} games/s, {gain}")
-
-
-def _words(setting: Setting) -> str:
-    return " ".join(f"--{name.replace('_', '-')} {n}" for name, n in asdict(setting).items())
+    click.echo(
+        f"Chosen: {as_flags(asdict(tuned.chosen))}: {tuned.games_per_second:.1f} games/s, {gain}"
+    )
 
 
 def tune_command(flags: dict[str, Any], *, as_json: bool) -> None:

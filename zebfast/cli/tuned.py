@@ -178,6 +178,11 @@ def _renews(new: Circumstances, old: Circumstances) -> bool:
     return new.search == old.search and versions.issuperset(new.differences(old))
 
 
+def as_flags(values: Mapping[str, int]) -> str:
+    """Fields of a Setting as the worker's flags."""
+    return " ".join(f"--{name.replace('_', '-')} {n}" for name, n in values.items())
+
+
 def settling(given: Collection[str], say: Say) -> Callable[..., WorkerConfig]:
     """How a worker comes to play as was found best; ``given`` flags are left as they are.
 
@@ -195,8 +200,7 @@ def settling(given: Collection[str], say: Say) -> Callable[..., WorkerConfig]:
                 say(why_not)
             return config
         taken = {name: n for name, n in asdict(entry.setting).items() if name not in given}
-        words = " ".join(f"--{name.replace('_', '-')} {n}" for name, n in taken.items())
-        say(f"tuned for this machine on {entry.date}: {words} ({_TUNE} renews it)")
+        say(f"tuned for this machine on {entry.date}: {as_flags(taken)} ({_TUNE} renews it)")
         if "threads" in taken:
             import torch
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from zebfast.core.features import answers, first_layer
 from zebfast.core.records import OBS_DTYPE
+from zebfast.net.encoding import record_bytes
 from zebfast.net.features import expand
 from zebfast.net.linear import Linear
 from zebfast.net.output import N_DOMINOES, N_SLOTS
@@ -83,8 +84,8 @@ class FoldedV2:
 
     def rows(self, obs: NDArray[Any]) -> NDArray[np.uint8]:
         """The packed records themselves."""
-        flat = np.ascontiguousarray(obs).view(np.uint8)
-        return flat.reshape(len(obs), self.row_bytes)
+        flat: NDArray[np.uint8] = record_bytes(obs).numpy()
+        return flat
 
     def lengths(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Zeros: there is no rectangle."""
