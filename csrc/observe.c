@@ -13,6 +13,15 @@ ZF_HOT void zf_uniform_evaluate(float *out, const zf_obs *obs, size_t n) {
     }
 }
 
+void zf_game_begin(zf_game *g, const zf_state *s) {
+    memset(g, 0, sizeof *g);
+    for (int seat = 0; seat < 4; seat++)
+        for (int i = 0; i < 7; i++)
+            g->hands[seat][i] = (uint8_t)zf_select(s->dealt[seat], (uint32_t)i, 7);
+    g->decl = s->decl;
+    g->leader = s->first_leader;
+}
+
 static bool start(zf_state *s, const zf_game *g) {
     uint32_t hands[4] = {0, 0, 0, 0}, all = 0;
     if (g->decl >= ZF_N_DECLARATIONS || g->leader > 3) return false;

@@ -23,6 +23,9 @@ ZF_INLINE void zf_observe(zf_obs *o, const zf_state *s) {
     }
 }
 
+/* The record of a game that begins as s stands: the deal, and nothing played. */
+void zf_game_begin(zf_game *g, const zf_state *s);
+
 void zf_observe_rows(zf_obs *out, const zf_state *s, const int64_t *rows, size_t n);
 
 /* Uniform priors over legal slots and value 0 for each observation: the constant evaluator.

@@ -31,7 +31,7 @@ enum {
     ZF_HAS_POLICY = 1,
     ZF_HAS_BELIEF = 2,
     ZF_HAS_POINTS = 8,   /* bits 8..13 are the final points, 0..42, of the observer's side */
-    ZF_POINTS_SHIFT = 8, /* bit 2 is the learner's own mark */
+    ZF_POINTS_SHIFT = 8, /* bit 2 is the learner's own mark; bit 4: policy holds play values */
 };
 
 /* One training example. */

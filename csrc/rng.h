@@ -20,7 +20,8 @@ enum zf_stream {
     ZF_STREAM_LABEL_DEAL = 7,  /* games of match players that become training examples */
     ZF_STREAM_GUMBEL = 8,      /* noise of the gumbel root */
     ZF_STREAM_CAP = 9,         /* which decisions of self-play are searched in full */
-    ZF_N_STREAMS = 10,
+    ZF_STREAM_LOOK = 10,       /* a seed for every look at how strong a learner's network is */
+    ZF_N_STREAMS = 11,
 };
 
 ZF_INLINE uint64_t zf_mix(uint64_t z) {

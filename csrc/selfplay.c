@@ -103,18 +103,12 @@ static void meet_root(const zf_selfplay *f, slot *s) {
 
 static void start_game(zf_selfplay *f, slot *s) {
     zf_state root;
-    zf_game *g;
     s->number = f->next++;
     s->game = f->config.first_game + s->number * f->config.stride;
     s->active = true;
     zf_deal(&root, f->config.seed, ZF_STREAM_DEAL, s->game);
-    g = record_of(f, s);
-    memset(g, 0, sizeof *g);
-    for (int seat = 0; seat < 4; seat++)
-        for (int i = 0; i < 7; i++)
-            g->hands[seat][i] = (uint8_t)zf_select(root.dealt[seat], (uint32_t)i, 7);
-    g->decl = root.decl;
-    g->leader = root.first_leader;
+    zf_game *g = record_of(f, s);
+    zf_game_begin(g, &root);
     zf_play_forced(&root);
     record_plays(g, &root, 0, false);
     zf_tree_reset(s->tree, &root);

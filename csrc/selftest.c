@@ -6,8 +6,11 @@
 
 #include "cache.h"
 #include "engine.h"
+#include "lanes.h"
+#include "observe.h"
 #include "rng.h"
 #include "selfplay.h"
+#include "teaching.h"
 #include "v2_features.h"
 #include "worlds.h"
 #include "solve.h"
@@ -148,6 +151,50 @@ static void test_selfplay(void) {
         zf_root r = i & 2 ? ZF_ROOT_GUMBEL : ZF_ROOT_PUCT;
         CHECK(play(1, 512, 30, w, r) == play(13, 512, 30, w, r));
         CHECK(play(5, ZF_MIN_NODES, 20, w, r) == play(20, ZF_MIN_NODES, 20, w, r));
+    }
+}
+
+/* Labelled games side by side: a record is a legal game, and one at a time gives the same. */
+static uint64_t teach(uint32_t n_games, zf_teacher teacher, uint32_t n_worlds) {
+    enum { N = 20 };
+    zf_teaching_config config = {.seed = 3, .stride = 1, .n_games = n_games, .n_worlds = n_worlds,
+                                 .teacher = teacher, .label_share = 0.2f, .temperature = 0.5f,
+                                 .explore = 0.2f, .exact_tricks = 2};
+    zf_teaching *t = zf_teaching_new(&config);
+    zf_game *records = calloc(N, sizeof *records);
+    uint8_t done[N] = {0};
+    zf_obs *obs = calloc(zf_teaching_room(&config), sizeof *obs);
+    float *evals = calloc(zf_teaching_room(&config), 8 * sizeof *evals);
+    CHECK(t && records && obs && evals && zf_teaching_bytes(t) > 0);
+    zf_teaching_limit(t, N, records, done, N);
+    for (size_t n; (n = zf_teaching_select(t, obs)) > 0;) {
+        zf_uniform_evaluate(evals, obs, n);
+        CHECK(zf_teaching_update(t, evals) == -1);
+    }
+    uint64_t sum = 0, labels = 0;
+    for (int i = 0; i < N; i++) {
+        zf_example examples[ZF_N_PLIES];
+        int ply;
+        CHECK(done[i] && zf_game_examples(examples, &records[i], &ply) == ZF_GAME_OK);
+        for (ply = 0; ply < ZF_N_PLIES; ply++) {
+            labels += (examples[ply].flags & ZF_HAS_POLICY) != 0;
+            for (int s = 0; s < 7; s++) sum = zf_mix(sum + examples[ply].policy[s]);
+        }
+    }
+    zf_teaching_counts counts;
+    zf_teaching_counts_of(t, &counts);
+    CHECK(counts.games == N && counts.labels == labels && labels > 0);
+    zf_teaching_free(t);
+    free(records);
+    free(obs);
+    free(evals);
+    return sum;
+}
+
+static void test_teaching(void) {
+    for (uint32_t worlds = 0; worlds < 4; worlds += 3) {
+        CHECK(teach(1, ZF_TEACHER_EXACT, worlds) == teach(7, ZF_TEACHER_EXACT, worlds));
+        CHECK(teach(1, ZF_TEACHER_ROLLOUT, worlds) == teach(30, ZF_TEACHER_ROLLOUT, worlds));
     }
 }
 
@@ -312,6 +359,36 @@ static void test_worlds(void) {
     CHECK(zf_worlds_of(&w, &k) == 0);
 }
 
+static void test_lanes(void) {
+    enum { N = 40 };
+    zf_state s[N];
+    zf_obs obs[N];
+    float evals[8 * N];
+    uint8_t until[N];
+    int64_t live[N];
+    size_t n = N;
+    for (size_t i = 0; i < N; i++) {
+        zf_deal(&s[i], 5, ZF_STREAM_DEAL, i);
+        until[i] = (uint8_t)(i % (ZF_N_PLIES + 1));
+        live[i] = (int64_t)i;
+    }
+    while ((n = zf_lanes_advance(s, until, live, n, obs)) > 0) {
+        for (size_t i = 0; i < n; i++) {
+            const zf_state *lane = &s[live[i]];
+            CHECK(lane->n_plays < until[live[i]] && obs[i].n_plays == lane->n_plays);
+            CHECK(__builtin_popcount(obs[i].legal) > 1);
+        }
+        zf_uniform_evaluate(evals, obs, n);
+        zf_lanes_favourites(s, live, n, evals);
+    }
+    for (size_t i = 0; i < N; i++) {
+        zf_state back = s[i];
+        CHECK(s[i].n_plays == until[i]);
+        zf_rewind(&back, (uint8_t)(until[i] / 2));
+        CHECK(back.n_plays == until[i] / 2 && back.plays[0] == (until[i] < 2 ? 0 : s[i].plays[0]));
+    }
+}
+
 int main(void) {
     test_rng();
     test_tables();
@@ -321,8 +398,10 @@ int main(void) {
     test_worlds();
     test_cache();
     test_selfplay();
+    test_teaching();
     test_update_refuses_nan();
     test_solver();
+    test_lanes();
     printf("C core: all checks passed (%s)\n", zf_engine_isa());
     return 0;
 }

@@ -84,6 +84,19 @@ ZF_INLINE uint32_t zf_select(uint32_t mask, uint32_t r, uint32_t most) {
     return (uint32_t)__builtin_ctz(mask);
 }
 
+/* The domino in a slot of the seat to play: the slot-th of those dealt to it. */
+ZF_INLINE uint32_t zf_slot_domino(const zf_state *s, uint32_t slot) {
+    return zf_select(s->dealt[s->to_play], slot, 7);
+}
+
+/* The slot of the largest prior among slots (not empty), the lowest of equals. */
+ZF_INLINE uint32_t zf_favourite(const float priors[7], uint32_t slots) {
+    uint32_t best = (uint32_t)__builtin_ctz(slots);
+    for (uint32_t slot = best + 1; slot < 7; slot++)
+        best = (slots >> slot & 1) && priors[slot] > priors[best] ? slot : best;
+    return best;
+}
+
 /* The bits of mask, compressed to the positions they have among the set bits of of. */
 ZF_INLINE uint32_t zf_compress(uint32_t mask, uint32_t of) {
     uint32_t out = 0;

@@ -9,7 +9,8 @@
 #define ZF_N_PLIES 28
 #define ZF_CALLED_SUIT 7
 #define ZF_ALL_DOMINOES 0x0FFFFFFFu
-#define ZF_WIN_POINTS 22 /* more than half of 42 */
+#define ZF_POINTS 42     /* of both sides together */
+#define ZF_WIN_POINTS 22 /* more than half of them */
 
 extern const uint8_t zf_count[ZF_N_DOMINOES];              /* points in a trick */
 extern const uint8_t zf_led_suit[ZF_N_DECLARATIONS][32];   /* suit a lead asks for */

@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
-from zebfast.cli.worker import worker
+from zebfast.cli.worker import refuse_flags_of_the_other, worker
 from zebfast.cli.worker_config import config_from_flags
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.teaching import TeachingConfig
+from zebfast.worker.config import RecipeConfig
 
 
 def selfplay(folder: Path, *flags: str) -> SelfPlayConfig:
@@ -45,6 +47,58 @@ def test_every_option_has_a_flag(tmp_path: Path) -> None:
     for option in fields(SearchOptions):
         assert getattr(config.search, option.name) != getattr(plain, option.name), option.name
     assert selfplay(tmp_path, "--noise-fraction", "0.1").search == plain
+
+
+def of_mode(folder: Path, *flags: str) -> object:
+    args = ["--repo-id", str(folder), "--output-dir", str(folder / "out"), "--device", "cpu"]
+    context = worker.make_context("worker", [*args, *flags])
+    return config_from_flags(context.params)[0].producer
+
+
+@pytest.mark.parametrize("teacher", ["exact", "rollout"])
+def test_a_teachers_defaults_are_those_of_its_config(tmp_path: Path, teacher: str) -> None:
+    config = of_mode(tmp_path, "--mode", teacher, "--n-groups", "2")
+    assert config == TeachingConfig(teacher=teacher)
+    more = of_mode(tmp_path, "--mode", teacher, "--n-groups", "4")
+    assert isinstance(more, TeachingConfig)
+    assert more.n_parallel_games == 2 * TeachingConfig().n_parallel_games
+
+
+def test_every_setting_of_a_teacher_has_a_flag(tmp_path: Path) -> None:
+    flags = {
+        "label-share": "0.5", "label-worlds": "8", "temperature": "0.5", "explore": "0.3",
+        "exact-tricks": "3", "n-parallel-games": "12", "n-groups": "3",
+    }  # fmt: skip
+    args = [f"--{name}={value}" for name, value in flags.items()]
+    config = of_mode(tmp_path, "--mode", "rollout", *args)
+    for field in fields(TeachingConfig):
+        assert getattr(config, field.name) != getattr(TeachingConfig(), field.name), field.name
+
+
+def test_a_worker_of_a_recipe_says_what_its_machine_asks_for(tmp_path: Path) -> None:
+    config = of_mode(tmp_path, "--mode", "recipe", "--n-groups", "3", "--games-per-batch", "64")
+    own = {"n_groups": 3, "games_per_batch": 64, "n_parallel_games": None, "threads": None}
+    assert config == RecipeConfig(machine=own, default_groups=3)
+    plain = of_mode(tmp_path, "--mode", "recipe")
+    assert isinstance(plain, RecipeConfig)
+    assert set(plain.machine.values()) == {None}
+    assert plain.default_groups >= 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (("--mode", "exact", "--n-simulations", "9"), "give --mode selfplay"),
+        (("--mode", "exact", "--exact-tricks", "2"), "changes nothing in --mode exact"),
+        (("--mode", "recipe", "--explore", "0.2"), "give --mode exact"),
+        (("--label-share", "0.5"), "changes nothing in --mode selfplay"),
+    ],
+)
+def test_flags_of_other_modes(tmp_path: Path, flags: tuple[str, ...], why: str) -> None:
+    args = ["--repo-id", str(tmp_path), "--output-dir", str(tmp_path / "out"), "--device", "cpu"]
+    context = worker.make_context("worker", [*args, *flags])
+    with pytest.raises(click.UsageError, match=why):
+        refuse_flags_of_the_other(context, context.params["mode"])
 
 
 @pytest.mark.parametrize(

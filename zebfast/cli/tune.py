@@ -200,12 +200,10 @@ def _job(flags: dict[str, Any]) -> Job:
     """ValueError, BadCheckpoint or OSError where there is no such network or device."""
     from zebfast.cli.learn import choose_device
     from zebfast.cli.stages import fresh_network
-    from zebfast.cli.worker import worker
     from zebfast.net import checkpoint
 
     device = choose_device(flags["device"])
-    n_games = next(p.default for p in worker.params if p.name == "n_parallel_games")
-    selfplay = selfplay_config({**flags, "n_parallel_games": n_games, "n_groups": None}, device)
+    selfplay = selfplay_config({**flags, "n_parallel_games": None, "n_groups": None}, device)
     if flags["checkpoint"] is None:
         config, weights = fresh_network(flags["size"], flags["tokenizer"])
         name = f"{flags['size']} {flags['tokenizer']} network"

@@ -1,7 +1,7 @@
 """`python -m zebfast.worker` and `zebfast worker`: play games, hand over the examples.
 
-One command for two producers. Flags of the other producer are refused on the command line; in the
-environment they are left alone, so that one environment serves machines of both.
+One command for all producers. Flags of another producer are refused on the command line; in the
+environment they are left alone, so that one environment serves machines of all.
 """
 
 from __future__ import annotations
@@ -12,21 +12,32 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from zebfast.arena.search_specs import MAX_WORLDS as MAX_SAMPLES
 from zebfast.arena.specs import DEFAULT_TEMPERATURE
-from zebfast.arena.specs import MAX_WORLDS as MAX_SAMPLES
 from zebfast.cli.learn import option
 from zebfast.cli.places import WEIGHTS, place_options, store_options
 from zebfast.cli.run import HELP, run, stop_at_eof_option
-from zebfast.cli.worker_config import EVAL_AUX, EXAMPLES, SELFPLAY, config_from_flags
+from zebfast.cli.worker_config import (
+    EVAL_AUX,
+    EXACT,
+    EXAMPLES,
+    RECIPE,
+    ROLLOUT,
+    SELFPLAY,
+    config_from_flags,
+)
 from zebfast.cli.worker_options import (
     ABOVE_0,
     AT_LEAST_0,
     POSITIVE,
     ModeOption,
     eval_aux_option,
+    games_option,
     search_options,
-    selfplay_option,
+    teaching_options,
 )
+from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.teaching import GAMES_PER_GROUP
 
 if TYPE_CHECKING:
     from zebfast.worker.loop import Settle
@@ -52,12 +63,14 @@ TUNED_FLAGS = ("n_parallel_games", "n_groups", "threads")
 )
 @click.option(
     "--mode",
-    type=click.Choice([SELFPLAY, EVAL_AUX]),
+    type=click.Choice([SELFPLAY, EVAL_AUX, EXACT, ROLLOUT, RECIPE]),
     default=SELFPLAY,
     show_default=True,
     envvar="ZEB_WORKER_MODE",
     show_envvar=True,
-    help="What to play: the network against itself, or E[Q] against the network.",
+    help="What to play: the network against itself, by search; E[Q] against the network; the bare "
+    "network, every play labelled by the solver (exact) or by playing on (rollout); whatever the "
+    "run's recipe has come to.",
 )
 @option(
     "--worker-id",
@@ -65,11 +78,18 @@ TUNED_FLAGS = ("n_parallel_games", "n_groups", "threads")
     None,
     "Name in file names and log lines; one process each  [default: worker-0; eval-aux: evalaux-0]",
 )
-@selfplay_option("--n-parallel-games", POSITIVE, 128, "Games in progress at once.")
-@selfplay_option(
+@games_option(
+    "--n-parallel-games",
+    POSITIVE,
+    None,
+    f"Games in progress at once  [default: {SelfPlayConfig().n_parallel_games}; exact, rollout: "
+    f"{GAMES_PER_GROUP} a group]",
+)
+@games_option(
     "--n-groups", POSITIVE, None, "Groups of games, a thread each (default: 2, or cores)."
 )
 @search_options
+@teaching_options
 @eval_aux_option(
     "--n-samples",
     click.IntRange(1, MAX_SAMPLES),
@@ -165,7 +185,10 @@ def worker(context: click.Context, /, **flags: Any) -> int:
     """Play games with the newest weights and write training examples.
 
     Self-play by default; --mode eval-aux plays the E[Q] player against the network, every deal
-    both ways. Runs until stopped. Ctrl-C or SIGTERM hand over the games that are finished.
+    both ways. --mode exact and rollout play the bare network and label its decisions with what
+    each legal play is worth: final points with open hands and best play, or with everybody's
+    favourite plays. --mode recipe does what the learner's recipe asks for, and changes with it.
+    Runs until stopped. Ctrl-C or SIGTERM hand over the games that are finished.
 
     Where --n-parallel-games, --n-groups or --threads are not given, what zebfast bench --tune found
     for this machine, network and search is used.
@@ -203,12 +226,12 @@ def _settling(context: click.Context) -> Settle | None:
 def refuse_flags_of_the_other(context: click.Context, mode: str) -> None:
     """UsageError for a flag on the command line that this mode would not look at."""
     for parameter in context.command.params:
-        if isinstance(parameter, ModeOption) and parameter.mode != mode:
+        if isinstance(parameter, ModeOption) and mode not in parameter.modes:
             source = context.get_parameter_source(parameter.name or "")
             if source is ParameterSource.COMMANDLINE:
                 raise click.UsageError(
                     f"{parameter.opts[0]} changes nothing in --mode {mode}: leave it out, or give "
-                    f"--mode {parameter.mode}"
+                    f"--mode {parameter.modes[0]}"
                 )
 
 

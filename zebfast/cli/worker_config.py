@@ -13,18 +13,20 @@ from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
 if TYPE_CHECKING:
     from zebfast.exchange import ExampleStore, Place, Say
     from zebfast.selfplay.config import SelfPlayConfig
-    from zebfast.worker.config import EvalAuxConfig, WorkerConfig
+    from zebfast.selfplay.teaching import TeachingConfig
+    from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
 
 EXAMPLES = ("--output-dir", "--examples-repo-id")
 SELFPLAY, EVAL_AUX = "selfplay", "eval-aux"
+EXACT, ROLLOUT, RECIPE = "exact", "rollout", "recipe"
 
-#: Options of the search that are called what their flags are.
-_SEARCH = ("n_simulations", "n_worlds", "exact_tricks", "c_puct", "root", "temperature",
-           "noise_alpha", "noise_fraction", "gumbel_scale", "early_stop", "transpositions",
-           "full_share", "fast_simulations", "skip_decided")  # fmt: skip
-
+_WORKER = {"worker_id": "worker-0", "games_per_batch": 256, "weight_sync_interval": 10}
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    SELFPLAY: {"worker_id": "worker-0", "games_per_batch": 256, "weight_sync_interval": 10},
+    SELFPLAY: _WORKER,
+    EXACT: _WORKER,
+    ROLLOUT: _WORKER,
+    # A stage may be minutes long, and each batch is seconds.
+    RECIPE: _WORKER | {"weight_sync_interval": 2},
     EVAL_AUX: {"worker_id": "evalaux-0", "games_per_batch": 128, "weight_sync_interval": 5},
 }
 
@@ -36,9 +38,8 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
         click.UsageError: one sentence where they cannot be used.
     """
     from zebfast.exchange import Namespace
-    from zebfast.selfplay.config import SelfPlayConfig
     from zebfast.selfplay.examples import example_name
-    from zebfast.worker.config import WorkerConfig
+    from zebfast.worker.config import EvalAuxConfig, WorkerConfig
 
     mode = flags["mode"]
     given = {name: flags[name] for name in _DEFAULTS[mode] if flags[name] is not None}
@@ -51,8 +52,7 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
         weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
         device = choose_device(flags["device"])
         example_name(chosen["worker_id"], 0)
-        producer: SelfPlayConfig | EvalAuxConfig
-        producer = selfplay_config(flags, device) if mode == SELFPLAY else _eval_aux(flags)
+        producer = _producer(mode, flags, device)
         config = WorkerConfig(
             weights=weights,
             examples=examples,
@@ -65,7 +65,7 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    groups = producer.n_groups if isinstance(producer, SelfPlayConfig) else 1
+    groups = 1 if isinstance(producer, EvalAuxConfig) else _groups(flags, device)
     return config, flags["threads"] or default_threads(groups)
 
 
@@ -93,19 +93,33 @@ def selfplay_config(flags: dict[str, Any], device: str) -> SelfPlayConfig:
     Raises:
         ValueError: one sentence where they cannot be used.
     """
-    from zebfast.core.options import SearchOptions
-    from zebfast.selfplay.config import SelfPlayConfig
+    from zebfast.worker import options
 
-    n_parallel = flags["n_parallel_games"]
-    return SelfPlayConfig(
-        n_parallel_games=n_parallel,
-        n_groups=flags["n_groups"] or min(default_groups(device), n_parallel),
-        worlds=flags["worlds"],
-        cache_mb=flags["cache_mb"],
-        search=SearchOptions(
-            max_nodes=flags["max_mcts_nodes"], **{name: flags[name] for name in _SEARCH}
-        ),
-    )
+    return options.selfplay_config(flags | {"n_groups": _groups(flags, device)})
+
+
+def _producer(
+    mode: str, flags: dict[str, Any], device: str
+) -> SelfPlayConfig | EvalAuxConfig | TeachingConfig | RecipeConfig:
+    """The producer of this mode, of parsed flags."""
+    from zebfast.worker import options
+    from zebfast.worker.config import RecipeConfig
+
+    if mode == SELFPLAY:
+        return selfplay_config(flags, device)
+    if mode == EVAL_AUX:
+        return _eval_aux(flags)
+    groups = _groups(flags, device)
+    if mode == RECIPE:
+        own = ("n_parallel_games", "n_groups", "threads", "games_per_batch")
+        return RecipeConfig(machine={name: flags[name] for name in own}, default_groups=groups)
+    return options.teaching_config(mode, flags | {"n_groups": groups})
+
+
+def _groups(flags: dict[str, Any], device: str) -> int:
+    """Groups of games as the flags say, or as many as suit the device; a game for each."""
+    default = default_groups(device)
+    return flags["n_groups"] or min(default, flags["n_parallel_games"] or default)
 
 
 def _eval_aux(flags: dict[str, Any]) -> EvalAuxConfig:

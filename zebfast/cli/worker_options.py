@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from zebfast.cli.run import Decorated
-from zebfast.cli.worker_config import EVAL_AUX, SELFPLAY
+from zebfast.cli.worker_config import EVAL_AUX, EXACT, RECIPE, ROLLOUT, SELFPLAY
 from zebfast.core.forest import (
     MAX_CACHE_MB,
     MAX_NODES,
@@ -20,6 +20,8 @@ from zebfast.core.forest import (
     ROOTS,
     WORLDS,
 )
+from zebfast.core.options import SearchOptions
+from zebfast.selfplay.teaching import TeachingConfig
 
 POSITIVE = click.IntRange(min=1)
 AT_LEAST_0 = click.FloatRange(min=0)
@@ -29,21 +31,26 @@ _VISITS = click.IntRange(1, MAX_VISITS)
 
 
 class ModeOption(click.Option):
-    """An option that only one mode looks at."""
+    """An option that only some modes look at."""
 
-    def __init__(self, *args: Any, mode: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, modes: tuple[str, ...], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.mode = mode
+        self.modes = modes
 
 
 def _own(
-    mode: str, name: str, kind: Any, default: Any, text: str, env: str | None = None
+    modes: tuple[str, ...],
+    name: str,
+    kind: Any,
+    default: Any,
+    text: str,
+    env: str | None = None,
 ) -> Callable[[Decorated], Decorated]:
-    """An option of one mode that shows its default, and the variable that it can come from."""
+    """An option of some modes that shows its default, and the variable that it can come from."""
     return click.option(
         name,
         cls=ModeOption,
-        mode=mode,
+        modes=modes,
         type=kind,
         default=default,
         show_default=default is not None,
@@ -53,7 +60,12 @@ def _own(
     )
 
 
-selfplay_option, eval_aux_option = partial(_own, SELFPLAY), partial(_own, EVAL_AUX)
+selfplay_option, eval_aux_option = partial(_own, (SELFPLAY,)), partial(_own, (EVAL_AUX,))
+#: Of all that play games of the network against itself.
+games_option = partial(_own, (SELFPLAY, EXACT, ROLLOUT, RECIPE))
+_teaching_option = partial(_own, (EXACT, ROLLOUT))
+_solved_option = partial(_own, (SELFPLAY, ROLLOUT))
+_played_option = partial(_own, (SELFPLAY, EXACT, ROLLOUT))
 
 _SEARCH = [
     selfplay_option(
@@ -65,7 +77,12 @@ _SEARCH = [
         512,
         "Positions a tree can hold, 64 bytes each.",
     ),
-    selfplay_option("--temperature", AT_LEAST_0, 1.0, "Of plays drawn from visits; 0 = best."),
+    _played_option(
+        "--temperature",
+        AT_LEAST_0,
+        1.0,
+        "Of plays drawn from visits, or with a teacher from the policy; 0 = best.",
+    ),
     selfplay_option("--c-puct", ABOVE_0, 1.4, "Weight of priors in the search."),
     selfplay_option("--noise-fraction", _SHARE, 0.0, "Share of Dirichlet noise at the root."),
     selfplay_option("--noise-alpha", ABOVE_0, 0.5, "Parameter of that noise."),
@@ -79,12 +96,13 @@ _SEARCH = [
     selfplay_option(
         "--n-worlds", click.IntRange(1, MAX_WORLDS), 16, "Worlds drawn for each searched play."
     ),
-    selfplay_option(
+    _solved_option(
         "--exact-tricks",
         click.IntRange(0, N_TRICKS),
-        7,
-        "Positions with at most this many "
-        "tricks left are valued by the solver, not by the network; 0 = none.",
+        None,
+        "Positions with at most this many tricks left are valued by the solver, not by the "
+        f"network; 0 = none.  [default: {SearchOptions().exact_tricks}; "
+        f"rollout: {TeachingConfig().exact_tricks}]",
     ),
     selfplay_option(
         "--root",
@@ -134,6 +152,32 @@ _SEARCH = [
         "MiB of evaluations that each group remembers by what a seat knows; 0 = none.",
     ),
 ]
+
+
+_TEACHING = [
+    _teaching_option(
+        "--label-share",
+        click.FloatRange(0, 1, min_open=True),
+        TeachingConfig().label_share,
+        "Share of the decisions that the teacher labels.",
+    ),
+    _teaching_option(
+        "--label-worlds",
+        click.IntRange(0, MAX_WORLDS),
+        TeachingConfig().n_worlds,
+        "Worlds that a label is the mean over; 0 = the deal itself, which is one of them.",
+    ),
+    _teaching_option(
+        "--explore", _SHARE, TeachingConfig().explore, "Share of random plays in a game."
+    ),
+]
+
+
+def teaching_options(command: Decorated) -> Decorated:
+    """The options of --mode exact and rollout, in the order of the help."""
+    for option in reversed(_TEACHING):
+        command = option(command)
+    return command
 
 
 def search_options(command: Decorated) -> Decorated:

@@ -30,7 +30,8 @@ GAME_DTYPE = np.dtype(
         ("leader", "u1"),  # seat that leads the first trick
         ("plays", "u1", (28,)),  # domino ids in order of play
         # Weights per slot of the seat that made the play; the policy target is the row divided by
-        # its sum, and an all-zero row means that no policy target was recorded.
+        # its sum, and an all-zero row means that no policy target was recorded. Teaching games
+        # have labels of selfplay.play_values instead.
         ("policy", "<u2", (28, 7)),
     ]
 )
@@ -51,6 +52,7 @@ EXAMPLE_HAS_POLICY = 1
 EXAMPLE_HAS_BELIEF = 2
 EXAMPLE_EVAL_AUX = 4  # from the evaluation stream; set by the learner, which weighs the sources
 EXAMPLE_HAS_POINTS = 8  # what the observer's side had in the end is known, whoever won
+EXAMPLE_HAS_PLAY_VALUES = 16  # policy holds labels of selfplay.play_values; HAS_POLICY is clear
 EXAMPLE_POINTS_SHIFT = 8  # those points, 0..42, are flags >> 8; 0 where they are not known
 
 #: One position with open hands, to be solved (24 bytes).

@@ -33,9 +33,13 @@ cdef extern from "selfplay.h" nogil:
     size_t zf_selfplay_bytes(const zf_selfplay *f)
 
 
-cdef class SelfPlayForest:
+cdef class FinishedGames:
+    cdef object records, done
+    cdef object capacity, limit, taken
+    cdef _set_limit(self, uint64_t limit, zf_game *records, uint8_t *done, uint64_t capacity)
+
+
+cdef class SelfPlayForest(FinishedGames):
     cdef zf_selfplay *games
     cdef readonly Py_ssize_t n_trees
     cdef Py_ssize_t n_waiting
-    cdef object records, done
-    cdef object capacity, limit, taken

@@ -4,7 +4,19 @@ import numpy as np
 
 from zebfast.core.options import SearchOptions
 
-class SelfPlayForest:
+class FinishedGames:
+    """The records of games that run side by side and end in any order, taken in order."""
+
+    def allow(self, limit: int) -> None:
+        """Let games be started up to, not including, this number of the own sequence.
+
+        Must not shrink (ValueError).
+        """
+
+    def take(self) -> np.ndarray:
+        """Finished games in order of their number, up to the first unfinished: GAME_DTYPE [k]."""
+
+class SelfPlayForest(FinishedGames):
     """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
@@ -35,12 +47,6 @@ class SelfPlayForest:
                 makes room.
         """
 
-    def allow(self, limit: int) -> None:
-        """Let games be started up to, not including, this number of the forest's own sequence.
-
-        Must not shrink (ValueError).
-        """
-
     def select(self, leaves: np.ndarray) -> int:
         """Run every game to its next leaf, playing as many dominoes as that takes.
 
@@ -60,9 +66,6 @@ class SelfPlayForest:
 
     def forget(self) -> None:
         """Drop the cached evaluations: those to come are another network's."""
-
-    def take(self) -> np.ndarray:
-        """Finished games in order of their number, up to the first unfinished: GAME_DTYPE [k]."""
 
     def counts(self) -> dict[str, int]:
         """Totals since the start, by the names in zebfast.core.forest.COUNTS."""

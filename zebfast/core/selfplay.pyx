@@ -1,6 +1,6 @@
 """Games of self-play side by side, a search tree each; leaves out, finished games back."""
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 import numpy as np
 
@@ -13,7 +13,53 @@ from zebfast.core.forest cimport search_struct
 _NO_GAMES = np.zeros(0, GAME_DTYPE)
 
 
-cdef class SelfPlayForest:
+cdef class FinishedGames:
+    """The records of games that run side by side and end in any order, taken in order."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.capacity, self.limit, self.taken = 0, 0, 0
+        self.records = np.zeros(0, GAME_DTYPE)
+        self.done = np.zeros(0, np.uint8)
+
+    cdef _set_limit(self, uint64_t limit, zf_game *records, uint8_t *done, uint64_t capacity):
+        raise NotImplementedError
+
+    def allow(self, limit):
+        """Let games be started up to, not including, this number of the own sequence.
+
+        Must not shrink. Room for records grows with it; what is finished stays.
+        """
+        if limit < self.limit:
+            raise ValueError(f"the limit must not shrink from {self.limit} to {limit}")
+        self.limit = limit
+        needed = limit - self.taken
+        if needed > self.capacity:
+            records, done = np.zeros(needed, GAME_DTYPE), np.zeros(needed, np.uint8)
+            for number in range(self.taken, self.taken + self.capacity):
+                records[number % needed] = self.records[number % self.capacity]
+                done[number % needed] = self.done[number % self.capacity]
+            self.records, self.done, self.capacity = records, done, needed
+        if not self.capacity:
+            return
+        cdef uint8_t[::1] raw = self.records.view(np.uint8)
+        cdef uint8_t[::1] d = self.done
+        self._set_limit(limit, <zf_game *>&raw[0], &d[0], self.capacity)
+
+    def take(self):
+        """Finished games in order of their number, up to the first unfinished one: GAME_DTYPE [k]."""
+        end = self.taken
+        while end < self.limit and self.done[end % self.capacity]:
+            end += 1
+        if end == self.taken:  # at nearly every step; what follows would cost it microseconds
+            return _NO_GAMES
+        at = np.arange(self.taken, end) % max(self.capacity, 1)
+        games = self.records[at]
+        self.done[at] = 0
+        self.taken = end
+        return games
+
+
+cdef class SelfPlayForest(FinishedGames):
     """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
@@ -42,33 +88,12 @@ cdef class SelfPlayForest:
         if self.games == NULL:
             raise MemoryError(f"no memory for {n_trees} trees of {options.max_nodes} nodes")
         self.n_trees, self.n_waiting = n_trees, 0
-        self.capacity, self.limit, self.taken = 0, 0, 0
-        self.records = np.zeros(0, GAME_DTYPE)
-        self.done = np.zeros(0, np.uint8)
 
     def __dealloc__(self):
         zf_selfplay_free(self.games)
 
-    def allow(self, limit):
-        """Let games be started up to, not including, this number of the forest's own sequence.
-
-        Must not shrink. Room for records grows with it; what is finished stays.
-        """
-        if limit < self.limit:
-            raise ValueError(f"the limit must not shrink from {self.limit} to {limit}")
-        self.limit = limit
-        needed = limit - self.taken
-        if needed > self.capacity:
-            records, done = np.zeros(needed, GAME_DTYPE), np.zeros(needed, np.uint8)
-            for number in range(self.taken, self.taken + self.capacity):
-                records[number % needed] = self.records[number % self.capacity]
-                done[number % needed] = self.done[number % self.capacity]
-            self.records, self.done, self.capacity = records, done, needed
-        if not self.capacity:
-            return
-        cdef uint8_t[::1] raw = self.records.view(np.uint8)
-        cdef uint8_t[::1] d = self.done
-        zf_selfplay_limit(self.games, limit, <zf_game *>&raw[0], &d[0], self.capacity)
+    cdef _set_limit(self, uint64_t limit, zf_game *records, uint8_t *done, uint64_t capacity):
+        zf_selfplay_limit(self.games, limit, records, done, capacity)
 
     def select(self, leaves):
         """Run every game to its next leaf, playing as many dominoes as that takes.
@@ -113,19 +138,6 @@ cdef class SelfPlayForest:
     def forget(self):
         """Drop the cached evaluations: those to come are another network's."""
         zf_selfplay_forget(self.games)
-
-    def take(self):
-        """Finished games in order of their number, up to the first unfinished one: GAME_DTYPE [k]."""
-        end = self.taken
-        while end < self.limit and self.done[end % self.capacity]:
-            end += 1
-        if end == self.taken:  # at nearly every step; what follows would cost it microseconds
-            return _NO_GAMES
-        at = np.arange(self.taken, end) % max(self.capacity, 1)
-        games = self.records[at]
-        self.done[at] = 0
-        self.taken = end
-        return games
 
     def counts(self):
         """Totals since the start, by the names in forest.COUNTS."""

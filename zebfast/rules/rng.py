@@ -26,6 +26,7 @@ class Stream(IntEnum):
     LABEL_DEAL = 7
     GUMBEL = 8
     CAP = 9
+    LOOK = 10
 
 
 def _mix(z: int) -> int:

@@ -21,12 +21,18 @@ from numpy.typing import NDArray
 
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE
+from zebfast.selfplay.play_values import labelled_examples
 from zebfast.system.files import write_atomic
 
 NATIVE_SUFFIX = ".safetensors"
 PT_SUFFIX = ".pt"
 SOURCE_SELFPLAY = "selfplay-mcts"
 SOURCE_EVAL = "eval-eq-zeb"
+SOURCE_EXACT = "eq-exact"
+SOURCE_ROLLOUT = "rollout"
+
+#: Sources whose games carry play values, not policy weights; native format only.
+PLAY_VALUE_SOURCES = (SOURCE_EXACT, SOURCE_ROLLOUT)
 
 MAX_FILE_BYTES = 1 << 30
 MAX_EXAMPLES = 1 << 20
@@ -110,7 +116,8 @@ def read_examples(path: Path) -> Examples:
     """Read and check an example file of either format.
 
     Returns:
-        Examples in file order (native: game by game, ply 0..27 in each).
+        Examples in file order (native: game by game, ply 0..27 in each; of games with play values
+        the labelled decisions alone).
 
     Raises:
         BadExampleFile: anything about the content is not as documented.
@@ -146,15 +153,25 @@ def _read_native(data: bytes) -> Examples:
             "what a worker writes"
         ) from error
     games = _games_from_arrays(arrays)
-    checked = check_metadata(metadata, n_examples=PLIES * len(games))
+    checked = check_metadata(
+        metadata,
+        n_examples=PLIES * len(games),
+        sources=(SOURCE_SELFPLAY, SOURCE_EVAL, *PLAY_VALUE_SOURCES),
+    )
     if checked["n_games"] != len(games):
         raise BadExampleFile(
             f"metadata says {checked['n_games']} games; expected the {len(games)} in the file"
         )
     try:
-        return Examples(games_to_examples(games), checked)
+        records = games_to_examples(games)
     except ValueError as error:
         raise BadExampleFile(f"{brief(error)}; expected legal games only") from error
+    if checked["source"] in PLAY_VALUE_SOURCES:
+        try:
+            records = labelled_examples(records)
+        except ValueError as error:
+            raise BadExampleFile(brief(error)) from error
+    return Examples(records, checked)
 
 
 def _games_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
@@ -178,12 +195,18 @@ def _games_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
     return games
 
 
-def check_metadata(metadata: object, *, n_examples: int) -> dict[str, Any]:
+def check_metadata(
+    metadata: object,
+    *,
+    n_examples: int,
+    sources: tuple[str, ...] = (SOURCE_SELFPLAY, SOURCE_EVAL),
+) -> dict[str, Any]:
     """The metadata of an example file, or BadExampleFile naming the entry that is wrong.
 
     Args:
         metadata: as found in the file.
         n_examples: examples in the file; a game has 1 to 28 of them.
+        sources: those that the format knows.
     """
     if not isinstance(metadata, dict) or len(metadata) > 100:
         raise BadExampleFile("metadata is not a small dictionary; expected worker_id and others")
@@ -194,7 +217,7 @@ def check_metadata(metadata: object, *, n_examples: int) -> dict[str, Any]:
         ("model_step", _is_count, "a whole number from 0"),
         ("n_games", _is_count, "a whole number from 1"),
         ("timestamp", _is_time, "seconds or a short printable string"),
-        ("source", _is_source, f"{SOURCE_SELFPLAY} or {SOURCE_EVAL}"),
+        ("source", lambda v: isinstance(v, str) and v in sources, " or ".join(sources)),
     ):
         if not fits(metadata.get(key)):
             raise BadExampleFile(f"metadata has no usable {key}; expected {wanted}")
@@ -220,10 +243,6 @@ def _is_time(value: object) -> bool:
     return _is_count(value) or _is_short_text(value)
 
 
-def _is_source(value: object) -> bool:
-    return value in (SOURCE_SELFPLAY, SOURCE_EVAL) if isinstance(value, str) else False
-
-
 def _names(mapping: Mapping[str, object]) -> str:
     return ", ".join(sorted(mapping))[:200] or "none"
 
@@ -238,8 +257,11 @@ def brief(error: BaseException) -> str:
 __all__ = [
     "EXAMPLE_DTYPE",
     "NATIVE_SUFFIX",
+    "PLAY_VALUE_SOURCES",
     "PT_SUFFIX",
     "SOURCE_EVAL",
+    "SOURCE_EXACT",
+    "SOURCE_ROLLOUT",
     "SOURCE_SELFPLAY",
     "BadExampleFile",
     "ExampleName",

@@ -1,109 +1,17 @@
-"""Forest and evaluator together: games of self-play, several groups at once.
-
-Each group has its own forest and its own thread. Trees run with the GIL released and the evaluator
-releases it inside its kernels (or waits for its device), so one group's trees are searched while
-another group's leaves are evaluated. Group k of K plays the games k, k + K, k + 2K, ... of the
-seed; since a game depends on nothing but its own number, groups, threads and batch sizes change
-when games are finished, never what happens in them.
-"""
+"""Forest and evaluator together: games of self-play, several groups at once."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Protocol
-
-import numpy as np
-
-from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.stats import SelfPlayStats, Stopwatch
+from zebfast.selfplay.groups import Engine, Evaluator, GroupedGames
+from zebfast.selfplay.stats import SelfPlayStats
 
-_ASK_EVERY = 16  # steps between those whose time on a core is asked for
-
-
-class Evaluator(Protocol):
-    """Evaluates batches of leaves; called from several threads at once on different arrays."""
-
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        """obs OBS_DTYPE [B] -> out float32 [B, 8]: seven priors by slot, value for the observer."""
+__all__ = ["Evaluator", "SelfPlay", "SelfPlayStats"]
 
 
-def _version(evaluator: Evaluator) -> int:
-    """A number that changes with the weights, where they can change."""
-    return getattr(evaluator, "version", 0)
-
-
-class _Group:
-    """One forest with its buffers; used by one thread at a time."""
-
-    def __init__(self, forest: SelfPlayForest, evaluator: Evaluator) -> None:
-        self.forest = forest
-        self.evaluator = evaluator
-        self.leaves = np.zeros(forest.n_trees, OBS_DTYPE)
-        self.evals = np.zeros((forest.n_trees, 8), np.float32)
-        self.finished: list[np.ndarray] = []
-        self.limit = 0
-        self.n_finished = 0  # games taken from the forest since the start
-        self.trees, self.network, self.thread = Stopwatch(), Stopwatch(), Stopwatch()
-        self.batches = 0
-
-    def allow(self, limit: int) -> None:
-        """Let games be started below this number; a smaller one than before changes nothing."""
-        self.limit = max(self.limit, limit)
-        self.forest.allow(self.limit)
-
-    def step(self) -> bool:
-        """One leaf for every tree. False when all allowed games are finished."""
-        on_core = self.batches % _ASK_EVERY == 0
-        began = Stopwatch.now(on_core=on_core)
-        n = self.forest.select(self.leaves)
-        self._take()
-        selected = Stopwatch.now(on_core=on_core)
-        self.trees.add(began, selected)
-        if n == 0:
-            return False
-        self.evaluator.evaluate(self.leaves[:n], self.evals[:n])
-        evaluated = Stopwatch.now(on_core=on_core)
-        self.forest.update(self.evals[:n])
-        self.batches += 1
-        self.network.add(selected, evaluated)
-        self.trees.add(evaluated, Stopwatch.now(on_core=on_core))
-        return True
-
-    def _take(self) -> None:
-        games = self.forest.take()
-        if len(games):
-            self.finished.append(games)
-            self.n_finished += len(games)
-
-    def stats(self) -> SelfPlayStats:
-        """Totals since the start; games and wall time are the caller's to say."""
-        counts = self.forest.counts()
-        return SelfPlayStats(
-            finished=counts.pop("games"),
-            batches=self.batches,
-            tree_seconds=self.trees.wall,
-            tree_cpu_seconds=self.trees.cpu,
-            evaluator_seconds=self.network.wall,
-            evaluator_cpu_seconds=self.network.cpu,
-            thread_seconds=self.thread.wall,
-            thread_cpu_seconds=self.thread.cpu,
-            **counts,
-        )
-
-    def hand_over(self, n: int) -> np.ndarray:
-        """The next n finished games (fewer if there are not as many)."""
-        games = np.concatenate([*self.finished, np.zeros(0, GAME_DTYPE)])
-        self.finished = [games[n:]]
-        return games[:n]
-
-
-class SelfPlay:
-    """An endless sequence of games, taken in order of their number.
+class SelfPlay(GroupedGames):
+    """An endless sequence of games of a network against itself, by search.
 
     Args:
         evaluator: values leaves; its weights may be swapped between calls of ``play``, and then
@@ -117,135 +25,19 @@ class SelfPlay:
         self, evaluator: Evaluator, *, config: SelfPlayConfig, seed: int, first_game: int = 0
     ) -> None:
         self.config = config
-        self.next_game = first_game
-        self._first_game = first_game
-        self._evaluator = evaluator
-        self._version = _version(evaluator)
-        # Kept from call to call, because evaluators keep buffers and captured graphs by thread;
-        # they end when this object does.
-        self._threads = ThreadPoolExecutor(config.n_groups, thread_name_prefix="selfplay")
-        self._groups = [
-            _Group(
-                SelfPlayForest(
-                    len(range(k, config.n_parallel_games, config.n_groups)),
-                    options=config.search,
-                    seed=seed,
-                    first_game=first_game + k,
-                    stride=config.n_groups,
-                    worlds=config.worlds,
-                    cache_mb=config.cache_mb,
-                ),
-                evaluator,
+        n_groups = config.n_groups
+        engines: list[tuple[Engine, int]] = []
+        for k in range(n_groups):
+            forest = SelfPlayForest(
+                len(range(k, config.n_parallel_games, n_groups)),
+                options=config.search,
+                seed=seed,
+                first_game=first_game + k,
+                stride=n_groups,
+                worlds=config.worlds,
+                cache_mb=config.cache_mb,
             )
-            for k in range(config.n_groups)
-        ]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the trees in bytes."""
-        return sum(group.forest.nbytes for group in self._groups)
-
-    def play(
-        self,
-        n_games: int,
-        *,
-        should_stop: Callable[[], bool] | None = None,
-        on_step: Callable[[int], None] | None = None,
-        lookahead: bool = True,
-    ) -> tuple[np.ndarray, SelfPlayStats]:
-        """Play until the next n_games in order are finished.
-
-        Games beyond them are already under way by then (``lookahead``), so that the batches of
-        leaves stay full; they are handed over by later calls.
-
-        Args:
-            should_stop: asked at every step; True = return the games finished in order so far.
-            on_step: called from the first group's thread after each of its steps with the number
-                of games of this call that are finished.
-            lookahead: False = start no game beyond the n_games (for a single, bounded run).
-
-        Returns:
-            GAME_DTYPE [n_games] (fewer only when stopped) and the counts of this call.
-
-        Raises:
-            FloatingPointError: the evaluator returned a number that is not finite.
-        """
-        if n_games < 1:
-            raise ValueError(f"n_games is {n_games}, but must be 1 or more")
-        began, before = time.perf_counter(), self._stats()
-        self._forget_old_weights()
-        done = self.next_game - self._first_game
-        ahead = self.config.n_parallel_games if lookahead else 0
-        for k, group in enumerate(self._groups):
-            group.allow(self._share(done + n_games + ahead, k))
-        self._run(done, n_games, should_stop or (lambda: False), on_step)
-        games = self._collect(done, n_games)
-        self.next_game += len(games)
-        done_here = SelfPlayStats(games=len(games), seconds=time.perf_counter() - began)
-        return games, self._stats() - before + done_here
-
-    def _forget_old_weights(self) -> None:
-        """Empty the caches if the evaluator has other weights than at the call before."""
-        if (version := _version(self._evaluator)) != self._version:
-            self._version = version
-            for group in self._groups:
-                group.forest.forget()
-
-    def _stats(self) -> SelfPlayStats:
-        return sum((group.stats() for group in self._groups), SelfPlayStats())
-
-    def _share(self, n: int, k: int) -> int:
-        """How many of the first n games belong to group k."""
-        return len(range(k, n, self.config.n_groups))
-
-    def _run(
-        self,
-        done: int,
-        n_games: int,
-        should_stop: Callable[[], bool],
-        on_step: Callable[[int], None] | None,
-    ) -> None:
-        groups = self._groups
-        wanted = [self._share(done + n_games, k) for k in range(len(groups))]
-        failed = threading.Event()
-
-        def complete() -> bool:
-            return all(g.n_finished >= w for g, w in zip(groups, wanted, strict=True))
-
-        def run(k: int) -> None:
-            began = Stopwatch.now()
-            try:
-                while not (complete() or failed.is_set() or should_stop()):
-                    if not groups[k].step():
-                        return
-                    if k == 0 and on_step is not None:
-                        on_step(self._in_order(done, n_games))
-            except BaseException:
-                failed.set()
-                raise
-            finally:
-                groups[k].thread.add(began, Stopwatch.now())
-
-        futures = [self._threads.submit(run, k) for k in range(len(groups))]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:  # Ctrl-C lands here: let the groups stop before it goes on
-            failed.set()
-            wait(futures)
-            raise
-
-    def _in_order(self, done: int, n_games: int) -> int:
-        """Games of this call that are finished without a gap before them."""
-        n_groups = len(self._groups)
-        gaps = (k + n_groups * group.n_finished for k, group in enumerate(self._groups))
-        return min(min(gaps) - done, n_games)
-
-    def _collect(self, done: int, n_games: int) -> np.ndarray:
-        """Interleave what the groups finished; game i of the sequence belongs to group i mod K."""
-        n = self._in_order(done, n_games)
-        games = np.zeros(n, GAME_DTYPE)
-        for k, group in enumerate(self._groups):
-            at = [i for i in range(n) if (done + i) % len(self._groups) == k]
-            games[at] = group.hand_over(len(at))
-        return games
+            engines.append((forest, forest.n_trees))
+        super().__init__(
+            evaluator, engines, n_parallel=config.n_parallel_games, first_game=first_game
+        )

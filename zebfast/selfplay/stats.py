@@ -38,6 +38,8 @@ class SelfPlayStats:
     fast: int = 0
     finished: int = 0  # games that ended, those for later calls included
     plays: int = 0  # dominoes played, 28 a game, those of later calls included
+    labels: int = 0  # decisions that a teacher labelled, those of later calls included
+    rollouts: int = 0  # games that it played to their end for them
     batches: int = 0
     tree_seconds: float = 0.0
     tree_cpu_seconds: float = 0.0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from zebfast.arena.specs import DEFAULT_TEMPERATURE, MAX_WORLDS
+from zebfast.arena.search_specs import MAX_WORLDS
+from zebfast.arena.specs import DEFAULT_TEMPERATURE
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.teaching import TeachingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +52,30 @@ class EvalAuxConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecipeConfig:
+    """Whatever producer the state of the run names.
+
+    Attributes:
+        machine: options of this machine, called as flags are, that go before what the state says;
+            None where the state may say.
+        default_groups: groups of games where neither says how many.
+    """
+
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    default_groups: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
     """Settings of one worker process; field names follow the flags.
 
     Attributes:
-        producer: what is played: self-play, or E[Q] against the network.
+        producer: what is played: self-play, E[Q] against the network, games that a teacher labels,
+            or what the run's state says.
         seed: None = a new random seed at every start, so that no game is ever played twice. A
             given seed continues where this worker id stopped with it.
-        example_format: ``native`` (16 bytes an example) or ``pt`` (the documented layout).
+        example_format: ``native`` (16 bytes an example) or ``pt`` (the documented layout, which has
+            no place for a teacher's play values).
         upload_grace: seconds that a stopped worker may go on uploading what waits.
         restarts, earlier_batches: by the supervisor that starts it, and what came of the starts
             before; only its heartbeats say so.
@@ -70,7 +89,9 @@ class WorkerConfig:
     stores: StoreOptions
     namespace: Namespace
     worker_id: str = "worker-0"
-    producer: SelfPlayConfig | EvalAuxConfig = field(default_factory=SelfPlayConfig)
+    producer: SelfPlayConfig | EvalAuxConfig | TeachingConfig | RecipeConfig = field(
+        default_factory=SelfPlayConfig
+    )
     games_per_batch: int = 256
     weight_sync_interval: int = 10
     seed: int | None = None
@@ -92,6 +113,12 @@ class WorkerConfig:
             raise ValueError(
                 f"games_per_batch is {self.games_per_batch}: expected an even number, because "
                 "every deal is played both ways"
+            )
+        taught = isinstance(self.producer, TeachingConfig | RecipeConfig)
+        if taught and self.example_format != "native":
+            raise ValueError(
+                f"example_format is {self.example_format}: expected native, the format that holds "
+                "play values"
             )
         if self.max_batches is not None and self.max_batches < 1:
             raise ValueError(f"max_batches is {self.max_batches}: expected at least 1")

@@ -15,11 +15,12 @@ from typing import Any
 from zebfast import __version__
 from zebfast.exchange import Say, open_examples, open_weights
 from zebfast.system.signals import StopFlag
+from zebfast.worker.assignment import Assignment
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.handover import HandOver, upload_at_end
 from zebfast.worker.heartbeat import Beats, beating
 from zebfast.worker.network import SyncedNetwork, wait_for_network
-from zebfast.worker.producers import Batch, Producer, open_producer
+from zebfast.worker.producers import Batch, Producer
 from zebfast.worker.progress import SeedProgress, hold_worker_id
 
 
@@ -68,65 +69,78 @@ def work(
         if settle is not None:
             config = settle(config, network.config)
         with closing(
-            open_producer(
-                config.producer,
-                network.evaluator,
-                seed=progress.seed,
-                first_game=progress.next_game,
-            )
-        ) as producer:
-            beats.tell("playing", source=producer.source, model_step=network.step)
-            say(f"Playing on {network.evaluator.describe()}, {producer.describe()}")
+            Assignment(config, network, seed=progress.seed, first_game=progress.next_game, say=say)
+        ) as assignment:
             hand_over = HandOver(examples, progress, config, stop=stop, say=say)
-            worker = Worker(config, network, producer, hand_over, beats, stop=stop, say=say)
+            worker = Worker(config, network, assignment, hand_over, beats, stop=stop, say=say)
             worker.run(on_progress)
     return stop.exit_code
 
 
 class Worker:
-    """One run of a producer with a network that is there."""
+    """One run of its assignment with a network that is there."""
 
     def __init__(
         self,
         config: WorkerConfig,
         network: SyncedNetwork,
-        producer: Producer,
+        assignment: Assignment,
         hand_over: HandOver,
         beats: Beats,
         *,
         stop: StopFlag,
         say: Say,
     ) -> None:
-        self.config, self.network, self.producer = config, network, producer
+        self.config, self.network, self.assignment = config, network, assignment
         self.hand_over, self.beats, self.stop, self.say = hand_over, beats, stop, say
         self.total_games = 0
         self._recent: deque[tuple[int, float]] = deque(maxlen=4)
 
     def run(self, on_progress: OnProgress | None) -> None:
-        """Batches until stopped or done."""
+        """Batches until stopped or done; a recipe may leave nothing to do for a while."""
         number = 0
+        self._tell()
         while not self.stop() and number != self.config.max_batches:
-            number += 1
-            self._play_batch(number, on_progress)
-            if number % self.config.weight_sync_interval == 0 and not self.stop():
+            producer = self.assignment.producer
+            if producer is None:
+                self.stop.wait(self.config.poll_seconds)
+            else:
+                number += 1
+                self._play_batch(number, producer, on_progress)
+                if number % self.config.weight_sync_interval:
+                    continue
+            if not self.stop():
                 self.network.sync(self.config.worker_id, self.say)
+                if self.assignment.follow():
+                    self._recent.clear()
+                    self._tell()
 
-    def _play_batch(self, number: int, on_progress: OnProgress | None) -> None:
-        wanted = self.config.games_per_batch
+    def _tell(self) -> None:
+        """Say in the signs of life what is played now."""
+        producer = self.assignment.producer
+        if producer is None:
+            self.beats.tell("waiting")
+        else:
+            self.beats.tell("playing", source=producer.source, model_step=self.network.step)
+
+    def _play_batch(self, number: int, producer: Producer, on_progress: OnProgress | None) -> None:
+        wanted = self.assignment.games_per_batch
 
         def on_step(n: int) -> None:
             if on_progress is not None:
                 on_progress(BatchProgress(batch=number, games=n, of_games=wanted))
 
-        batch = self.producer.play(wanted, should_stop=self.stop, on_step=on_step)
+        batch = producer.play(wanted, should_stop=self.stop, on_step=on_step)
         self._recent.append((batch.finished, batch.seconds))
         n_games = len(batch.games)
         if not n_games:
             return
-        self.hand_over.put(batch.games, self._metadata(batch), next_game=self.producer.next_game)
+        self.hand_over.put(
+            batch.games, self._metadata(batch, producer), next_game=producer.next_game
+        )
         self.total_games += n_games
         self.say(
-            f"[{self.config.worker_id}] batch {number}: {28 * n_games} examples, "
+            f"[{self.config.worker_id}] batch {number}: {batch.n_examples} examples, "
             f"{self.games_per_second:.1f} games/s, step={self.network.step}, "
             f"total_games={self.total_games}{batch.remark}"
         )
@@ -143,18 +157,18 @@ class Worker:
         seconds = sum(seconds for _, seconds in self._recent)
         return sum(finished for finished, _ in self._recent) / seconds if seconds else 0.0
 
-    def _metadata(self, batch: Batch) -> dict[str, Any]:
+    def _metadata(self, batch: Batch, producer: Producer) -> dict[str, Any]:
         n_games = len(batch.games)
         return {
             "worker_id": self.config.worker_id,
             "model_step": self.network.step,
             "n_games": n_games,
             "timestamp": time.time(),
-            "source": self.producer.source,
+            "source": producer.source,
             "weights_name": self.config.namespace.stem,
             "tokenizer": self.network.tokenizer,
             "seed": self.hand_over.seed,
-            "first_game": self.producer.next_game - n_games,
+            "first_game": producer.next_game - n_games,
             **batch.facts,
             "seconds": round(batch.seconds, 3),
             "zebfast": __version__,

@@ -24,6 +24,7 @@ class SyncedNetwork:
 
     def __init__(self, store: WeightStore, weights: Weights, config: WorkerConfig) -> None:
         self._store, self._config, self.step = store, dict(weights.config), weights.step
+        self._producer: dict[str, Any] | None = None
         try:
             network = config_from_dict(weights.config)
             self.evaluator = Evaluator(
@@ -41,8 +42,29 @@ class SyncedNetwork:
         return dict(self._config)
 
     @property
+    def label(self) -> str:
+        """Where it comes from, for people."""
+        return self._store.label
+
+    @property
     def tokenizer(self) -> str:
         return str(self._config.get("tokenizer", "v1"))
+
+    def read_producer(self, say: Say) -> dict[str, Any] | None:
+        """``producer`` of the run's state as it is now: what its workers are to play.
+
+        None where the state names none; after a passing fault what it said before.
+
+        Raises:
+            ExchangeError: the state cannot be used.
+        """
+        try:
+            entry = (self._store.read_state() or {}).get("producer")
+        except TransientError as error:
+            say(f"  state cannot be read (will retry): {error}")
+        else:
+            self._producer = entry if isinstance(entry, dict) else None
+        return self._producer
 
     def sync(self, worker_id: str, say: Say) -> None:
         """Swap newer weights in, if there are any; a passing fault keeps the old ones.

@@ -1,4 +1,4 @@
-"""What the worker's loop knows of whoever plays the games, and the self-play producer."""
+"""What the worker's loop knows of whoever plays the games; self-play and teaching producers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.examples import SOURCE_SELFPLAY
+from zebfast.selfplay.examples import PLIES, SOURCE_EXACT, SOURCE_ROLLOUT, SOURCE_SELFPLAY
 from zebfast.selfplay.games import Evaluator, SelfPlay
+from zebfast.selfplay.teaching import Teaching, TeachingConfig
 from zebfast.worker.config import EvalAuxConfig
 
 
@@ -21,12 +22,14 @@ class Batch:
 
     Attributes:
         games: GAME_DTYPE [G], in order of their number.
+        n_examples: that a reader finds in them.
         finished: games that ended, those for later calls included, in ``seconds``.
         facts: how they were played, for the metadata of the example file.
         remark: what the batch's line says behind the words that every producer's has.
     """
 
     games: NDArray[np.void]
+    n_examples: int
     finished: int
     seconds: float
     facts: Mapping[str, Any]
@@ -107,18 +110,85 @@ class SelfPlayProducer:
             "cache_hits": stats.cache_hits,
             "solved": stats.solved,
         }
-        return Batch(games=games, finished=stats.finished, seconds=stats.seconds, facts=facts)
+        return Batch(
+            games=games,
+            n_examples=PLIES * len(games),
+            finished=stats.finished,
+            seconds=stats.seconds,
+            facts=facts,
+        )
+
+    def close(self) -> None:
+        """Nothing to do: its threads end with this object."""
+
+
+class TeachingProducer:
+    """The bare network against itself; a teacher says what the plays of its decisions are worth."""
+
+    def __init__(
+        self, evaluator: Evaluator, *, config: TeachingConfig, seed: int, first_game: int
+    ) -> None:
+        self._config = config
+        self._play = Teaching(evaluator, config=config, seed=seed, first_game=first_game)
+        self.source = SOURCE_EXACT if config.teacher == "exact" else SOURCE_ROLLOUT
+
+    @property
+    def next_game(self) -> int:
+        return self._play.next_game
+
+    def describe(self) -> str:
+        config = self._config
+        labels = "exact values" if config.teacher == "exact" else "rollouts"
+        where = f"{config.n_worlds} worlds" if config.n_worlds else "the deal itself"
+        return f"{labels} of {config.label_share:.0%} of the decisions on {where}"
+
+    def play(
+        self,
+        n_games: int,
+        *,
+        should_stop: Callable[[], bool],
+        on_step: Callable[[int], None],
+    ) -> Batch:
+        games, stats = self._play.play(n_games, should_stop=should_stop, on_step=on_step)
+        config = self._config
+        n_labels = int(games["policy"].any(axis=2).sum())
+        facts = {
+            "teacher": config.teacher,
+            "labels": n_labels,
+            "label_share": config.label_share,
+            "n_worlds": config.n_worlds,
+            "temperature": config.temperature,
+            "explore": config.explore,
+            "exact_tricks": config.exact_tricks,
+            "evaluations": stats.evaluations,
+            "rollouts": stats.rollouts,
+            "solver_calls": stats.solver_calls,
+        }
+        return Batch(
+            games=games,
+            n_examples=n_labels,
+            finished=stats.finished,
+            seconds=stats.seconds,
+            facts=facts,
+            remark=f", {n_labels / max(len(games), 1):.1f} labels a game",
+        )
 
     def close(self) -> None:
         """Nothing to do: its threads end with this object."""
 
 
 def open_producer(
-    config: SelfPlayConfig | EvalAuxConfig, evaluator: Evaluator, *, seed: int, first_game: int
+    config: SelfPlayConfig | EvalAuxConfig | TeachingConfig,
+    evaluator: Evaluator,
+    *,
+    seed: int,
+    first_game: int,
 ) -> Producer:
     """The producer that ``config`` is of."""
     if isinstance(config, SelfPlayConfig):
         return SelfPlayProducer(evaluator, config=config, seed=seed, first_game=first_game)
+    if isinstance(config, TeachingConfig):
+        return TeachingProducer(evaluator, config=config, seed=seed, first_game=first_game)
     from zebfast.worker.eval_aux.producer import EvalAuxProducer
 
     return EvalAuxProducer(evaluator, config=config, seed=seed, first_game=first_game)

@@ -89,8 +89,10 @@ class EvalAuxProducer:
             tally.add(results)
             self.next_game += len(games)
             on_step(tally.games)
+        games = np.concatenate(parts)
         return Batch(
-            games=np.concatenate(parts),
+            games=games,
+            n_examples=PLIES * len(games),
             finished=tally.games,
             seconds=time.perf_counter() - began,
             facts=self._facts(tally),

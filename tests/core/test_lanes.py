@@ -1,0 +1,138 @@
+"""Games side by side against the same games one at a time, by the plain rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from slow_lanes import copied, favourite, play_on
+from slow_tree import hashed_evaluate
+from world_games import batch_after, relaid, single
+
+from zebfast import rules
+from zebfast.core.engine import GameBatch
+from zebfast.core.lanes import Lanes, laid_out, rewound
+from zebfast.core.records import OBS_DTYPE
+from zebfast.core.worlds import sample_worlds
+
+
+def as_position(games: GameBatch, row: int, plies: int | None = None) -> rules.Position:
+    n = int(games.n_plays[row]) if plies is None else plies
+    found = rules.Position(games.hands[row].tolist(), int(games.decl[row]), int(games.leader[row]))
+    for domino in games.history[row, :n].tolist():
+        found.play(domino)
+    return found
+
+
+def same(games: GameBatch, row: int, position: rules.Position) -> None:
+    assert games.history[row, : games.n_plays[row]].tolist() == [d for _, d in position.plays]
+    assert games.hands[row].tolist() == position.dealt
+    assert games.points[row].tolist() == position.points
+    held = [[d for d in range(28) if mask >> d & 1] for mask in games.held[row].tolist()]
+    assert held == position.hands
+    if not position.over:
+        assert games.to_play[row] == position.to_play
+
+
+def mixed(n: int) -> GameBatch:
+    """Games at all stages."""
+    games = GameBatch.deal(n, seed=3)
+    for ply in range(27):
+        games.play_random(seed=4, rows=np.arange(ply % n, n), games=np.arange(ply % n, n))
+    return games
+
+
+def test_favourites_to_the_end_are_those_of_single_games() -> None:
+    games, until = mixed(30), np.resize([28, 12, 28, 5, 24], 30)
+    lanes = Lanes(games, until=until)
+    obs, evals, asked = np.empty(30, OBS_DTYPE), np.empty((30, 8), np.float32), 0
+    while n := lanes.advance(obs):
+        waiting = lanes.waiting
+        assert (np.diff(waiting) > 0).all()
+        assert len(waiting) == n
+        np.testing.assert_array_equal(obs[:n], lanes.games.observe(waiting))
+        evals[:n] = hashed_evaluate(obs[:n])
+        lanes.play_favourites(evals[:n])
+        asked += n
+    wanted = 0
+    for row in range(30):
+        position = as_position(games, row)
+        wanted += play_on(position, int(until[row]), hashed_evaluate)
+        same(lanes.games, row, position)
+    assert asked == wanted > 100
+    assert len(lanes.waiting) == 0
+    assert lanes.advance(obs) == 0
+
+
+def test_equal_priors_play_the_lowest_slot_and_illegal_ones_never() -> None:
+    games = batch_after(50, 6, seed=2)
+    lanes, obs = Lanes(games), np.empty(50, OBS_DTYPE)
+    n = lanes.advance(obs)
+    before, waiting = lanes.games.copy(), lanes.waiting
+    evals = np.zeros((n, 8), np.float32)
+    for i in range(n):  # a prior of 1 where it is not legal
+        evals[i, :7] = [0 if obs[i]["legal"] >> s & 1 else 1 for s in range(7)]
+    lanes.play_favourites(evals)
+    played = lanes.games.history[waiting, before.n_plays[waiting]]
+    lowest = before.legal(waiting)
+    np.testing.assert_array_equal(np.uint32(1) << played.astype(np.uint32), lowest & -lowest)
+
+
+def test_the_order_of_calls_is_kept() -> None:
+    lanes, obs = Lanes(batch_after(4, 0, seed=1)), np.empty(4, OBS_DTYPE)
+    with pytest.raises(ValueError, match="plays for 4 lanes, but 0 wait"):
+        lanes.play_favourites(np.zeros((4, 8), np.float32))
+    with pytest.raises(ValueError, match="room for 3 of 4 lanes"):
+        lanes.advance(obs[:3])
+    with pytest.raises(ValueError, match="contiguous vector of observations"):
+        lanes.advance(np.empty(8, OBS_DTYPE)[::2])
+    assert lanes.advance(obs) == 4
+    with pytest.raises(RuntimeError, match="4 lanes still wait"):
+        lanes.advance(obs)
+    with pytest.raises(ValueError, match="8 a lane, not 7"):
+        lanes.play_favourites(np.zeros((4, 7), np.float32))
+    with pytest.raises(ValueError, match="plays for 3 lanes, but 4 wait"):
+        lanes.play_favourites(np.zeros((3, 8), np.float32))
+
+
+@pytest.mark.parametrize("until", [29, -1, 1.5, [28, 28]])
+def test_impossible_ends(until: object) -> None:
+    with pytest.raises(ValueError, match=r"0 to 28|shape \[2\], not \[3\]"):
+        Lanes(batch_after(3, 0, seed=1), until=until)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("plies", [0, 7, 18])
+def test_laid_out_games_are_games_dealt_anew(plies: int) -> None:
+    games, rows = batch_after(9, plies, seed=5), np.array([4, 0, 4])
+    hands = sample_worlds(games, rows, 5, seed=1, game_numbers=np.arange(3))
+    found = laid_out(games, rows, hands)
+    for i in range(5):
+        one = relaid(games, rows, hands[:, i])
+        for name in ("hands", "held", "history", "seats", "points", "to_play", "decl", "leader"):
+            np.testing.assert_array_equal(getattr(found, name)[i::5], getattr(one, name))
+        np.testing.assert_array_equal(found.legal()[i::5], one.legal())
+
+
+def test_layouts_that_do_not_fit() -> None:
+    games = batch_after(2, 5, seed=5)
+    with pytest.raises(ValueError, match="game 1: layout 0 does not deal out"):
+        laid_out(games, [1], np.zeros((1, 1, 4), np.uint32))
+    with pytest.raises(ValueError, match=r"shape \[1, 1, 4\], not \[2, n, 4\]"):
+        laid_out(games, None, np.zeros((1, 1, 4), np.uint32))
+
+
+def test_rewound_games_are_games_played_less_far() -> None:
+    games = batch_after(12, 19, seed=8)
+    for plies in (0, 1, 8, 19):
+        found = rewound(games, plies)
+        for row in range(12):
+            same(found, row, as_position(games, row, plies))
+    with pytest.raises(ValueError, match="game 0 has 19 plays, not 20"):
+        rewound(games, 20)
+
+
+def test_the_slow_twin_itself() -> None:
+    """It asks for the right seat: the favourite of a leader who holds slots out of order."""
+    _, position = single(seed=9, plies=5)
+    domino = favourite(position, hashed_evaluate)
+    assert domino in position.legal()
+    assert copied(position).plays == position.plays

@@ -1,0 +1,61 @@
+"""The twin of csrc/lanes.c and of the rollouts on it: one game at a time, by the plain rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from slow_solver import SlowSolver
+
+from zebfast import rules
+from zebfast.core.engine import Game
+
+#: A network: OBS_DTYPE[1] -> float32[1, 8].
+Evaluate = Callable[[np.ndarray], NDArray[np.float32]]
+
+
+def favourite(position: rules.Position, evaluate: Evaluate) -> int:
+    """The legal domino of the largest prior, the lowest among equals."""
+    leader = position.plays[0][0] if position.plays else position.to_play
+    game = Game(position.dealt, position.decl, leader)
+    for _, domino in position.plays:
+        game.play(domino)
+    priors = evaluate(np.array([game.observation()]))[0, :7].tolist()
+    dealt = position.dealt[position.to_play]
+    return max(position.legal(), key=lambda d: (priors[dealt.index(d)], -d))
+
+
+def play_on(position: rules.Position, until: int, evaluate: Evaluate) -> int:
+    """Play favourites until so many plays are made; how often the network was asked."""
+    asked = 0
+    while len(position.plays) < until:
+        legal = position.legal()
+        asked += len(legal) > 1
+        position.play(legal[0] if len(legal) == 1 else favourite(position, evaluate))
+    return asked
+
+
+def copied(position: rules.Position) -> rules.Position:
+    """The same game, every play made, and checked, again."""
+    leader = position.plays[0][0] if position.plays else position.to_play
+    other = rules.Position(position.dealt, position.decl, leader)
+    for _, domino in position.plays:
+        other.play(domino)
+    return other
+
+
+def margin(
+    position: rules.Position, domino: int, until: int, evaluate: Evaluate, solver: SlowSolver
+) -> int:
+    """Final points of the side to play less the other's: a play, favourites, best play at last."""
+    side = position.to_play % 2
+    game = copied(position)
+    game.play(domino)
+    play_on(game, until, evaluate)
+    hands = tuple(sum(1 << d for d in hand) for hand in game.hands)
+    leader = (game.to_play - len(game.trick)) % 4
+    table = tuple(game.trick)
+    to_come = solver.value(hands, leader, table)  # type: ignore[arg-type]
+    ahead = game.points[0] - game.points[1] + to_come
+    return -ahead if side else ahead

@@ -1,0 +1,25 @@
+# Games that go on side by side: csrc/lanes.h.
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from zebfast.core.engine cimport GameBatch, zf_state
+from zebfast.core.observe cimport zf_obs
+
+
+cdef extern from "worlds.h" nogil:
+    void zf_worlds_apply(zf_state *s, const uint32_t *hands)
+    bint zf_worlds_fit(const zf_state *s, const uint32_t *hands)
+
+
+cdef extern from "lanes.h" nogil:
+    size_t zf_lanes_advance(zf_state *s, const uint8_t *until, int64_t *live, size_t n, zf_obs *obs)
+    void zf_lanes_favourites(zf_state *s, const int64_t *live, size_t n, const float *evals)
+    void zf_rewind(zf_state *s, uint8_t n_plays)
+
+
+cdef class Lanes:
+    cdef readonly GameBatch games
+    cdef uint8_t[::1] until
+    cdef int64_t[::1] live
+    cdef Py_ssize_t n_live
+    cdef bint waiting_now
+    cdef _answered(self, Py_ssize_t n)

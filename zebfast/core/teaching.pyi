@@ -1,0 +1,74 @@
+"""Games side by side that a teacher labels; observations out, finished games back."""
+
+import numpy as np
+
+from zebfast.core.selfplay import FinishedGames
+
+TEACHERS: tuple[str, ...]
+
+class TaughtGames(FinishedGames):
+    """n_games games at once, numbered first_game, first_game + stride, ..., until a limit.
+
+    A game and its labels depend only on (seed, its number, the options, the evaluations): never on
+    how many run beside it. Not safe for use by two threads at once.
+    """
+
+    room: int
+
+    def __init__(
+        self,
+        n_games: int,
+        *,
+        teacher: str,
+        seed: int,
+        first_game: int = 0,
+        stride: int = 1,
+        n_worlds: int = 0,
+        label_share: float = 1.0,
+        temperature: float = 1.0,
+        explore: float = 0.0,
+        exact_tricks: int = 0,
+    ) -> None:
+        """Deals come from stream 0 of the seed, plays from 1, random plays from 2, worlds from 5,
+        which decisions are labelled from 9.
+
+        The records' policy holds labels as zebfast.selfplay.play_values packs them.
+
+        Args:
+            teacher: one of TEACHERS. exact: final points under best play by all four seats with
+                open hands. rollout: when all seats play the network's favourites; a rollout of the
+                deal itself that the game then follows is not played again.
+            n_worlds: a label is the mean over so many worlds, drawn from what the player knows as
+                sample_worlds does, or all where there are no more; 0 = the deal's own hands.
+            label_share: of the decisions (two legal plays or more) that are labelled.
+            temperature: of the game's plays, drawn from policy ** (1 / temperature); 0 = favourites.
+            explore: share of the game's plays that are random.
+            exact_tricks: rollouts are solved where so many tricks are left.
+        """
+
+    def select(self, obs: np.ndarray) -> int:
+        """Run games and rollouts until they need the network, or have solved for some milliseconds.
+
+        Args:
+            obs: OBS_DTYPE [room], written from the front. The GIL is released.
+
+        Returns:
+            Number of observations; 0 = all allowed games are finished.
+        """
+
+    def update(self, evals: np.ndarray) -> None:
+        """Apply the evaluations of the last select's observations, float32 [n, 8], in order.
+
+        Raises:
+            FloatingPointError: an evaluation is not finite; nothing was applied.
+        """
+
+    def forget(self) -> None:
+        """Drop what evaluations have shown of games under way: those to come are another network's."""
+
+    def counts(self) -> dict[str, int]:
+        """Totals since the start: games, plays, labels, rollouts, evaluations, solver_calls."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of games, rollouts and the solver in bytes."""
