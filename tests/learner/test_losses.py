@@ -16,6 +16,7 @@ from zebfast.learner.losses import (
     compute_losses,
     unpack_batch,
 )
+from zebfast.learner.play_loss import TAUGHT_WEIGHTS
 from zebfast.learner.replay import packed_rows
 from zebfast.net.encoding import expand
 from zebfast.net.output import Output
@@ -114,13 +115,13 @@ def test_a_value_weight_of_zero_silences_the_points(make_games: Callable[..., np
     points = torch.zeros(56, 43, requires_grad=True)
     zeros = torch.zeros(56)
     batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
-    weights = torch.tensor([SELFPLAY_WEIGHTS, (1.0, 0.0, 1.0)])
+    weights = torch.tensor([SELFPLAY_WEIGHTS, (1.0, 0.0, 1.0), TAUGHT_WEIGHTS])
     losses = compute_losses(Output(torch.zeros(56, 7), zeros, None, points), batch, weights)
     losses.total.backward()
     assert points.grad is not None
     assert (points.grad[:40].abs().sum(1) > 0).all()
     assert (points.grad[40:] == 0).all()
-    np.testing.assert_allclose(losses.counts[:, 3], [40, 16])
+    np.testing.assert_allclose(losses.counts[:, 3], [40, 16, 0])
 
 
 @pytest.mark.parametrize("eval_weights", [(1.0, 1.0, 0.5), (0.0, 1.0, 0.5), (0.3, 0.0, 2.0)])
@@ -133,21 +134,21 @@ def test_every_source_has_its_weights(
     rng = np.random.default_rng(0)
     policy, value = rng.normal(size=(56, 7)), np.tanh(rng.normal(size=56))
     belief = rng.normal(size=(56, 28, 3))
-    weights = torch.tensor([SELFPLAY_WEIGHTS, eval_weights])
+    weights = torch.tensor([SELFPLAY_WEIGHTS, eval_weights, TAUGHT_WEIGHTS])
     output = Output(*(torch.from_numpy(x) for x in (policy, value, belief)))
     batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
     losses = compute_losses(output, batch, weights)
 
     by_source = [twin(records[m], policy[m], value[m], belief[m]) for m in (~is_eval, is_eval)]
-    n_rows = np.array([[m.sum(), m.sum(), 21 * m.sum(), 0] for m in (~is_eval, is_eval)])
-    np.testing.assert_allclose(losses.counts, n_rows)
-    np.testing.assert_allclose(losses.sums, n_rows * by_source, rtol=1e-4)
+    n_rows = np.array([[m.sum(), m.sum(), 21 * m.sum(), 0, 0] for m in (~is_eval, is_eval)])
+    np.testing.assert_allclose(losses.counts, [*n_rows, np.zeros(5)])
+    np.testing.assert_allclose(losses.sums[:2, :4], n_rows[:, :4] * by_source, rtol=1e-4)
     n_rows, by_source = n_rows[:, :3], np.array(by_source)[:, :3]
-    part = n_rows * (weights.numpy() > 0)
+    part = n_rows * (weights.numpy()[:2] > 0)
     means = (part * by_source).sum(0) / part.sum(0)
     found = [float(x) for x in (losses.policy, losses.value, losses.belief)]
     np.testing.assert_allclose(found, means, rtol=1e-4)
-    total = ((part * weights.numpy() * by_source).sum(0) / part.sum(0)).sum()
+    total = ((part * weights.numpy()[:2] * by_source).sum(0) / part.sum(0)).sum()
     np.testing.assert_allclose(float(losses.total), total, rtol=1e-4)
 
 
@@ -158,7 +159,10 @@ def test_policy_of_weight_zero_has_no_gradient(make_games: Callable[..., np.ndar
     mixed = records.copy()
     mixed["flags"][is_eval] |= EXAMPLE_EVAL_AUX
     gradients = []
-    for rows, weights in ((mixed, torch.tensor([[1, 0, 0], [0, 0, 0]])), (records[:40], None)):
+    for rows, weights in (
+        (mixed, torch.tensor([[1, 0, 0], [0, 0, 0], [0, 0, 0]])),
+        (records[:40], None),
+    ):
         policy = torch.zeros(len(rows), 7, requires_grad=True)
         zeros = torch.zeros(len(rows))
         batch = unpack_batch(torch.from_numpy(packed_rows(rows)), expand)

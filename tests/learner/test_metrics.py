@@ -20,7 +20,7 @@ from zebfast.learner.report import (
     cycle_row,
     ingest_line,
 )
-from zebfast.learner.trainer import TrainReport
+from zebfast.learner.train_report import TrainReport
 
 DIAGNOSTICS = (
     "policy_loss value_loss belief_loss belief_acc policy_entropy policy_top1_accuracy "

@@ -92,7 +92,7 @@ def test_damaged_cache_falls_back_to_the_previous_save(tmp_path: Path) -> None:
         (EXAMPLE_HAS_POINTS | 3 | 42 << EXAMPLE_POINTS_SHIFT, True),
         (EXAMPLE_HAS_POINTS | 3 | 43 << EXAMPLE_POINTS_SHIFT, False),
         (3 | 7 << EXAMPLE_POINTS_SHIFT, False),
-        (16, False),
+        (32, False),
         (0x8000, False),
     ],
 )

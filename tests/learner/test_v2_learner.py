@@ -139,12 +139,12 @@ def test_no_step_waits_for_the_device(config: V2Config | NetConfig) -> None:
     with torch.device("meta"):
         net = build(config)
         raw = torch.zeros(8, 64, dtype=torch.uint8)
-        weights = torch.zeros(2, 3)
+        weights = torch.zeros(3, 3)
     batch = unpack_batch(raw, net.prepare)
     output = net.run(batch.inputs)
     losses = compute_losses(output, batch, weights)
     losses.total.backward()
-    assert losses.sums.shape == (2, len(LOSSES))
+    assert losses.sums.shape == (3, len(LOSSES))
     assert compute_diagnostics(output, batch).device.type == "meta"
 
 

@@ -56,6 +56,23 @@ _EVAL_AUX = (
 )  # fmt: skip
 
 
+#: Settings that every stage of a recipe has its own of.
+_OF_STAGES = {"lr": 1e-4, "batch_size": 64}
+
+
+def _with_recipe(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """The path of a recipe, whose settings become what flags are when they are not given."""
+    if path is not None:
+        from zebfast.learner.recipe import RecipeError, read_recipe
+
+        try:
+            training = read_recipe(path).training.flags()
+        except RecipeError as error:
+            raise click.UsageError(str(error)) from error
+        context.default_map = {**training, "eval_every": 0, **(context.default_map or {})}
+    return path
+
+
 def eval_aux_options(command: Decorated) -> Decorated:
     """Add the flags of the evaluation stream to a command."""
     for name, kind, default, text in reversed(_EVAL_AUX):
@@ -96,9 +113,24 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
     type=click.Path(path_type=Path),
     help="Network to start a new namespace from; checked, otherwise unused, in one that exists.",
 )
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path, dir_okay=False),
+    is_eager=True,
+    callback=_with_recipe,
+    help="Train in the stages of this TOML file, to its end: it has --lr and --batch-size of each "
+    "stage, says what workers of --mode recipe do, and replaces --eval-every by matches of its own "
+    "that keep the best network.",
+)
 @snapshot_options
-@option("--lr", click.FloatRange(min=0, min_open=True), 1e-4, "Learning rate.")
-@option("--batch-size", _POSITIVE, 64, "Examples a step.")
+@option("--lr", click.FloatRange(min=0, min_open=True), _OF_STAGES["lr"], "Learning rate.")
+@option("--batch-size", _POSITIVE, _OF_STAGES["batch_size"], "Examples a step.")
+@option(
+    "--ema",
+    click.FloatRange(0, 1, max_open=True),
+    0.0,
+    "Decay a step of the average of the weights that is published; 0 = no average.",
+)
 @option("--replay-buffer-size", _POSITIVE, 500_000, "Examples kept (64 bytes each).")
 @option("--min-buffer-size", _COUNT, 5_000, "Examples needed before training starts.")
 @option("--training-steps-per-cycle", _POSITIVE, 1_000, "Optimizer steps a cycle.")
@@ -124,7 +156,7 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
 @option("--max-reuse", _AGE, 50.0, "Warn when the average example was drawn so often; 0 = never.")
 @option("--squash-after", _COUNT, 2_000, "Forget the Hub's history beyond so many; 0 = never.")
 @click.option("--take-over", is_flag=True, help="Dispossess another learner of this namespace.")
-@option("--amp/--no-amp", bool, False, "Mixed precision (CUDA).")
+@option("--amp/--no-amp", bool, False, "Mixed precision: CUDA, and CPUs that compute bf16.")
 @option("--amp-dtype", click.Choice(["fp16", "bf16"]), "fp16", "Precision of --amp.")
 @option(
     "--local-replay-cache-enabled/--no-local-replay-cache-enabled",
@@ -193,6 +225,7 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
                  "weights_name", "state_dir", "retry_seconds", "device", "threads",
                  "dry_run")  # fmt: skip
     fields = {renamed.get(k, k): v for k, v in flags.items() if k not in elsewhere}
+    fields |= _recipe_fields(flags)
     eval_aux = {k: fields.pop(k) for k in list(fields) if k.startswith(_EVAL_AUX_PREFIX)}
     try:
         weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
@@ -217,6 +250,24 @@ def config_from_flags(flags: dict[str, Any]) -> Any:
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _recipe_fields(flags: dict[str, Any]) -> dict[str, Any]:
+    """What a recipe sets of a LearnerConfig besides flags. UsageError where it cannot be used."""
+    from zebfast.learner.recipe import RecipeError, read_recipe
+
+    if flags.get("recipe") is None:
+        return {"recipe": None}
+    for name, usual in _OF_STAGES.items():
+        if flags[name] != usual:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} is set by every stage of the recipe: leave it out")
+    try:
+        recipe = read_recipe(flags["recipe"])
+        recipe.network.config()
+    except RecipeError as error:
+        raise click.UsageError(str(error)) from error
+    return {"recipe": recipe, "weight_decay": recipe.training.weight_decay}
 
 
 def choose_device(name: str | None) -> str:

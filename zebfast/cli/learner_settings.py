@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 #: Flags that are the experiment itself: another value would be another experiment.
 _IDENTITY = frozenset(
-    ("weights_dir", "repo_id", "input_dir", "examples_repo_id", "examples_bucket", "weights_name")
-)
+    ("weights_dir", "repo_id", "input_dir", "examples_repo_id", "examples_bucket", "weights_name",
+     "recipe")
+)  # fmt: skip
 _PROGRAM = "zebfast experiment learn"
 _TYPED = "command line"
 _ONCE = frozenset(("take_over", "dry_run"))  # meant for the one time that they were typed
@@ -103,9 +104,10 @@ def given_again(experiment: Experiment, run: Run) -> list[str]:
         text = (experiment.directory / run.config_file).read_text(encoding="utf-8")
         tables = tomllib.loads(text)
         given, settings = dict(tables["given"]), dict(tables["learner"])
+        has_worker = dict(tables["run"]).get("local_worker", True)
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    flags: list[str] = []
+    flags = ["--no-local-worker"] if experiment.recipe and not has_worker else []
     for parameter in learn.command.params:
         name = parameter.name or ""
         if given.get(name) != _TYPED or name not in settings or name in _ONCE:

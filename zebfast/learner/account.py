@@ -13,7 +13,7 @@ from zebfast.learner.continuation import counted_state
 from zebfast.learner.publisher import Snapshot
 from zebfast.learner.report import Standing
 from zebfast.learner.startup import Session
-from zebfast.learner.trainer import TrainReport
+from zebfast.learner.train_report import TrainReport
 
 _N_PROBLEMS = 10
 
@@ -60,17 +60,18 @@ class Account:
     def snapshot(self) -> Snapshot:
         """The present weights and counters, copied, to be published."""
         session, progress = self._session, self._session.progress
-        net = session.trainer.net
         state = counted_state(progress, session.trainer.optimizer_steps)
-        weights = {name: weight.detach().cpu().clone() for name, weight in net.state_dict().items()}
+        weights = session.trainer.weights()
         own = fingerprint(progress.step, weights)
-        return Snapshot(weights, net.config.to_dict(), state | self.renewal(), own)
+        config = session.trainer.net.config.to_dict()
+        return Snapshot(weights, config, state | self.renewal(), own)
 
     def renewal(self) -> dict[str, Any]:
         """What may change in the state without new weights."""
         session, sources = self._session, self._session.sources
         streams = session.ingestor.streams
-        return {
+        course = {} if session.course is None else session.course.state()
+        return course | {
             "wandb_run_id": session.progress.wandb_run_id,
             "wandb_url": session.wandb_url,
             "eval_aux_games": session.progress.eval_aux_games,

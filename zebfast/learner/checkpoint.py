@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from zebfast.exchange import ExchangeError
+from zebfast.learner.course import CourseProgress
 from zebfast.learner.streams import Streams
 from zebfast.system.files import write_atomic
 
@@ -41,6 +42,7 @@ class Progress:
             handed to the publisher since: one of them is there, unless somebody else published.
         wandb_run_id: run to resume, if any.
         streams: account of the files in the ledger and before.
+        course: where a run with a recipe is in it.
     """
 
     lineage: str
@@ -52,6 +54,7 @@ class Progress:
     wandb_run_id: str | None = None
     eval_aux_games: int = 0
     streams: Streams = field(default_factory=Streams)
+    course: CourseProgress | None = None
 
 
 def fingerprint(step: int, state_dict: Mapping[str, torch.Tensor]) -> str:
@@ -68,12 +71,19 @@ def fingerprint(step: int, state_dict: Mapping[str, torch.Tensor]) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training checkpoint as read back."""
+    """A training checkpoint as read back; ``best`` are the best weights so far, by the arena."""
 
     progress: Progress
     model_state_dict: dict[str, torch.Tensor]
     model_config: dict[str, Any]
     trainer: dict[str, Any]
+    best: dict[str, torch.Tensor] | None = None
+
+    @property
+    def published_weights(self) -> dict[str, torch.Tensor]:
+        """What was published of this state: the average of the weights where one was kept."""
+        average = self.trainer.get("average")
+        return self.model_state_dict if average is None else average["weights"]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -85,6 +95,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "model_state_dict": checkpoint.model_state_dict,
         "model_config": checkpoint.model_config,
         "trainer": checkpoint.trainer,
+        "best": checkpoint.best,
         "progress": progress,
         "epoch": checkpoint.progress.step,
         "total_games": checkpoint.progress.total_games,
@@ -112,8 +123,14 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         progress = Progress(**content["progress"])
         progress.ledger = set(progress.ledger)
         progress.streams = Streams(**content["progress"]["streams"])
+        if progress.course is not None:
+            progress.course = CourseProgress(**content["progress"]["course"])
         return Checkpoint(
-            progress, content["model_state_dict"], content["model_config"], content["trainer"]
+            progress,
+            content["model_state_dict"],
+            content["model_config"],
+            content["trainer"],
+            content.get("best"),
         )
     except Exception as error:  # a damaged file can fail anywhere in here
         raise CheckpointError(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.exchange.mirror import check_sync_url
+from zebfast.learner.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,8 @@ class LearnerConfig:
         sync_endpoint: address of an S3-compatible service, where that is no default.
         sync_grace: seconds that the end of a run waits for the last snapshot to arrive there.
         resume: whether a newer snapshot takes the place of this machine's training state.
+        ema: decay a step of the weights' average, which is what is published; 0 = no average.
+        recipe: stages that set lr, batch_size and how much is trained, and say when the run ends.
 
     Raises:
         ValueError: one sentence naming the setting that cannot be used.
@@ -87,6 +90,8 @@ class LearnerConfig:
     training_steps_per_cycle: int = 1_000
     seed: int = 0
     max_reuse: float = 50.0
+    ema: float = 0.0
+    recipe: Recipe | None = None
     eval_aux: EvalAuxConfig = EvalAuxConfig()
 
     push_every: int = 25
@@ -147,6 +152,8 @@ class LearnerConfig:
         for name in ("lr", "max_grad_norm", "poll_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}: expected a number above 0")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema is {self.ema}: expected 0 (off) to below 1")
         if not 0 <= self.disk_limit <= 100:
             raise ValueError(f"disk_limit is {self.disk_limit:g}: expected percent, or 0 (off)")
         if self.sync_to is not None:
@@ -169,6 +176,11 @@ class LearnerConfig:
     def checkpoint_path(self) -> Path:
         """The training checkpoint."""
         return self.stores.state_dir / self.namespace.checkpoint_file
+
+    @property
+    def best_path(self) -> Path:
+        """The best network so far, of a run with a recipe; no name that weights are taken from."""
+        return self.stores.state_dir / f"{self.namespace.stem}-best.safetensors"
 
     @property
     def metrics_path(self) -> Path:
@@ -197,6 +209,7 @@ class LearnerConfig:
     def to_json(self) -> dict[str, Any]:
         """Plain values for run records."""
         fields = asdict(self)
+        fields["recipe"] = self.recipe.to_json() if self.recipe else None
         fields |= {"namespace": self.namespace.stem, **fields.pop("stores")}
         fields |= {f"eval_aux_{name}": value for name, value in fields.pop("eval_aux").items()}
         fields |= {"weights": str(self.weights), "examples": str(self.examples)}

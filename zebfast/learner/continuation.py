@@ -20,6 +20,7 @@ from torch import Tensor
 from zebfast.exchange import ExchangeError, Say, Weights, WeightStore
 from zebfast.learner.checkpoint import Checkpoint, Progress, fingerprint
 from zebfast.learner.config import LearnerConfig
+from zebfast.learner.course import course_from_state, course_to_state
 from zebfast.learner.streams import streams_from_state
 from zebfast.net import checkpoint as model_file
 from zebfast.net.networks import AnyNet, config_from_dict
@@ -57,11 +58,15 @@ def published_weights(
 ) -> Weights:
     """The weights of the namespace, which is started from ``bootstrap`` if it has none.
 
+    Without one, a recipe's namespace is started from its untrained network of the run's seed.
+
     Raises:
         StartError, ExchangeError: one sentence; TransientError when a later try may succeed.
     """
     weights = store.pull()
     if weights is None:
+        if bootstrap is None and config.recipe is not None:
+            bootstrap = model_file.fresh(config.recipe.network.config(), seed=config.seed)
         weights = _bootstrap_namespace(store, bootstrap)
         place = store.label if config.weights.path else f"HF repo {store.label}"
         say(f"Bootstrapped {place} with {config.namespace.weights_file} (step 0)")
@@ -110,18 +115,25 @@ def continuation(saved: Checkpoint | None, weights: Weights, path: Path, say: Sa
             # The same weights were published again later, when more files had been counted.
             published.published = own.published
             published.steps_into_cycle = own.steps_into_cycle
-            return Continuation(weights.state_dict, published, saved.trainer, n_steps)
+            if fingerprint(step, saved.published_weights) == published.published[0]:
+                return Continuation(saved.model_state_dict, published, saved.trainer, n_steps)
+            return Continuation(weights.state_dict, published, _without_average(saved), n_steps)
         if _went_on_from(saved, weights):
             say(
                 f"Step {weights.step} was published after {path.name} (step {step}) was saved: "
                 f"going on from the published weights and counts, with the optimizer of step {step}"
             )
-            return Continuation(weights.state_dict, published, saved.trainer, n_steps)
+            return Continuation(weights.state_dict, published, _without_average(saved), n_steps)
     say(
         f"{path.name} (step {step}) is not what step {weights.step} was published from: going on "
         "from the published weights with a fresh optimizer"
     )
     return fresh
+
+
+def _without_average(saved: Checkpoint) -> dict[str, Any]:
+    """The trainer's state for other weights than the saved ones, of which it has the average."""
+    return {key: value for key, value in saved.trainer.items() if key != "average"}
 
 
 def _counts_more(published: Progress, own: Progress) -> bool:
@@ -160,6 +172,7 @@ def progress_from_state(weights: Weights) -> Progress:
         wandb_run_id=run_id if isinstance(run_id, str) else None,
         eval_aux_games=games if type(games) is int and games >= 0 else 0,
         streams=streams_from_state(account),
+        course=course_from_state(account),
     )
 
 
@@ -176,6 +189,7 @@ def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
             "eval_aux_games": progress.eval_aux_games,
             "streams": account["sources"],
             "workers": account["workers"],
+            **course_to_state(progress.course),
         },
     }
 

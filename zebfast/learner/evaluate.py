@@ -5,19 +5,19 @@ from __future__ import annotations
 from zebfast.arena.match import evaluate_network
 from zebfast.arena.stats import MatchResult
 from zebfast.learner.config import LearnerConfig
+from zebfast.learner.trainer import Trainer
 from zebfast.net.evaluator import Evaluator
-from zebfast.net.networks import AnyNet
 
 OPPONENTS = ("random", "heuristic")
 
 
-def evaluate(net: AnyNet, config: LearnerConfig) -> dict[str, MatchResult]:
+def evaluate(trainer: Trainer, config: LearnerConfig) -> dict[str, MatchResult]:
     """``config.eval_games`` games against each opponent, from deals fixed by ``config.seed``.
 
     The deals are the same at every evaluation, so that points of a curve compare. The network is
-    evaluated as workers run it (folded, without dropout); ``net`` is only read.
+    evaluated as workers run it (published weights, folded, without dropout).
     """
-    evaluator = Evaluator(net.config, net.state_dict(), device=config.device)
+    evaluator = Evaluator(trainer.net.config, trainer.weights(), device=config.device)
     return {
         name: evaluate_network(
             evaluator, opponent=name, n_games=config.eval_games, seed=config.seed

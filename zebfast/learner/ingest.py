@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
 from zebfast.learner.checkpoint import Progress
+from zebfast.learner.course import Course
 from zebfast.learner.events import Failed, FileRead, LookDone, Said
 from zebfast.learner.reader import ExampleReader
 from zebfast.learner.sources import Sources, is_kept
 from zebfast.learner.streams import StreamRecord
-from zebfast.selfplay.examples import SOURCE_SELFPLAY
+from zebfast.selfplay.examples import SOURCE_EVAL
 
 # A name is forgotten only after its file has been gone for so long: a worker that retries an
 # upload, or a listing that is behind, may bring it back, and it must not be counted again.
@@ -60,7 +61,7 @@ class Ingestor:
     are read once it is enabled.
 
     ``held`` are the files already in ``sources``; ``has_belief_head`` and ``has_points_head`` are
-    about the network.
+    about the network. ``course``, if there is one, is told of every new file.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Ingestor:
         held: Iterable[str],
         has_belief_head: bool,
         has_points_head: bool,
+        course: Course | None = None,
     ) -> None:
         self.reader = reader
         self.sources = sources
@@ -83,6 +85,7 @@ class Ingestor:
         self._gone_since: dict[str, float] = {}
         self._wants_belief = has_belief_head
         self._wants_points = has_points_head
+        self._course = course
 
     def adopt(self, wait: float = 0.0) -> IngestReport:
         """Take in what has been read since; waits up to ``wait`` seconds for something."""
@@ -107,8 +110,8 @@ class Ingestor:
         report.n_files += 1
         self._check_targets(file, report)
         is_new = name not in self.progress.ledger
-        if examples.source == SOURCE_SELFPLAY:
-            if name not in self.held:
+        if examples.source != SOURCE_EVAL:
+            if name not in self.held and not self._is_forgotten(name):
                 self.sources.add_selfplay(examples.records)
                 report.n_examples += len(examples.records)
             if is_new:
@@ -119,6 +122,12 @@ class Ingestor:
             self.streams.count(name, examples)
         self.held.add(name)
         self.progress.ledger.add(name)
+        if is_new and self._course is not None and examples.source != SOURCE_EVAL:
+            self._course.count(len(examples.records), examples.n_games)
+
+    def _is_forgotten(self, name: str) -> bool:
+        course = self.progress.course
+        return course is not None and name in course.forgotten
 
     def _take_eval_aux(self, file: FileRead, report: IngestReport, *, is_new: bool) -> bool:
         """False: the stream is disabled, and the file has not been dealt with."""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from zebfast.arena.stats import MatchResult
 from zebfast.learner.account import Account
+from zebfast.learner.course import CourseProgress
 from zebfast.learner.ingest import IngestReport
+from zebfast.learner.looks import Look
 from zebfast.learner.metrics import Row
 from zebfast.learner.report import (
     Tally,
@@ -16,10 +18,13 @@ from zebfast.learner.report import (
     evaluation_line,
     evaluation_row,
     ingest_line,
+    look_line,
+    look_row,
 )
 from zebfast.learner.reuse import ReuseGuard
 from zebfast.learner.startup import Session
-from zebfast.learner.trainer import TrainReport
+from zebfast.learner.train_report import TrainReport
+from zebfast.selfplay.examples import PLAY_VALUE_SOURCES
 
 _LONG_LOOK_SECONDS = 10.0
 
@@ -67,7 +72,7 @@ class Journal:
         self._cycle_began = now
         standing = self._account.standing(report, share)
         self._session.say(cycle_line(step, report, standing))
-        self._log(cycle_row(report, standing, self._tally))
+        self._log(cycle_row(report, standing, self._tally) | self._course_row())
         self._tally = Tally()
         self._account.note_cycle(report)
         sources = self._session.sources
@@ -78,6 +83,23 @@ class Journal:
     def evaluation(self, step: int, results: Mapping[str, MatchResult]) -> None:
         self._session.say(evaluation_line(step, results))
         self._log(evaluation_row(results, self._session.progress.total_games))
+
+    def look(self, step: int, number: int, look: Look, course: CourseProgress) -> None:
+        """A look of a run with a recipe; ``course`` knows the best network before it."""
+        self._session.say(look_line(step, look, course))
+        row = look_row(look, number, self._session.progress.total_games)
+        self._log(row | self._course_row())
+
+    def _course_row(self) -> Row:
+        course, streams = self._session.course, self._session.progress.streams
+        if course is None:
+            return {}
+        taught = (streams.sources.get(source) for source in PLAY_VALUE_SOURCES)
+        return {
+            "stats/minutes": round(course.saved.minutes, 3),
+            "stats/stage": course.saved.stage,
+            "stats/labels": sum(found["examples"] for found in taught if found is not None),
+        }
 
     def _log(self, row: Row) -> None:
         for sink in self._session.sinks:

@@ -15,6 +15,7 @@ from zebfast.exchange import ExchangeError, Say, open_weights
 from zebfast.learner.account import Account
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.evaluate import evaluate
+from zebfast.learner.follow import follower
 from zebfast.learner.ingest import IngestReport
 from zebfast.learner.journal import Journal
 from zebfast.learner.saving import Saver
@@ -25,15 +26,11 @@ from zebfast.learner.startup import (
     open_session,
     until_reached,
 )
-from zebfast.learner.trainer import TrainReport
+from zebfast.learner.train_report import TrainReport, merge_reports
 from zebfast.system.signals import StopFlag
 
 _LAST_LOOK_SECONDS = 5.0
 _NAP_SECONDS = 0.1
-
-
-class TrainingDiverged(ExchangeError):
-    """The losses are no longer numbers; nothing of that cycle was saved or published."""
 
 
 def learn(config: LearnerConfig, *, say: Say) -> int:
@@ -59,7 +56,9 @@ def learn(config: LearnerConfig, *, say: Say) -> int:
         except Stopped:
             return stop.exit_code
         try:
-            Learner(session, stop).run()
+            learner = Learner(session, stop)
+            held.callback(learner.recipe.close)
+            learner.run()
         finally:
             close_session(session, seconds=config.last_push_seconds)
     return stop.exit_code
@@ -75,9 +74,11 @@ class Learner:
         self.account = Account(session)
         self.journal = Journal(session, self.account)
         self.saver = Saver(session, self.account)
+        self.recipe = follower(session, self.account, self.journal, self.saver)
         self._started = self._last_new = time.monotonic()
         self._renewed = -math.inf
         self._cycles_done = 0
+        self._reports: list[TrainReport] = []  # of the cycle at hand
         self._fatal: Exception | None = None
 
     def run(self) -> None:
@@ -85,17 +86,19 @@ class Learner:
         if self.session.is_ahead:
             self.saver.publish()
         self._wait_for_look(1)  # so that the first step is the same however fast files are read
-        while not self._should_stop() and not self._cycles_are_done():
+        while not self._should_stop() and not self._is_done():
             self._between_steps()
-            waiting = self._reason_to_wait()
+            self.recipe.between_cycles(self._should_stop)
+            waiting, n_steps = self._reason_to_wait(), self._steps_to_take()
             self.journal.waiting(waiting)
-            if waiting:
+            if waiting or not n_steps:
                 self._adopt(wait=_NAP_SECONDS)
                 continue
-            report = self._train()
+            report = self._train(n_steps)
             # A stop that comes before the first step leaves the last cycle the last one.
             if report.n_steps and self.session.progress.steps_into_cycle == 0:
-                self._finish_cycle(report)
+                self._finish_cycle()
+        self._finish_recipe()
         # What workers handed over before this end is counted by it, if it does not take long.
         self._wait_for_look(self.session.ingestor.reader.request_look(), _LAST_LOOK_SECONDS)
         self._raise_fatal()
@@ -105,6 +108,7 @@ class Learner:
         """What the threads have done since, and a sign of life for those who watch the state."""
         self._adopt()
         self._hear_publisher()
+        self.recipe.tick()
         now = time.monotonic()
         if now - self._renewed > self.config.heartbeat_seconds:
             self._renewed = now
@@ -140,6 +144,8 @@ class Learner:
         self._fatal = self._fatal or outcome.error
 
     def _reason_to_wait(self) -> str | None:
+        if self.recipe.has_all_games:
+            return None  # nobody makes more
         held, wanted = len(self.session.sources.selfplay), max(1, self.config.min_buffer_size)
         if held < wanted:
             return f"Buffer {held}/{wanted} — waiting for workers..."
@@ -148,34 +154,37 @@ class Learner:
             return f"No new examples for over {limit:g} s: training paused, waiting for workers..."
         return None
 
-    def _train(self) -> TrainReport:
+    def _steps_to_take(self) -> int:
+        """The rest of the cycle, or what a recipe allows of it."""
+        wanted = self.config.training_steps_per_cycle
+        rest = max(1, wanted - self.session.progress.steps_into_cycle)
+        return self.recipe.n_steps(rest)
+
+    def _train(self, n_steps: int) -> TrainReport:
         """The rest of the current cycle, or as much of it as there is time for."""
         progress = self.session.progress
         wanted = self.config.training_steps_per_cycle
         report = self.session.trainer.train(
             self.session.sources,
-            n_steps=max(1, wanted - progress.steps_into_cycle),
-            should_stop=self._should_stop,
+            n_steps=n_steps,
+            should_stop=self._should_pause,
             between=self._between_steps,
         )
-        for name in ("policy_loss", "value_loss"):
-            if not math.isfinite(report.means[name]):
-                raise TrainingDiverged(
-                    f"{name} became {report.means[name]} in cycle {progress.step + 1}: the last "
-                    f"checkpoint is untouched; restart with a lower --lr than {self.config.lr:g}"
-                )
+        report.require_numbers(cycle=progress.step + 1, lr=self.config.lr)
         if report.n_steps:
             self.saver.note_change(of_weights=True)
+            self._reports.append(report)
         progress.steps_into_cycle += report.n_steps
         if progress.steps_into_cycle >= wanted:
             progress.steps_into_cycle = 0
             progress.step += 1
         return report
 
-    def _finish_cycle(self, report: TrainReport) -> None:
+    def _finish_cycle(self) -> None:
         config, step = self.config, self.session.progress.step
         self._cycles_done += 1
-        self.journal.cycle(step, report)
+        self.journal.cycle(step, merge_reports(self._reports))
+        self._reports = []
         if step % config.replay_cache_save_every == 0:
             self.saver.save_replay()
         if step % config.push_every == 0:
@@ -185,8 +194,18 @@ class Learner:
         if self.session.keeper.is_due(step):
             self.saver.snapshot()
         if config.eval_every and step % config.eval_every == 0:
-            self.journal.evaluation(step, evaluate(self.session.trainer.net, config))
+            self.journal.evaluation(step, evaluate(self.session.trainer, config))
         self.saver.prune(config.keep_example_files)
+
+    def _finish_recipe(self) -> None:
+        """At the end of a recipe, close its last cycle and take the last look."""
+        progress = self.session.progress
+        if not self.recipe.is_done or self._should_stop():
+            return
+        if self._reports:
+            progress.step, progress.steps_into_cycle = progress.step + 1, 0
+            self._finish_cycle()
+        self.recipe.last_look(self._should_stop)
 
     def _raise_fatal(self) -> None:
         """End with what ended one of the threads, keeping what has been trained if that can be."""
@@ -216,7 +235,8 @@ class Learner:
         self.saver.prune(self.config.keep_example_files)
         progress = self.session.progress
         self.session.say(
-            f"Stopped after cycle {progress.step} ({progress.total_games:,} games); the same "
+            self.recipe.last_line()
+            or f"Stopped after cycle {progress.step} ({progress.total_games:,} games); the same "
             "command continues"
         )
 
@@ -225,5 +245,10 @@ class Learner:
         out_of_time = limit is not None and time.monotonic() - self._started > 60 * limit
         return self.stop() or out_of_time or self._fatal is not None
 
-    def _cycles_are_done(self) -> bool:
-        return self.config.max_cycles is not None and self._cycles_done >= self.config.max_cycles
+    def _should_pause(self) -> bool:
+        """Is training to end before its time, for a stop or for what a new stage brings?"""
+        return self._should_stop() or self.recipe.has_news
+
+    def _is_done(self) -> bool:
+        limit = self.config.max_cycles
+        return self.recipe.is_done or (limit is not None and self._cycles_done >= limit)

@@ -8,6 +8,10 @@ A network that predicts the distribution of final points learns its value by tha
 value's weights: the log-probability of the points where they are known, else of who won. That is a
 proper score of the distribution, and the value is a function of it; the squared error is still
 reported, to be compared with other networks, but is not differentiated.
+
+Examples with play values are a source of their own: their policy is learned by the loss in
+``play_loss``, with the policy's weight, and the cross-entropy to the Boltzmann policy of the labels
+is reported only; their value is that of the network's own favourite.
 """
 
 from __future__ import annotations
@@ -22,18 +26,29 @@ from torch.nn import functional
 from zebfast.core.records import (
     EXAMPLE_EVAL_AUX,
     EXAMPLE_HAS_BELIEF,
+    EXAMPLE_HAS_PLAY_VALUES,
     EXAMPLE_HAS_POINTS,
     EXAMPLE_HAS_POLICY,
 )
+from zebfast.learner.play_loss import (
+    TAUGHT_WEIGHTS,
+    PlayLabels,
+    boltzmann,
+    own_play,
+    own_points_loss,
+    play_losses,
+    unpack_labels,
+)
 from zebfast.net.output import N_POINTS, Output
 
-SOURCES = ("selfplay", "eval_aux")
-LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss")
+SOURCES = ("selfplay", "eval_aux", "taught")
+LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss", "play_loss")
 #: Weights of policy, value (or, in its place, points) and belief for self-play.
 SELFPLAY_WEIGHTS = (1.0, 1.0, 0.5)
 
-_WEIGHT_OF = (0, 1, 2, 1)  # which of those weights each of LOSSES has
+_WEIGHT_OF = (0, 1, 2, 1, 0)  # which of those weights each of LOSSES has
 _HALF = N_POINTS // 2  # points of a tie
+_TAUGHT = SOURCES.index("taught")
 
 
 class Inputs(Protocol):
@@ -55,16 +70,17 @@ class Batch(NamedTuple, Generic[T]):
     value: Tensor  # float[B]
     belief: Tensor  # int64[B, 28]: 0 left, 1 partner, 2 right
     belief_weight: Tensor  # float[B, 28]: 1 for dominoes of others where beliefs are recorded
-    source: Tensor  # float[B, 2]: one-hot, in the order of SOURCES
+    source: Tensor  # float[B, 3]: one-hot, in the order of SOURCES
     points: Tensor  # int64[B]: final points of the observer's side, 0..42; 0 where not known
     has_points: Tensor  # bool[B]
+    play: PlayLabels
 
 
 class Losses(NamedTuple):
     """Losses of a batch, on the device.
 
     ``total`` is what is differentiated; the others are plain means over the rows that take part
-    in them, 0 for a head that is not there. ``sums`` and ``counts`` (float[2, 4], by SOURCES and
+    in them, 0 for a head that is not there. ``sums`` and ``counts`` (float[3, 5], by SOURCES and
     LOSSES) cover all rows with that target, whatever the weights.
     """
 
@@ -73,6 +89,7 @@ class Losses(NamedTuple):
     value: Tensor
     belief: Tensor
     points: Tensor
+    play: Tensor
     sums: Tensor
     counts: Tensor
 
@@ -89,17 +106,22 @@ def unpack_batch(raw: Tensor, prepare: Callable[[Tensor], T]) -> Batch[T]:
     partner = _dominoes(raw[:, 60:64])
     own = _dominoes(raw[:, 0:4])
     has_belief = (flags & EXAMPLE_HAS_BELIEF).bool().unsqueeze(1)
-    is_eval = (flags & EXAMPLE_EVAL_AUX).bool()
+    has_play = (flags & EXAMPLE_HAS_PLAY_VALUES).bool()
+    is_eval = (flags & EXAMPLE_EVAL_AUX).bool() & ~has_play
+    play = unpack_labels(weights, has_play)
+    policy = weights / weights.sum(1, keepdim=True).clamp(min=1)
+    has_policy = (flags & EXAMPLE_HAS_POLICY).bool() | has_play
     return Batch(
         inputs=prepare(raw[:, :36]),
-        policy=weights / weights.sum(1, keepdim=True).clamp(min=1),
-        has_policy=(flags & EXAMPLE_HAS_POLICY).to(torch.float32),
+        policy=torch.where(has_play.unsqueeze(1), boltzmann(play), policy),
+        has_policy=has_policy.to(torch.float32),
         value=value,
         belief=2 - 2 * left - partner,
         belief_weight=((1 - own) * has_belief).to(torch.float32),
-        source=torch.stack([~is_eval, is_eval], 1).to(torch.float32),
+        source=torch.stack([~(is_eval | has_play), is_eval, has_play], 1).to(torch.float32),
         points=raw[:, 51].to(torch.int64).clamp(max=N_POINTS - 1),
         has_points=(flags & EXAMPLE_HAS_POINTS).bool(),
+        play=play,
     )
 
 
@@ -107,16 +129,21 @@ def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = N
     """Losses of a batch; ``output`` may be half precision, the sums are float32.
 
     Args:
-        weights: float[2, 3] on the device, by SOURCES and as SELFPLAY_WEIGHTS; None = all as those.
+        weights: float[3, 3] on the device, by SOURCES and as SELFPLAY_WEIGHTS; None = those for
+            both kinds of games, TAUGHT_WEIGHTS for play values.
     """
     if weights is None:
-        weights = torch.tensor([SELFPLAY_WEIGHTS] * len(SOURCES), device=batch.value.device)
+        usual = [SELFPLAY_WEIGHTS, SELFPLAY_WEIGHTS, TAUGHT_WEIGHTS]
+        weights = torch.tensor(usual, device=batch.value.device)
     log_policy = masked_log_policy(output.policy, batch.inputs.in_hand)
     policy = -(batch.policy * log_policy.masked_fill(~batch.inputs.in_hand, 0.0)).sum(1)
-    value = (output.value.float() - batch.value).square()
+    own = own_play(output.policy, batch.play)
+    won = torch.where(batch.play.has, own.balance, batch.value)
+    value = (output.value.float() - won).square()
     none, every = torch.zeros_like(value), torch.ones_like(value)
-    per_row = [policy * batch.has_policy, value, none, none]
-    targets = [batch.has_policy, every, none, none]
+    play = play_losses(output.policy, batch.play)
+    per_row = [policy * batch.has_policy, value, none, none, play]
+    targets = [batch.has_policy, every, none, none, batch.play.has.to(torch.float32)]
     if output.belief is not None:
         per_domino = functional.cross_entropy(
             output.belief.float().transpose(1, 2), batch.belief, reduction="none"
@@ -124,22 +151,25 @@ def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = N
         per_row[2] = (per_domino * batch.belief_weight).sum(1)
         targets[2] = batch.belief_weight.sum(1)
     if output.points is not None:
-        per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch)
+        per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch, own.points)
         targets[3] = every
     sums = batch.source.T @ torch.stack(per_row, 1)
     counts = batch.source.T @ torch.stack(targets, 1)
     weights = torch.stack([weights[:, i] for i in _WEIGHT_OF], 1)
+    weights[_TAUGHT, 0] = 0.0  # the play loss takes the place of this one
     takes_part = (weights > 0).to(torch.float32)
     n = (takes_part * counts).sum(0).clamp(min=1)
     weighted = ((weights * sums).sum(0) / n).unbind(0)
     value_term = weighted[1] if output.points is None else weighted[3]
-    total = weighted[0] + value_term + weighted[2]
-    policy, value, belief, points = ((takes_part * sums).sum(0) / n).detach().unbind(0)
-    return Losses(total, policy, value, belief, points, sums.detach(), counts)
+    total = weighted[0] + value_term + weighted[2] + weighted[4]
+    policy, value, belief, points, play = ((takes_part * sums).sum(0) / n).detach().unbind(0)
+    return Losses(total, policy, value, belief, points, play, sums.detach(), counts)
 
 
-def points_loss(logits: Tensor, batch: Batch[Any]) -> Tensor:
+def points_loss(logits: Tensor, batch: Batch[Any], own: Tensor) -> Tensor:
     """Cross-entropy of final points, logits [B, 43] -> float32[B].
+
+    ``own`` float[B]: those of the network's favourite, in rows that have play values.
 
     Where only the value is known, its winner's share of the distribution counts. A value that is
     no outcome, as foreign examples may have, is as much of one as it says and a tie for the rest:
@@ -151,7 +181,8 @@ def points_loss(logits: Tensor, batch: Batch[Any]) -> Tensor:
     value = batch.value
     by_value = value.clamp(min=0) * won - value.clamp(max=0) * lost
     by_value = by_value + (1 - value.abs()) * log_p[:, _HALF]
-    return -torch.where(batch.has_points, known, by_value)
+    observed = -torch.where(batch.has_points, known, by_value)
+    return torch.where(batch.play.has, own_points_loss(log_p, own), observed)
 
 
 def masked_log_policy(logits: Tensor, in_hand: Tensor) -> Tensor:

@@ -27,11 +27,12 @@ class JsonlMetrics:
 
     Opening it drops what a killed run wrote beyond the checkpoint that training continues from
     (those cycles will run again) and any line that was cut short, so each cycle appears once.
+    ``last_look`` does the same for the looks of a recipe, of which a cycle may have several.
     """
 
-    def __init__(self, path: Path, *, last_step: int) -> None:
+    def __init__(self, path: Path, *, last_step: int, last_look: int = 0) -> None:
         self.path = path
-        _drop_rows_after(path, last_step)
+        _drop_rows_after(path, last_step, last_look)
 
     def log(self, step: int, row: Mapping[str, float | int | None]) -> None:
         """Append one line. Raises OSError."""
@@ -58,8 +59,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _drop_rows_after(path: Path, last_step: int) -> None:
+def _drop_rows_after(path: Path, last_step: int, last_look: int) -> None:
     if not path.exists():
         return
-    kept = [row for row in read_metrics(path) if row["step"] <= last_step]
+    rows = [row for row in read_metrics(path) if row["step"] <= last_step]
+    kept = [row for row in rows if row.get("arena/look", 0) <= last_look]
     write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())

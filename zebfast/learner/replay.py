@@ -44,6 +44,10 @@ class ReplayBuffer:
         self._draws[places] = 0 if draws is None else draws[-self.capacity :]
         self.total_added += len(records)
 
+    def clear(self) -> None:
+        """Drop all examples."""
+        self.total_added = 0
+
     def sample(self, sizes: NDArray[np.int64], *, seed: int, step: int) -> NDArray[np.uint8]:
         """Uniform draws with replacement: ``sizes[i]`` of them for optimizer step ``step + i``.
 

@@ -27,6 +27,7 @@ from zebfast.core.records import (
     EXAMPLE_DTYPE,
     EXAMPLE_EVAL_AUX,
     EXAMPLE_HAS_BELIEF,
+    EXAMPLE_HAS_PLAY_VALUES,
     EXAMPLE_HAS_POINTS,
     EXAMPLE_HAS_POLICY,
     EXAMPLE_POINTS_SHIFT,
@@ -40,7 +41,13 @@ _PREVIOUS = "manifest.previous.json"
 _DATA_FILE = re.compile(r"replay-[0-9a-f]{8}\.bin")
 # An example and, as uint32, how often it has been drawn; first all of those, then all of these.
 _RECORD_BYTES = EXAMPLE_DTYPE.itemsize + 4
-_KNOWN_FLAGS = EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF | EXAMPLE_EVAL_AUX | EXAMPLE_HAS_POINTS
+_KNOWN_FLAGS = (
+    EXAMPLE_HAS_POLICY
+    | EXAMPLE_HAS_BELIEF
+    | EXAMPLE_EVAL_AUX
+    | EXAMPLE_HAS_POINTS
+    | EXAMPLE_HAS_PLAY_VALUES
+)
 
 
 @dataclass(frozen=True)

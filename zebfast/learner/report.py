@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zebfast.arena.stats import MatchResult
+from zebfast.learner.course import CourseProgress
 from zebfast.learner.ingest import IngestReport
+from zebfast.learner.looks import Look, decided_share
 from zebfast.learner.metrics import Row
-from zebfast.learner.trainer import TrainReport
+from zebfast.learner.recipe import BEST
+from zebfast.learner.train_report import TrainReport
 
-_LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss")
+_LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss", "play_loss")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,4 +149,36 @@ def evaluation_row(results: Mapping[str, MatchResult], total_games: int) -> Row:
             f"eval/vs_{name}_low": result.win_rate_low,
             f"eval/vs_{name}_high": result.win_rate_high,
         }
+    return row
+
+
+def look_line(step: int, look: Look, course: CourseProgress) -> str:
+    """A look, as an evaluation is told, and what became of it; ``course`` is that before it."""
+    line = evaluation_line(step, look.results) if look.results else f"Eval  {step:4d}:"
+    if look.versus_best is None or course.best is None:
+        return f"{line}; the first to be the best"
+    found = "not worse: the new best" if look.is_best else "the best stays"
+    if look.is_collapse:
+        found = f"collapsed: the weights go back to those of step {course.best['step']}"
+    share = decided_share(look.versus_best)
+    return f"{line}; vs best (step {course.best['step']}) {share:.1%} of decided: {found}"
+
+
+def look_row(look: Look, number: int, total_games: int) -> Row:
+    """The metrics of one look: those of an evaluation, and how the best so far fared."""
+    results = dict(look.results)
+    if look.versus_best is not None:
+        results[BEST] = look.versus_best
+    row = evaluation_row(results, total_games)
+    for name, result in results.items():
+        row |= {
+            f"eval/vs_{name}_decided": decided_share(result),
+            f"eval/vs_{name}_match_games": result.games,
+        }
+    row |= {
+        "arena/look": number,
+        "arena/is_best": int(look.is_best),
+        "arena/collapse": int(look.is_collapse),
+        "arena/z": look.z,
+    }
     return row

@@ -167,7 +167,7 @@ def _as_published(saved: Checkpoint) -> Weights:
     progress = saved.progress
     state = counted_state(progress, int(saved.trainer["optimizer_steps"]))
     state["wandb_run_id"] = progress.wandb_run_id
-    return Weights(saved.model_state_dict, saved.model_config, state)
+    return Weights(saved.published_weights, saved.model_config, state)
 
 
 def _publish_again(config: LearnerConfig, store: WeightStore, saved: Checkpoint) -> None:
@@ -177,7 +177,7 @@ def _publish_again(config: LearnerConfig, store: WeightStore, saved: Checkpoint)
     start, which finds the namespace empty still.
     """
     progress = saved.progress
-    own = fingerprint(progress.step, saved.model_state_dict)
+    own = fingerprint(progress.step, saved.published_weights)
     progress.published = [*(each for each in progress.published if each != own), own]
     save_checkpoint(config.checkpoint_path, saved)
     weights = _as_published(saved)

@@ -44,6 +44,7 @@ class Saver:
             session.trainer.net.state_dict(),
             session.trainer.net.config.to_dict(),
             session.trainer.state(),
+            session.best,
         )
         save_checkpoint(session.config.checkpoint_path, checkpoint)
         self._saved_ledger = frozenset(session.progress.ledger)

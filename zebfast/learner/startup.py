@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from zebfast.exchange import Say, TransientError, Weights, WeightStore, open_examples
+from zebfast.exchange import Say, StateDict, TransientError, Weights, WeightStore, open_examples
 from zebfast.exchange.mirror import Mirror
 from zebfast.learner.checkpoint import Progress, load_checkpoint
 from zebfast.learner.config import LearnerConfig
@@ -19,6 +19,7 @@ from zebfast.learner.continuation import (
     load_bootstrap,
     published_weights,
 )
+from zebfast.learner.course import Course
 from zebfast.learner.ingest import Ingestor
 from zebfast.learner.keeper import Keeper, mirror_of
 from zebfast.learner.metrics import JsonlMetrics, MetricsSink
@@ -45,7 +46,10 @@ class Stopped(Exception):
 
 @dataclass
 class Session:
-    """Everything a running learner holds."""
+    """Everything a running learner holds.
+
+    ``course`` is that of a recipe, and ``best`` the best weights so far; None without one.
+    """
 
     config: LearnerConfig
     store: WeightStore
@@ -60,6 +64,8 @@ class Session:
     sinks: list[MetricsSink]
     wandb_url: str | None
     say: Say
+    course: Course | None
+    best: StateDict | None
 
     @property
     def is_ahead(self) -> bool:
@@ -108,7 +114,8 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag, *, s
     weights = until_reached(reach, stop, retry_seconds=config.stores.retry_seconds, say=say)
     path = config.checkpoint_path
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = continuation(load_checkpoint(path), weights, path, say)
+    saved = load_checkpoint(path)
+    found = continuation(saved, weights, path, say)
     net = build_net(
         weights.config, found.weights, source=f"{store.label}/{config.namespace.weights_file}"
     )
@@ -117,9 +124,12 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag, *, s
         trainer.load_state(found.trainer)
     trainer.optimizer_steps = found.optimizer_steps
     say(f"  Model: {n_parameters(net):,} parameters on {config.device}")
-    if config.amp and config.device == "cpu":
-        say("  --amp has no effect on cpu: training in fp32")
-    return _assemble(config, store, trainer, found.progress, weights, mirror, say)
+    if config.amp and trainer.half is None:
+        say(f"  --amp {config.amp_dtype} does not help this network on this CPU: training in fp32")
+    session = _assemble(config, store, trainer, found.progress, weights, mirror, say)
+    if saved is not None and found.trainer is not None:  # it is this run's, and of this network
+        session.best = saved.best
+    return session
 
 
 def _assemble(
@@ -133,12 +143,10 @@ def _assemble(
 ) -> Session:
     sources = Sources(config)
     cache, held = _restore_replay(config, progress, sources, say)
-    sinks: list[MetricsSink] = [JsonlMetrics(config.metrics_path, last_step=progress.step)]
-    wandb_url = None
-    if config.wandb:
-        sink = _open_wandb(config, progress, weights, say)
-        sinks.append(sink)
-        wandb_url = sink.url
+    course = Course(config.recipe, progress, sources, say) if config.recipe else None
+    if course is not None:
+        trainer.schedule = course.rate
+    sinks, wandb_url = _open_sinks(config, progress, weights, say)
     examples = open_examples(config.examples, config.namespace, options=config.stores, say=say)
     reader = ExampleReader(
         examples,
@@ -169,6 +177,7 @@ def _assemble(
             held=held,
             has_belief_head=trainer.net.belief_proj is not None,
             has_points_head=isinstance(trainer.net, V2Net),
+            course=course,
         ),
         publisher=publisher,
         progress=progress,
@@ -178,6 +187,8 @@ def _assemble(
         sinks=sinks,
         wandb_url=wandb_url,
         say=say,
+        course=course,
+        best=None,
     )
 
 
@@ -207,6 +218,18 @@ def _restore_replay(
             f"{eval_aux} from {len(held)} files"
         )
     return cache, held
+
+
+def _open_sinks(
+    config: LearnerConfig, progress: Progress, weights: Weights, say: Say
+) -> tuple[list[MetricsSink], str | None]:
+    """Where rows of metrics go, and the address of the W&B run where there is one."""
+    looks = progress.course.looks if progress.course else 0
+    local = JsonlMetrics(config.metrics_path, last_step=progress.step, last_look=looks)
+    if not config.wandb:
+        return [local], None
+    sink = _open_wandb(config, progress, weights, say)
+    return [local, sink], sink.url
 
 
 def _open_wandb(
