@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from zebfast.experiment.curves import plot_curves
+from zebfast.learner.recipe import parse_recipe
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 N_PANELS = 9
@@ -127,3 +128,49 @@ def test_panels_without_data_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     metrics.write_text(metrics.read_text() + '{"step": 2, "train/pol')  # cut short by a kill
     assert plot_curves(metrics, tmp_path / "curves.png", title="x") == N_PANELS - 2
     assert said == ["no data"] * 2  # no ratings, no beliefs
+
+
+RECIPE = """
+name = "two"
+[[stages]]
+name = "exact"
+until_games = 320
+producer = { mode = "exact" }
+lr = 1e-3
+lr_end = 1e-4
+reuse = 2.0
+[[stages]]
+name = "rollout"
+until_games = 6400
+producer = { mode = "rollout" }
+lr = 1e-3
+lr_end = 1e-4
+reuse = 2.0
+"""
+
+
+def test_a_run_after_a_recipe_shows_its_arena_and_stages(
+    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    marks: list[tuple[float, str]] = []
+    monkeypatch.setattr(
+        Axes, "text", lambda _self, x, _y, text, **_more: marks.append((x, text.strip()))
+    )
+    rows = []
+    for step in range(1, 11):
+        rows.append(cycle(step) | {"stats/minutes": 0.5 * step, "train/play_loss": 0.1})
+        if step % 5 == 0:
+            arena = {"win_rate": 0.5 + 0.01 * step, "low": 0.4, "high": 0.7}
+            rows.append({"step": step, **{f"eval/vs_random_{k}": v for k, v in arena.items()}})
+    metrics = write(tmp_path / "metrics.jsonl", rows)
+    parsed = parse_recipe(RECIPE)
+    plot_curves(metrics, tmp_path / "curves.png", title="A run", recipe=parsed)
+    strength = [points for (_, legend), points in lines.items() if legend == "against random"]
+    assert strength == [[(320, 0.55), (640, 0.6)]], "the second of the two panels, over games"
+    assert lines["games counted", "games"][-1] == (5.0, 640)
+    assert lines["play loss (squared error)", "batches"][0] == (1, 0.1)
+    assert (0.5, "exact") in marks, "over minutes"
+    assert (2.5, "rollout") in marks
+    assert (320, "rollout") in marks, "over games"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import zebfast
+from zebfast.cli.experiment_recipe import next_with_recipe, recipe_flags
 from zebfast.cli.experiments import experiments_dir_option, note, stores_of
 from zebfast.cli.init import first_checkpoint, network_options, refuse_network_options
 from zebfast.cli.learn import EXAMPLES
@@ -17,6 +18,7 @@ from zebfast.cli.places import WEIGHTS, chosen_place, place_options
 
 if TYPE_CHECKING:
     from zebfast.experiment.record import Experiment
+    from zebfast.learner.recipe import Recipe
 
 
 @click.command(
@@ -28,8 +30,13 @@ if TYPE_CHECKING:
     NAME is the namespace of weights and examples. Flags of zebfast-learn after -- are kept in the
     file as the experiment's own settings.
 
+    With --recipe the network and everything about its training come from a recipe, of which a copy
+    is kept beside the file; weights and examples then lie in experiments/NAME/run unless other
+    places are given.
+
     \b
     Examples:
+      zebfast experiment create hour --recipe fast --seed 1
       zebfast experiment create first --weights-dir run --input-dir run/examples --size small
       zebfast experiment create big-2 --repo-id me/zeb --examples-repo-id me/zeb-examples \\
           --from-hub me/zeb --weights-name big --belief-head -- --batch-size 128 --amp""",
@@ -41,6 +48,8 @@ if TYPE_CHECKING:
 @click.option("--state-dir", metavar="DIR", help="This machine's own files of the run (default: as "
               "zebfast-learn has it).")  # fmt: skip
 @network_options
+@click.option("--recipe", metavar="NAME|FILE", help="Train after a recipe: fast, one hour on two "
+              "cores; quick, a trial of a minute; or a TOML file.")  # fmt: skip
 @click.option("--existing", is_flag=True, help="The namespace NAME has weights already: continue "
               "them, and write no bootstrap.")  # fmt: skip
 @click.option("--wandb/--no-wandb", default=False, help="Log to Weights & Biases.")
@@ -56,6 +65,9 @@ def create(name: str, experiments_dir: Path, existing: bool, dry_run: bool, **fl
     from zebfast.net import checkpoint as checkpoints
 
     directory = _free_directory(experiments_dir, name)
+    source_of_recipe, recipe = _recipe(flags["recipe"])
+    if recipe is not None:
+        flags = recipe_flags(recipe, flags | {"existing": existing}, directory)
     network = {k: flags[k] for k in ("size", "tokenizer", "belief_head", "seed", "source",
                                      "from_hub", "weights_name", "revision")}  # fmt: skip
     if not existing:
@@ -75,9 +87,9 @@ def create(name: str, experiments_dir: Path, existing: bool, dry_run: bool, **fl
         note(f"Nothing was written: this would be {experiment.path}")
         return
     save = None if checkpoint is None else (lambda path: checkpoints.save(checkpoint, path))
-    write_new(experiment, save)
+    write_new(experiment, save, recipe=source_of_recipe)
     click.echo(experiment.path)
-    _say_next(experiment)
+    _say_next(experiment, recipe)
 
 
 def _free_directory(experiments_dir: Path, name: str) -> Path:
@@ -93,9 +105,21 @@ def _free_directory(experiments_dir: Path, name: str) -> Path:
     return experiments_dir / name
 
 
+def _recipe(name_or_file: str | None) -> tuple[str | None, Recipe | None]:
+    """Text and content of the recipe that is named, if one is. ExperimentError where it is bad."""
+    from zebfast.experiment.recipe_files import find_recipe, load_recipe
+
+    if name_or_file is None:
+        return None, None
+    path = find_recipe(name_or_file)
+    return path.read_text(encoding="utf-8"), load_recipe(path)
+
+
 def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]) -> Experiment:
     """The experiment that the flags describe. UsageError where they cannot."""
     from zebfast.experiment.record import (
+        LED_STAGES,
+        RECIPE_STAGES,
         STAGE_SETTINGS,
         Experiment,
         experiment_namespace,
@@ -108,6 +132,9 @@ def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]
         weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    # What a recipe leaves open is drawn after the seed of its first weights.
+    seed = {} if flags["recipe"] is None else {"seed": flags["seed"]}
+    stages = LED_STAGES if flags["recipe"] is None else RECIPE_STAGES
     return Experiment(
         directory=directory,
         name=name,
@@ -118,13 +145,14 @@ def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]
         examples=_absolute(examples),
         state_dir=flags["state_dir"] and str(Path(flags["state_dir"]).expanduser().absolute()),
         note=flags["note"],
-        fleets=fleet_names(name),
+        recipe=flags["recipe"],
+        fleets=fleet_names(name, stages),
         wandb=flags["wandb"],
         wandb_project=flags["wandb_project"],
         wandb_run=flags["run_name"] or name,
         lineage=lineage,
-        learner=given_settings(flags["learner_flags"]),
-        stages=STAGE_SETTINGS,
+        learner=seed | given_settings(flags["learner_flags"]),
+        stages={stage: STAGE_SETTINGS[stage] for stage in stages},
     )
 
 
@@ -161,9 +189,13 @@ def _refuse_wrong_namespace(
         )
 
 
-def _say_next(experiment: Experiment) -> None:
+def _say_next(experiment: Experiment, recipe: Recipe | None) -> None:
     from zebfast.experiment.commands import learn_command, status_command, worker_command
 
+    if recipe is not None:
+        for line in next_with_recipe(experiment, recipe):
+            note(line)
+        return
     note(f"Created experiment {experiment.name}. Learner and worker, each in a terminal:")
     note(f"  {learn_command(experiment, 'selfplay')}")
     note(f"  {worker_command(experiment, 'selfplay')}")

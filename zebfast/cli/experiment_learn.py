@@ -17,6 +17,7 @@ import click
 
 import zebfast
 from zebfast.cli import learn as learner
+from zebfast.cli.experiment_beside import Beside, say_finished
 from zebfast.cli.experiments import experiments_dir_option, note, open_experiment
 from zebfast.cli.learner_settings import origins, plain_settings, resolve
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
@@ -32,32 +33,41 @@ _ENDS = {0: "finished", 130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}
 
 @click.command(
     name="learn",
-    short_help="Run its learner, in one of two stages.",
+    short_help="Run its learner.",
     context_settings={"ignore_unknown_options": True},
     help="""Run the learner of an experiment until stopped; the same command continues it.
 
     Stage selfplay trains on self-play alone; stage evalaux mixes in the eval-aux examples. Going
     back from evalaux to selfplay is the rollback: restart the learner, and leave the workers.
 
+    An experiment with a recipe goes through the recipe's stages by itself, and ends with the last.
+    On directories a worker of this machine is started beside the learner, and ends with it.
+
     Any flag of zebfast-learn may follow (see zebfast-learn --help); it goes before the settings in
     experiment.toml. What everything was resolved to is printed, and kept beside that file.
 
     \b
-    Example:
-      zebfast experiment learn first --stage selfplay --batch-size 128 --amp""",
+    Examples:
+      zebfast experiment learn first --stage selfplay --batch-size 128 --amp
+      zebfast experiment learn hour""",
 )
 @click.argument("name")
 @click.argument("learner_flags", nargs=-1, type=click.UNPROCESSED, metavar="[LEARNER FLAGS]")
-@click.option(
-    "--stage", type=click.Choice([_SELFPLAY, _EVALAUX]), required=True, help="What to train on."
-)
+@click.option("--stage", type=click.Choice([_SELFPLAY, _EVALAUX]), help="What to train on; "
+              "required, but for an experiment with a recipe.")  # fmt: skip
+@click.option("--local-worker/--no-local-worker", default=None, help="With a recipe: a worker on "
+              "this machine, too (default: where weights and examples are directories).",
+              )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the resolved configuration and stop.")
 @experiments_dir_option
 def learn(
-    name: str, learner_flags: tuple[str, ...], stage: Stage, dry_run: bool, experiments_dir: Path
-) -> int:
-    """Resolve, record, run. Exit codes: those of zebfast-learn."""
+    name: str, learner_flags: tuple[str, ...], stage: Stage | None, local_worker: bool | None,
+    dry_run: bool, experiments_dir: Path,
+) -> int:  # fmt: skip
+    """Resolve, record, run. Exit codes: those of zebfast-learn; 1 when its worker has failed."""
     experiment = open_experiment(name, experiments_dir)
+    stage = _stage(experiment, stage)
+    beside = Beside(experiment, local_worker=_with_worker(experiment, local_worker))
     context = resolve(experiment, stage, learner_flags)
     config = learner.config_from_flags(context.params)
     if (config.weights, config.examples) != (experiment.weights, experiment.examples):
@@ -65,17 +75,41 @@ def learn(
             f"{experiment.path} names {experiment.weights} and {experiment.examples}, but from "
             f"here they are {config.weights} and {config.examples}: run this in another directory."
         )
-    text = _resolved_toml(experiment, stage, context, config)
+    text = _resolved_toml(beside, stage, context, config)
     if dry_run:
         click.echo(text, nl=False)
         return 0
     note(text.rstrip())
-    _say_workers(experiment, stage)
-    return _run(experiment, stage, context.params, config, text)
+    _say_workers(beside, stage)
+    code = _run(beside, stage, context.params, config, text)
+    if experiment.recipe is not None and code == 0:
+        say_finished(experiment, config.metrics_path)
+    return code
+
+
+def _stage(experiment: Experiment, asked: Stage | None) -> Stage:
+    """The stage of this run. UsageError where it must be given, or must not."""
+    first = experiment.own_stages[0]
+    if experiment.recipe is not None and asked is not None:
+        raise click.UsageError(
+            f"--stage is not for {experiment.name!r}, whose recipe has its own: leave it out."
+        )
+    if experiment.recipe is None and asked is None:
+        raise click.UsageError(f"Missing option '--stage': begin with --stage {first}.")
+    return asked or first
+
+
+def _with_worker(experiment: Experiment, asked: bool | None) -> bool:
+    """Does a worker of this machine belong to the run?"""
+    if asked and experiment.recipe is None:
+        raise click.UsageError(
+            "--local-worker is for experiments with a recipe: start zebfast worker beside this."
+        )
+    return (experiment.recipe is not None and experiment.is_local) if asked is None else asked
 
 
 def _run(
-    experiment: Experiment, stage: Stage, flags: dict[str, Any], config: LearnerConfig, text: str
+    beside: Beside, stage: Stage, flags: dict[str, Any], config: LearnerConfig, text: str
 ) -> int:
     """The learner in this process, between the first and the last line of its record."""
     from zebfast.exchange import NamespaceBusy
@@ -84,6 +118,8 @@ def _run(
     from zebfast.learner.metrics import read_metrics
     from zebfast.system.files import write_atomic
     from zebfast.system.locks import hold_lock
+
+    experiment = beside.experiment
 
     def busy(owner: str) -> NamespaceBusy:
         return NamespaceBusy(
@@ -103,13 +139,15 @@ def _run(
 
         def say(line: str) -> None:
             click.echo(line)
+            beside.hear(line)
             with suppress(OSError):  # a full disk must not end the training that it only records
                 log.line(run, line)
 
         code, reason = EXIT_FAILED, "failed"
         try:
-            code = learner.run_learner(flags, say=say)
-            reason = _ENDS.get(code, f"ended with exit code {code}")
+            with beside:
+                ended = learner.run_learner(flags, say=say)
+            code, reason = ended, _ENDS.get(ended, f"ended with exit code {ended}")
         except KeyboardInterrupt:
             code, reason = EXIT_INTERRUPTED, _ENDS[EXIT_INTERRUPTED]
             raise
@@ -125,15 +163,16 @@ def _run(
 
 
 def _resolved_toml(
-    experiment: Experiment, stage: Stage, context: click.Context, config: LearnerConfig
+    beside: Beside, stage: Stage, context: click.Context, config: LearnerConfig
 ) -> str:
     """Everything this run is told, with what ran it: a TOML text."""
     import tomli_w
     import torch
 
     run = {
-        "experiment": experiment.name,
+        "experiment": beside.experiment.name,
         "stage": stage,
+        "local_worker": beside.local_worker,
         "started": datetime.now(UTC).replace(microsecond=0),
         "host": socket.gethostname(),
         "version": zebfast.__version__,
@@ -167,11 +206,16 @@ def _git(root: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def _say_workers(experiment: Experiment, stage: Stage) -> None:
+def _say_workers(beside: Beside, stage: Stage) -> None:
     from zebfast.experiment.commands import status_command, worker_command
 
-    note(f"\nWorkers for this stage (fleet {experiment.fleets.get(_SELFPLAY, '-')}):")
-    note(f"  {worker_command(experiment, _SELFPLAY)}")
+    experiment = beside.experiment
+    first = experiment.own_stages[0]
+    if beside.local_worker:
+        note(f"\nA worker of this machine is started, too (its log: {beside.worker_log}). More:")
+    else:
+        note(f"\nWorkers for this stage (fleet {experiment.fleets.get(first, '-')}):")
+    note(f"  {worker_command(experiment, first)}")
     if stage == _EVALAUX:
         note(f"and of the eval-aux stream (fleet {experiment.fleets.get(_EVALAUX, '-')}):")
         note(f"  {worker_command(experiment, _EVALAUX)}")

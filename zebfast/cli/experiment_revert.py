@@ -108,4 +108,6 @@ def _print_revisions(store: WeightStore, as_json: bool) -> None:
 def _say_next(experiment: Experiment) -> None:
     from zebfast.experiment.commands import learn_command
 
-    note(f"Published. Continue with: {learn_command(experiment, 'selfplay')} (or evalaux)")
+    first, *others = experiment.own_stages
+    other = f" (or {others[0]})" if others else ""
+    note(f"Published. Continue with: {learn_command(experiment, first)}{other}")

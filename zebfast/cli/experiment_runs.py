@@ -70,6 +70,7 @@ def runs(name: str | None, as_json: bool, experiments_dir: Path) -> None:
 def plot(name: str, output: Path | None, experiments_dir: Path) -> None:
     """Draw, print the file's name. Exit codes: 0, 1 no metrics or no matplotlib, 2 usage."""
     from zebfast.experiment.curves import plot_curves
+    from zebfast.experiment.recipe_files import recipe_of
 
     experiment = open_experiment(name, experiments_dir)
     metrics, output = _metrics(experiment), output or experiment.directory / "curves.png"
@@ -78,7 +79,7 @@ def plot(name: str, output: Path | None, experiments_dir: Path) -> None:
             f"{metrics} does not exist: the curves are on the machine of the learner, after its "
             "first cycle."
         )
-    plot_curves(metrics, output, title=experiment.name)
+    plot_curves(metrics, output, title=experiment.name, recipe=recipe_of(experiment))
     click.echo(output)
 
 

@@ -27,6 +27,8 @@ def print_status(status: Status) -> None:
     stage = f", stage {status.stage}" if status.stage else ""
     out.print(f"[bold]{escape(status.name)}[/]{stage}: weights in {escape(status.weights)}, "
               f"examples in {escape(status.examples)}", soft_wrap=True)  # fmt: skip
+    if status.recipe is not None:
+        out.print(escape(f"Recipe: {status.recipe}"), soft_wrap=True)
     out.print(_learner_table(status))
     out.print(_stream_table(status.streams))
     if status.workers:
@@ -67,8 +69,9 @@ def print_runs(summaries: Sequence[Summary]) -> None:
 def print_summary(summary: Summary) -> None:
     """One experiment: where it comes from, every run, best figures, incidents."""
     out, experiment = console(), summary.experiment
+    after = f" after the recipe {escape(experiment.recipe)}" if experiment.recipe else ""
     out.print(f"[bold]{escape(experiment.name)}[/] from {escape(lineage_text(experiment.lineage))}"
-              f", created {experiment.created:%F %H:%M} UTC", soft_wrap=True)  # fmt: skip
+              f"{after}, created {experiment.created:%F %H:%M} UTC", soft_wrap=True)  # fmt: skip
     if experiment.note:
         out.print(escape(experiment.note), soft_wrap=True)
     out.print(f"Best evaluation: {_best_text(summary.best) or 'none yet'}", soft_wrap=True)

@@ -201,10 +201,11 @@ def _facts(experiment: Experiment) -> Facts:
 
 
 def _learn_again(experiment: Experiment, facts: Facts) -> list[str]:
+    from zebfast.experiment.commands import stage_flags
     from zebfast.experiment.signs import stage_or_first
 
     where = ("--experiments-dir", str(experiment.directory.parent))
-    verb = ("experiment", "learn", experiment.name, "--stage", stage_or_first(facts))
+    verb = ("experiment", "learn", experiment.name, *stage_flags(stage_or_first(facts)))
     again = given_again(experiment, facts.runs[-1]) if facts.runs else []
     return [*PROGRAM[:1], "-u", *PROGRAM[1:], *verb, *where, *again]
 

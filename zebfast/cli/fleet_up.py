@@ -121,7 +121,7 @@ def up(
     named = os.environ.get(NAME)
     if named and experiment.startswith("-"):  # it is a worker's: the name came from the environment
         experiment, worker_flags = named, (experiment, *worker_flags)
-    chosen = choose(experiment, role or "selfplay", fleet, experiments_dir)
+    chosen = choose(experiment, role, fleet, experiments_dir)
     spec = _spec(chosen, worker_flags, **settings)
     _refuse_unreachable(chosen, spec)
     change = begin(spec)
@@ -207,7 +207,8 @@ def _refuse_without_weights(chosen: Chosen, fleet: Fleet) -> None:
     if fleet.outlook.weights.read_state() is None:
         raise CannotRent(
             f"experiment {chosen.experiment.name!r} has no weights to play with yet: run "
-            f"{learn_command(chosen.experiment, 'selfplay')} first, until it has published them"
+            f"{learn_command(chosen.experiment, chosen.experiment.own_stages[0])} first, until it "
+            "has published them"
         )
 
 

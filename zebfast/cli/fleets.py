@@ -34,7 +34,7 @@ class _Role(click.Choice[str]):
     """A role by its name, or by the worker's mode of that name."""
 
     def __init__(self) -> None:
-        super().__init__(["selfplay", "evalaux"])
+        super().__init__(["selfplay", "evalaux", "recipe"])
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return super().convert("evalaux" if value == "eval-aux" else value, param, ctx)
@@ -64,7 +64,8 @@ def fleet_options(command: Decorated) -> Decorated:
     flags = (
         click.argument("experiment", envvar=NAME),
         click.option("--role", type=_Role(), envvar="ZEB_WORKER_MODE", show_envvar=True,
-                     help="Which of the experiment's two streams of examples."),
+                     help="Which of the experiment's streams of examples; one with a recipe has "
+                     "only that of its recipe."),
         click.option("--fleet", metavar="LABEL", envvar="ZEB_FLEET", show_envvar=True,
                      help="Another label than the experiment's own for its machines."),
         experiments_dir_option,
@@ -75,19 +76,29 @@ def fleet_options(command: Decorated) -> Decorated:
 
 
 def all_option(command: Decorated) -> Decorated:
-    """Add ``--all``, for commands that take both fleets of an experiment unless one is named."""
+    """Add ``--all``, for commands that take every fleet of an experiment unless one is named."""
     return click.option(
-        "--all", "both", is_flag=True, help="Both roles, whatever the environment says."
+        "--all", "both", is_flag=True, help="Every role, whatever the environment says."
     )(command)
 
 
-def choose(name: str, role: Stage, label: str | None, experiments_dir: Path) -> Chosen:
-    """The fleet of one role. UsageError where there is no such experiment, or the label is none."""
+def choose(name: str, role: Stage | None, label: str | None, experiments_dir: Path) -> Chosen:
+    """The fleet of one role, by default that of the experiment's first stage.
+
+    UsageError where there is no such experiment, it has no such role, or the label is none.
+    """
     from zebfast.experiment.record import fleet_names
     from zebfast.fleet.state_file import FLEET_DIR, MARKET_STEM, FleetFiles
 
     experiment = open_experiment(name, experiments_dir)
-    fleet = label or experiment.fleets.get(role) or fleet_names(experiment.name)[role]
+    role = role or experiment.own_stages[0]
+    if role not in experiment.own_stages:
+        raise click.UsageError(
+            f"{name!r} has no workers of the role {role}: expected "
+            f"{' or '.join(experiment.own_stages)}; leave --role out for the first"
+        )
+    named = experiment.fleets.get(role)
+    fleet = label or named or fleet_names(experiment.name, experiment.own_stages)[role]
     if not _LABEL.fullmatch(fleet) or fleet == MARKET_STEM:
         raise click.UsageError(
             f"{fleet!r} cannot be a fleet's label: expected letters, digits, dots and dashes, at "
@@ -99,16 +110,15 @@ def choose(name: str, role: Stage, label: str | None, experiments_dir: Path) -> 
 def choose_some(
     name: str, role: Stage | None, label: str | None, both: bool, experiments_dir: Path
 ) -> list[Chosen]:
-    """The fleet that is named, else both of the experiment."""
-    from zebfast.experiment.record import STAGES
+    """The fleet that is named, else every one of the experiment."""
     from zebfast.fleet.state_file import FleetFileError, read_state
 
     if both:
         role = label = None
     if label is None:
-        roles = STAGES if role is None else (role,)
+        roles = open_experiment(name, experiments_dir).own_stages if role is None else (role,)
         return [choose(name, each, None, experiments_dir) for each in roles]
-    chosen = choose(name, role or "selfplay", label, experiments_dir)
+    chosen = choose(name, role, label, experiments_dir)
     try:
         state = read_state(chosen.files.state)
     except FleetFileError:

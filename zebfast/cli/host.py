@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zebfast.cli.experiments import note
-from zebfast.cli.run import EXIT_FAILED
+from zebfast.cli.run import EXIT_FAILED, stop_at_eof_option
 
 if TYPE_CHECKING:
     from zebfast.exchange import ExampleStore
@@ -97,6 +97,7 @@ def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) ->
     show_default=True,
     help="Seconds before the first restart; doubled with each, up to five minutes.",
 )
+@stop_at_eof_option
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def run_worker(
     stall_minutes: float, grace: float, first_pause: float, flags: tuple[str, ...]

@@ -28,7 +28,8 @@ def print_job(context: click.Context) -> None:
         raise click.UsageError("--print needs the NAME of one experiment.")
     experiment = open_experiment(flags["name"], flags["experiments_dir"])
     runs = read_runs(experiment.run_log)
-    stage = next((known for known in STAGES if runs and known == runs[-1].stage), STAGES[0])
+    first = experiment.own_stages[0]
+    stage = next((known for known in STAGES if runs and known == runs[-1].stage), first)
     job = Job(experiment, stage, PROGRAM, Path.cwd(), _given(context))
     printers: dict[str, Callable[[Job], str]] = {
         "cron": cron_line, "systemd": systemd_units, "github": github_workflow,

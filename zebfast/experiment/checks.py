@@ -18,6 +18,7 @@ from zebfast.experiment.signs import (
     learner_where,
     number,
     published_learning,
+    recipe_is_done,
     stage_or_first,
 )
 from zebfast.experiment.stream_checks import (
@@ -74,7 +75,7 @@ def _published(facts: Facts) -> Check:
     if state is None and unreached(facts, "weights"):
         return Check("published weights", "wait", "not reached")
     if state is None:
-        fix = learn_command(facts.experiment, "selfplay")
+        fix = learn_command(facts.experiment, facts.experiment.own_stages[0])
         found = "none yet; the learner's first start publishes the bootstrap"
         return Check("published weights", "wrong" if facts.runs else "wait", found, fix)
     found = f"step {state.get('step', 0)}, {state.get('total_games', 0):,} games"
@@ -95,6 +96,8 @@ def _learner(facts: Facts) -> Check:
     name, where, sign = "learner", learner_where(facts), last_sign(facts)
     seen = "" if sign is None else f", last sign {age(max(0.0, facts.now - sign))} ago"
     fix = learn_command(facts.experiment, stage_or_first(facts))
+    if where is None and recipe_is_done(facts):
+        return Check(name, "off", f"the recipe is done{seen}")
     if where is None:
         return Check(name, "wrong", f"not running{seen}", fix)
     started = facts.runs[-1].started if facts.runs else 0.0

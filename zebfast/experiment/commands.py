@@ -12,8 +12,16 @@ _EXAMPLES_FLAGS = {
     "dataset": "--examples-repo-id",
     "bucket": "--examples-bucket",
 }
-_MODES: dict[Stage, tuple[str, ...]] = {"selfplay": (), "evalaux": ("--mode", "eval-aux")}
-_FIRST_IDS: dict[Stage, str] = {"selfplay": "worker-0", "evalaux": "evalaux-0"}
+_MODES: dict[Stage, tuple[str, ...]] = {
+    "selfplay": (),
+    "evalaux": ("--mode", "eval-aux"),
+    "recipe": ("--mode", "recipe"),
+}
+_FIRST_IDS: dict[Stage, str] = {
+    "selfplay": "worker-0",
+    "evalaux": "evalaux-0",
+    "recipe": "worker-0",
+}
 
 
 def worker_flags(experiment: Experiment, stage: Stage, worker_id: str) -> list[str]:
@@ -35,7 +43,27 @@ def worker_command(experiment: Experiment, stage: Stage) -> str:
 
 def learn_command(experiment: Experiment, stage: Stage) -> str:
     """The learner in this stage."""
-    return _verb(experiment, "learn", experiment.name, "--stage", stage)
+    return _verb(experiment, "learn", experiment.name, *stage_flags(stage))
+
+
+def stage_flags(stage: Stage) -> tuple[str, ...]:
+    """Flags of ``learn`` that name a stage; a learner with a recipe knows its own."""
+    return () if stage == "recipe" else ("--stage", stage)
+
+
+def after_commands(experiment: Experiment) -> list[str]:
+    """What can be done with the network of a recipe that has ended."""
+    place = experiment.weights
+    source = f"zeb:source={place.name},weights_name={experiment.namespace.stem}"
+    file = f"{experiment.name}.safetensors"
+    lines = [
+        shlex.join(["zebfast", "eval", source, "vs", "heuristic2", "--n-games", "4000"]),
+        shlex.join(["zebfast", "eval", source, "vs", "eq:n=10", "--n-games", "2000"]),
+    ]
+    if place.path is not None:
+        weights = str(place.path / experiment.namespace.weights_file)
+        lines.append(shlex.join(["zebfast", "export", weights, file]))
+    return [*lines, _verb(experiment, "plot", experiment.name)]
 
 
 def status_command(experiment: Experiment) -> str:

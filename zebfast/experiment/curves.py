@@ -1,15 +1,23 @@
-"""Learning curves of a run as a picture, from its metrics file."""
+"""Learning curves of a run as a picture, from its metrics file.
+
+A run after a recipe has panels of its own: its strength by the arena against minutes and games, and
+the losses of what its teachers say, with the beginning of each stage marked.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zebfast.learner.metrics import read_metrics
+from zebfast.learner.recipe import BEST, Recipe
 
-_CYCLE, _GAMES = "step", "stats/total_games"
-_X_LABELS = {_CYCLE: "cycle", _GAMES: "self-play games"}
+_CYCLE, _GAMES, _MINUTES = "step", "stats/total_games", "stats/minutes"
+_X_LABELS = {_CYCLE: "cycle", _GAMES: "games", _MINUTES: "minutes"}
+_ARENA = re.compile(r"eval/vs_(.+)_win_rate")
 _COLUMNS = 3
 # Shorter curves show their points.
 _FEW_POINTS = 40
@@ -17,10 +25,13 @@ _FEW_POINTS = 40
 
 @dataclass(frozen=True)
 class _Panel:
-    """One set of axes: its title, the metrics by legend, what it is drawn over."""
+    """One set of axes: its title, the metrics by legend, what it is drawn over.
+
+    ``series`` None: the results of the arena, against whomever it was played.
+    """
 
     title: str
-    series: dict[str, str]
+    series: Mapping[str, str] | None
     x: str = _CYCLE
     level: float | None = None
 
@@ -69,8 +80,30 @@ _PANELS = (
 )
 
 
-def plot_curves(metrics_path: Path, png_path: Path, *, title: str) -> int:
+_STRENGTH = "share of games won, 95 % intervals"
+_RECIPE_PANELS = (
+    _Panel(_STRENGTH, None, x=_MINUTES, level=0.5),
+    _Panel(_STRENGTH, None, x=_GAMES, level=0.5),
+    _Panel("games counted", {"games": _GAMES}, x=_MINUTES),
+    _Panel("play loss (squared error)", {"batches": "train/play_loss"}),
+    _Panel("points loss (cross-entropy)", {"batches": "train/points_loss"}),
+    _Panel("belief loss (cross-entropy)", {"batches": "train/belief_loss"}),
+    _Panel(
+        "predicted rightly",
+        {"hidden dominoes": "train/belief_acc", "best play": "train/policy_top1_accuracy"},
+    ),
+    _Panel("learning rate", {"batches": "train/lr"}),
+    _Panel("draws of the average example", {"in the buffer": "stats/replay_reuse"}),
+)
+
+
+def plot_curves(
+    metrics_path: Path, png_path: Path, *, title: str, recipe: Recipe | None = None
+) -> int:
     """Draw the curves of a metrics file into a PNG.
+
+    Args:
+        recipe: that the run followed, if it followed one.
 
     Returns:
         Number of panels with data; panels without are left empty and say so.
@@ -83,31 +116,60 @@ def plot_curves(metrics_path: Path, png_path: Path, *, title: str) -> int:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = _with_games(read_metrics(metrics_path))
+    rows = _carried(read_metrics(metrics_path))
+    panels = _PANELS if recipe is None else _RECIPE_PANELS
     figure = Figure(figsize=(14, 11), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
-    grid = figure.subplots(len(_PANELS) // _COLUMNS, _COLUMNS).flat
-    drawn = sum(_draw_panel(axes, rows, panel) for axes, panel in zip(grid, _PANELS, strict=True))
+    grid = figure.subplots(len(panels) // _COLUMNS, _COLUMNS).flat
+    drawn = 0
+    for axes, panel in zip(grid, panels, strict=True):
+        drawn += _draw_panel(axes, rows, panel)
+        if recipe is not None:
+            _mark_stages(axes, rows, panel.x, recipe)
     figure.savefig(png_path, dpi=110)
     return drawn
 
 
-def _with_games(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every row with the games counted: evaluation rows take them from the cycle before."""
-    games, out = 0, []
+def _carried(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every row with games and minutes: those without take them from the row before."""
+    last, out = {_GAMES: 0, _MINUTES: 0.0}, []
     for row in rows:
-        known = row.get(_GAMES)
-        games = games if known is None else known
-        out.append({**row, _GAMES: games})
+        last |= {name: row[name] for name in last if row.get(name) is not None}
+        out.append(row | last)
     return out
+
+
+def _mark_stages(axes: Any, rows: list[dict[str, Any]], x: str, recipe: Recipe) -> None:
+    """A line with its name where each stage began; none where it has not begun."""
+    across = axes.get_xaxis_transform()  # heights as parts of the axes
+    for index, stage in enumerate(recipe.stages):
+        first = recipe.first_games(index)
+        begun = next((row[x] for row in rows if row[_GAMES] >= first), None)
+        if begun is None:
+            return
+        axes.axvline(begun, color="grey", linewidth=0.8, linestyle=":")
+        axes.text(begun, 0.01, f" {stage.name}", transform=across, color="grey", fontsize=7,
+                  rotation=90, va="bottom")  # fmt: skip
+
+
+def _arena_series(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Metrics of the arena by legend, in the order in which they came."""
+    found = {}
+    for row in rows:
+        for name in row:
+            if match := _ARENA.fullmatch(name):
+                opponent = "the best so far" if match[1] == BEST else match[1]
+                found[f"against {opponent}"] = name
+    return found
 
 
 def _draw_panel(axes: Any, rows: list[dict[str, Any]], panel: _Panel) -> bool:
     """False if there was nothing to draw."""
     axes.set(title=panel.title, xlabel=_X_LABELS[panel.x])
     axes.grid(alpha=0.3)
-    drawn = [_draw(axes, rows, panel.x, y, legend) for legend, y in panel.series.items()]
+    series = _arena_series(rows) if panel.series is None else panel.series
+    drawn = [_draw(axes, rows, panel.x, y, legend) for legend, y in series.items()]
     if not any(drawn):
         axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)
         return False

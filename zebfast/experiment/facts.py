@@ -24,10 +24,12 @@ from zebfast.exchange import (
 )
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.refused import bad_directory, reasons_in
+from zebfast.experiment.recipe_files import recipe_of
 from zebfast.experiment.record import Experiment
 from zebfast.experiment.runlog import Run, read_runs
 from zebfast.experiment.summary import learner_process
 from zebfast.learner.metrics import read_metrics
+from zebfast.learner.recipe import Recipe
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint
 from zebfast.selfplay.examples import BadExampleFile, parse_example_name, read_examples
@@ -67,6 +69,7 @@ class Facts:
         refused: reasons of files that were set aside here, newest first, with their time.
         rows: this machine's metrics; empty on any other than the learner's.
         process: id of the learner's process if it runs on this machine.
+        recipe: that the experiment follows, if it follows one.
         settings: what the newest run resolved its flags to; empty when nobody wrote it down.
         bootstrap_config: network in the bootstrap file; None if there is no file.
     """
@@ -84,6 +87,7 @@ class Facts:
     rows: tuple[Mapping[str, Any], ...] = ()
     runs: tuple[Run, ...] = ()
     process: int | None = None
+    recipe: Recipe | None = None
     settings: Mapping[str, Any] | None = None
     bootstrap_config: Mapping[str, Any] | None = None
 
@@ -93,7 +97,7 @@ class Facts:
 
 
 def gather(experiment: Experiment, *, options: StoreOptions, now: float, say: Say) -> Facts:
-    """Look at everything. OSError only from this machine's own files."""
+    """Look at everything. OSError, and ExperimentError of a recipe, from this machine's files."""
     errors: list[str] = []
     weights = open_weights(experiment.weights, experiment.namespace, options=options, say=say)
     examples = open_examples(experiment.examples, experiment.namespace, options=options, say=say)
@@ -114,6 +118,7 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float, say: Sa
         rows=tuple(read_metrics(options.state_dir / experiment.namespace.metrics_file)),
         runs=tuple(runs),
         process=learner_process(experiment) or lock_owner(lock / experiment.namespace.lock_file),
+        recipe=recipe_of(experiment),
         settings=_settings(experiment, runs),
         bootstrap_config=_bootstrap_config(experiment.bootstrap),
     )

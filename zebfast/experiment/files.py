@@ -18,6 +18,7 @@ from zebfast.experiment.record import (
     BOOTSTRAP_FILE,
     EXAMPLES_KEYS,
     EXPERIMENT_FILE,
+    RECIPE_FILE,
     STAGES,
     WEIGHTS_KEYS,
     Experiment,
@@ -29,7 +30,7 @@ from zebfast.system.files import write_atomic
 _FORMAT = 1
 _TABLES = ("identity", "places", "fleets", "wandb", "lineage", "learner", "stages")
 _KEYS = {
-    "identity": ("format", "name", "created", "version", "note", "weights_name"),
+    "identity": ("format", "name", "created", "version", "note", "weights_name", "recipe"),
     "places": (*WEIGHTS_KEYS.values(), *EXAMPLES_KEYS.values(), "state_dir"),
     "fleets": STAGES,
     "wandb": ("enabled", "project", "run"),
@@ -48,6 +49,7 @@ def to_toml(experiment: Experiment) -> str:
         "created": experiment.created,
         "version": experiment.version,
         "note": experiment.note,
+        **_given(recipe=experiment.recipe),
     }
     tables = {
         "identity": identity,
@@ -70,12 +72,18 @@ def to_toml(experiment: Experiment) -> str:
     return header + tomli_w.dumps(tables)
 
 
-def write_new(experiment: Experiment, write_bootstrap: Callable[[Path], None] | None) -> None:
+def write_new(
+    experiment: Experiment,
+    write_bootstrap: Callable[[Path], None] | None,
+    *,
+    recipe: str | None = None,
+) -> None:
     """Write the experiment's directory, whole or not at all, and never over another.
 
     Args:
         write_bootstrap: writes the first weights to the path it is given; None for an experiment
             whose namespace has weights already.
+        recipe: text of the recipe that it follows, if it follows one.
 
     Raises:
         ExperimentError: the directory is there already.
@@ -93,6 +101,8 @@ def write_new(experiment: Experiment, write_bootstrap: Callable[[Path], None] | 
     try:
         if write_bootstrap is not None:
             write_bootstrap(temporary / BOOTSTRAP_FILE)
+        if recipe is not None:
+            write_atomic(temporary / RECIPE_FILE, recipe.encode())
         write_atomic(temporary / EXPERIMENT_FILE, to_toml(experiment).encode())
         os.rename(temporary, final)  # refuses a directory that somebody filled meanwhile
     except BaseException:
@@ -154,6 +164,7 @@ def _from_tables(directory: Path, tables: Mapping[str, Any]) -> Experiment:
         created=created if created.tzinfo else created.replace(tzinfo=UTC),
         version=_text(identity, "version"),
         note=_text(identity, "note", default=""),
+        recipe=_text(identity, "recipe", default="") or None,
         weights=_place(places, WEIGHTS_KEYS),
         examples=_place(places, EXAMPLES_KEYS),
         state_dir=_text(places, "state_dir", default="") or None,

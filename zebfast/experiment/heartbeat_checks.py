@@ -39,7 +39,7 @@ def is_silent(facts: Facts, beat: Heartbeat) -> bool:
 
 
 def beat_stream(beat: Heartbeat) -> str:
-    """Source of the examples that a worker makes, or will make."""
+    """Which of the two streams a worker adds to, or will add to."""
     return stream_of(Producer(beat.worker_id, 0, beat.unix, source=beat.source or None))
 
 
@@ -69,6 +69,7 @@ def check_heartbeats(facts: Facts) -> Check:
 def _fix(facts: Facts, bad: list[Heartbeat]) -> str:
     """A fleet mends itself while it is watched; a worker of one's own has its log."""
     name = facts.experiment.name
-    kinds = dict.fromkeys("evalaux" if beat_stream(b) == SOURCE_EVAL else "selfplay" for b in bad)
+    first = facts.experiment.own_stages[0]
+    kinds = dict.fromkeys("evalaux" if beat_stream(b) == SOURCE_EVAL else first for b in bad)
     rented = " and ".join(f"zebfast fleet replenish {name} --role {kind}" for kind in kinds)
     return f"see the log of {bad[0].worker_id}, and start it again; of rented workers: {rented}"

@@ -98,12 +98,7 @@ class LocalRun:
     def _start(self, role: str, flags: Sequence[str]) -> None:
         log = open(self.log_path(role), "ab")  # noqa: SIM115 - closed with the run
         self._logs.append(log)
-        # A session of its own, so that Ctrl-C reaches this process first and ends them in order;
-        # an input that ends with this process, so that they do, too, however it ends.
-        self._processes[role] = subprocess.Popen(
-            [sys.executable, "-u", "-m", f"zebfast.{role}", *flags, "--stop-at-eof"],
-            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        self._processes[role] = start_child([f"zebfast.{role}", *flags, "--stop-at-eof"], log)
 
     def log_path(self, role: str) -> Path:
         """Log of ``worker`` or ``learner``."""
@@ -126,11 +121,7 @@ class LocalRun:
     def _check_alive(self) -> None:
         for role, process in self._processes.items():
             if process.poll() is not None:
-                end = self.log_path(role).read_text(errors="replace").strip().splitlines()[-3:]
-                raise RunFailed(
-                    f"the {role} ended with exit code {process.returncode}: {' / '.join(end)} "
-                    f"(whole log: {self.log_path(role)})"
-                )
+                raise RunFailed(ended_sentence(role, process, self.log_path(role)))
 
     def status(self) -> RunStatus:
         """Read the worker's log and the learner's metrics."""
@@ -152,15 +143,38 @@ class LocalRun:
     def stop(self) -> None:
         """Worker first, so that the learner counts its last games; each saves what it has."""
         for role in ("worker", "learner"):
-            process = self._processes.get(role)
-            if process is None or process.poll() is not None:
-                continue
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            if role in self._processes:
+                stop_child(self._processes[role])
+
+
+def start_child(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a module of Python with its arguments; all it prints goes to ``log``.
+
+    It has a session of its own, so that Ctrl-C reaches this process first, which ends it in order;
+    and an input that ends with this process, so that it does, too, however that ends.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", *command],
+        stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def stop_child(process: subprocess.Popen[bytes]) -> None:
+    """Let a child that still runs save what it has and end; kill it if it takes too long."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def ended_sentence(role: str, process: subprocess.Popen[bytes], log: Path) -> str:
+    """That a child ended by itself, with the end of its log."""
+    end = " / ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
+    return f"the {role} ended with exit code {process.returncode}: {end} (whole log: {log})"
 
 
 def _last_with(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ WANDB_LIFE = "wandb heartbeat"
 STREAMS: dict[Stage, tuple[str, ...]] = {
     "selfplay": (SOURCE_SELFPLAY,),
     "evalaux": (SOURCE_SELFPLAY, SOURCE_EVAL),
+    "recipe": (SOURCE_SELFPLAY,),
 }
 
 
@@ -101,9 +102,11 @@ def _training(facts: Facts) -> dict[str, Mark]:
     # The state is also renewed while nothing is trained: then only a change of it tells when.
     untold = 0.0 if waiting or facts.rows else unix
     found["published"] = Mark("/".join(map(str, [cycle, *counters])), untold)
-    taken = streams_from_state(facts.state).sources.get(SOURCE_SELFPLAY)
+    sources = streams_from_state(facts.state).sources.items()
+    taken = [facts_of for source, facts_of in sources if source != SOURCE_EVAL]
     if waiting and taken:  # a buffer that fills is progress, too
-        found["filling"] = Mark(str(taken["files"]), float(taken["last_unix"]))
+        files = sum(each["files"] for each in taken)
+        found["filling"] = Mark(str(files), float(max(each["last_unix"] for each in taken)))
     return found
 
 

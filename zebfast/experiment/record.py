@@ -10,11 +10,15 @@ from typing import Any, Literal, get_args
 
 from zebfast.exchange import ExchangeError, Namespace, Place
 
-Stage = Literal["selfplay", "evalaux"]
+Stage = Literal["selfplay", "evalaux", "recipe"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+#: The stages of an experiment that a person leads, and of one that follows a recipe.
+LED_STAGES: tuple[Stage, ...] = ("selfplay", "evalaux")
+RECIPE_STAGES: tuple[Stage, ...] = ("recipe",)
 EXPERIMENTS_DIR = Path("experiments")
 EXPERIMENT_FILE = "experiment.toml"
 BOOTSTRAP_FILE = "bootstrap.pt"
+RECIPE_FILE = "recipe.toml"
 RUN_LOG_FILE = "runs.jsonl"
 
 #: Flags of zebfast-learn by the kind of place that they name, as the file spells them.
@@ -24,7 +28,7 @@ EXAMPLES_KEYS = {
     "dataset": "examples_repo_id",
     "bucket": "examples_bucket",
 }
-#: What the two stages mean to the learner, unless the experiment says otherwise.
+#: What the stages mean to the learner, unless the experiment says otherwise.
 STAGE_SETTINGS: dict[Stage, dict[str, Any]] = {
     "selfplay": {"eval_aux_enabled": False, "eval_aux_batch_fraction": 0.0},
     "evalaux": {
@@ -32,6 +36,7 @@ STAGE_SETTINGS: dict[Stage, dict[str, Any]] = {
         "eval_aux_batch_fraction": 0.05,
         "eval_aux_policy_weight": 0.0,
     },
+    "recipe": {"eval_aux_enabled": False, "eval_aux_batch_fraction": 0.0},
 }
 
 
@@ -48,6 +53,7 @@ class Experiment:
         fleets: label of the rented workers of each stage's stream.
         wandb_run: display name of the W&B run, without the stage that is added to it.
         lineage: where the first weights came from; plain values, ``kind`` among them.
+        recipe: name of the recipe that it follows, kept beside its file; None = led by hand.
         learner: settings of every run by the name of the learner's flag, ``batch_size`` for
             ``--batch-size``; ``stages`` those of one stage, which come on top.
     """
@@ -66,6 +72,7 @@ class Experiment:
     wandb_project: str = "zeb-mcts"
     wandb_run: str = ""
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str | None = None
     learner: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[Stage, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -76,6 +83,21 @@ class Experiment:
     @property
     def bootstrap(self) -> Path:
         return self.directory / BOOTSTRAP_FILE
+
+    @property
+    def recipe_path(self) -> Path:
+        """The recipe, where it follows one."""
+        return self.directory / RECIPE_FILE
+
+    @property
+    def own_stages(self) -> tuple[Stage, ...]:
+        """The stages that this experiment has, the one that it begins with first."""
+        return LED_STAGES if self.recipe is None else RECIPE_STAGES
+
+    @property
+    def is_local(self) -> bool:
+        """Are both its places directories of this machine?"""
+        return self.weights.path is not None and self.examples.path is not None
 
     @property
     def run_log(self) -> Path:
@@ -90,14 +112,17 @@ class Experiment:
 
     def stage_settings(self, stage: Stage) -> dict[str, Any]:
         """Settings of the learner in this stage, by flag variable, the more special ones last."""
-        number = STAGES.index(stage)
+        run_name = self.wandb_run or self.name
+        if stage in LED_STAGES:
+            run_name += f"-stage{LED_STAGES.index(stage)}"
         return {
             "weights_name": self.namespace.name,
             "checkpoint": str(self.bootstrap) if self.bootstrap.is_file() else None,
             "state_dir": self.state_dir,
             "wandb": self.wandb,
             "wandb_project": self.wandb_project,
-            "run_name": f"{self.wandb_run or self.name}-stage{number}",
+            "run_name": run_name,
+            "recipe": None if self.recipe is None else str(self.recipe_path),
             **self.place_flags(),
             **self.learner,
             **STAGE_SETTINGS[stage],
@@ -105,9 +130,9 @@ class Experiment:
         }
 
 
-def fleet_names(name: str) -> dict[str, str]:
-    """Labels of the two kinds of rented workers of an experiment."""
-    return {stage: f"zeb-{name}-{stage}" for stage in STAGES}
+def fleet_names(name: str, stages: tuple[Stage, ...] = LED_STAGES) -> dict[str, str]:
+    """Labels of the rented workers of an experiment, for the stream of each of its stages."""
+    return {stage: f"zeb-{name}-{stage}" for stage in stages}
 
 
 def experiment_namespace(name: str) -> Namespace:

@@ -23,8 +23,8 @@ def current_stage(facts: Facts) -> Stage | None:
 
 
 def stage_or_first(facts: Facts) -> Stage:
-    """The stage of the newest run, or the one that every experiment begins with."""
-    return current_stage(facts) or "selfplay"
+    """The stage of the newest run, or the one that the experiment begins with."""
+    return current_stage(facts) or facts.experiment.own_stages[0]
 
 
 def learner_where(facts: Facts) -> str | None:
@@ -84,10 +84,33 @@ def published_learning(facts: Facts) -> Mapping[str, Any]:
 
 
 def stream_of(producer: Producer) -> str:
-    """The source of a worker's examples; its name tells where its newest file was not read."""
+    """Which of the two streams a worker adds to: evaluation games, or all that is learned first.
+
+    What a recipe's teachers make is of the same stream as self-play. The name of a worker tells
+    where its newest file was not read.
+    """
     if producer.source is not None:
-        return producer.source
-    return SOURCE_EVAL if producer.worker_id.startswith("evalaux") else SOURCE_SELFPLAY
+        is_eval = producer.source == SOURCE_EVAL
+    else:
+        is_eval = producer.worker_id.startswith("evalaux")
+    return SOURCE_EVAL if is_eval else SOURCE_SELFPLAY
+
+
+def counted_games(facts: Facts) -> int:
+    """Games that the learner has counted, as far as is known from here."""
+    known = (last_cycle(facts).get("stats/total_games"), (facts.state or {}).get("total_games"))
+    return max(int(number(games) or 0) for games in known)
+
+
+def has_all_games(facts: Facts) -> bool:
+    """Have all games of the recipe been counted? What they bring may be left to train."""
+    return facts.recipe is not None and counted_games(facts) >= facts.recipe.total_games
+
+
+def recipe_is_done(facts: Facts) -> bool:
+    """Has the learner said that it has come to the end of the recipe?"""
+    said = (facts.state or {}).get("recipe")
+    return isinstance(said, dict) and said.get("finished") is True
 
 
 def number(value: object) -> float | None:

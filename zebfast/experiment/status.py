@@ -11,7 +11,9 @@ from zebfast.experiment.check import Check
 from zebfast.experiment.checks import run_checks
 from zebfast.experiment.facts import Facts, Producer
 from zebfast.experiment.heartbeat_checks import beat_age, beat_stream, is_silent, recent_beats
+from zebfast.experiment.recipe_progress import RecipeProgress, progress_at
 from zebfast.experiment.signs import (
+    counted_games,
     current_stage,
     last_cycle,
     last_sign,
@@ -19,7 +21,16 @@ from zebfast.experiment.signs import (
     policy_weight,
     stream_of,
 )
-from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
+from zebfast.learner.streams import streams_from_state
+from zebfast.selfplay.examples import (
+    SOURCE_EVAL,
+    SOURCE_EXACT,
+    SOURCE_ROLLOUT,
+    SOURCE_SELFPLAY,
+)
+
+#: Sources of what a recipe's producers make, by their modes.
+MODE_SOURCES = {"exact": SOURCE_EXACT, "rollout": SOURCE_ROLLOUT, "selfplay": SOURCE_SELFPLAY}
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,7 @@ class Status:
     streams: tuple[StreamView, ...]
     workers: tuple[WorkerView, ...]
     checks: tuple[Check, ...]
+    recipe: RecipeProgress | None = None
 
     @property
     def problems(self) -> tuple[Check, ...]:
@@ -128,10 +140,27 @@ def status_of(facts: Facts) -> Status:
         published_games=state.get("total_games"),
         wandb=_wandb(facts),
         learner=_learner(facts),
-        streams=tuple(_stream(facts, source) for source in (SOURCE_SELFPLAY, SOURCE_EVAL)),
+        streams=tuple(_stream(facts, source) for source in _sources(facts)),
         workers=_workers(facts),
         checks=tuple(run_checks(facts)),
+        recipe=_recipe(facts),
     )
+
+
+def _sources(facts: Facts) -> tuple[str, ...]:
+    """Sources of the experiment's streams: the two that a person leads, or those of its recipe."""
+    if facts.recipe is None:
+        return (SOURCE_SELFPLAY, SOURCE_EVAL)
+    modes = dict.fromkeys(stage.producer["mode"] for stage in facts.recipe.stages)
+    return tuple(MODE_SOURCES[mode] for mode in modes)
+
+
+def _recipe(facts: Facts) -> RecipeProgress | None:
+    """Where the run stands in its recipe, at the rate of its workers."""
+    if facts.recipe is None:
+        return None
+    rate = _sum([producer.games_per_s for producer in facts.producers])
+    return progress_at(facts.recipe, counted_games(facts), rate)
 
 
 def _learner(facts: Facts) -> LearnerView:
@@ -151,12 +180,18 @@ def _learner(facts: Facts) -> LearnerView:
 
 
 def _stream(facts: Facts, source: str) -> StreamView:
-    own = [producer for producer in facts.producers if stream_of(producer) == source]
+    own = [producer for producer in facts.producers if _source(producer) == source]
+    n_files = sum(producer.n_files for producer in own)
+    newest = [producer.last_unix for producer in own]
+    counted = streams_from_state(facts.state or {}).sources.get(source)
+    if facts.recipe is not None and counted is not None:
+        # One worker has made files of several sources, and the newest says nothing of the others.
+        n_files, newest = counted["files"], [*newest, float(counted["last_unix"])]
     return StreamView(
         source=source,
-        n_files=sum(producer.n_files for producer in own),
+        n_files=n_files,
         n_workers=len(own),
-        seconds_since=min((_age(facts, producer) for producer in own), default=None),
+        seconds_since=max(0.0, facts.now - max(newest)) if newest else None,
         games_per_s=_sum([producer.games_per_s for producer in own]),
     )
 
@@ -175,7 +210,7 @@ def _worker(facts: Facts, producer: Producer) -> WorkerView:
     beat = facts.heartbeats.get(producer.worker_id)
     return WorkerView(
         worker_id=producer.worker_id,
-        source=stream_of(producer),
+        source=_source(producer),
         n_files=producer.n_files,
         seconds_since=_age(facts, producer),
         games_per_s=producer.games_per_s,
@@ -189,7 +224,7 @@ def _new_worker(facts: Facts, beat: Heartbeat) -> WorkerView:
     step = beat.model_step if beat.batch else None
     return WorkerView(
         worker_id=beat.worker_id,
-        source=beat_stream(beat),
+        source=beat.source or beat_stream(beat),
         n_files=0,
         seconds_since=None,
         games_per_s=beat.games_per_s if beat.batch else None,
@@ -210,6 +245,11 @@ def _heartbeat(facts: Facts, beat: Heartbeat) -> HeartbeatView:
         gpu_memory=beat.gpu_memory,
         error=beat.error,
     )
+
+
+def _source(producer: Producer) -> str:
+    """Source of a worker's newest file; that of its stream where nobody has read it."""
+    return producer.source or stream_of(producer)
 
 
 def _behind(facts: Facts, model_step: int | None) -> int | None:

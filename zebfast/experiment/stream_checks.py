@@ -6,31 +6,43 @@ from zebfast.experiment.check import SILENT_SECONDS, Check, age
 from zebfast.experiment.commands import learn_command, worker_command
 from zebfast.experiment.facts import Facts, Producer
 from zebfast.experiment.record import Stage
-from zebfast.experiment.signs import last_cycle, policy_weight, stage_or_first, stream_of
+from zebfast.experiment.signs import (
+    has_all_games,
+    last_cycle,
+    policy_weight,
+    stage_or_first,
+    stream_of,
+)
 from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
 
 REFUSED_SECONDS = 86_400.0  # a refused file is news for a day
 WAITING_SECONDS = 3600.0  # the upload interval that a hundred workers would need
 STEPS_BEHIND = 100  # a worker looks for weights far more often than this
-_STREAM_NAMES: dict[str, str] = {SOURCE_SELFPLAY: "self-play files", SOURCE_EVAL: "eval-aux files"}
+_STREAM_NAMES: dict[Stage, str] = {
+    "selfplay": "self-play files",
+    "evalaux": "eval-aux files",
+    "recipe": "example files",
+}
 
 
 def check_selfplay_files(facts: Facts) -> Check:
-    return _files(facts, SOURCE_SELFPLAY, "selfplay")
+    return _files(facts, SOURCE_SELFPLAY, facts.experiment.own_stages[0])
 
 
 def check_evalaux_files(facts: Facts) -> Check:
-    if stage_or_first(facts) == "selfplay":
+    if stage_or_first(facts) != "evalaux":
         n_files = sum(p.n_files for p in facts.producers if stream_of(p) == SOURCE_EVAL)
         found = "not used in this stage" + (f"; {n_files} are there, unused" if n_files else "")
-        return Check(_STREAM_NAMES[SOURCE_EVAL], "off", found)
+        return Check(_STREAM_NAMES["evalaux"], "off", found)
     return _files(facts, SOURCE_EVAL, "evalaux")
 
 
 def _files(facts: Facts, source: str, stage: Stage) -> Check:
-    name, own = _STREAM_NAMES[source], of_stream(facts, source)
+    name, own = _STREAM_NAMES[stage], of_stream(facts, source)
     if unreached(facts, "examples"):
         return Check(name, "wait", "not reached")
+    if has_all_games(facts):
+        return Check(name, "off", "no more are needed: the recipe has all its games")
     fix = worker_command(facts.experiment, stage)
     if not own:
         started = facts.runs[-1].started if facts.runs else None
@@ -52,8 +64,8 @@ def check_mix(facts: Facts) -> Check:
         return Check(name, "wait", "no cycle yet")
     ratio = float(row["stats/eval_aux_mix_ratio"])
     found = f"mix(self/eval)={1 - ratio:.2f}/{ratio:.2f}"
-    if stage_or_first(facts) == "selfplay":
-        fix = learn_command(facts.experiment, "selfplay")
+    if (stage := stage_or_first(facts)) != "evalaux":
+        fix = learn_command(facts.experiment, stage)
         return Check(name, "off" if ratio == 0 else "wrong", found, fix if ratio else "")
     if ratio > 0:
         return Check(name, "ok", found)
@@ -72,7 +84,7 @@ def check_policy_weight(facts: Facts) -> Check:
     if weight is None:
         return Check(name, "off", "no learner has said yet")
     found = f"eval_aux_policy_w={weight:g}"
-    if weight == 0 or stage_or_first(facts) == "selfplay":
+    if weight == 0 or stage_or_first(facts) != "evalaux":
         return Check(name, "ok", found)
     fix = f"unless it is meant: {learn_command(facts.experiment, 'evalaux')}"
     return Check(name, "wrong", found, f"{fix} --eval-aux-policy-weight 0")

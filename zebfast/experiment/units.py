@@ -9,6 +9,7 @@ from pathlib import Path
 
 import zebfast
 from zebfast.exchange import ExchangeError
+from zebfast.experiment.commands import stage_flags
 from zebfast.experiment.record import Experiment, Stage
 
 MINUTES = 5  # between two looks of cron and systemd
@@ -159,7 +160,7 @@ class Job:
         return self._verb("watch", "--once", *self.flags, *more)
 
     def learn(self) -> list[str]:
-        return self._verb("learn", "--stage", self.stage)
+        return self._verb("learn", *stage_flags(self.stage))
 
     def _verb(self, verb: str, *flags: str) -> list[str]:
         where = ("--experiments-dir", str(self.experiment.directory.parent))

@@ -174,7 +174,7 @@ def _starving(
     limit = max(limits.examples, silent_after(facts))
     for source in STREAMS[stage_or_first(facts)]:
         last = newest(seen, (examples_mark(source),))
-        name = "eval-aux" if source == SOURCE_EVAL else "self-play"
+        name = _stream_name(facts, source)
         if last is None and facts.now - started > max(limits.grace, limit):
             found = f"no {name} worker has handed over anything"
         elif last is not None and facts.now - max(last, started) > limit:
@@ -183,6 +183,13 @@ def _starving(
             continue
         return Verdict("stalled", "no examples", found + _of_workers(facts))
     return None
+
+
+def _stream_name(facts: Facts, source: str) -> str:
+    """An adjective for workers and examples of a stream."""
+    if source == SOURCE_EVAL:
+        return "eval-aux"
+    return "self-play" if facts.recipe is None else "recipe"
 
 
 def _of_workers(facts: Facts) -> str:
