@@ -1,16 +1,22 @@
-"""Matches between plain players: games a second, both players and the engine together."""
+"""Matches between plain players and games in lanes: games a second."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.conftest import attach
+from bench.pieces_core import Constant
 from zebfast.arena.match import play_match
 from zebfast.arena.players import plain_player
+from zebfast.core.engine import GameBatch
+from zebfast.core.lanes import Lanes
+from zebfast.core.records import OBS_DTYPE
 
 N_GAMES = 20_000
+N_LANES = 8192
 
 
 @pytest.mark.benchmark(group="arena")
@@ -28,4 +34,29 @@ def test_match(benchmark: Any, opponent: str) -> None:
         what=f"match of random against {opponent}, one core",
         unit="games/s",
         units=N_GAMES,
+    )
+
+
+@pytest.mark.benchmark(group="arena")
+def test_lanes(benchmark: Any) -> None:
+    """Whole games side by side with the constant evaluator: what rollouts cost but the network."""
+    games = GameBatch.deal(N_LANES, seed=1)
+    observations = np.empty(N_LANES, OBS_DTYPE)
+    evals = np.empty((N_LANES, 8), np.float32)
+
+    def work() -> GameBatch:
+        lanes, evaluator = Lanes(games), Constant()
+        while n := lanes.advance(observations):
+            evaluator.evaluate(observations[:n], evals[:n])
+            lanes.play_favourites(evals[:n])
+        return lanes.games
+
+    ended = benchmark.pedantic(work, rounds=5, warmup_rounds=1)
+    assert ended.over.all()
+    attach(
+        benchmark,
+        key="lanes",
+        what="games side by side with the constant evaluator, one core",
+        unit="games/s",
+        units=N_LANES,
     )

@@ -18,7 +18,7 @@ from zebfast.arena.draws import PlayDraws
 from zebfast.arena.match import MatchProgress, play_match
 from zebfast.arena.players import Player
 from zebfast.arena.search import SearchPlayer
-from zebfast.arena.specs import search_deals_per_chunk
+from zebfast.arena.search_specs import search_deals_per_chunk
 from zebfast.core.engine import GameBatch
 from zebfast.selfplay.games import SelfPlay
 

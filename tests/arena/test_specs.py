@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from zebfast.arena.rollout_options import RolloutOptions
 from zebfast.arena.spec_options import PlayerSpecError
 from zebfast.arena.specs import PlayerSpec, parse_spec
 from zebfast.core.options import SearchOptions
@@ -23,6 +24,12 @@ def test_network_player_with_every_option() -> None:
 def test_network_player_defaults() -> None:
     spec = parse_spec("zeb:source=a.pt")
     assert spec == PlayerSpec(text="zeb:source=a.pt", kind="zeb", source="a.pt", temperature=0.1)
+
+
+@pytest.mark.parametrize("text", ["zeb", "zeb:", "zeb:temperature=0.1", "search", "search:n=200"])
+def test_a_network_without_a_source_is_the_shipped_one(text: str) -> None:
+    spec = parse_spec(text)
+    assert (spec.needs_network, spec.source, spec.weights_name) == (True, "", None)
 
 
 def test_worlds_player_with_every_option() -> None:
@@ -60,7 +67,49 @@ def test_search_player_with_every_option() -> None:
 def test_search_player_defaults() -> None:
     """Those of self-play, but that the best play is always made and the tree has room."""
     usual = replace(SearchOptions(), temperature=0.0, gumbel_scale=0.0, max_nodes=400)
-    assert parse_spec("search:source=a.pt").search == usual
+    assert parse_spec("search:source=a.pt,method=tree").search == usual
+
+
+def test_rollout_player_with_every_option() -> None:
+    spec = parse_spec(
+        "search:source=a.pt,method=epimc,worlds=9,ms=12.5,exact=4,depth=2,prior=3,belief=play,"
+        "power=0.7,dtype=bf16"
+    )
+    assert (spec.kind, spec.search, spec.dtype) == ("search", None, "bf16")
+    assert spec.rollout == RolloutOptions(
+        method="epimc",
+        n_worlds=9,
+        seconds=0.0125,
+        exact_tricks=4,
+        depth=2,
+        prior_worlds=3.0,
+        belief="play",
+        power=0.7,
+    )
+
+
+def test_rollouts_are_the_usual_search() -> None:
+    spec = parse_spec("search")
+    assert (spec.rollout, spec.search, spec.dtype) == (RolloutOptions(), None, "auto")
+    assert spec.needs_pool
+    assert not parse_spec("search:method=tree").needs_pool
+
+
+def test_a_time_alone_takes_as_many_worlds_as_it_has_room_for() -> None:
+    found = parse_spec("search:ms=100").rollout
+    assert found == replace(RolloutOptions(), n_worlds=10_000, seconds=0.1)
+    found = parse_spec("search:ms=100,worlds=50").rollout
+    assert found == replace(RolloutOptions(), n_worlds=50, seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    "option", ["n=5", "root=puct", "c=1", "early_stop=no", "transpositions=no"]
+)
+def test_what_only_a_tree_has_makes_it_one(option: str) -> None:
+    """Specs from before there were other methods mean what they did."""
+    spec = parse_spec(f"search:source=a.pt,{option}")
+    assert spec.same_player(parse_spec(f"search:source=a.pt,method=tree,{option}"))
+    assert spec.dtype == "fp32"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 40, 200, 10_000])
@@ -80,8 +129,14 @@ def test_no_search_player_runs_out_of_nodes(n: int) -> None:
         ("eq:n=5", "eq:n=6", False),
         ("zeb:source=a", "zeb:source=a,temperature=0.1", True),
         ("zeb:source=a", "zeb:source=b", False),
-        ("search:source=a", "search:source=a,n=200,worlds=16,exact=7,c=1.40", True),
+        ("zeb", "zeb:temperature=0.1", True),
+        ("zeb", "zeb:source=a", False),
+        ("zeb", "search", False),
+        ("search:source=a,n=200", "search:source=a,method=tree,worlds=16,exact=7,c=1.40", True),
         ("search:source=a", "search:source=a,n=100", False),
+        ("search", "search:method=rollout,worlds=64,exact=2,prior=12,dtype=auto", True),
+        ("search", "search:ms=100", False),
+        ("search", "search:method=epimc", False),
         ("search:source=a", "search:source=b", False),
         ("search:source=a", "zeb:source=a", False),
         ("random", "heuristic", False),
@@ -103,12 +158,10 @@ def test_slow_players_play_few_deals_at_once(n: int) -> None:
     [
         ("heuristc", "Unknown player 'heuristc'.*did you mean 'heuristic'"),
         ("Random", "did you mean 'random'"),
-        ("walt", "known players are random, heuristic, heuristic2, zeb:source="),
+        ("walt", "known players are random, heuristic, heuristic2, zeb\\[:source="),
         ("", "Unknown player ''"),
         ("random:seed=1", "takes no options"),
-        ("zeb", "names no weights"),
-        ("zeb:", "names no weights"),
-        ("zeb:temperature=1", "names no weights"),
+        ("zeb:weights_name=x", "weights_name but no source; add .* as source=DIRECTORY"),
         ("zeb:a.pt", "'a.pt' where NAME=VALUE was expected"),
         ("zeb:source=", "NAME=VALUE"),
         ("zeb:source=a,temp=1", "unknown option 'temp'.*did you mean 'temperature'"),
@@ -131,7 +184,7 @@ def test_slow_players_play_few_deals_at_once(n: int) -> None:
         ("eq:n=5,source=a", "unknown option 'source': known options are n, objective, adaptive"),
         ("eq:n=5,n=6", "'n' twice"),
         ("Eq:n=5", "did you mean 'eq'"),
-        ("search:n=5", "names no weights; write search:source=FILE"),
+        ("search:n=5,weights_name=x", "weights_name but no source"),
         ("search:source=hf", "Hub, which this version cannot read"),
         ("search:source=a,n=0", "n '0'; expected a number of simulations, 1 to 10000"),
         ("search:source=a,worlds=many", "worlds 'many'; expected a number of worlds, 1 to 10000"),
@@ -140,6 +193,16 @@ def test_slow_players_play_few_deals_at_once(n: int) -> None:
         ("search:source=a,c=-1", "c '-1'; expected a number above 0"),
         ("search:source=a,root=ucb", "root 'ucb'; expected puct or gumbel"),
         ("search:source=a,early_stop=1", "early_stop '1'; expected no or yes"),
+        ("search:method=rollouts", "'rollouts'; expected rollout or epimc or tree; did you mean"),
+        ("search:method=rollout,n=5", "n, which belongs to method=tree, not to rollout"),
+        ("search:method=tree,ms=5", "ms, which belongs to method=rollout or epimc, not to tree"),
+        ("search:n=5,belief=play", "belief, which belongs to method=rollout or epimc"),
+        ("search:depth=2", "depth, which belongs to method=epimc, not to rollout"),
+        ("search:ms=0", "ms '0'; expected milliseconds above 0, at most 600000"),
+        ("search:ms=1e9", "ms '1e9'; expected milliseconds above 0, at most 600000"),
+        ("search:belief=yes", "belief 'yes'; expected none or head or play"),
+        ("search:worlds=0", "worlds '0'; expected a number of worlds, 1 to 10000"),
+        ("search:dtype=int8", "dtype 'int8'; expected auto or fp32 or bf16 or fp16"),
         ("search:source=a,sims=5", "unknown option 'sims': known options are source"),
         ("serch:source=a", "did you mean 'search'"),
         ("zeb:source=hf,weights_name=large", "Hub, which this version cannot read"),

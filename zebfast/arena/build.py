@@ -13,6 +13,8 @@ from zebfast.arena.players import NetworkPlayer, Player, plain_player
 from zebfast.arena.specs import PLAIN_PLAYERS, WORLDS_PLAYER, PlayerSpec
 
 if TYPE_CHECKING:
+    from zebfast.arena.belief_head import BeliefHead
+    from zebfast.arena.rollout_options import RolloutOptions
     from zebfast.core.solver_pool import SolverPool
     from zebfast.net.checkpoint import Checkpoint
     from zebfast.net.evaluator import Evaluator
@@ -43,21 +45,60 @@ def build_player(
         from zebfast.arena.search import SearchPlayer
 
         return SearchPlayer(name=spec.text, evaluator=evaluator, options=spec.search)
+    if spec.rollout is not None:
+        return _rollout_player(spec, spec.rollout, evaluator, pool)
     return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=spec.temperature)
+
+
+def _rollout_player(
+    spec: PlayerSpec, options: RolloutOptions, evaluator: Evaluator, pool: SolverPool | None
+) -> Player:
+    from zebfast.arena.rollout_player import RolloutPlayer
+    from zebfast.arena.rollouts import Rollouts
+    from zebfast.arena.world_weights import WorldSource
+
+    return RolloutPlayer(
+        name=spec.text,
+        rollouts=Rollouts(
+            evaluator=evaluator,
+            pool=_needed(spec, pool),
+            exact_tricks=options.exact_tricks,
+            depth=options.depth if options.method == "epimc" else None,
+        ),
+        worlds=WorldSource(
+            belief=options.belief,
+            power=options.power,
+            evaluator=evaluator,
+            head=_belief_head(spec) if options.belief == "head" else None,
+        ),
+        options=options,
+    )
+
+
+def _belief_head(spec: PlayerSpec) -> BeliefHead:
+    from zebfast.arena.belief_head import BeliefHead
+
+    checkpoint = load_network(spec)
+    with _sentences(spec):
+        return BeliefHead(checkpoint)
+
+
+def _needed(spec: PlayerSpec, pool: SolverPool | None) -> SolverPool:
+    if pool is None:
+        raise ValueError(f"player {spec.text!r} needs a pool of solvers")
+    return pool
 
 
 def _worlds_player(spec: PlayerSpec, pool: SolverPool | None) -> Player:
     from zebfast.arena.eq import EqPlayer
 
-    if pool is None:
-        raise ValueError(f"player {spec.text!r} needs a pool of solvers")
     return EqPlayer(
         name=spec.text,
         n_worlds=spec.n_worlds,
         objective=spec.objective,
         adaptive=spec.adaptive,
         posterior=spec.posterior,
-        pool=pool,
+        pool=_needed(spec, pool),
     )
 
 
@@ -66,12 +107,12 @@ def _evaluator(spec: PlayerSpec, device: str | None) -> Evaluator:
 
     from zebfast.net.evaluator import Evaluator
 
-    checkpoint = _load(spec)
+    checkpoint = load_network(spec)
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if not _DEVICE.fullmatch(name):
         raise PlayerLoadError(f"Device {name!r} is unknown; expected cpu, cuda or cuda:N.")
     try:
-        return Evaluator(checkpoint.config, checkpoint.weights, device=name)
+        return Evaluator(checkpoint.config, checkpoint.weights, device=name, dtype=spec.dtype)
     except (RuntimeError, AssertionError) as error:  # torch: not there, or not compiled in
         reason = str(error).splitlines()[0].rstrip(".")
         raise PlayerLoadError(f"Device {name!r} cannot be used: {reason}.") from error
@@ -88,8 +129,9 @@ def weights_digest(spec: PlayerSpec) -> str | None:
         return hashlib.sha256(_weights_file(spec).read_bytes()).hexdigest()
 
 
-def _load(spec: PlayerSpec) -> Checkpoint:
-    """Weights from a checkpoint file, or from a weights directory as worker and learner share."""
+def load_network(spec: PlayerSpec) -> Checkpoint:
+    """A player's weights: shipped, of a checkpoint file, or of a weights directory as worker and
+    learner share. Raises PlayerLoadError where they cannot be used."""
     from zebfast.exchange.local import LocalWeightStore
     from zebfast.exchange.namespace import Namespace
     from zebfast.net import checkpoint
@@ -97,7 +139,7 @@ def _load(spec: PlayerSpec) -> Checkpoint:
 
     source = Path(spec.source).expanduser()
     with _sentences(spec):
-        if not source.is_dir():
+        if not spec.source or not source.is_dir():
             return checkpoint.load(_weights_file(spec))
         fields = LocalWeightStore(source, Namespace.parse(spec.weights_name)).read_config()
         config = None if fields is None else config_from_dict(fields)
@@ -106,7 +148,10 @@ def _load(spec: PlayerSpec) -> Checkpoint:
 
 def _weights_file(spec: PlayerSpec) -> Path:
     from zebfast.exchange.namespace import Namespace
+    from zebfast.net import shipped
 
+    if not spec.source:
+        return shipped.PATH
     source = Path(spec.source).expanduser()
     if source.is_dir():
         return source / Namespace.parse(spec.weights_name).weights_file

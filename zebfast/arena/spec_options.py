@@ -54,10 +54,13 @@ class SpecOptions:
         return self.written.get(name)
 
     def source(self) -> str:
-        """Where a network's weights are; the one option that cannot be left out."""
-        source = self.written.get("source")
-        if source is None:
-            raise PlayerSpecError(f"Player {self.spec!r} names no weights; write {self.form}.")
+        """Where a network's weights are; "" where it is left out: the network that is shipped."""
+        source = self.written.get("source", "")
+        if not source and "weights_name" in self:
+            raise PlayerSpecError(
+                f"Player {self.spec!r} gives a weights_name but no source; add the directory of "
+                "the weights as source=DIRECTORY."
+            )
         if source == "hf":
             raise PlayerSpecError(
                 f"Player {self.spec!r} asks for weights on the Hugging Face Hub, which this "
@@ -70,7 +73,7 @@ class SpecOptions:
         written = self.written.get(name, str(default))
         number = int(written) if written.isascii() and written.isdigit() else -1
         if not least <= number <= most:
-            raise self._unexpected(name, f"a number of {of}, {least} to {most}.")
+            raise self.unexpected(name, f"a number of {of}, {least} to {most}.")
         return number
 
     def number(self, name: str, default: float, *, expected: str, above: float = -1.0) -> float:
@@ -83,21 +86,22 @@ class SpecOptions:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and value >= 0.0 and value > above):
-            raise self._unexpected(name, f"{expected}.")
+            raise self.unexpected(name, f"{expected}.")
         return value
 
     def choice(self, name: str, known: Sequence[str]) -> str:
         """One of a few words; the first is the default."""
         written = self.written.get(name, known[0])
         if written not in known:
-            raise self._unexpected(name, f"{' or '.join(known)}{_hint(written, known)}")
+            raise self.unexpected(name, f"{' or '.join(known)}{_hint(written, known)}")
         return written
 
     def switch(self, name: str) -> bool:
         """yes or no; no when left out."""
         return self.choice(name, ("no", "yes")) == "yes"
 
-    def _unexpected(self, name: str, expected: str) -> PlayerSpecError:
+    def unexpected(self, name: str, expected: str) -> PlayerSpecError:
+        """The error for a value that the option does not take."""
         return PlayerSpecError(
             f"Player {self.spec!r} has {name} {self.written[name]!r}; expected {expected}"
         )

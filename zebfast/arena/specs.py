@@ -1,10 +1,9 @@
 """Player specs: the short strings that name a player on a command line.
 
     random | heuristic | heuristic2
-    zeb:source=FILE[,weights_name=X][,temperature=T]
+    zeb[:source=FILE,weights_name=X,temperature=T]
     eq:n=100[,objective=points|make][,adaptive=yes|no][,posterior=BETA]
-    search:source=FILE[,weights_name=X][,n=N][,worlds=W][,exact=K][,root=puct|gumbel][,c=C]
-        [,early_stop=yes|no][,transpositions=yes|no]
+    search[:OPTION,OPTION]: see search_specs.py
 
 Parsing never opens a file and never imports torch; `build.build_player` does both.
 """
@@ -15,44 +14,41 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from zebfast.arena.rollout_options import RolloutOptions
+from zebfast.arena.search_specs import (
+    MAX_WORLDS,
+    SEARCH_FORM,
+    SEARCH_OPTIONS,
+    TREE,
+    dtype_of,
+    method_of,
+    rollout_deals_per_chunk,
+    rollout_options,
+    search_deals_per_chunk,
+    tree_options,
+)
 from zebfast.arena.spec_options import PlayerSpecError, SpecOptions
-from zebfast.core.forest import MIN_NODES, N_TRICKS, ROOTS
 from zebfast.core.options import SearchOptions
 
 PLAIN_PLAYERS = ("random", "heuristic", "heuristic2")
 NETWORK_PLAYER = "zeb"
 WORLDS_PLAYER = "eq"
 SEARCH_PLAYER = "search"
-NETWORK_FORM = "zeb:source=FILE[,weights_name=X][,temperature=T]"
+NETWORK_FORM = "zeb[:source=FILE,weights_name=X,temperature=T]"
 WORLDS_FORM = "eq:n=N[,objective=points|make][,adaptive=yes|no][,posterior=BETA]"
-SEARCH_FORM = (
-    "search:source=FILE[,weights_name=X][,n=N][,worlds=W][,exact=K][,root=puct|gumbel][,c=C]"
-    "[,early_stop=yes|no][,transpositions=yes|no]"
-)
 DEFAULT_TEMPERATURE = 0.1
-MAX_WORLDS = 10_000
-MAX_SIMULATIONS = 10_000
 OBJECTIVES = ("points", "make")
-SEARCH_OPTIONS = (
-    "source",
-    "weights_name",
-    "n",
-    "worlds",
-    "exact",
-    "root",
-    "c",
-    "early_stop",
-    "transpositions",
-)
 
 
 @dataclass(frozen=True)
 class PlayerSpec:
     """One parsed spec. `text` is what the user wrote and what results are labelled with.
 
-    `source` and `weights_name` only matter when `kind` is "zeb" or "search", `temperature` only
-    when it is "zeb", and `search` (None for the others) when it is "search"; `n_worlds`,
-    `objective`, `adaptive` and `posterior` (0 = off) only when it is "eq".
+    `source` ("" = the network that is shipped, see zebfast.net.shipped) and `weights_name` only
+    matter when `kind` is "zeb" or "search", `temperature` only when it is "zeb"; `n_worlds`,
+    `objective`, `adaptive` and `posterior` (0 = off) only when it is "eq". When it is "search",
+    one of `search` (a tree) and `rollout` says what kind of search, and `dtype` what its network
+    computes in.
     """
 
     text: str
@@ -65,11 +61,18 @@ class PlayerSpec:
     adaptive: bool = False
     posterior: float = 0.0
     search: SearchOptions | None = None
+    rollout: RolloutOptions | None = None
+    dtype: str = "fp32"
 
     @property
     def needs_network(self) -> bool:
         """Whether the player has weights to be read."""
         return self.kind in (NETWORK_PLAYER, SEARCH_PLAYER)
+
+    @property
+    def needs_pool(self) -> bool:
+        """Whether the player asks a pool of solvers."""
+        return self.kind == WORLDS_PLAYER or self.rollout is not None
 
     @property
     def deals_per_chunk(self) -> int:
@@ -83,6 +86,8 @@ class PlayerSpec:
             return solver_deals_per_chunk(self.n_worlds)
         if self.search is not None:
             return search_deals_per_chunk(self.search.n_simulations)
+        if self.rollout is not None:
+            return rollout_deals_per_chunk(self.rollout)
         return 512
 
     def same_player(self, other: PlayerSpec) -> bool:
@@ -96,11 +101,6 @@ def solver_deals_per_chunk(n_worlds: int) -> int:
     It fills its threads with few games, and small chunks let the progress of slow ones be seen.
     """
     return max(1, min(16, 3200 // n_worlds))
-
-
-def search_deals_per_chunk(n_simulations: int) -> int:
-    """Deals side by side for a player that searches: full batches, and progress to be seen."""
-    return max(16, min(256, 25_600 // n_simulations))
 
 
 def parse_spec(text: str) -> PlayerSpec:
@@ -146,39 +146,16 @@ def _parse_worlds(options: SpecOptions) -> PlayerSpec:
 
 
 def _parse_search(options: SpecOptions) -> PlayerSpec:
-    usual = SearchOptions()
-    source = options.source()
-    n = options.whole("n", usual.n_simulations, least=1, most=MAX_SIMULATIONS, of="simulations")
-    search = SearchOptions(
-        n_simulations=n,
-        max_nodes=roomy(n),
-        n_worlds=options.whole("worlds", usual.n_worlds, least=1, most=MAX_WORLDS, of="worlds"),
-        exact_tricks=options.whole(
-            "exact", usual.exact_tricks, least=0, most=N_TRICKS, of="tricks"
-        ),
-        root=options.choice("root", ROOTS),
-        c_puct=options.number("c", usual.c_puct, expected="a number above 0", above=0.0),
-        early_stop=options.switch("early_stop"),
-        transpositions=options.switch("transpositions"),
-        temperature=0.0,
-        gumbel_scale=0.0,
-    )
-    weights_name = options.text("weights_name")
+    method = method_of(options)
     return PlayerSpec(
         text=options.spec,
         kind=SEARCH_PLAYER,
-        source=source,
-        weights_name=weights_name,
-        search=search,
+        source=options.source(),
+        weights_name=options.text("weights_name"),
+        search=tree_options(options) if method == TREE else None,
+        rollout=None if method == TREE else rollout_options(options, method),
+        dtype=dtype_of(options, method),
     )
-
-
-def roomy(n_simulations: int) -> int:
-    """Nodes with which a search of so many simulations is never cut short.
-
-    Every simulation adds one position of at most seven plays, and there is room for 4.5 a node.
-    """
-    return max(MIN_NODES, 2 * n_simulations)
 
 
 def _unknown_player(spec: str, kind: str) -> str:

@@ -9,12 +9,11 @@ import click
 
 from zebfast.arena.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.players import Player
+from zebfast.arena.search_specs import SEARCH_FORM
 from zebfast.arena.spec_options import PlayerSpecError
 from zebfast.arena.specs import (
     NETWORK_FORM,
-    SEARCH_FORM,
     WORLDS_FORM,
-    WORLDS_PLAYER,
     PlayerSpec,
     parse_spec,
 )
@@ -22,13 +21,16 @@ from zebfast.cli.machine import usable_cores
 
 PLAYERS_HELP = f"""Players: random; heuristic and heuristic2, which follow simple rules;
     {NETWORK_FORM}, a network; {WORLDS_FORM}, which samples N layouts of the hidden
-    dominoes and solves each exactly; {SEARCH_FORM}, which searches every play as
-    self-play does. FILE is a checkpoint or a learner's directory, X the name of one of several runs
-    in that directory, T the temperature of its plays (0.1 when left out; 0: always its favourite).
+    dominoes and solves each exactly; {SEARCH_FORM}, a network that thinks
+    before it plays. Without a source, zeb and search play with the network that comes with zebfast;
+    FILE is a checkpoint or a learner's directory, X the name of one of several runs in that
+    directory, T the temperature of its plays (0.1 when left out; 0: always its favourite).
     E[Q] plays for the mean points, or for the chance to make or set the contract; adaptive stops
     sampling once the best play is clear; BETA weighs layouts by the plays seen so far (0 when left
-    out: all alike). A search makes N simulations (200 when left out) over W sampled layouts (16),
-    solves what has at most K tricks left (7), and weighs the network's prior with C (1.4)."""
+    out: all alike). A search plays each legal domino in W sampled layouts (64 when left
+    out), or for T milliseconds a decision, and goes on as the network would: rollout to the last K
+    tricks (2), epimc to the end of D tricks (1), which are then solved; tree makes N simulations
+    (200) as self-play does. belief=play weighs layouts by what the network would have played."""
 
 
 def parse_players(texts: Sequence[str]) -> list[PlayerSpec]:
@@ -57,7 +59,6 @@ def open_players(
     Raises click.UsageError for a device that is not there, click.ClickException for weights that
     cannot be used.
     """
-    kinds = {spec.kind for spec in specs}
     if device is not None:
         _check_device(device)
     if threads is not None and any(spec.needs_network for spec in specs):
@@ -66,7 +67,7 @@ def open_players(
         torch.set_num_threads(threads)
     with ExitStack() as stack:
         pool = None
-        if WORLDS_PLAYER in kinds:
+        if any(spec.needs_pool for spec in specs):
             from zebfast.core.solver_pool import SolverPool
 
             pool = stack.enter_context(SolverPool(threads or usable_cores()))

@@ -1,0 +1,147 @@
+"""Rollouts and weights of worlds against single games by the plain rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log
+
+import numpy as np
+import pytest
+from slow_lanes import copied, margin
+from slow_solver import SlowSolver
+from slow_tree import hashed_evaluate
+from world_games import batch_after
+
+from zebfast import rules
+from zebfast.arena.draws import PlayDraws
+from zebfast.arena.rollouts import Rollouts
+from zebfast.arena.world_weights import SURPRISE, WorldSource, past_log_likelihoods
+from zebfast.core.engine import Game, GameBatch
+from zebfast.core.solver_pool import SolverPool
+from zebfast.core.worlds import WorldSet, sample_worlds
+
+
+class Hashed:
+    """The evaluator that slow twins have, too."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
+        self.rows += len(obs)
+        out[:] = hashed_evaluate(obs)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[SolverPool]:
+    with SolverPool(1) as pool:
+        yield pool
+
+
+def as_position(games: GameBatch, row: int, plies: int | None = None) -> rules.Position:
+    n = int(games.n_plays[row]) if plies is None else plies
+    found = rules.Position(games.hands[row].tolist(), int(games.decl[row]), int(games.leader[row]))
+    for domino in games.history[row, :n].tolist():
+        found.play(domino)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("exact_tricks", "depth", "plies"),
+    [(0, None, 2), (2, None, 11), (3, None, 9), (1, 2, 13), (0, 1, 14), (7, None, 17), (2, 1, 24)],
+)
+def test_margins_are_those_of_single_games(
+    pool: SolverPool, exact_tricks: int, depth: int | None, plies: int
+) -> None:
+    games = batch_after(5, plies, seed=3)
+    rollouts = Rollouts(Hashed(), pool, exact_tricks, depth)
+    masks = games.legal()
+    masks[0] &= ~masks[0] + np.uint32(1)  # only the lowest is tried
+    found = rollouts.margins(games, masks)
+    until = 28 - 4 * exact_tricks
+    if depth is not None:
+        until = min(until, 4 * (plies // 4 + depth))
+    for row in range(5):
+        position = as_position(games, row)
+        solver = SlowSolver(position.decl)
+        tried = [d for d in range(28) if masks[row] >> d & 1]
+        assert np.flatnonzero(~np.isnan(found[row])).tolist() == tried
+        for domino in tried:
+            wanted = margin(position, domino, until, hashed_evaluate, solver)
+            assert found[row, domino] == wanted
+
+
+def test_likelihoods_are_those_of_single_plays() -> None:
+    games = batch_after(6, 10, seed=5)
+    found = past_log_likelihoods(games, Hashed())
+    for row in range(6):
+        position = as_position(games, row)
+        viewer, total = position.to_play, 0.0
+        again = Game(position.dealt, position.decl, position.plays[0][0])
+        for seat, domino in position.plays:
+            legal = again.legal()
+            if seat != viewer and len(legal) > 1:
+                prior = hashed_evaluate(np.array([again.observation()]))[0]
+                made = float(prior[again.dealt[seat].index(domino)])
+                total += log((1 - SURPRISE) * made + SURPRISE / 7)
+            again.play(domino)
+        assert found[row] == pytest.approx(total, abs=1e-9)
+    assert past_log_likelihoods(batch_after(2, 0, seed=1), Hashed()).tolist() == [0.0, 0.0]
+
+
+def test_a_seat_that_saw_the_same_in_many_worlds_is_asked_once() -> None:
+    games = batch_after(1, 12, seed=5).take(np.zeros(50, np.int64))
+    one, many = Hashed(), Hashed()
+    alone = past_log_likelihoods(games.take([0]), one)
+    assert past_log_likelihoods(games, many).tolist() == alone.tolist() * 50
+    assert one.rows == many.rows > 3
+
+
+def draws_of(games: GameBatch) -> PlayDraws:
+    numbers = np.arange(len(games), dtype=np.uint64)
+    return PlayDraws(seed=4, games=numbers, plies=games.n_plays)
+
+
+@pytest.mark.parametrize("belief", ["none", "play"])
+def test_worlds_are_those_of_their_numbers(belief: str) -> None:
+    """However they are asked for; and what is hidden does not enter."""
+    games = batch_after(4, 9, seed=2)
+    source = WorldSource(belief, 0.5, Hashed())
+    worlds, logs = source.draw(games, draws_of(games), 0, 6)
+    hands = sample_worlds(games, None, 6, seed=4, game_numbers=np.arange(4))
+    np.testing.assert_array_equal(worlds.held.reshape(4, 6, 4), hands)
+    later, some = source.draw(games, draws_of(games), 2, 6)
+    np.testing.assert_array_equal(later.held.reshape(4, 4, 4), hands[:, 2:])
+    np.testing.assert_array_equal(some, logs[:, 2:])
+    assert (logs == 0).all() == (belief == "none")
+    other = worlds.take(np.arange(0, 24, 6))
+    again, same = source.draw(other, draws_of(games), 0, 6)
+    np.testing.assert_array_equal(again.held, worlds.held)
+    np.testing.assert_array_equal(same, logs)
+
+
+def test_a_belief_head_says_how_likely_worlds_are() -> None:
+    """The chance of every world that is drawn is what WorldSet says under the head's weights."""
+    games = batch_after(3, 20, seed=7)
+    chances = np.random.default_rng(1).dirichlet((1.0, 1.0, 1.0), size=(3, 28))
+    source = WorldSource("head", 2.0, Hashed(), lambda obs: chances[: len(obs)])
+    n = 4000
+    worlds, logs = source.draw(games, draws_of(games), 0, n)
+    assert not logs.any()
+    held = worlds.held.reshape(3, n, 4)
+    for row in range(3):
+        weights = np.ones((28, 4))
+        for relative in range(3):
+            seat = (int(games.to_play[row]) + relative + 1) % 4
+            weights[:, seat] = np.maximum(chances[row, :, relative], SURPRISE) ** 2
+        worlds_of = WorldSet(games, row, weights=weights)
+        every = worlds_of.enumerate()
+        wanted = worlds_of.probability(every)
+        counts = np.array([(held[row] == one).all(axis=1).sum() for one in every])
+        assert counts.sum() == n
+        np.testing.assert_allclose(counts / n, wanted, atol=5 * 0.5 / n**0.5)
+
+
+def test_the_twin_deals_games_anew() -> None:
+    position = as_position(batch_after(1, 7, seed=3), 0)
+    assert copied(position).hands == position.hands
