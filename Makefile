@@ -19,13 +19,17 @@ BENCH_ARGS ?=
 SLUG ?= run
 BASE ?= HEAD
 GATE_ARGS ?=
+RECIPE ?= fast
+SEED ?= 1
+RECORDS ?=
+RUN = $(notdir $(basename $(RECIPE)))-$(SEED)
 
 C_FILES := $(wildcard csrc/*.c csrc/*.h)
 CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-slow ordeal selftest bench gate record lint build dist clean distclean
+.PHONY: help demo test test-slow ordeal selftest bench gate record weights lint build dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +68,15 @@ record: $(VENV)/.built ## run the speed suite, keep it in bench/records/ (SLUG=n
 	@$(PY) tools/records.py build/bench.json --slug $(SLUG)
 	@$(PY) tools/readme_table.py
 	@$(PY) tools/cost_model.py
+
+# The run is an experiment like any other; interrupted, the same command goes on with it. RECORDS:
+# files below bench/records/ that the network's header names.
+weights: $(VENV)/.built ## the network that is shipped, trained anew from nothing (RECIPE=fast SEED=1)
+	@test -d experiments/$(RUN) || \
+	    $(VENV)/bin/zebfast experiment create $(RUN) --recipe $(RECIPE) --seed $(SEED)
+	@$(VENV)/bin/zebfast experiment learn $(RUN)
+	@$(PY) tools/ship_weights.py experiments/$(RUN)/run/$(RUN)-best.safetensors --seed $(SEED) \
+	    $(addprefix --record ,$(RECORDS))
 
 lint: $(VENV)/.built ## ruff, mypy and the import direction between rooms
 	@$(VENV)/bin/ruff check .

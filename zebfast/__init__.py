@@ -10,23 +10,31 @@ import importlib
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Game", "GameBatch", "Solver", "WorldSet", "__version__"]
+__all__ = ["Game", "GameBatch", "GamePlayer", "Solver", "WorldSet", "__version__", "load_player"]
 
 if TYPE_CHECKING:
+    from zebfast.arena.game_player import GamePlayer, load_player
     from zebfast.core.engine import Game, GameBatch
     from zebfast.core.solve import Solver
     from zebfast.core.worlds import WorldSet
 
-_MODULES = {"Game": "engine", "GameBatch": "engine", "Solver": "solve", "WorldSet": "worlds"}
+_MODULES = {
+    "Game": "core.engine",
+    "GameBatch": "core.engine",
+    "GamePlayer": "arena.game_player",
+    "Solver": "core.solve",
+    "WorldSet": "core.worlds",
+    "load_player": "arena.game_player",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Load a name of the compiled core on first use.
+    """Load a public name on first use.
 
     Raises AttributeError for a name that is not there, and ImportError if the core is not built.
     """
     if name in _MODULES:
-        return getattr(importlib.import_module(f"zebfast.core.{_MODULES[name]}"), name)
+        return getattr(importlib.import_module(f"zebfast.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'zebfast' has no attribute {name!r}")
 
 

@@ -21,7 +21,7 @@ def test_demo_learns_and_reports(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     done = demo("--minutes", "0.7", "--eval-games", "40", "--dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for name in ("random", "heuristic"):
+    for name in ("random", "heuristic", "zeb"):
         interval = r"\d+\.\d% \(\d+\.\d% - \d+\.\d%\)"
         assert re.search(rf"^{name}\s+{interval}\s+{interval}\s+[+-]\d+\.\d%$", done.stdout, re.M)
     assert "Learning curves: run/curves.png" in done.stdout

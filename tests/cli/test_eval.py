@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from zebfast.arena.specs import NETWORK_FORM, SEARCH_FORM, WORLDS_FORM
+from zebfast.arena.search_specs import SEARCH_FORM
+from zebfast.arena.specs import NETWORK_FORM, WORLDS_FORM
 from zebfast.cli.main import cli
 
 
@@ -78,7 +79,7 @@ def test_threads_do_not_change_the_result() -> None:
 
 def test_help_shows_both_forms() -> None:
     text = " ".join(evaluate("--help").stdout.split())
-    assert "zebfast eval heuristic vs random" in text
+    assert "zebfast eval zeb vs heuristic" in text
     assert "zebfast eval --matrix random heuristic heuristic2 --n-deals 2000" in text
     whole = text.replace(" ", "")  # the last form is longer than a line
     assert all(form in whole for form in (NETWORK_FORM, WORLDS_FORM, SEARCH_FORM))
@@ -93,7 +94,7 @@ def test_help_shows_both_forms() -> None:
         (("rondom", "vs", "random"), "did you mean 'random'?"),
         (("random", "vs", "zeb:source=hf"), "this version cannot read"),
         (("random", "vs", "eq:n=0"), "expected a number of worlds, 1 to 10000"),
-        (("random", "vs", "search:n=5"), "names no weights"),
+        (("random", "vs", "zeb:weights_name=x"), "weights_name but no source"),
         (("random", "vs", "random", "--bid", "29"), "'29' is no bid; expected 30 to 42, or random"),
         (("random", "vs", "random", "--bid", "high"), "'high' is no bid"),
         (("random", "vs", "random", "--n-deals", "2", "--n-games", "4"), "not both"),

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from zebfast.cli import export, init
 from zebfast.net import checkpoint as checkpoints
+from zebfast.net import shipped
 from zebfast.net.networks import sized
 from zebfast.net.v1 import SIZES
 
@@ -75,6 +76,31 @@ def test_a_v2_network(tmp_path: Path, belief_head: bool) -> None:
     assert "is a v2 network, not v1: leave --tokenizer out" in refused.stderr
 
 
+def test_the_word_shipped_stands_for_a_file(tmp_path: Path) -> None:
+    source = checkpoints.load(shipped.PATH)
+    warm, copy = tmp_path / "warm.pt", tmp_path / "copy.pt"
+    done = run_init("--from", "shipped", "-o", warm)
+    assert done.exit_code == 0, done.output
+    assert run_export("shipped", copy).exit_code == 0
+    for path in (warm, copy):
+        found = checkpoints.load(path)
+        assert found.config == source.config
+        assert all(torch.equal(found.weights[k], weight) for k, weight in source.weights.items())
+    assert checkpoints.load(warm).provenance["warm_start"]["recipe"] == source.provenance["recipe"]
+    assert checkpoints.load(copy).provenance["origin"]["recipe"] == source.provenance["recipe"]
+
+
+def test_a_file_called_shipped_is_named_by_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkpoints.save(checkpoints.fresh(SIZES["small"], seed=0), Path("shipped"))
+    assert run_export("./shipped", "own.pt").exit_code == 0
+    assert checkpoints.load(Path("own.pt")).config == SIZES["small"]
+    assert run_export("shipped", "theirs.pt").exit_code == 0
+    assert checkpoints.load(Path("theirs.pt")).config != SIZES["small"]
+
+
 def test_init_usage(tmp_path: Path) -> None:
     out = tmp_path / "x.pt"
     for arguments, sentence in (
@@ -128,3 +154,4 @@ def test_export_keeps_only_the_network(tmp_path: Path) -> None:
 def test_help_has_examples() -> None:
     assert "zebfast init --size small -o small.pt" in run_init("--help").output
     assert "zebfast export run/model.ckpt snapshot.pt" in run_export("--help").output
+    assert "zebfast init --from shipped -o strong.pt" in run_init("--help").output

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 LEFT_OUT = shutil.ignore_patterns(
-    ".*", "build", "dist", "*.egg-info", "*.so", "__pycache__", "venv", "demo-run*", "runs"
-)
+    ".*", "build", "dist", "*.egg-info", "*.so", "__pycache__", "venv", "demo-run*", "runs",
+    "experiments",
+)  # fmt: skip
 BUILD = "import sys; from setuptools import build_meta as b; print(b.build_{kind}(sys.argv[1]))"
 SMOKE = """
 import sys, zebfast
@@ -25,6 +26,21 @@ while not game.over:
 assert sum(game.points) == 42
 from zebfast.core import engine
 assert len(engine.random_games(64, seed=1)) == 64
+"""
+# The shipped network from an installed package: by the command's code, and as a program uses it.
+STRONG = """
+import json, sys, zebfast
+from click.testing import CliRunner
+from zebfast.cli.main import cli
+words = ["eval", "zeb", "vs", "random", "--n-games", "400", "--device", "cpu", "--json"]
+done = CliRunner().invoke(cli, words)
+assert done.exit_code == 0, done.output
+assert json.loads(done.stdout)["win_rate"] > 0.65, done.stdout
+assert zebfast.__file__.startswith(sys.argv[1]), zebfast.__file__
+player, game = zebfast.load_player(), zebfast.Game.deal(seed=7)
+while not game.over:
+    game.play(player.choose(game))
+assert sum(game.points) == 42
 """
 
 
@@ -72,6 +88,7 @@ def test_sdist_holds_every_source(repo_root: Path, sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"pyproject.toml", "setup.py", "constraints.txt", "Makefile", "LICENSE", "README.md"}
     wanted |= {"CHANGELOG.md", "CONTRIBUTING.md", "zebfast/py.typed", "tests/conftest.py"}
+    wanted |= {"zebfast/net/shipped/zeb.safetensors"}
     for folder, pattern in (("csrc", "*.[ch]"), ("zebfast", "*.py*"), ("tools", "*.py")):
         found = (p for p in (repo_root / folder).rglob(pattern) if "__pycache__" not in p.parts)
         wanted |= {str(path.relative_to(repo_root)) for path in found if path.suffix != ".pyc"}
@@ -84,6 +101,7 @@ def test_wheel_holds_the_package_and_no_sources(wheel: Path) -> None:
         names = archive.namelist()
     assert "zebfast/py.typed" in names
     assert "zebfast/core/engine.pyi" in names
+    assert "zebfast/net/shipped/zeb.safetensors" in names
     assert any(name.startswith("zebfast/core/engine.") and name.endswith(".so") for name in names)
     assert [name for name in names if name.endswith((".c", ".pyx", ".pxd", ".h"))] == []
     assert {name.split("/")[0].split("-")[0] for name in names} == {"zebfast"}
@@ -95,6 +113,7 @@ def test_wheel_installs_and_plays(wheel: Path, tmp_path: Path) -> None:
     _run([*pip, "--no-deps", "--no-index", "--target", str(target), str(wheel)], tmp_path)
     python = [sys.executable, "-c", SMOKE, str(target)]
     _run(python, tmp_path, PYTHONPATH=str(target))
+    _run([sys.executable, "-c", STRONG, str(target)], tmp_path, PYTHONPATH=str(target))
     program = [sys.executable, str(target / "bin" / "zebfast"), "--version"]
     version = _run(program, tmp_path, PYTHONPATH=str(target))
     assert version.startswith("zebfast ")

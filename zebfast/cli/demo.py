@@ -15,10 +15,11 @@ from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED
 from zebfast.system.signals import exit_on_sigterm
 
 if TYPE_CHECKING:
+    from zebfast.arena.players import Player
     from zebfast.arena.stats import MatchResult
     from zebfast.experiment.local import LocalRunConfig, RunStatus
 
-OPPONENTS = ("random", "heuristic")
+OPPONENTS = ("random", "heuristic", "zeb")  # the last: the network that comes with zebfast
 
 # Short searches, so that one core plays hundreds of games a second, and weights that reach the
 # worker every few seconds; found by trying (the README says what five minutes of it gave).
@@ -118,16 +119,17 @@ def _untrained(directory: Path, seed: int) -> Path:
 
 
 def rate(source: Path, n_games: int, seed: int) -> dict[str, MatchResult]:
-    """Matches of a checkpoint, or of a directory's published weights, against the plain players."""
+    """Matches of a checkpoint, or of a directory's published weights, against the opponents."""
     from zebfast.arena.build import build_player
     from zebfast.arena.match import play_match
-    from zebfast.arena.players import plain_player
     from zebfast.arena.specs import parse_spec
 
-    player = build_player(parse_spec(f"zeb:source={source}"), device="cpu")
+    def player(spec: str) -> Player:
+        return build_player(parse_spec(spec), device="cpu")
+
+    learner = player(f"zeb:source={source}")
     return {
-        name: play_match(player, plain_player(name), n_games=n_games, seed=seed)
-        for name in OPPONENTS
+        name: play_match(learner, player(name), n_games=n_games, seed=seed) for name in OPPONENTS
     }
 
 
@@ -208,7 +210,7 @@ def _report(
     click.echo(
         f"\nAfter {status.games:,} games of self-play and {status.cycle} training cycles "
         f"({_clock(seconds)} in all).\nShare of {games:,} games won by points, every deal played "
-        "both ways, 95 % intervals:\n"
+        "both ways, 95 % intervals (zeb is the network that comes with zebfast):\n"
     )
     click.echo(f"{'against':<12}{'untrained':>24}{'trained':>24}{'change':>10}")
     for name in OPPONENTS:
@@ -231,6 +233,7 @@ Go on with it, in two terminals:
 Match it against another player:
   zebfast eval zeb:source={directory} vs heuristic2 --n-games 4000
   zebfast eval zeb:source={directory} vs zeb:source={checkpoint} --n-games 4000
-A larger network from the start:
+Begin where the network that comes with zebfast ends, or with a larger one:
+  zebfast init --from shipped -o strong.pt
   zebfast init --tokenizer v2 --size large --belief-head -o large.pt"""
     )

@@ -96,6 +96,18 @@ def check_cuda() -> Check:
     return Check("cuda", True, f"{device.name}, {memory:.0f} GiB, CUDA {torch.version.cuda}")
 
 
+def check_shipped() -> Check:
+    """The network that comes with the package must be there and whole."""
+    name, fix = "shipped network", "pip install --force-reinstall --no-deps zebfast"
+    try:
+        from zebfast.net import checkpoint, shipped
+
+        facts = checkpoint.load(shipped.PATH).provenance
+    except Exception as error:  # a broken install can raise nearly anything
+        return Check(name, False, f"{type(error).__name__}: {error}", fix=fix)
+    return Check(name, True, f"recipe {facts.get('recipe')}, seed {facts.get('seed')}")
+
+
 def check_optional(name: str) -> Check:
     version = installed_version(name)
     return Check(
@@ -154,6 +166,7 @@ def all_checks() -> Iterator[Check]:
         yield check()
     for name in ("numpy", "torch", "safetensors", "click", "rich"):
         yield check_package(name)
+    yield check_shipped()
     yield check_cuda()
     for name in OPTIONAL:
         yield check_optional(name)

@@ -40,7 +40,7 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
 
     \b
     Examples:
-      zebfast eval heuristic vs random
+      zebfast eval zeb vs heuristic
       zebfast eval zeb:source=run vs heuristic2 --n-games 4000 --json
       zebfast eval eq:n=10,objective=make vs zeb:source=run --bid 30
       zebfast eval search:source=run,n=100 vs zeb:source=run
@@ -133,7 +133,7 @@ def evaluate(
         raise click.UsageError("--csv, --png, --output and --resume belong to --matrix; add it.")
     if len(players) != 3 or players[1] != "vs":
         raise click.UsageError(
-            'Expected two players with "vs" between them, as in: zebfast eval heuristic vs random; '
+            'Expected two players with "vs" between them, as in: zebfast eval zeb vs heuristic; '
             "or --matrix and two players or more."
         )
     specs = parse_players((players[0], players[2]))

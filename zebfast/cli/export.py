@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from zebfast.cli.init import load_checkpoint, refuse_overwrite, write_checkpoint
+from zebfast.cli.init import NetworkFile, load_checkpoint, refuse_overwrite, write_checkpoint
 from zebfast.net.checkpoint import provenance
 
 
@@ -18,14 +18,14 @@ from zebfast.net.checkpoint import provenance
 
     OUT holds the weights, the network's config, its counters and where it came from: no optimizer,
     no replay. Ending in .safetensors it is a safetensors file, otherwise the published layout.
+    IN may be the word shipped: the network that comes with zebfast.
 
     \b
-    Example:
-      zebfast export run/model.ckpt snapshot.pt""",
+    Examples:
+      zebfast export run/model.ckpt snapshot.pt
+      zebfast export shipped zeb.pt""",
 )
-@click.argument(
-    "source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="IN"
-)
+@click.argument("source", type=NetworkFile(), metavar="IN")
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT")
 @click.option("--force", is_flag=True, help="Overwrite OUT if it exists.")
 def export(source: Path, output: Path, force: bool) -> None:

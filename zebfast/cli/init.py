@@ -10,8 +10,22 @@ import click
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
 from zebfast.cli.run import Decorated
 from zebfast.net import checkpoint as checkpoints
+from zebfast.net import shipped
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
 from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, AnyConfig, size_name, sized
+
+
+class NetworkFile(click.Path):
+    """A checkpoint by its path, or by the word `shipped`: the network that comes with zebfast."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The file's path; a usage error if there is no such file."""
+        return super().convert(shipped.PATH if value == shipped.NAME else value, param, context)
 
 
 def network_options(command: Decorated) -> Decorated:
@@ -26,9 +40,9 @@ def network_options(command: Decorated) -> Decorated:
                      help="Also predict who was dealt which domino; added to weights without."),
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                      help="Seed of the untrained weights."),
-        click.option("--from", "source",
-                     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                     help="Checkpoint whose weights to start from."),
+        click.option("--from", "source", type=NetworkFile(), metavar="FILE",
+                     help="Checkpoint whose weights to start from; shipped: the network that comes "
+                          "with zebfast."),
         click.option("--from-hub", metavar="PLACE",
                      help="Published weights to start from: owner/name, or a directory."),
         click.option("--weights-name", "--from-weights-name", "weights_name", metavar="NAME",
@@ -53,6 +67,7 @@ def network_options(command: Decorated) -> Decorated:
     Examples:
       zebfast init --size small -o small.pt
       zebfast init --tokenizer v2 --size medium -o fast.pt
+      zebfast init --from shipped -o strong.pt
       zebfast init --from small.pt --belief-head -o small-belief.pt
       zebfast init --from-hub owner/name --weights-name large --revision 3740 -o warm.pt""",
 )
@@ -104,7 +119,8 @@ def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]
         origin = {"kind": "fresh", "size": size, "tokenizer": config.tokenizer, "seed": seed}
         return checkpoints.fresh(config, seed=seed), origin
     if source is not None:
-        trained, origin = load_checkpoint(source), {"kind": "file", "file": str(source.absolute())}
+        file = shipped.NAME if source == shipped.PATH else str(source.absolute())
+        trained, origin = load_checkpoint(source), {"kind": "file", "file": file}
     else:
         trained, origin = _published(hub, flags["weights_name"], flags["revision"])
     for flag, asked, found in (

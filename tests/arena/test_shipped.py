@@ -1,0 +1,80 @@
+"""The network that comes with the package: what its file says of itself, and that it can play."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from zebfast.arena.build import build_player, load_network, weights_digest
+from zebfast.arena.match import play_match
+from zebfast.arena.players import plain_player
+from zebfast.arena.specs import parse_spec
+from zebfast.net import checkpoint, shipped
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """Two threads on a busy machine wait for each other far longer than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_file_is_small_and_says_where_it_came_from(repo_root: Path) -> None:
+    assert shipped.PATH.stat().st_size <= shipped.MAX_BYTES == 4_000_000
+    facts = checkpoint.load(shipped.PATH).provenance
+    assert facts["program"] == "zebfast"
+    assert re.fullmatch(r"[a-z0-9-]+", facts["recipe"])
+    assert type(facts["seed"]) is int
+    assert re.fullmatch(r"[0-9a-f]{40}", facts["commit"])
+    assert facts["records"]
+    assert [name for name in facts["records"] if not (repo_root / name).is_file()] == []
+    with safe_open(shipped.PATH, framework="pt") as file:
+        kinds = {str(file.get_tensor(name).dtype) for name in file.keys()}  # noqa: SIM118
+    assert kinds == {{"fp32": "torch.float32", "fp16": "torch.float16"}[facts["dtype"]]}
+
+
+def test_the_file_says_what_it_won() -> None:
+    """More than luck gives, in enough games; the next test plays some of them again."""
+    strength = checkpoint.load(shipped.PATH).provenance["strength"]
+    assert strength.keys() == {"random", "heuristic", "heuristic2"}
+    for name, won in strength.items():
+        assert won["games"] >= 4000, name
+        assert won["wins"] + won["ties"] + won["losses"] == won["games"]
+        assert won["win_rate"] == pytest.approx(won["wins"] / won["games"])
+        assert won["win_rate_low"] > 0.70, name
+
+
+@pytest.mark.parametrize(("opponent", "least"), [("random", 0.72), ("heuristic2", 0.66)])
+def test_it_plays_well(opponent: str, least: float) -> None:
+    """What a network of the first minutes of training does not win."""
+    player = build_player(parse_spec("zeb"), device="cpu")
+    assert player.name == "zeb"
+    result = play_match(player, plain_player(opponent), n_games=600, seed=12)
+    assert result.win_rate >= least
+
+
+def test_every_spec_without_a_source_means_this_file(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(shipped.PATH.read_bytes())
+    here, there = parse_spec("zeb"), parse_spec(f"zeb:source={copy}")
+    assert weights_digest(here) == weights_digest(parse_spec("search")) == weights_digest(there)
+    one, other = load_network(here), load_network(there)
+    assert one.config == other.config
+    assert all(torch.equal(one.weights[name], weight) for name, weight in other.weights.items())
+
+
+def test_a_file_called_like_nothing_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the program stands, a directory there is not taken for the source left out."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(checkpoint.fresh(load_network(parse_spec("zeb")).config, seed=1), Path("a.pt"))
+    assert weights_digest(parse_spec("zeb")) != weights_digest(parse_spec("zeb:source=a.pt"))
+    assert load_network(parse_spec("zeb")).provenance["recipe"]
