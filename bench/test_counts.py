@@ -107,17 +107,19 @@ def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: 
     pinned(f"evaluation on a device, {tokenizer} medium", found, only_for=TORCH)
 
 
+@pytest.mark.parametrize("taught", [False, True])
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
-def test_a_learner_step_on_a_device_waits_for_nothing(tokenizer: str) -> None:
+def test_a_learner_step_on_a_device_waits_for_nothing(tokenizer: str, taught: bool) -> None:
     """Forward, losses, backward and clipping; torch's fused optimizer knows no such device."""
     from zebfast.cli.stages import learner_config
-    from zebfast.learner.trainer import Trainer, _Sums
+    from zebfast.learner.train_report import Sums
+    from zebfast.learner.trainer import Trainer
 
     training = Trainer(pieces_net.network(tokenizer, "small")[1], learner_config(device="meta"))
     training.optimizer.step = lambda *_: None  # type: ignore[method-assign]
-    raw, sums = torch.zeros(64, 64, dtype=torch.uint8, device="meta"), _Sums(training.device)
-    training._step(raw, sums)
-    assert +operators.operators(lambda: training._step(raw, sums)).waits == {}
+    raw, sums = torch.zeros(64, 64, dtype=torch.uint8, device="meta"), Sums(training.device)
+    training._step(raw, sums, taught=taught)
+    assert +operators.operators(lambda: training._step(raw, sums, taught=taught)).waits == {}
 
 
 def test_waits_are_seen() -> None:

@@ -32,6 +32,7 @@ from zebfast.core.records import (
 )
 from zebfast.learner.play_loss import (
     TAUGHT_WEIGHTS,
+    OwnPlay,
     PlayLabels,
     boltzmann,
     own_play,
@@ -73,7 +74,7 @@ class Batch(NamedTuple, Generic[T]):
     source: Tensor  # float[B, 3]: one-hot, in the order of SOURCES
     points: Tensor  # int64[B]: final points of the observer's side, 0..42; 0 where not known
     has_points: Tensor  # bool[B]
-    play: PlayLabels
+    play: PlayLabels | None  # None: it is known that no row has play values
 
 
 class Losses(NamedTuple):
@@ -94,10 +95,11 @@ class Losses(NamedTuple):
     counts: Tensor
 
 
-def unpack_batch(raw: Tensor, prepare: Callable[[Tensor], T]) -> Batch[T]:
+def unpack_batch(raw: Tensor, prepare: Callable[[Tensor], T], *, taught: bool = True) -> Batch[T]:
     """Packed examples uint8[B, 64] -> Batch, on the device where they are, without a sync.
 
     ``prepare`` is the network's own: what it reads, from packed observations uint8[B, 36].
+    ``taught``: may rows have play values? Runs without a teacher need not pay for them.
     """
     weights = raw[:, 36:50].contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
     flags = raw[:, 50].to(torch.int64)
@@ -106,19 +108,24 @@ def unpack_batch(raw: Tensor, prepare: Callable[[Tensor], T]) -> Batch[T]:
     partner = _dominoes(raw[:, 60:64])
     own = _dominoes(raw[:, 0:4])
     has_belief = (flags & EXAMPLE_HAS_BELIEF).bool().unsqueeze(1)
-    has_play = (flags & EXAMPLE_HAS_PLAY_VALUES).bool()
-    is_eval = (flags & EXAMPLE_EVAL_AUX).bool() & ~has_play
-    play = unpack_labels(weights, has_play)
+    is_eval = (flags & EXAMPLE_EVAL_AUX).bool()
     policy = weights / weights.sum(1, keepdim=True).clamp(min=1)
-    has_policy = (flags & EXAMPLE_HAS_POLICY).bool() | has_play
+    has_policy = (flags & EXAMPLE_HAS_POLICY).bool()
+    play, source = None, [~is_eval, is_eval, torch.zeros_like(is_eval)]
+    if taught:
+        has_play = (flags & EXAMPLE_HAS_PLAY_VALUES).bool()
+        play = unpack_labels(weights, has_play)
+        policy = torch.where(has_play.unsqueeze(1), boltzmann(play), policy)
+        has_policy = has_policy | has_play
+        source = [~(is_eval | has_play), is_eval & ~has_play, has_play]
     return Batch(
         inputs=prepare(raw[:, :36]),
-        policy=torch.where(has_play.unsqueeze(1), boltzmann(play), policy),
+        policy=policy,
         has_policy=has_policy.to(torch.float32),
         value=value,
         belief=2 - 2 * left - partner,
         belief_weight=((1 - own) * has_belief).to(torch.float32),
-        source=torch.stack([~(is_eval | has_play), is_eval, has_play], 1).to(torch.float32),
+        source=torch.stack(source, 1).to(torch.float32),
         points=raw[:, 51].to(torch.int64).clamp(max=N_POINTS - 1),
         has_points=(flags & EXAMPLE_HAS_POINTS).bool(),
         play=play,
@@ -137,13 +144,15 @@ def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = N
         weights = torch.tensor(usual, device=batch.value.device)
     log_policy = masked_log_policy(output.policy, batch.inputs.in_hand)
     policy = -(batch.policy * log_policy.masked_fill(~batch.inputs.in_hand, 0.0)).sum(1)
-    own = own_play(output.policy, batch.play)
-    won = torch.where(batch.play.has, own.balance, batch.value)
+    own = None if batch.play is None else own_play(output.policy, batch.play)
+    won = batch.value if own is None else torch.where(own.has, own.balance, batch.value)
     value = (output.value.float() - won).square()
     none, every = torch.zeros_like(value), torch.ones_like(value)
-    play = play_losses(output.policy, batch.play)
-    per_row = [policy * batch.has_policy, value, none, none, play]
-    targets = [batch.has_policy, every, none, none, batch.play.has.to(torch.float32)]
+    per_row = [policy * batch.has_policy, value, none, none, none]
+    targets = [batch.has_policy, every, none, none, none]
+    if batch.play is not None:
+        per_row[4] = play_losses(output.policy, batch.play)
+        targets[4] = batch.play.has.to(torch.float32)
     if output.belief is not None:
         per_domino = functional.cross_entropy(
             output.belief.float().transpose(1, 2), batch.belief, reduction="none"
@@ -151,7 +160,7 @@ def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = N
         per_row[2] = (per_domino * batch.belief_weight).sum(1)
         targets[2] = batch.belief_weight.sum(1)
     if output.points is not None:
-        per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch, own.points)
+        per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch, own)
         targets[3] = every
     sums = batch.source.T @ torch.stack(per_row, 1)
     counts = batch.source.T @ torch.stack(targets, 1)
@@ -166,10 +175,10 @@ def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = N
     return Losses(total, policy, value, belief, points, play, sums.detach(), counts)
 
 
-def points_loss(logits: Tensor, batch: Batch[Any], own: Tensor) -> Tensor:
+def points_loss(logits: Tensor, batch: Batch[Any], own: OwnPlay | None) -> Tensor:
     """Cross-entropy of final points, logits [B, 43] -> float32[B].
 
-    ``own`` float[B]: those of the network's favourite, in rows that have play values.
+    ``own``: those of the network's favourite, in rows that have play values; None = no row has.
 
     Where only the value is known, its winner's share of the distribution counts. A value that is
     no outcome, as foreign examples may have, is as much of one as it says and a tie for the rest:
@@ -182,7 +191,11 @@ def points_loss(logits: Tensor, batch: Batch[Any], own: Tensor) -> Tensor:
     by_value = value.clamp(min=0) * won - value.clamp(max=0) * lost
     by_value = by_value + (1 - value.abs()) * log_p[:, _HALF]
     observed = -torch.where(batch.has_points, known, by_value)
-    return torch.where(batch.play.has, own_points_loss(log_p, own), observed)
+    return (
+        observed
+        if own is None
+        else torch.where(own.has, own_points_loss(log_p, own.points), observed)
+    )
 
 
 def masked_log_policy(logits: Tensor, in_hand: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ class OwnPlay(NamedTuple):
 
     points: Tensor  # float[B]
     balance: Tensor  # float[B]
+    has: Tensor  # bool[B]: which rows those are
 
 
 def unpack_labels(packed: Tensor, has: Tensor) -> PlayLabels:
@@ -84,7 +85,7 @@ def own_play(logits: Tensor, labels: PlayLabels) -> OwnPlay:
     """The labels of each row's favourite legal play; no gradient."""
     liked = logits.detach().float().masked_fill(~labels.legal, -torch.inf).argmax(1, keepdim=True)
     points = labels.points.gather(1, liked).squeeze(1)
-    return OwnPlay(points, labels.balance.gather(1, liked).squeeze(1))
+    return OwnPlay(points, labels.balance.gather(1, liked).squeeze(1), labels.has)
 
 
 def own_points_loss(log_p: Tensor, points: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.core.records import EXAMPLE_EVAL_AUX
+from zebfast.core.records import EXAMPLE_DTYPE, EXAMPLE_EVAL_AUX, EXAMPLE_HAS_PLAY_VALUES
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.replay import EXAMPLE_BYTES, ReplayBuffer
 
@@ -36,10 +36,15 @@ def is_kept(name: str, lag: int, config: EvalAuxConfig) -> bool:
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches for some steps: uint8[n_steps, batch, 64], and how many rows are eval-aux ones."""
+    """Batches for some steps.
+
+    ``rows`` are uint8[n_steps, batch, 64], of which ``n_eval_aux`` are eval-aux ones; ``taught``
+    says whether any has play values.
+    """
 
     rows: NDArray[np.uint8]
     n_eval_aux: int
+    taught: bool
 
 
 class Sources:
@@ -80,4 +85,5 @@ class Sources:
             rows[~from_eval] = self.selfplay.sample(n_selfplay, seed=seed, step=step)
         if n_eval.any():
             rows[from_eval] = self.eval_aux.sample(n_eval, seed=seed, step=step)
-        return Batches(rows, int(n_eval.sum()))
+        taught = bool((rows.view(EXAMPLE_DTYPE)["flags"] & EXAMPLE_HAS_PLAY_VALUES).any())
+        return Batches(rows, int(n_eval.sum()), taught)

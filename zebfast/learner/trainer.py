@@ -140,7 +140,7 @@ class Trainer:
             n_rows += drawn.rows.shape[0] * drawn.rows.shape[1]
             n_eval_aux += drawn.n_eval_aux
             for raw in self._on_device(drawn.rows):
-                self._step(raw, sums)
+                self._step(raw, sums, taught=drawn.taught)
                 if should_stop():
                     break
         means = sums.means()
@@ -159,10 +159,10 @@ class Trainer:
         lacks_belief = "belief" in metric and self.net.belief_proj is None
         return lacks_belief or ("points" in metric and not isinstance(self.net, V2Net))
 
-    def _step(self, raw: Tensor, sums: Sums) -> None:
+    def _step(self, raw: Tensor, sums: Sums, *, taught: bool) -> None:
         if self.schedule is not None:
             self._set_rate(self.schedule(self.optimizer_steps))
-        batch = unpack_batch(raw, self.net.prepare)
+        batch = unpack_batch(raw, self.net.prepare, taught=taught)
         output = self._forward(batch)
         losses = compute_losses(output, batch, self._loss_weights)
         self.optimizer.zero_grad(set_to_none=True)
