@@ -57,10 +57,13 @@ class Fleet:
         self.running.append(process)
         return process
 
-    def heartbeat(self) -> Heartbeat:
-        """The worker's, as the Hub has it."""
-        name = "worker-0.json"
-        return parse_heartbeat(self._content(f"exp/heartbeats/{name}"), name)
+    def heartbeat(self, *, timeout: float = 60.0) -> Heartbeat:
+        """The worker's, as the Hub has it, where it may still be on its way."""
+        name, deadline = "worker-0.json", time.monotonic() + timeout
+        while (path := f"exp/heartbeats/{name}") not in self.hub.files("dataset:me/examples"):
+            assert time.monotonic() < deadline, "no heartbeat has arrived"
+            time.sleep(0.1)
+        return parse_heartbeat(self._content(path), name)
 
     def start(
         self, module: str, *flags: str, to: tuple[str, str] = ("--examples-repo-id", "me/examples")
