@@ -11,7 +11,7 @@
 typedef struct {
     zf_tree *tree;
     uint64_t number; /* of the own sequence */
-    uint64_t game;   /* first_game + number * stride: what the randomness sees */
+    uint64_t game;   /* what the randomness sees */
     bool active;
     bool fresh; /* a new root whose noise and worlds are still to be drawn */
     bool full;  /* that root is searched with n_simulations, and recorded */
@@ -27,9 +27,7 @@ struct zf_selfplay {
     size_t n_waiting;
     zf_cache *cache; /* NULL: evaluations are not remembered */
     zf_obs *asked;   /* copies of the leaves that were handed out, for the cache */
-    uint64_t next, limit, capacity;
-    zf_game *records;
-    uint8_t *done;
+    zf_sequence sequence;
 };
 
 static bool allocate(zf_selfplay *f) {
@@ -49,6 +47,7 @@ zf_selfplay *zf_selfplay_new(const zf_selfplay_config *c) {
     zf_selfplay *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->config = *c;
+    f->sequence = (zf_sequence){.first_game = c->first_game, .stride = c->stride};
     f->fast = c->search;
     f->fast.n_simulations = c->search.fast_simulations;
     f->fast.noise_fraction = f->fast.gumbel_scale = 0.0f;
@@ -70,17 +69,7 @@ void zf_selfplay_free(zf_selfplay *f) {
     free(f);
 }
 
-void zf_selfplay_limit(zf_selfplay *f, uint64_t limit, zf_game *records, uint8_t *done,
-                       uint64_t capacity) {
-    f->limit = limit;
-    f->records = records;
-    f->done = done;
-    f->capacity = capacity;
-}
-
-static zf_game *record_of(zf_selfplay *f, const slot *s) {
-    return &f->records[s->number % f->capacity];
-}
+zf_sequence *zf_selfplay_sequence(zf_selfplay *f) { return &f->sequence; }
 
 /* Write the plays from ply on into the record; those that were forced get their one-hot policy. */
 static void record_plays(zf_game *g, const zf_state *s, int ply, bool searched) {
@@ -103,11 +92,10 @@ static void meet_root(const zf_selfplay *f, slot *s) {
 
 static void start_game(zf_selfplay *f, slot *s) {
     zf_state root;
-    s->number = f->next++;
-    s->game = f->config.first_game + s->number * f->config.stride;
+    s->number = zf_sequence_start(&f->sequence, &s->game);
     s->active = true;
     zf_deal(&root, f->config.seed, ZF_STREAM_DEAL, s->game);
-    zf_game *g = record_of(f, s);
+    zf_game *g = zf_sequence_record(&f->sequence, s->number);
     zf_game_begin(g, &root);
     zf_play_forced(&root);
     record_plays(g, &root, 0, false);
@@ -123,7 +111,7 @@ static const zf_search *search_of(const zf_selfplay *f, const slot *s) {
 static bool play_searched(zf_selfplay *f, slot *s) {
     const zf_search *p = search_of(f, s);
     zf_tree *t = s->tree;
-    zf_game *g = record_of(f, s);
+    zf_game *g = zf_sequence_record(&f->sequence, s->number);
     int ply = t->root.n_plays;
     uint16_t weights[ZF_MAX_EDGES];
     uint32_t slots = zf_compress(zf_legal(&t->root), t->root.dealt[t->root.to_play]);
@@ -143,7 +131,7 @@ static bool play_searched(zf_selfplay *f, slot *s) {
 /* Play the rest of a hand at random; only forced plays have a policy target. */
 static void play_out(zf_selfplay *f, slot *s) {
     zf_state state = s->tree->root;
-    zf_game *g = record_of(f, s);
+    zf_game *g = zf_sequence_record(&f->sequence, s->number);
     uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_PLAY, s->game);
     while (!zf_over(&state)) {
         uint32_t legal = zf_legal(&state), n = (uint32_t)__builtin_popcount(legal);
@@ -154,7 +142,7 @@ static void play_out(zf_selfplay *f, slot *s) {
 }
 
 static void finish_game(zf_selfplay *f, slot *s) {
-    f->done[s->number % f->capacity] = 1;
+    zf_sequence_finish(&f->sequence, s->number);
     f->counts.games++;
     f->counts.plays += ZF_N_PLIES;
     s->active = false;
@@ -164,7 +152,7 @@ static void finish_game(zf_selfplay *f, slot *s) {
 static bool run_slot(zf_selfplay *f, slot *s, zf_obs *leaf) {
     for (;;) {
         if (!s->active) {
-            if (f->next >= f->limit) return false;
+            if (!zf_sequence_has_next(&f->sequence)) return false;
             start_game(f, s);
         }
         if (s->fresh && f->config.search.skip_decided && zf_decided(&s->tree->root)) {

@@ -2,6 +2,7 @@
 #ifndef ZF_SELFPLAY_H
 #define ZF_SELFPLAY_H
 
+#include "sequence.h"
 #include "tree.h"
 
 typedef enum {
@@ -25,11 +26,8 @@ typedef struct zf_selfplay zf_selfplay;
 zf_selfplay *zf_selfplay_new(const zf_selfplay_config *config);
 void zf_selfplay_free(zf_selfplay *f);
 
-/* Allow games up to, not including, this number of the own sequence (0, 1, 2, ...) to be started.
- * A finished game's record goes to records[n % capacity]; done[n % capacity] becomes 1. The caller
- * keeps capacity >= limit - (oldest number whose record it has not taken). */
-void zf_selfplay_limit(zf_selfplay *f, uint64_t limit, zf_game *records, uint8_t *done,
-                       uint64_t capacity);
+/* Its games; none may be started before it is given a limit. */
+zf_sequence *zf_selfplay_sequence(zf_selfplay *f);
 
 /* Run every tree to its next leaf whose evaluation is not remembered. Leaves are packed at the front
  * of leaves[n_trees]; returns how many. 0 = every allowed game is finished. */

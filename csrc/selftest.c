@@ -120,7 +120,7 @@ static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games, zf_
     zf_obs *leaves = calloc(n_trees, sizeof *leaves);
     float *evals = calloc(n_trees, 8 * sizeof *evals);
     CHECK(f && records && done && leaves && evals);
-    zf_selfplay_limit(f, n_games, records, done, n_games);
+    zf_sequence_limit(zf_selfplay_sequence(f), n_games, records, done, n_games);
     for (size_t n; (n = zf_selfplay_select(f, leaves)) > 0;) {
         zf_uniform_evaluate(evals, leaves, n);
         CHECK(zf_selfplay_update(f, evals) == -1);
@@ -166,7 +166,7 @@ static uint64_t teach(uint32_t n_games, zf_teacher teacher, uint32_t n_worlds) {
     zf_obs *obs = calloc(zf_teaching_room(&config), sizeof *obs);
     float *evals = calloc(zf_teaching_room(&config), 8 * sizeof *evals);
     CHECK(t && records && obs && evals && zf_teaching_bytes(t) > 0);
-    zf_teaching_limit(t, N, records, done, N);
+    zf_sequence_limit(zf_teaching_sequence(t), N, records, done, N);
     for (size_t n; (n = zf_teaching_select(t, obs)) > 0;) {
         zf_uniform_evaluate(evals, obs, n);
         CHECK(zf_teaching_update(t, evals) == -1);
@@ -228,7 +228,7 @@ static void test_update_refuses_nan(void) {
     zf_obs leaves[2];
     float evals[16] = {0};
     CHECK(f);
-    zf_selfplay_limit(f, 2, records, done, 2);
+    zf_sequence_limit(zf_selfplay_sequence(f), 2, records, done, 2);
     CHECK(zf_selfplay_select(f, leaves) == 2);
     evals[15] = 0.0f / (evals[0] + 0.0f);
     CHECK(zf_selfplay_update(f, evals) == 1);

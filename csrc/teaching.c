@@ -57,9 +57,7 @@ struct zf_teaching {
     uint32_t *lane_of; /* which of them */
     size_t n_waiting;
     uint32_t turn; /* the slot that the next select begins with */
-    uint64_t next, limit, capacity;
-    zf_game *records;
-    uint8_t *done;
+    zf_sequence sequence;
 };
 
 static size_t lanes_of(const zf_teaching_config *c) {
@@ -77,6 +75,7 @@ zf_teaching *zf_teaching_new(const zf_teaching_config *c) {
     size_t room = zf_teaching_room(c), lanes = lanes_of(c);
     if (!t) return NULL;
     t->config = *c;
+    t->sequence = (zf_sequence){.first_game = c->first_game, .stride = c->stride};
     t->solver = zf_solver_new(ZF_DEFAULT_TABLE_BITS);
     t->slots = calloc(c->n_games, sizeof *t->slots);
     t->lanes = calloc(c->n_games * lanes + 1, sizeof *t->lanes);
@@ -102,17 +101,7 @@ void zf_teaching_free(zf_teaching *t) {
     free(t);
 }
 
-void zf_teaching_limit(zf_teaching *t, uint64_t limit, zf_game *records, uint8_t *done,
-                       uint64_t capacity) {
-    t->limit = limit;
-    t->records = records;
-    t->done = done;
-    t->capacity = capacity;
-}
-
-static zf_game *record_of(zf_teaching *t, const slot *s) {
-    return &t->records[s->number % t->capacity];
-}
+zf_sequence *zf_teaching_sequence(zf_teaching *t) { return &t->sequence; }
 
 /* The first decision at or behind the position, or the end of the game. */
 static void meet_decision(slot *s) {
@@ -123,19 +112,18 @@ static void meet_decision(slot *s) {
 }
 
 static void start_game(zf_teaching *t, slot *s) {
-    s->number = t->next++;
-    s->game = t->config.first_game + s->number * t->config.stride;
+    s->number = zf_sequence_start(&t->sequence, &s->game);
     s->active = true;
     s->known = -1;
     zf_deal(&s->state, t->config.seed, ZF_STREAM_DEAL, s->game);
-    zf_game_begin(record_of(t, s), &s->state);
+    zf_game_begin(zf_sequence_record(&t->sequence, s->number), &s->state);
     meet_decision(s);
 }
 
 static void finish_game(zf_teaching *t, slot *s) {
-    zf_game *g = record_of(t, s);
+    zf_game *g = zf_sequence_record(&t->sequence, s->number);
     for (int ply = 0; ply < ZF_N_PLIES; ply++) g->plays[ply] = s->state.plays[ply] & 31u;
-    t->done[s->number % t->capacity] = 1;
+    zf_sequence_finish(&t->sequence, s->number);
     t->counts.games++;
     t->counts.plays += ZF_N_PLIES;
     s->active = false;
@@ -237,7 +225,7 @@ static void teach(zf_teaching *t, slot *s) {
 
 /* The decision's label as zebfast/selfplay/play_values.py packs it. */
 static void record_label(zf_teaching *t, slot *s) {
-    zf_game *g = record_of(t, s);
+    zf_game *g = zf_sequence_record(&t->sequence, s->number);
     int n = (int)s->n_worlds;
     for (uint32_t slots = s->slots; slots; slots &= slots - 1) {
         int play = __builtin_ctz(slots);
@@ -301,7 +289,7 @@ static void run_slot(zf_teaching *t, uint32_t number, zf_obs *obs) {
     slot *s = &t->slots[number];
     for (;;) {
         if (!s->active) {
-            if (t->next >= t->limit) return;
+            if (!zf_sequence_has_next(&t->sequence)) return;
             start_game(t, s);
         }
         if (zf_over(&s->state)) {

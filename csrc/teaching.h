@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#include "records.h"
+#include "sequence.h"
 
 typedef enum { ZF_TEACHER_EXACT, ZF_TEACHER_ROLLOUT } zf_teacher;
 
@@ -44,9 +44,8 @@ void zf_teaching_free(zf_teaching *t);
 /* Most observations that one select hands out. */
 size_t zf_teaching_room(const zf_teaching_config *config);
 
-/* As zf_selfplay_limit: allow games below limit of the own sequence; where finished ones go. */
-void zf_teaching_limit(zf_teaching *t, uint64_t limit, zf_game *records, uint8_t *done,
-                       uint64_t capacity);
+/* Its games; none may be started before it is given a limit. */
+zf_sequence *zf_teaching_sequence(zf_teaching *t);
 
 /* Run games and rollouts until they need the network, as many as some milliseconds of solving allow.
  * Observations are packed at the front of obs[zf_teaching_room]; returns how many. 0 = every allowed

@@ -9,45 +9,20 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from quality_measure import COUNTED, TREES, interval
 from quality_methods import Method
+from timed_player import TimedPlayer
 
-from zebfast.arena.draws import PlayDraws
 from zebfast.arena.match import MatchProgress, play_match
 from zebfast.arena.players import Player
 from zebfast.arena.search import SearchPlayer
 from zebfast.arena.search_specs import search_deals_per_chunk
-from zebfast.core.engine import GameBatch
 from zebfast.selfplay.games import SelfPlay
 
 if TYPE_CHECKING:
     from zebfast.selfplay.games import Evaluator
 
 Say = Callable[[str], None]
-
-
-class TimedPlayer:
-    """A player with the CPU seconds that it took."""
-
-    def __init__(self, player: Player) -> None:
-        self.player = player
-        self.name = player.name
-        self.seconds = 0.0
-
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        draws: PlayDraws,
-        bids: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
-        """See Player.choose."""
-        began = time.process_time()
-        chosen = self.player.choose(batch, rows, draws, bids)
-        self.seconds += time.process_time() - began
-        return chosen
 
 
 def match(

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from strength_players import Entrant, TimedPlayer
+from strength_players import Entrant
 from strength_record import RecordError
+from timed_player import TimedPlayer
 
 from zebfast.arena.match import play_deals
 from zebfast.arena.pairs import Contracts, contracts

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from strength_record import RecordError, without_folders
 
 from zebfast.arena.build import build_player, weights_digest
@@ -62,35 +61,6 @@ def entrants(texts: Sequence[str]) -> list[Entrant]:
             f"two players are called {twice[0]!r}; write NAME=SPEC to tell them apart"
         )
     return found
-
-
-class TimedPlayer:
-    """A player with the CPU seconds and decisions of its own that it took.
-
-    A decision is a play with a choice: more than one legal domino. The seconds are the process's,
-    so what it does in threads counts, and what others do on the machine does not.
-    """
-
-    def __init__(self, player: Player) -> None:
-        self.player = player
-        self.name = player.name
-        self.seconds = 0.0
-        self.decisions = 0
-
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        draws: PlayDraws,
-        bids: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
-        """See Player.choose."""
-        legal = batch.legal(rows)
-        self.decisions += int(np.count_nonzero(legal & (legal - np.uint32(1))))
-        began = time.process_time()
-        chosen = self.player.choose(batch, rows, draws, bids)
-        self.seconds += time.process_time() - began
-        return chosen
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,12 +21,6 @@ from zebfast.core.worlds import world_positions
 from zebfast.rules import Stream
 
 ALL_WORLDS = 2000  # more than there are with three tricks left
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[SolverPool]:
-    with SolverPool(1) as pool:
-        yield pool
 
 
 def player(pool: SolverPool, n_worlds: int, **options: object) -> EqPlayer:

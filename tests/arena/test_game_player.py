@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import zebfast
 from zebfast.arena.build import PlayerLoadError, build_player
@@ -18,14 +16,7 @@ from zebfast.net import checkpoint
 from zebfast.net.networks import sized
 from zebfast.net.v1 import NetConfig
 
-
-@pytest.fixture(autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other far longer than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def played(plies: int, *, deal: int = 5) -> zebfast.Game:

@@ -1,11 +1,9 @@
 """Networks as players: loading from files and directories, and the published strength."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from zebfast.arena.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.match import play_match
@@ -16,16 +14,9 @@ from zebfast.exchange.namespace import Namespace
 from zebfast.net import checkpoint
 from zebfast.net.v1 import SIZES, NetConfig
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 TINY = NetConfig(embed_dim=16, n_heads=2, n_layers=1, ff_dim=32)
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other far longer than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def points(spec: str, *, n_games: int = 200) -> tuple[int, float]:

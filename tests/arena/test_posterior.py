@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import exp, log
 
 import numpy as np
-import pytest
 from slow_solver import position_record
 from slow_worlds import worlds
 
@@ -15,12 +13,6 @@ from zebfast.arena.posterior import log_likelihoods
 from zebfast.core.engine import GameBatch
 from zebfast.core.solve import NO_PLAY, Solver
 from zebfast.core.solver_pool import SolverPool
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[SolverPool]:
-    with SolverPool(1) as pool:
-        yield pool
 
 
 def batch_at(n: int, plies: int) -> GameBatch:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
+from choices import choose
 from slow_lanes import margin
 from slow_solver import SlowSolver
-from slow_tree import hashed_evaluate
-from world_games import batch_after, relaid
+from slow_tree import HashedEvaluator, hashed_evaluate
+from world_games import as_position, batch_after, relaid
 
-from zebfast import rules
 from zebfast.arena.build import PlayerLoadError, build_player
-from zebfast.arena.draws import PlayDraws
 from zebfast.arena.match import play_match
 from zebfast.arena.players import plain_player
 from zebfast.arena.rollout_options import RolloutOptions
@@ -25,57 +22,32 @@ from zebfast.arena.rollout_player import FIRST_WORLDS, RolloutPlayer
 from zebfast.arena.rollouts import Rollouts
 from zebfast.arena.specs import parse_spec
 from zebfast.arena.world_weights import WorldSource
-from zebfast.core.engine import GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import sample_worlds
 from zebfast.net import checkpoint
 from zebfast.net.v2 import V2Config
 from zebfast.selfplay.play_values import EPSILON, TAU
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 TINY = V2Config(width=32, n_blocks=1, belief_head=True)
 OPTIONS = RolloutOptions(n_worlds=20, exact_tricks=3)
-
-
-class Hashed:
-    """The evaluator that slow twins have, too."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        self.rows += len(obs)
-        out[:] = hashed_evaluate(obs)
 
 
 class Clock:
     """Tells a tenth of a millisecond for every evaluation asked for so far."""
 
-    def __init__(self, evaluator: Hashed) -> None:
+    def __init__(self, evaluator: HashedEvaluator) -> None:
         self.evaluator = evaluator
 
     def __call__(self) -> float:
         return self.evaluator.rows * 1e-4
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[SolverPool]:
-    with SolverPool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other far longer than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def make(pool: SolverPool) -> Callable[[RolloutOptions], RolloutPlayer]:
     def made(options: RolloutOptions) -> RolloutPlayer:
-        evaluator = Hashed()
+        evaluator = HashedEvaluator()
         depth = options.depth if options.method == "epimc" else None
         return RolloutPlayer(
             name="r",
@@ -86,20 +58,6 @@ def make(pool: SolverPool) -> Callable[[RolloutOptions], RolloutPlayer]:
         )
 
     return made
-
-
-def choose(
-    player: RolloutPlayer, batch: GameBatch, rows: NDArray[np.intp], numbers: NDArray[np.intp]
-) -> NDArray[np.uint8]:
-    draws = PlayDraws(seed=1, games=numbers.astype(np.uint64), plies=batch.n_plays[rows])
-    return player.choose(batch, rows, draws, np.full(len(rows), 30, np.uint8))
-
-
-def as_position(games: GameBatch, row: int) -> rules.Position:
-    found = rules.Position(games.hands[row].tolist(), int(games.decl[row]), int(games.leader[row]))
-    for domino in games.history[row][: games.n_plays[row]].tolist():
-        found.play(domino)
-    return found
 
 
 def test_plays_are_those_of_single_worlds(make: Callable[[RolloutOptions], RolloutPlayer]) -> None:

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import log
 
 import numpy as np
 import pytest
 from slow_lanes import copied, margin
 from slow_solver import SlowSolver
-from slow_tree import hashed_evaluate
-from world_games import batch_after
+from slow_tree import HashedEvaluator, hashed_evaluate
+from world_games import as_position, batch_after
 
-from zebfast import rules
 from zebfast.arena.draws import PlayDraws
 from zebfast.arena.rollouts import Rollouts
 from zebfast.arena.world_weights import SURPRISE, WorldSource, past_log_likelihoods
 from zebfast.core.engine import Game, GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds
-
-
-class Hashed:
-    """The evaluator that slow twins have, too."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        self.rows += len(obs)
-        out[:] = hashed_evaluate(obs)
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[SolverPool]:
-    with SolverPool(1) as pool:
-        yield pool
-
-
-def as_position(games: GameBatch, row: int, plies: int | None = None) -> rules.Position:
-    n = int(games.n_plays[row]) if plies is None else plies
-    found = rules.Position(games.hands[row].tolist(), int(games.decl[row]), int(games.leader[row]))
-    for domino in games.history[row, :n].tolist():
-        found.play(domino)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -54,7 +27,7 @@ def test_margins_are_those_of_single_games(
     pool: SolverPool, exact_tricks: int, depth: int | None, plies: int
 ) -> None:
     games = batch_after(5, plies, seed=3)
-    rollouts = Rollouts(Hashed(), pool, exact_tricks, depth)
+    rollouts = Rollouts(HashedEvaluator(), pool, exact_tricks, depth)
     masks = games.legal()
     masks[0] &= ~masks[0] + np.uint32(1)  # only the lowest is tried
     found = rollouts.margins(games, masks)
@@ -73,7 +46,7 @@ def test_margins_are_those_of_single_games(
 
 def test_likelihoods_are_those_of_single_plays() -> None:
     games = batch_after(6, 10, seed=5)
-    found = past_log_likelihoods(games, Hashed())
+    found = past_log_likelihoods(games, HashedEvaluator())
     for row in range(6):
         position = as_position(games, row)
         viewer, total = position.to_play, 0.0
@@ -86,12 +59,12 @@ def test_likelihoods_are_those_of_single_plays() -> None:
                 total += log((1 - SURPRISE) * made + SURPRISE / 7)
             again.play(domino)
         assert found[row] == pytest.approx(total, abs=1e-9)
-    assert past_log_likelihoods(batch_after(2, 0, seed=1), Hashed()).tolist() == [0.0, 0.0]
+    assert past_log_likelihoods(batch_after(2, 0, seed=1), HashedEvaluator()).tolist() == [0.0, 0.0]
 
 
 def test_a_seat_that_saw_the_same_in_many_worlds_is_asked_once() -> None:
     games = batch_after(1, 12, seed=5).take(np.zeros(50, np.int64))
-    one, many = Hashed(), Hashed()
+    one, many = HashedEvaluator(), HashedEvaluator()
     alone = past_log_likelihoods(games.take([0]), one)
     assert past_log_likelihoods(games, many).tolist() == alone.tolist() * 50
     assert one.rows == many.rows > 3
@@ -106,7 +79,7 @@ def draws_of(games: GameBatch) -> PlayDraws:
 def test_worlds_are_those_of_their_numbers(belief: str) -> None:
     """However they are asked for; and what is hidden does not enter."""
     games = batch_after(4, 9, seed=2)
-    source = WorldSource(belief, 0.5, Hashed())
+    source = WorldSource(belief, 0.5, HashedEvaluator())
     worlds, logs = source.draw(games, draws_of(games), 0, 6)
     hands = sample_worlds(games, None, 6, seed=4, game_numbers=np.arange(4))
     np.testing.assert_array_equal(worlds.held.reshape(4, 6, 4), hands)
@@ -124,7 +97,7 @@ def test_a_belief_head_says_how_likely_worlds_are() -> None:
     """The chance of every world that is drawn is what WorldSet says under the head's weights."""
     games = batch_after(3, 20, seed=7)
     chances = np.random.default_rng(1).dirichlet((1.0, 1.0, 1.0), size=(3, 28))
-    source = WorldSource("head", 2.0, Hashed(), lambda obs: chances[: len(obs)])
+    source = WorldSource("head", 2.0, HashedEvaluator(), lambda obs: chances[: len(obs)])
     n = 4000
     worlds, logs = source.draw(games, draws_of(games), 0, n)
     assert not logs.any()

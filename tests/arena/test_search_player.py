@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
-from slow_tree import SlowTree, hashed_evaluate
-from world_games import relaid
+from choices import choose
+from slow_tree import HashedEvaluator, SlowTree, hashed_evaluate
+from world_games import as_position, relaid
 
-from zebfast import rules
 from zebfast.arena import search
 from zebfast.arena.build import build_player, weights_digest
-from zebfast.arena.draws import PlayDraws
 from zebfast.arena.match import play_match
 from zebfast.arena.players import plain_player
 from zebfast.arena.search import SearchPlayer
@@ -28,26 +24,10 @@ from zebfast.net import checkpoint
 from zebfast.net.v1 import NetConfig
 from zebfast.rules import Stream
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 TINY = NetConfig(embed_dim=16, n_heads=2, n_layers=1, ff_dim=32)
 OPTIONS = SearchOptions(n_simulations=24, n_worlds=5, exact_tricks=1, temperature=0.0)
-
-
-class HashedEvaluator:
-    def __init__(self) -> None:
-        self.rows = 0
-
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        self.rows += len(obs)
-        out[:] = hashed_evaluate(obs)
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other far longer than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def random_batch(n: int, plies: int) -> GameBatch:
@@ -55,21 +35,6 @@ def random_batch(n: int, plies: int) -> GameBatch:
     for _ in range(plies):
         batch.play_random(seed=9)
     return batch
-
-
-def choose(
-    player: SearchPlayer, batch: GameBatch, rows: NDArray[np.intp], numbers: NDArray[np.intp]
-) -> NDArray[np.uint8]:
-    draws = PlayDraws(seed=1, games=numbers.astype(np.uint64), plies=batch.n_plays[rows])
-    return player.choose(batch, rows, draws, np.full(len(rows), 30, np.uint8))
-
-
-def as_position(batch: GameBatch, row: int) -> rules.Position:
-    leader = int(batch.leader[row])
-    position = rules.Position(batch.hands[row].tolist(), int(batch.decl[row]), leader)
-    for domino in batch.history[row][: batch.n_plays[row]].tolist():
-        position.play(domino)
-    return position
 
 
 @pytest.mark.parametrize("plies", [0, 6, 15, 19])

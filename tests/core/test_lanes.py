@@ -6,21 +6,13 @@ import numpy as np
 import pytest
 from slow_lanes import copied, favourite, play_on
 from slow_tree import hashed_evaluate
-from world_games import batch_after, relaid, single
+from world_games import as_position, batch_after, relaid, single
 
 from zebfast import rules
 from zebfast.core.engine import GameBatch
 from zebfast.core.lanes import Lanes, laid_out, rewound
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.worlds import sample_worlds
-
-
-def as_position(games: GameBatch, row: int, plies: int | None = None) -> rules.Position:
-    n = int(games.n_plays[row]) if plies is None else plies
-    found = rules.Position(games.hands[row].tolist(), int(games.decl[row]), int(games.leader[row]))
-    for domino in games.history[row, :n].tolist():
-        found.play(domino)
-    return found
 
 
 def same(games: GameBatch, row: int, position: rules.Position) -> None:

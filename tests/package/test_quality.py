@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from slow_solver import position_record, slow_plays
-from slow_tree import hashed_evaluate
+from slow_tree import HashedEvaluator, hashed_evaluate
 from slow_worlds import worlds
 
 from zebfast import rules
@@ -25,11 +25,6 @@ from zebfast.net.v1 import NetConfig
 
 TINY = NetConfig(embed_dim=16, n_heads=2, n_layers=1, ff_dim=32)
 MODULES = ("positions", "methods", "measure", "record", "run")
-
-
-class HashedEvaluator:
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        out[:] = hashed_evaluate(obs)
 
 
 @pytest.fixture(scope="module")

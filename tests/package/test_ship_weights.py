@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,8 @@ from zebfast.net import checkpoint, shipped
 from zebfast.net.networks import sized
 from zebfast.net.v2 import V2Config
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 QUICK = ("--recipe", "quick", "--seed", "3", "--games", "80")
 
 
@@ -22,15 +23,6 @@ QUICK = ("--recipe", "quick", "--seed", "3", "--games", "80")
 def tool(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(repo_root / "tools"))  # as for a script: tools share modules
     return importlib.import_module("ship_weights")
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other far longer than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def test_full_cache_makes_room() -> None:
 def run(forest: SelfPlayForest, n: int) -> np.ndarray:
     from zebfast.core.records import OBS_DTYPE
 
-    leaves, evals = np.zeros(forest.n_trees, OBS_DTYPE), np.zeros((forest.n_trees, 8), np.float32)
+    leaves, evals = np.zeros(forest.room, OBS_DTYPE), np.zeros((forest.room, 8), np.float32)
     forest.allow(n)
     while k := forest.select(leaves):
         uniform_evaluate(leaves[:k], evals[:k])

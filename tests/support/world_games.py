@@ -19,10 +19,16 @@ def batch_after(n: int, plies: int, *, seed: int) -> GameBatch:
 def single(seed: int, plies: int) -> tuple[GameBatch, rules.Position]:
     """The same random game in both engines."""
     games = batch_after(1, plies, seed=seed)
-    position = rules.Position(games.hands[0].tolist(), int(games.decl[0]), int(games.leader[0]))
-    for domino in games.history[0, :plies].tolist():
-        position.play(domino)
-    return games, position
+    return games, as_position(games, 0)
+
+
+def as_position(games: GameBatch, row: int, plies: int | None = None) -> rules.Position:
+    """A game in the other engine, after so many of its plays; None = where it stands."""
+    n = int(games.n_plays[row]) if plies is None else plies
+    found = rules.Position(games.hands[row].tolist(), int(games.decl[row]), int(games.leader[row]))
+    for domino in games.history[row, :n].tolist():
+        found.play(domino)
+    return found
 
 
 def masks_to_hands(masks: np.ndarray) -> np.ndarray:

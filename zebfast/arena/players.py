@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -89,7 +90,7 @@ class PreferencePlayer:
         )
 
 
-class ThinkingPlayer:
+class ThinkingPlayer(ABC):
     """Plays the only legal domino where there is but one, and asks `_choose_open` elsewhere.
 
     Attributes:
@@ -114,10 +115,11 @@ class ThinkingPlayer:
             dominoes[part] = self._choose_open(batch, rows[part], draws.take(part))
         return dominoes
 
+    @abstractmethod
     def _choose_open(
         self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
     ) -> NDArray[np.uint8]:
-        raise NotImplementedError
+        """One of two legal dominoes or more for each row."""
 
 
 class NetworkPlayer(ThinkingPlayer):

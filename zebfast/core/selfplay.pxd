@@ -5,6 +5,14 @@ from zebfast.core.forest cimport zf_counts, zf_search
 from zebfast.core.observe cimport zf_game, zf_obs
 
 
+cdef extern from "sequence.h" nogil:
+    ctypedef struct zf_sequence:
+        pass
+
+    void zf_sequence_limit(zf_sequence *q, uint64_t limit, zf_game *records, uint8_t *done,
+                           uint64_t capacity)
+
+
 cdef extern from "selfplay.h" nogil:
     ctypedef enum zf_worlds:
         ZF_WORLDS_TRUE
@@ -24,8 +32,7 @@ cdef extern from "selfplay.h" nogil:
 
     zf_selfplay *zf_selfplay_new(const zf_selfplay_config *config)
     void zf_selfplay_free(zf_selfplay *f)
-    void zf_selfplay_limit(zf_selfplay *f, uint64_t limit, zf_game *records, uint8_t *done,
-                           uint64_t capacity)
+    zf_sequence *zf_selfplay_sequence(zf_selfplay *f)
     size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves)
     int64_t zf_selfplay_update(zf_selfplay *f, const float *evals)
     void zf_selfplay_forget(zf_selfplay *f)
@@ -33,13 +40,15 @@ cdef extern from "selfplay.h" nogil:
     size_t zf_selfplay_bytes(const zf_selfplay *f)
 
 
-cdef class FinishedGames:
+cdef class RunningGames:
+    cdef zf_sequence *sequence
+    cdef readonly Py_ssize_t room
+    cdef Py_ssize_t n_waiting
     cdef object records, done
     cdef object capacity, limit, taken
-    cdef _set_limit(self, uint64_t limit, zf_game *records, uint8_t *done, uint64_t capacity)
+    cdef size_t _select(self, zf_obs *obs) noexcept nogil
+    cdef int64_t _update(self, const float *evals) noexcept nogil
 
 
-cdef class SelfPlayForest(FinishedGames):
+cdef class SelfPlayForest(RunningGames):
     cdef zf_selfplay *games
-    cdef readonly Py_ssize_t n_trees
-    cdef Py_ssize_t n_waiting

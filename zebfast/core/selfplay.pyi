@@ -4,8 +4,13 @@ import numpy as np
 
 from zebfast.core.options import SearchOptions
 
-class FinishedGames:
-    """The records of games that run side by side and end in any order, taken in order."""
+class RunningGames:
+    """Games side by side that wait for evaluations together; they end in any order.
+
+    Not safe for use by two threads at once.
+    """
+
+    room: int  # most observations that one select hands out
 
     def allow(self, limit: int) -> None:
         """Let games be started up to, not including, this number of the own sequence.
@@ -13,17 +18,32 @@ class FinishedGames:
         Must not shrink (ValueError).
         """
 
+    def select(self, obs: np.ndarray) -> int:
+        """Run the games to where they need the network, playing as many dominoes as that takes.
+
+        Args:
+            obs: OBS_DTYPE [room], written from the front. The GIL is released.
+
+        Returns:
+            Number of observations; 0 = all allowed games are finished.
+        """
+
+    def update(self, evals: np.ndarray) -> None:
+        """Apply the evaluations of the last select's observations, float32 [n, 8], in order.
+
+        Raises:
+            FloatingPointError: an evaluation is not finite; nothing was applied.
+        """
+
     def take(self) -> np.ndarray:
         """Finished games in order of their number, up to the first unfinished: GAME_DTYPE [k]."""
 
-class SelfPlayForest(FinishedGames):
+class SelfPlayForest(RunningGames):
     """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
-    many run beside it. Not safe for use by two threads at once.
+    many run beside it. A game waits for one leaf at a time, none of them in the cache.
     """
-
-    n_trees: int
 
     def __init__(
         self,
@@ -45,23 +65,6 @@ class SelfPlayForest(FinishedGames):
             cache_mb: MiB for evaluations by information state, which are asked for once; 0 = none.
                 76 bytes each, exact on all 36 bytes of an observation, the least used of four
                 makes room.
-        """
-
-    def select(self, leaves: np.ndarray) -> int:
-        """Run every game to its next leaf, playing as many dominoes as that takes.
-
-        Args:
-            leaves: OBS_DTYPE [n_trees], written from the front. The GIL is released.
-
-        Returns:
-            Number of leaves, none of them in the cache; 0 = all allowed games are finished.
-        """
-
-    def update(self, evals: np.ndarray) -> None:
-        """Apply the evaluations of the last select's leaves, float32 [leaves, 8], in order.
-
-        Raises:
-            FloatingPointError: an evaluation is not finite; nothing was applied.
         """
 
     def forget(self) -> None:

@@ -13,16 +13,23 @@ from zebfast.core.forest cimport search_struct
 _NO_GAMES = np.zeros(0, GAME_DTYPE)
 
 
-cdef class FinishedGames:
-    """The records of games that run side by side and end in any order, taken in order."""
+cdef class RunningGames:
+    """Games side by side that wait for evaluations together; they end in any order.
+
+    A subclass sets ``sequence`` and ``room``, and runs them.
+    """
 
     def __cinit__(self, *args, **kwargs):
+        self.sequence, self.room, self.n_waiting = NULL, 0, 0
         self.capacity, self.limit, self.taken = 0, 0, 0
         self.records = np.zeros(0, GAME_DTYPE)
         self.done = np.zeros(0, np.uint8)
 
-    cdef _set_limit(self, uint64_t limit, zf_game *records, uint8_t *done, uint64_t capacity):
-        raise NotImplementedError
+    cdef size_t _select(self, zf_obs *obs) noexcept nogil:
+        return 0  # overridden, as below: here are no games
+
+    cdef int64_t _update(self, const float *evals) noexcept nogil:
+        return -1
 
     def allow(self, limit):
         """Let games be started up to, not including, this number of the own sequence.
@@ -43,7 +50,46 @@ cdef class FinishedGames:
             return
         cdef uint8_t[::1] raw = self.records.view(np.uint8)
         cdef uint8_t[::1] d = self.done
-        self._set_limit(limit, <zf_game *>&raw[0], &d[0], self.capacity)
+        zf_sequence_limit(self.sequence, limit, <zf_game *>&raw[0], &d[0], self.capacity)
+
+    def select(self, obs):
+        """Run the games to where they need the network, playing as many dominoes as that takes.
+
+        Args:
+            obs: OBS_DTYPE [room], written from the front. The GIL is released.
+
+        Returns:
+            Number of observations; 0 = all allowed games are finished.
+        """
+        if obs.dtype != OBS_DTYPE or len(obs) < self.room:
+            raise ValueError(f"obs must hold {self.room} records of {OBS_DTYPE.itemsize} bytes")
+        cdef uint8_t[::1] raw = obs.view(np.uint8)
+        cdef size_t n
+        if self.n_waiting:
+            raise ValueError(f"{self.n_waiting} observations still wait for their evaluations")
+        with nogil:
+            n = self._select(<zf_obs *>&raw[0])
+        self.n_waiting = n
+        return n
+
+    def update(self, evals):
+        """Apply the evaluations of the last select's observations, float32 [n, 8], in order.
+
+        Raises:
+            FloatingPointError: an evaluation is not finite; nothing was applied.
+        """
+        cdef const float[:, ::1] e = evals
+        cdef int64_t bad
+        if e.shape[0] < self.n_waiting or e.shape[1] != 8:
+            raise ValueError(f"evaluations have shape {evals.shape}, not [{self.n_waiting}, 8]")
+        if self.n_waiting == 0:
+            return
+        with nogil:
+            bad = self._update(&e[0, 0])
+        if bad >= 0:
+            raise FloatingPointError(
+                f"the evaluation of observation {bad} is not finite: check the network's weights")
+        self.n_waiting = 0
 
     def take(self):
         """Finished games in order of their number, up to the first unfinished one: GAME_DTYPE [k]."""
@@ -59,7 +105,7 @@ cdef class FinishedGames:
         return games
 
 
-cdef class SelfPlayForest(FinishedGames):
+cdef class SelfPlayForest(RunningGames):
     """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
@@ -87,53 +133,16 @@ cdef class SelfPlayForest(FinishedGames):
         self.games = zf_selfplay_new(&config)
         if self.games == NULL:
             raise MemoryError(f"no memory for {n_trees} trees of {options.max_nodes} nodes")
-        self.n_trees, self.n_waiting = n_trees, 0
+        self.sequence, self.room = zf_selfplay_sequence(self.games), n_trees
 
     def __dealloc__(self):
         zf_selfplay_free(self.games)
 
-    cdef _set_limit(self, uint64_t limit, zf_game *records, uint8_t *done, uint64_t capacity):
-        zf_selfplay_limit(self.games, limit, records, done, capacity)
+    cdef size_t _select(self, zf_obs *leaves) noexcept nogil:
+        return zf_selfplay_select(self.games, leaves)
 
-    def select(self, leaves):
-        """Run every game to its next leaf, playing as many dominoes as that takes.
-
-        Args:
-            leaves: OBS_DTYPE [n_trees], written from the front. The GIL is released.
-
-        Returns:
-            Number of leaves, none of them in the cache; 0 = all allowed games are finished.
-        """
-        if leaves.dtype != OBS_DTYPE or len(leaves) < self.n_trees:
-            raise ValueError(
-                f"leaves must hold {self.n_trees} records of {OBS_DTYPE.itemsize} bytes")
-        cdef uint8_t[::1] raw = leaves.view(np.uint8)
-        cdef size_t n
-        if self.n_waiting:
-            raise ValueError(f"{self.n_waiting} leaves still wait for their evaluations")
-        with nogil:
-            n = zf_selfplay_select(self.games, <zf_obs *>&raw[0])
-        self.n_waiting = n
-        return n
-
-    def update(self, evals):
-        """Apply the evaluations of the last select's leaves, float32 [leaves, 8], in order.
-
-        Raises:
-            FloatingPointError: an evaluation is not finite; nothing was applied.
-        """
-        cdef const float[:, ::1] e = evals
-        cdef int64_t bad
-        if e.shape[0] < self.n_waiting or e.shape[1] != 8:
-            raise ValueError(f"evaluations have shape {evals.shape}, not [{self.n_waiting}, 8]")
-        if self.n_waiting == 0:
-            return
-        with nogil:
-            bad = zf_selfplay_update(self.games, &e[0, 0])
-        if bad >= 0:
-            raise FloatingPointError(
-                f"the evaluation of leaf {bad} is not finite: check the network's weights")
-        self.n_waiting = 0
+    cdef int64_t _update(self, const float *evals) noexcept nogil:
+        return zf_selfplay_update(self.games, evals)
 
     def forget(self):
         """Drop the cached evaluations: those to come are another network's."""

@@ -1,8 +1,8 @@
 # Games that a teacher labels: csrc/teaching.h.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from zebfast.core.observe cimport zf_game, zf_obs
-from zebfast.core.selfplay cimport FinishedGames
+from zebfast.core.observe cimport zf_obs
+from zebfast.core.selfplay cimport RunningGames, zf_sequence
 
 
 cdef extern from "teaching.h" nogil:
@@ -36,8 +36,7 @@ cdef extern from "teaching.h" nogil:
     zf_teaching *zf_teaching_new(const zf_teaching_config *config)
     void zf_teaching_free(zf_teaching *t)
     size_t zf_teaching_room(const zf_teaching_config *config)
-    void zf_teaching_limit(zf_teaching *t, uint64_t limit, zf_game *records, uint8_t *done,
-                           uint64_t capacity)
+    zf_sequence *zf_teaching_sequence(zf_teaching *t)
     size_t zf_teaching_select(zf_teaching *t, zf_obs *obs)
     int64_t zf_teaching_update(zf_teaching *t, const float *evals)
     void zf_teaching_forget(zf_teaching *t)
@@ -45,7 +44,5 @@ cdef extern from "teaching.h" nogil:
     size_t zf_teaching_bytes(const zf_teaching *t)
 
 
-cdef class TaughtGames(FinishedGames):
+cdef class TaughtGames(RunningGames):
     cdef zf_teaching *games
-    cdef readonly Py_ssize_t room
-    cdef Py_ssize_t n_waiting

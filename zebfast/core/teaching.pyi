@@ -1,19 +1,15 @@
 """Games side by side that a teacher labels; observations out, finished games back."""
 
-import numpy as np
-
-from zebfast.core.selfplay import FinishedGames
+from zebfast.core.selfplay import RunningGames
 
 TEACHERS: tuple[str, ...]
 
-class TaughtGames(FinishedGames):
+class TaughtGames(RunningGames):
     """n_games games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game and its labels depend only on (seed, its number, the options, the evaluations): never on
-    how many run beside it. Not safe for use by two threads at once.
+    how many run beside it. One select solves for some milliseconds at most.
     """
-
-    room: int
 
     def __init__(
         self,
@@ -44,23 +40,6 @@ class TaughtGames(FinishedGames):
             temperature: of the game's plays, drawn from policy ** (1 / temperature); 0 = favourites.
             explore: share of the game's plays that are random.
             exact_tricks: rollouts are solved where so many tricks are left.
-        """
-
-    def select(self, obs: np.ndarray) -> int:
-        """Run games and rollouts until they need the network, or have solved for some milliseconds.
-
-        Args:
-            obs: OBS_DTYPE [room], written from the front. The GIL is released.
-
-        Returns:
-            Number of observations; 0 = all allowed games are finished.
-        """
-
-    def update(self, evals: np.ndarray) -> None:
-        """Apply the evaluations of the last select's observations, float32 [n, 8], in order.
-
-        Raises:
-            FloatingPointError: an evaluation is not finite; nothing was applied.
         """
 
     def forget(self) -> None:

@@ -1,16 +1,12 @@
 """Games side by side that a teacher labels; observations out, finished games back."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
-
-import numpy as np
-
-from zebfast.core.records import OBS_DTYPE
+from libc.stdint cimport int64_t
 
 
 TEACHERS = ("exact", "rollout")
 
 
-cdef class TaughtGames(FinishedGames):
+cdef class TaughtGames(RunningGames):
     """n_games games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game and its labels depend only on (seed, its number, the options, the evaluations): never on
@@ -43,52 +39,16 @@ cdef class TaughtGames(FinishedGames):
         self.games = zf_teaching_new(&config)
         if self.games == NULL:
             raise MemoryError(f"no memory for {n_games} games with {n_worlds} worlds a decision")
-        self.room, self.n_waiting = zf_teaching_room(&config), 0
+        self.sequence, self.room = zf_teaching_sequence(self.games), zf_teaching_room(&config)
 
     def __dealloc__(self):
         zf_teaching_free(self.games)
 
-    cdef _set_limit(self, uint64_t limit, zf_game *records, uint8_t *done, uint64_t capacity):
-        zf_teaching_limit(self.games, limit, records, done, capacity)
+    cdef size_t _select(self, zf_obs *obs) noexcept nogil:
+        return zf_teaching_select(self.games, obs)
 
-    def select(self, obs):
-        """Run games and rollouts until they need the network, or have solved for some milliseconds.
-
-        Args:
-            obs: OBS_DTYPE [room], written from the front. The GIL is released.
-
-        Returns:
-            Number of observations; 0 = all allowed games are finished.
-        """
-        if obs.dtype != OBS_DTYPE or len(obs) < self.room:
-            raise ValueError(f"obs must hold {self.room} records of {OBS_DTYPE.itemsize} bytes")
-        cdef uint8_t[::1] raw = obs.view(np.uint8)
-        cdef size_t n
-        if self.n_waiting:
-            raise ValueError(f"{self.n_waiting} observations still wait for their evaluations")
-        with nogil:
-            n = zf_teaching_select(self.games, <zf_obs *>&raw[0])
-        self.n_waiting = n
-        return n
-
-    def update(self, evals):
-        """Apply the evaluations of the last select's observations, float32 [n, 8], in order.
-
-        Raises:
-            FloatingPointError: an evaluation is not finite; nothing was applied.
-        """
-        cdef const float[:, ::1] e = evals
-        cdef int64_t bad
-        if e.shape[0] < self.n_waiting or e.shape[1] != 8:
-            raise ValueError(f"evaluations have shape {evals.shape}, not [{self.n_waiting}, 8]")
-        if self.n_waiting == 0:
-            return
-        with nogil:
-            bad = zf_teaching_update(self.games, &e[0, 0])
-        if bad >= 0:
-            raise FloatingPointError(
-                f"the evaluation of observation {bad} is not finite: check the network's weights")
-        self.n_waiting = 0
+    cdef int64_t _update(self, const float *evals) noexcept nogil:
+        return zf_teaching_update(self.games, evals)
 
     def forget(self):
         """Drop what evaluations have shown of games under way: those to come are another network's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.groups import Engine, Evaluator, GroupedGames
+from zebfast.selfplay.groups import Evaluator, GroupedGames
 from zebfast.selfplay.stats import SelfPlayStats
 
 __all__ = ["Evaluator", "SelfPlay", "SelfPlayStats"]
@@ -25,19 +25,22 @@ class SelfPlay(GroupedGames):
         self, evaluator: Evaluator, *, config: SelfPlayConfig, seed: int, first_game: int = 0
     ) -> None:
         self.config = config
-        n_groups = config.n_groups
-        engines: list[tuple[Engine, int]] = []
-        for k in range(n_groups):
-            forest = SelfPlayForest(
-                len(range(k, config.n_parallel_games, n_groups)),
+
+        def open_forest(n_trees: int, first: int, stride: int) -> SelfPlayForest:
+            return SelfPlayForest(
+                n_trees,
                 options=config.search,
                 seed=seed,
-                first_game=first_game + k,
-                stride=n_groups,
+                first_game=first,
+                stride=stride,
                 worlds=config.worlds,
                 cache_mb=config.cache_mb,
             )
-            engines.append((forest, forest.n_trees))
+
         super().__init__(
-            evaluator, engines, n_parallel=config.n_parallel_games, first_game=first_game
+            evaluator,
+            open_forest,
+            n_parallel=config.n_parallel_games,
+            n_groups=config.n_groups,
+            first_game=first_game,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Protocol
 
@@ -40,6 +40,8 @@ class Engine(Protocol):
     def counts(self) -> dict[str, int]: ...
     @property
     def nbytes(self) -> int: ...
+    @property
+    def room(self) -> int: ...
 
 
 def _version(evaluator: Evaluator) -> int:
@@ -48,13 +50,13 @@ def _version(evaluator: Evaluator) -> int:
 
 
 class _Group:
-    """One engine with its buffers, for ``room`` leaves; used by one thread at a time."""
+    """One engine with its buffers; used by one thread at a time."""
 
-    def __init__(self, engine: Engine, room: int, evaluator: Evaluator) -> None:
+    def __init__(self, engine: Engine, evaluator: Evaluator) -> None:
         self.engine = engine
         self.evaluator = evaluator
-        self.leaves = np.zeros(room, OBS_DTYPE)
-        self.evals = np.zeros((room, 8), np.float32)
+        self.leaves = np.zeros(engine.room, OBS_DTYPE)
+        self.evals = np.zeros((engine.room, 8), np.float32)
         self.finished: list[np.ndarray] = []
         self.limit = 0
         self.n_finished = 0  # games taken from the engine since the start
@@ -118,18 +120,19 @@ class GroupedGames:
     Args:
         evaluator: values leaves; its weights may be swapped between calls of ``play``, and then
             its ``version``, if it has one, is another.
-        engines: with room for so many leaves each; engine k of K plays the games first_game + k,
-            first_game + k + K, ...
-        n_parallel: games that they play at once, all together.
+        open_engine: called with a number of games side by side, the first game and the stride.
+        n_parallel: games that all groups play at once, together.
+        n_groups: group k of K plays the games first_game + k, first_game + k + K, ...
         first_game: number of the first game.
     """
 
     def __init__(
         self,
         evaluator: Evaluator,
-        engines: Sequence[tuple[Engine, int]],
+        open_engine: Callable[[int, int, int], Engine],
         *,
         n_parallel: int,
+        n_groups: int,
         first_game: int,
     ) -> None:
         self.next_game = first_game
@@ -139,8 +142,12 @@ class GroupedGames:
         self._version = _version(evaluator)
         # Kept from call to call, because evaluators keep buffers and captured graphs by thread;
         # they end when this object does.
-        self._threads = ThreadPoolExecutor(len(engines), thread_name_prefix="selfplay")
-        self._groups = [_Group(engine, room, evaluator) for engine, room in engines]
+        self._threads = ThreadPoolExecutor(n_groups, thread_name_prefix="selfplay")
+        self._groups = []
+        for k in range(n_groups):
+            n_side_by_side = len(range(k, n_parallel, n_groups))
+            engine = open_engine(n_side_by_side, first_game + k, n_groups)
+            self._groups.append(_Group(engine, evaluator))
 
     @property
     def nbytes(self) -> int:
@@ -185,6 +192,10 @@ class GroupedGames:
         self.next_game += len(games)
         done_here = SelfPlayStats(games=len(games), seconds=time.perf_counter() - began)
         return games, self._stats() - before + done_here
+
+    def close(self) -> None:
+        """End the threads, which otherwise end with this object; no game is played afterwards."""
+        self._threads.shutdown()
 
     def _forget_old_weights(self) -> None:
         """Empty the caches if the evaluator has other weights than at the call before."""

@@ -9,11 +9,11 @@ worlds a decision make fewer, quieter labels at the same cost.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from zebfast.core.forest import MAX_WORLDS, N_TRICKS
 from zebfast.core.teaching import TEACHERS, TaughtGames
-from zebfast.selfplay.groups import Engine, Evaluator, GroupedGames
+from zebfast.selfplay.groups import Evaluator, GroupedGames
 
 #: Games side by side in a group: with their rollouts they make batches of about 400.
 GAMES_PER_GROUP = 128
@@ -85,22 +85,16 @@ class Teaching(GroupedGames):
         self, evaluator: Evaluator, *, config: TeachingConfig, seed: int, first_game: int = 0
     ) -> None:
         self.config = config
-        n_groups = config.n_groups
-        engines: list[tuple[Engine, int]] = []
-        for k in range(n_groups):
-            games = TaughtGames(
-                len(range(k, config.n_parallel_games, n_groups)),
-                teacher=config.teacher,
-                seed=seed,
-                first_game=first_game + k,
-                stride=n_groups,
-                n_worlds=config.n_worlds,
-                label_share=config.label_share,
-                temperature=config.temperature,
-                explore=config.explore,
-                exact_tricks=config.exact_tricks,
-            )
-            engines.append((games, games.room))
+        options = asdict(config)
+        n_parallel, n_groups = options.pop("n_parallel_games"), options.pop("n_groups")
+
+        def open_games(n_games: int, first: int, stride: int) -> TaughtGames:
+            return TaughtGames(n_games, seed=seed, first_game=first, stride=stride, **options)
+
         super().__init__(
-            evaluator, engines, n_parallel=config.n_parallel_games, first_game=first_game
+            evaluator,
+            open_games,
+            n_parallel=n_parallel,
+            n_groups=n_groups,
+            first_game=first_game,
         )

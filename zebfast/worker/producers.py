@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.examples import PLIES, SOURCE_EXACT, SOURCE_ROLLOUT, SOURCE_SELFPLAY
 from zebfast.selfplay.games import Evaluator, SelfPlay
+from zebfast.selfplay.groups import GroupedGames
+from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
 from zebfast.worker.config import EvalAuxConfig
 
@@ -66,23 +69,16 @@ class Producer(Protocol):
         """End its threads; it plays nothing afterwards."""
 
 
-class SelfPlayProducer:
-    """The network against itself, by search."""
+class _GroupsProducer(ABC):
+    """Games that are played in groups on this machine."""
 
-    source = SOURCE_SELFPLAY
-
-    def __init__(
-        self, evaluator: Evaluator, *, config: SelfPlayConfig, seed: int, first_game: int
-    ) -> None:
-        self._config = config
-        self._play = SelfPlay(evaluator, config=config, seed=seed, first_game=first_game)
+    def __init__(self, games: GroupedGames) -> None:
+        self._games = games
 
     @property
     def next_game(self) -> int:
-        return self._play.next_game
-
-    def describe(self) -> str:
-        return f"{self._play.nbytes / 2**20:.0f} MiB of trees"
+        """See Producer."""
+        return self._games.next_game
 
     def play(
         self,
@@ -91,7 +87,33 @@ class SelfPlayProducer:
         should_stop: Callable[[], bool],
         on_step: Callable[[int], None],
     ) -> Batch:
-        games, stats = self._play.play(n_games, should_stop=should_stop, on_step=on_step)
+        """See Producer."""
+        return self._batch(*self._games.play(n_games, should_stop=should_stop, on_step=on_step))
+
+    @abstractmethod
+    def _batch(self, games: NDArray[np.void], stats: SelfPlayStats) -> Batch:
+        """What is handed on of these games."""
+
+    def close(self) -> None:
+        """See Producer."""
+        self._games.close()
+
+
+class SelfPlayProducer(_GroupsProducer):
+    """The network against itself, by search."""
+
+    source = SOURCE_SELFPLAY
+
+    def __init__(
+        self, evaluator: Evaluator, *, config: SelfPlayConfig, seed: int, first_game: int
+    ) -> None:
+        super().__init__(SelfPlay(evaluator, config=config, seed=seed, first_game=first_game))
+        self._config = config
+
+    def describe(self) -> str:
+        return f"{self._games.nbytes / 2**20:.0f} MiB of trees"
+
+    def _batch(self, games: NDArray[np.void], stats: SelfPlayStats) -> Batch:
         search = self._config.search
         facts = {
             "root": search.root,
@@ -118,23 +140,16 @@ class SelfPlayProducer:
             facts=facts,
         )
 
-    def close(self) -> None:
-        """Nothing to do: its threads end with this object."""
 
-
-class TeachingProducer:
+class TeachingProducer(_GroupsProducer):
     """The bare network against itself; a teacher says what the plays of its decisions are worth."""
 
     def __init__(
         self, evaluator: Evaluator, *, config: TeachingConfig, seed: int, first_game: int
     ) -> None:
+        super().__init__(Teaching(evaluator, config=config, seed=seed, first_game=first_game))
         self._config = config
-        self._play = Teaching(evaluator, config=config, seed=seed, first_game=first_game)
         self.source = SOURCE_EXACT if config.teacher == "exact" else SOURCE_ROLLOUT
-
-    @property
-    def next_game(self) -> int:
-        return self._play.next_game
 
     def describe(self) -> str:
         config = self._config
@@ -142,14 +157,7 @@ class TeachingProducer:
         where = f"{config.n_worlds} worlds" if config.n_worlds else "the deal itself"
         return f"{labels} of {config.label_share:.0%} of the decisions on {where}"
 
-    def play(
-        self,
-        n_games: int,
-        *,
-        should_stop: Callable[[], bool],
-        on_step: Callable[[int], None],
-    ) -> Batch:
-        games, stats = self._play.play(n_games, should_stop=should_stop, on_step=on_step)
+    def _batch(self, games: NDArray[np.void], stats: SelfPlayStats) -> Batch:
         config = self._config
         n_labels = int(games["policy"].any(axis=2).sum())
         facts = {
@@ -172,9 +180,6 @@ class TeachingProducer:
             facts=facts,
             remark=f", {n_labels / max(len(games), 1):.1f} labels a game",
         )
-
-    def close(self) -> None:
-        """Nothing to do: its threads end with this object."""
 
 
 def open_producer(
