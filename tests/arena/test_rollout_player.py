@@ -48,10 +48,12 @@ class Clock:
 def make(pool: SolverPool) -> Callable[[RolloutOptions], RolloutPlayer]:
     def made(options: RolloutOptions) -> RolloutPlayer:
         evaluator = HashedEvaluator()
-        depth = options.depth if options.method == "epimc" else None
+        depth = None if options.method == "rollout" else options.depth
         return RolloutPlayer(
             name="r",
-            rollouts=Rollouts(evaluator, pool, options.exact_tricks, depth),
+            rollouts=Rollouts(
+                evaluator, pool, options.exact_tricks, depth, options.method == "value"
+            ),
             worlds=WorldSource(options.belief, options.power, evaluator),
             options=options,
             clock=Clock(evaluator),
@@ -86,7 +88,12 @@ def test_plays_are_those_of_single_worlds(make: Callable[[RolloutOptions], Rollo
 
 @pytest.mark.parametrize(
     "options",
-    [OPTIONS, replace(OPTIONS, method="epimc", depth=1), replace(OPTIONS, belief="play")],
+    [
+        OPTIONS,
+        replace(OPTIONS, method="epimc", depth=1),
+        replace(OPTIONS, method="value", depth=1),
+        replace(OPTIONS, belief="play"),
+    ],
     ids=lambda options: f"{options.method}-{options.belief}",
 )
 def test_choices_do_not_depend_on_batching_or_on_what_is_hidden(

@@ -6,7 +6,7 @@ from math import log
 
 import numpy as np
 import pytest
-from slow_lanes import copied, margin
+from slow_lanes import copied, margin, valued
 from slow_solver import SlowSolver
 from slow_tree import HashedEvaluator, hashed_evaluate
 from world_games import as_position, batch_after
@@ -17,20 +17,21 @@ from zebfast.arena.world_weights import SURPRISE, WorldSource, past_log_likeliho
 from zebfast.core.engine import Game, GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds
+from zebfast.selfplay.play_values import EPSILON
 
 
 @pytest.mark.parametrize(
     ("exact_tricks", "depth", "plies"),
     [(0, None, 2), (2, None, 11), (3, None, 9), (1, 2, 13), (0, 1, 14), (7, None, 17), (2, 1, 24)],
 )
-def test_margins_are_those_of_single_games(
+def test_utilities_are_those_of_single_games(
     pool: SolverPool, exact_tricks: int, depth: int | None, plies: int
 ) -> None:
     games = batch_after(5, plies, seed=3)
     rollouts = Rollouts(HashedEvaluator(), pool, exact_tricks, depth)
     masks = games.legal()
     masks[0] &= ~masks[0] + np.uint32(1)  # only the lowest is tried
-    found = rollouts.margins(games, masks)
+    found = rollouts.utilities(games, masks)
     until = 28 - 4 * exact_tricks
     if depth is not None:
         until = min(until, 4 * (plies // 4 + depth))
@@ -41,7 +42,28 @@ def test_margins_are_those_of_single_games(
         assert np.flatnonzero(~np.isnan(found[row])).tolist() == tried
         for domino in tried:
             wanted = margin(position, domino, until, hashed_evaluate, solver)
-            assert found[row, domino] == wanted
+            assert found[row, domino] == np.float32(np.sign(wanted) + EPSILON * wanted)
+
+
+@pytest.mark.parametrize(
+    ("exact_tricks", "depth", "plies"), [(0, 1, 2), (2, 1, 11), (1, 2, 9), (3, 1, 14), (2, 2, 20)]
+)
+def test_truncated_rollouts_are_those_of_single_games(
+    pool: SolverPool, exact_tricks: int, depth: int, plies: int
+) -> None:
+    games = batch_after(6, plies, seed=7)
+    rollouts = Rollouts(HashedEvaluator(), pool, exact_tricks, depth, by_value=True)
+    found = rollouts.utilities(games, games.legal())
+    until = 28 - 4 * exact_tricks
+    since = min(until, 4 * (plies // 4 + depth))
+    for row in range(6):
+        position = as_position(games, row)
+        solver = SlowSolver(position.decl)
+        for domino in position.legal():
+            wanted = valued(position, domino, since, until, hashed_evaluate, solver)
+            assert found[row, domino] == np.float32(wanted)
+    ended = np.isin(found[~np.isnan(found)], [-1, 0, 1])
+    assert ended.all() == (since == until)
 
 
 def test_likelihoods_are_those_of_single_plays() -> None:

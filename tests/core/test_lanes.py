@@ -86,6 +86,31 @@ def test_the_order_of_calls_is_kept() -> None:
         lanes.play_favourites(np.zeros((3, 8), np.float32))
 
 
+def test_lanes_that_leave_stop_where_they_are() -> None:
+    games = batch_after(8, 5, seed=3)
+    lanes, twin, obs = Lanes(games), Lanes(games), np.zeros(8, OBS_DTYPE)
+    evals = np.ones((8, 8), np.float32)
+    n = lanes.advance(obs)
+    assert twin.advance(obs.copy()) == n > 3
+    waiting, marked = lanes.waiting, np.arange(n) % 3 == 1
+    lanes.leave(marked)
+    assert lanes.waiting.tolist() == waiting[~marked].tolist()
+    left, stood = waiting[marked], lanes.games.n_plays[waiting[marked]]
+    while True:
+        lanes.play_favourites(evals[: len(lanes.waiting)])
+        if not lanes.advance(obs):
+            break
+    while len(twin.waiting):
+        twin.play_favourites(evals[: len(twin.waiting)])
+        twin.advance(obs)
+    assert lanes.games.n_plays[left].tolist() == stood.tolist()
+    stayed = np.setdiff1d(np.arange(8), left)
+    assert (lanes.games.history[stayed] == twin.games.history[stayed]).all()
+    for wrong in (np.zeros(1, np.bool_), np.zeros(0, np.int64)):
+        with pytest.raises(ValueError, match="0 lanes wait"):
+            lanes.leave(wrong)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("until", [29, -1, 1.5, [28, 28]])
 def test_impossible_ends(until: object) -> None:
     with pytest.raises(ValueError, match=r"0 to 28|shape \[2\], not \[3\]"):

@@ -17,13 +17,18 @@ Evaluate = Callable[[np.ndarray], NDArray[np.float32]]
 
 def favourite(position: rules.Position, evaluate: Evaluate) -> int:
     """The legal domino of the largest prior, the lowest among equals."""
+    priors = evaluate(_seen(position))[0, :7].tolist()
+    dealt = position.dealt[position.to_play]
+    return max(position.legal(), key=lambda d: (priors[dealt.index(d)], -d))
+
+
+def _seen(position: rules.Position) -> np.ndarray:
+    """What the seat to play sees, OBS_DTYPE[1]."""
     leader = position.plays[0][0] if position.plays else position.to_play
     game = Game(position.dealt, position.decl, leader)
     for _, domino in position.plays:
         game.play(domino)
-    priors = evaluate(np.array([game.observation()]))[0, :7].tolist()
-    dealt = position.dealt[position.to_play]
-    return max(position.legal(), key=lambda d: (priors[dealt.index(d)], -d))
+    return np.array([game.observation()])
 
 
 def play_on(position: rules.Position, until: int, evaluate: Evaluate) -> int:
@@ -49,10 +54,36 @@ def margin(
     position: rules.Position, domino: int, until: int, evaluate: Evaluate, solver: SlowSolver
 ) -> int:
     """Final points of the side to play less the other's: a play, favourites, best play at last."""
-    side = position.to_play % 2
     game = copied(position)
     game.play(domino)
     play_on(game, until, evaluate)
+    return _ahead(game, position.to_play, solver)
+
+
+def valued(
+    position: rules.Position,
+    domino: int,
+    since: int,
+    until: int,
+    evaluate: Evaluate,
+    solver: SlowSolver,
+) -> float:
+    """The network's value of the first choice of the seat to play after so many plays.
+
+    If it has none before `until`, who wins from there on by best play: 1, 0, -1.
+    """
+    player, game = position.to_play, copied(position)
+    game.play(domino)
+    while len(game.plays) < until:
+        if game.to_play == player and len(game.plays) >= since and len(game.legal()) > 1:
+            return float(evaluate(_seen(game))[0, 7])
+        play_on(game, len(game.plays) + 1, evaluate)
+    return float(np.sign(_ahead(game, player, solver)))
+
+
+def _ahead(game: rules.Position, player: int, solver: SlowSolver) -> int:
+    """Final points of the player's side less the other's, by best play from here on."""
+    side = player % 2
     hands = tuple(sum(1 << d for d in hand) for hand in game.hands)
     leader = (game.to_play - len(game.trick)) % 4
     table = tuple(game.trick)

@@ -63,7 +63,8 @@ def _rollout_player(
             evaluator=evaluator,
             pool=_needed(spec, pool),
             exact_tricks=options.exact_tricks,
-            depth=options.depth if options.method == "epimc" else None,
+            depth=None if options.method == "rollout" else options.depth,
+            by_value=options.method == "value",
         ),
         worlds=WorldSource(
             belief=options.belief,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ROLLOUT_METHODS = ("rollout", "epimc")
+ROLLOUT_METHODS = ("rollout", "epimc", "value")
 BELIEFS = ("none", "head", "play")
 
 
@@ -13,12 +13,13 @@ class RolloutOptions:
     """How long a decision is thought about, and by what.
 
     Attributes:
-        method: "rollout", or "epimc": the hands of all seats are opened after `depth` tricks.
+        method: "rollout"; "epimc": the hands of all seats are opened after `depth` tricks; or
+            "value": after `depth` tricks the player's next choice is valued by the network.
         n_worlds: most worlds a decision.
         seconds: time a decision, 0 for as long as n_worlds takes. What is played then depends on
             the machine and its load.
         exact_tricks: last tricks that are solved with open hands, 0..7.
-        depth: tricks before hands are opened, the one on the table counted; only for epimc.
+        depth: tricks before that, the one on the table counted; not for rollout.
         prior_worlds: worlds that the network's own opinion of the plays counts for.
         belief: what makes one world likelier than another, see world_weights.
         power: of the probabilities that a belief goes by; 1 takes them as they are.

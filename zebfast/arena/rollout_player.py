@@ -18,7 +18,7 @@ from zebfast.arena.rollout_options import RolloutOptions
 from zebfast.arena.rollouts import Rollouts
 from zebfast.arena.world_weights import WorldSource
 from zebfast.core.engine import GameBatch
-from zebfast.selfplay.play_values import EPSILON, TAU
+from zebfast.selfplay.play_values import TAU
 
 #: Thought about side by side: full batches. Without a limit of time it has no influence on what is
 #: played; with one it is how many decisions share theirs.
@@ -36,8 +36,6 @@ class RolloutPlayer(ThinkingPlayer):
         rollouts, worlds: what is asked.
         options: how much of it.
         clock: seconds, for options.seconds.
-
-    A deal is worth its sign and EPSILON for each point ahead, as in what networks learn.
     """
 
     def __init__(
@@ -96,8 +94,7 @@ class RolloutPlayer(ThinkingPlayer):
         """Utilities f4[k, n, 28] of plays in the worlds first..last-1, and their log weights."""
         worlds, logs = self.worlds.draw(games, draws, first, last)
         masks = (alive << np.arange(28, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
-        margins = self.rollouts.margins(worlds, np.repeat(masks, last - first))
-        utilities = np.sign(margins) + np.float32(EPSILON) * margins
+        utilities = self.rollouts.utilities(worlds, np.repeat(masks, last - first))
         return utilities.reshape(len(games), last - first, 28), logs
 
     def _stages(self, began: float, n_decisions: int) -> Iterator[tuple[int, int]]:

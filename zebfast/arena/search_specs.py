@@ -1,6 +1,6 @@
 """The options of `search:` specs: which search it is, and what that one is told.
 
-search[:source=FILE,weights_name=X,method=rollout|epimc,worlds=W,ms=T,exact=K,depth=D,prior=P,
+search[:source=FILE,weights_name=X,method=rollout|epimc|value,worlds=W,ms=T,exact=K,depth=D,prior=P,
     belief=none|head|play,power=E,dtype=auto|fp32|bf16|fp16]
 search:method=tree[,source=FILE,weights_name=X,n=N,worlds=W,exact=K,root=puct|gumbel,c=C,
     early_stop=yes|no,transpositions=yes|no,dtype=fp32|auto|bf16|fp16]
@@ -20,7 +20,7 @@ TREE_OPTIONS = ("n", "root", "c", "early_stop", "transpositions")
 ROLLOUT_OPTIONS = ("ms", "depth", "prior", "belief", "power")
 SEARCH_OPTIONS = (*ANY_OPTIONS, *ROLLOUT_OPTIONS, *TREE_OPTIONS)
 SEARCH_FORM = (
-    "search[:source=FILE,weights_name=X,method=rollout|epimc|tree,worlds=W,ms=T,exact=K,...]"
+    "search[:source=FILE,weights_name=X,method=rollout|epimc|value|tree,worlds=W,ms=T,exact=K,...]"
 )
 MAX_WORLDS = 10_000
 MAX_SIMULATIONS = 10_000
@@ -42,10 +42,10 @@ def method_of(options: SpecOptions) -> str:
             f"Player {options.spec!r} gives {wrong[0]}, which belongs to method={other}, not to "
             f"{method}; leave it out or change the method."
         )
-    if "depth" in options and method != "epimc":
+    if "depth" in options and method in ("rollout", TREE):
         raise PlayerSpecError(
-            f"Player {options.spec!r} gives depth, which belongs to method=epimc, not to {method}; "
-            "leave it out or change the method."
+            f"Player {options.spec!r} gives depth, which belongs to method=epimc or value, not to "
+            f"{method}; leave it out or change the method."
         )
     return method
 

@@ -65,6 +65,12 @@ class Lanes:
             RuntimeError: lanes still wait for plays.
         """
 
+    def leave(self, which: NDArray[np.bool_]) -> None:
+        """The waiting lanes marked, bool [m], stop where they are; the others wait on.
+
+        ValueError for another shape or dtype.
+        """
+
     def play_favourites(self, evals: NDArray[np.float32]) -> None:
         """Each waiting lane plays the legal slot of the largest prior, the lowest among equals.
 

@@ -82,6 +82,17 @@ cdef class Lanes:
                              f"{self.n_live if self.waiting_now else 0} wait for one")
         self.waiting_now = False
 
+    def leave(self, which):
+        """The waiting lanes marked, bool [m], go no further."""
+        marked = np.asarray(which)
+        if marked.dtype != np.bool_ or marked.shape != (self.n_live if self.waiting_now else 0,):
+            raise ValueError(f"which has shape {list(marked.shape)} of {marked.dtype}, but "
+                             f"{self.n_live if self.waiting_now else 0} lanes wait for a play")
+        live = np.asarray(self.live)
+        kept = live[:marked.size][~marked]
+        live[:kept.size] = kept
+        self.n_live = kept.size
+
     def play_favourites(self, const float[:, ::1] evals):
         """Each waiting lane plays the legal slot of the largest prior, the lowest among equals."""
         if evals.shape[1] != 8:
