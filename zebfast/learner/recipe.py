@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zebfast.arena.specs import parse_spec
+from zebfast.core.teaching import TEACHERS
 from zebfast.learner.recipe_values import (
     RecipeError,
     check_above,
@@ -36,7 +37,7 @@ __all__ = [
     "read_recipe",
 ]
 
-PRODUCER_MODES = ("exact", "rollout", "selfplay")
+PRODUCER_MODES = (*TEACHERS, "selfplay")
 #: What metrics and state call the best network so far, as an opponent.
 BEST = "best"
 
