@@ -143,10 +143,10 @@ def test_interrupted_anywhere_it_ends_the_same(make: Make, monkeypatch: pytest.M
     step = Trainer._step
     taken = 0
 
-    def stopping(self: Trainer, *args: Any) -> None:
+    def stopping(self: Trainer, *args: Any, **how: Any) -> None:
         nonlocal taken
         taken += 1
-        step(self, *args)
+        step(self, *args, **how)
         if taken % 9 == 0:
             os.kill(os.getpid(), signal.SIGTERM)
 
