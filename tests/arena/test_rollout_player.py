@@ -31,7 +31,9 @@ from zebfast.selfplay.play_values import EPSILON, TAU
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 TINY = V2Config(width=32, n_blocks=1, belief_head=True)
-OPTIONS = RolloutOptions(n_worlds=20, exact_tricks=3)
+OPTIONS = RolloutOptions(
+    method="rollout", n_worlds=20, exact_tricks=3, prior_worlds=12.0, belief="none", power=0.5
+)
 
 
 class Clock:
@@ -162,13 +164,21 @@ def test_a_belief_head_must_be_there(tmp_path: Path, pool: SolverPool) -> None:
     spec = parse_spec(f"search:source={tmp_path}/a.pt,belief=head")
     with pytest.raises(PlayerLoadError, match="needs a network with a belief head"):
         build_player(spec, device="cpu", pool=pool)
+    checkpoint.save(checkpoint.fresh(TINY, seed=3), tmp_path / "b.pt")
+    found = []
+    for name in ("a", "b"):
+        player = build_player(parse_spec(f"search:source={tmp_path}/{name}.pt"), pool=pool)
+        assert isinstance(player, RolloutPlayer)
+        assert player.rollouts.by_value
+        found.append((player.worlds.belief, player.worlds.head is not None))
+    assert found == [("none", False), ("head", True)]
 
 
 def test_open_hands_alone_beat_the_rules_of_thumb(
     make: Callable[[RolloutOptions], RolloutPlayer],
 ) -> None:
     """With hashed priors and favourites: what is played rests on worlds and solver alone."""
-    options = RolloutOptions(method="epimc", n_worlds=8, depth=1, prior_worlds=0.0)
+    options = replace(OPTIONS, method="epimc", n_worlds=8, depth=1, prior_worlds=0.0)
     player = make(replace(options, exact_tricks=7))
     result = play_match(player, plain_player("heuristic2"), n_games=40, seed=3)
     assert result.mean_margin > 2  # about 10 on average, its standard error here about 3

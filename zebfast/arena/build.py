@@ -53,10 +53,14 @@ def build_player(
 def _rollout_player(
     spec: PlayerSpec, options: RolloutOptions, evaluator: Evaluator, pool: SolverPool | None
 ) -> Player:
+    from zebfast.arena.rollout_options import AUTO
     from zebfast.arena.rollout_player import RolloutPlayer
     from zebfast.arena.rollouts import Rollouts
     from zebfast.arena.world_weights import WorldSource
 
+    head, belief = _belief_head(spec, options), options.belief
+    if belief == AUTO:
+        belief = "none" if head is None else "head"
     return RolloutPlayer(
         name=spec.text,
         rollouts=Rollouts(
@@ -67,19 +71,25 @@ def _rollout_player(
             by_value=options.method == "value",
         ),
         worlds=WorldSource(
-            belief=options.belief,
+            belief=belief,
             power=options.power,
             evaluator=evaluator,
-            head=_belief_head(spec) if options.belief == "head" else None,
+            head=head,
         ),
         options=options,
     )
 
 
-def _belief_head(spec: PlayerSpec) -> BeliefHead:
+def _belief_head(spec: PlayerSpec, options: RolloutOptions) -> BeliefHead | None:
+    """What worlds are drawn by, where the head is asked for, or would do and is there."""
     from zebfast.arena.belief_head import BeliefHead
+    from zebfast.arena.rollout_options import AUTO
 
+    if options.belief not in ("head", AUTO):
+        return None
     checkpoint = load_network(spec)
+    if options.belief == AUTO and not checkpoint.config.belief_head:
+        return None
     with _sentences(spec):
         return BeliefHead(checkpoint)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ROLLOUT_METHODS = ("rollout", "epimc", "value")
+ROLLOUT_METHODS = ("value", "rollout", "epimc")
 BELIEFS = ("none", "head", "play")
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -13,23 +14,24 @@ class RolloutOptions:
     """How long a decision is thought about, and by what.
 
     Attributes:
-        method: "rollout"; "epimc": the hands of all seats are opened after `depth` tricks; or
-            "value": after `depth` tricks the player's next choice is valued by the network.
+        method: "value": after `depth` tricks the player's next choice is valued by the network;
+            "rollout": to the end; or "epimc": after `depth` tricks the hands of all are opened.
         n_worlds: most worlds a decision.
         seconds: time a decision, 0 for as long as n_worlds takes. What is played then depends on
             the machine and its load.
         exact_tricks: last tricks that are solved with open hands, 0..7.
         depth: tricks before that, the one on the table counted; not for rollout.
         prior_worlds: worlds that the network's own opinion of the plays counts for.
-        belief: what makes one world likelier than another, see world_weights.
+        belief: what makes one world likelier than another, one of BELIEFS, see world_weights; or
+            AUTO: the belief head, where the network has one.
         power: of the probabilities that a belief goes by; 1 takes them as they are.
     """
 
-    method: str = "rollout"
-    n_worlds: int = 64
+    method: str = "value"
+    n_worlds: int = 128
     seconds: float = 0.0
     exact_tricks: int = 2
     depth: int = 1
-    prior_worlds: float = 12.0
-    belief: str = "none"
-    power: float = 0.5
+    prior_worlds: float = 96.0
+    belief: str = AUTO
+    power: float = 1.0
