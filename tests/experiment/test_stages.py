@@ -12,7 +12,7 @@ from hub import running_hub
 from hub_site import Site
 
 from zebfast.net import checkpoint
-from zebfast.net.v1 import SIZES
+from zebfast.net.networks import sized
 
 NAME = "stages"
 EVAL_MIX = 0.05
@@ -50,7 +50,7 @@ def bootstrap(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         path: Path = request.getfixturevalue("peer_weights_path")
         return path
     path = tmp_path / "init.pt"
-    checkpoint.save(checkpoint.fresh(SIZES["small"], seed=1), path)
+    checkpoint.save(checkpoint.fresh(sized("v2", "small", belief_head=False), seed=1), path)
     return path
 
 
