@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import importlib
 import json
 import logging
@@ -305,6 +307,28 @@ def test_s3_keeps_states_and_only_complete_ones_are_seen(
     assert (tmp_path / "back" / "training.ckpt").read_bytes() == (
         directory / "training.ckpt"
     ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fault", "n_lines"), [(ConnectionResetError("closing"), 0), (KeyError("a bug"), 1)]
+)
+def test_s3_that_goes_away_leaves_no_traceback_of_its_client(
+    s3: str, said: list[str], caplog: pytest.LogCaptureFixture, fault: Exception, n_lines: int
+) -> None:
+    """Its writing task fails too, and nobody waits for that one; other faults are not hushed up."""
+    opened("s3://states/runs", said, endpoint=s3).probe()
+    loop = importlib.import_module("fsspec.asyn").get_loop()
+
+    async def fail() -> None:
+        raise fault
+
+    async def leave_it() -> None:
+        await asyncio.wait([asyncio.ensure_future(fail())])
+
+    asyncio.run_coroutine_threadsafe(leave_it(), loop).result(10)
+    gc.collect()
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(10)
+    assert [r.name for r in caplog.records].count("asyncio") == n_lines, caplog.text
 
 
 def test_s3_mistakes_are_found_at_once_and_name_no_secret(

@@ -6,6 +6,7 @@ that passes or something that the user must change.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import secrets
 from collections.abc import Callable, Sequence
@@ -57,6 +58,9 @@ class FsspecPlace:
             ) from error
         if self._is_remote and hasattr(self._fs, "retries"):
             self._fs.retries = 1
+        loop = getattr(self._fs, "loop", None)
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.set_exception_handler, unawaited_fault)
         self._root = str(root).rstrip("/")
 
     @property
@@ -127,6 +131,16 @@ class FsspecPlace:
             return action()
         except Exception as error:  # of fsspec, botocore, aiohttp, and whatever else is below
             raise explain(error, self._label) from error
+
+
+def unawaited_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """asyncio's handler of faults that nobody waited for.
+
+    A service that goes away while a request is written leaves one on aiohttp's writing task, beside
+    that which the request itself raises: the first would be a traceback in the log every time.
+    """
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)
 
 
 def explain(error: Exception, place: str) -> ExchangeError:
