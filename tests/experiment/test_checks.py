@@ -90,6 +90,21 @@ def test_the_documents_verification_steps_are_answered(healthy: Callable[..., Fa
     assert found["published weights"].found == "step 1000, 117,000 games"
 
 
+@pytest.mark.parametrize(
+    ("age", "push_seconds", "state"), [(90, 0, "wrong"), (50, 0, "ok"), (200, 60, "ok")]
+)
+def test_weights_are_late_by_the_clock_too(
+    healthy: Callable[..., Facts], age: int, push_seconds: int, state: str
+) -> None:
+    """Cycles of milliseconds outrun every push, and pushes are held back where commits count."""
+    found = checks(healthy(
+        row={"step": 1200},
+        state={"step": 1000, "total_games": 1, "updated_unix": NOW - age},
+        settings={"push_every": 25, "push_seconds": push_seconds, "wandb": False},
+    ))  # fmt: skip
+    assert found["published weights"].state == state
+
+
 WRONG: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("evalaux", {"process": None}, "learner", "not running", "learn first --stage evalaux"),
     ("selfplay", {"process": None}, "learner", "not running", "learn first --stage selfplay"),

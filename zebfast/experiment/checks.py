@@ -6,7 +6,8 @@ the sentence that mends it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from zebfast.experiment.check import SILENT_SECONDS, Check, age
 from zebfast.experiment.commands import learn_command
@@ -36,7 +37,7 @@ from zebfast.experiment.stream_checks import (
 from zebfast.experiment.summary import RUNNING, ending
 from zebfast.selfplay.examples import SOURCE_SELFPLAY
 
-_PUSHES_LATE = 3
+_PUSHES_LATE, _PUSH_SECONDS = 3, 60.0
 _MAX_LETTERS = 200
 
 
@@ -81,15 +82,22 @@ def _published(facts: Facts) -> Check:
     found = f"step {state.get('step', 0)}, {state.get('total_games', 0):,} games"
     if state.get("reverted_at") == state.get("step"):
         found += f", reverted to {state.get('reverted_to')} (step {state.get('reverted_to_step')})"
-    cycle = last_cycle(facts).get("step") or 0
-    every = int((facts.settings or {}).get("push_every", 25))
-    late = cycle - int(state.get("step", 0))
-    if late > _PUSHES_LATE * every and learner_where(facts):
+    late = (last_cycle(facts).get("step") or 0) - int(state.get("step", 0))
+    if _is_late(facts, state, late) and learner_where(facts):
         return Check(
             "published weights", "wrong", f"{found}: {late} cycles behind the learner",
             "pushes fail: look for `push error` in the learner's log, and run zebfast doctor",
         )  # fmt: skip
     return Check("published weights", "ok", found)
+
+
+def _is_late(facts: Facts, state: Mapping[str, Any], cycles: int) -> bool:
+    """Whether pushes fail: by cycles and by the clock, for a push may outlast short cycles."""
+    settings = facts.settings or {}
+    if cycles <= _PUSHES_LATE * int(settings.get("push_every", 25)):
+        return False
+    seconds = facts.now - (number(state.get("updated_unix")) or 0.0)
+    return seconds > _PUSH_SECONDS + _PUSHES_LATE * float(settings.get("push_seconds", 0.0))
 
 
 def _learner(facts: Facts) -> Check:
