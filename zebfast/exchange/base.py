@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-
 from zebfast.exchange.namespace import Namespace
 
 if TYPE_CHECKING:
+    import torch
+
     from zebfast.exchange.heartbeat import Heartbeat
 
-StateDict = dict[str, torch.Tensor]
+StateDict = dict[str, "torch.Tensor"]
 """Plain weights: parameter name -> tensor on the CPU."""
 
 

@@ -30,8 +30,6 @@ from zebfast.experiment.runlog import Run, read_runs
 from zebfast.experiment.summary import learner_process
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.recipe import Recipe
-from zebfast.net import checkpoint as checkpoints
-from zebfast.net.checkpoint import BadCheckpoint
 from zebfast.selfplay.examples import BadExampleFile, parse_example_name, read_examples
 from zebfast.system.locks import lock_owner
 
@@ -243,6 +241,11 @@ def _settings(experiment: Experiment, runs: Sequence[Run]) -> Mapping[str, Any] 
 
 
 def _bootstrap_config(path: Path) -> Mapping[str, Any] | None:
+    if not path.is_file():
+        return None
+    from zebfast.net import checkpoint as checkpoints
+    from zebfast.net.checkpoint import BadCheckpoint
+
     try:
         return checkpoints.load(path).config.to_dict()
     except BadCheckpoint:
