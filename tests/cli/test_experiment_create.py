@@ -99,6 +99,7 @@ def test_a_namespace_with_weights_is_not_taken_for_a_new_one(tmp_path: Path) -> 
     assert refused.exit_code == 2
     assert "has weights for namespace 'first' already (step 12)" in refused.stderr
     assert create(tmp_path, "--existing", "--size", "small").exit_code == 2
+    assert create(tmp_path, "--existing", "--beside", "shipped").exit_code == 2
     taken = create(tmp_path, "--existing")
     assert taken.exit_code == 0, taken.output
     made = read_experiment(tmp_path / "experiments" / "first")

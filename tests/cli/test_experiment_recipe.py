@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from zebfast.experiment.files import read_experiment
 from zebfast.experiment.recipe_files import find_recipe, load_recipe, recipe_names, recipe_of
 from zebfast.experiment.record import Experiment, ExperimentError
 from zebfast.net import checkpoint as checkpoints
+from zebfast.net import shipped
+from zebfast.net.v2 import V2Config
 
 
 def created(root: Path, *arguments: str | Path, name: str = "hour") -> Experiment:
@@ -44,6 +47,14 @@ def test_create_takes_the_network_and_keeps_the_recipe(tmp_path: Path) -> None:
     assert made.fleets == {"recipe": "zeb-hour-recipe"}
     assert made.weights.path == (directory / "run").absolute()
     assert made.examples.path == (directory / "run" / "examples").absolute()
+
+
+def test_given_weights_bring_their_own_network(tmp_path: Path) -> None:
+    made = created(tmp_path, "--from", "shipped", "--beside", "shipped")
+    trained, wide = checkpoints.load(shipped.PATH).config, checkpoints.load(made.bootstrap).config
+    assert isinstance(trained, V2Config)
+    assert wide == replace(trained, width=2 * trained.width)
+    assert (made.lineage["file"], made.lineage["beside"]) == ("shipped", ["shipped"])
 
 
 def test_the_seed_decides_the_first_weights(tmp_path: Path) -> None:

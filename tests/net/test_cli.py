@@ -101,6 +101,26 @@ def test_a_file_called_shipped_is_named_by_its_place(
     assert checkpoints.load(Path("theirs.pt")).config != SIZES["small"]
 
 
+def test_networks_side_by_side(tmp_path: Path) -> None:
+    wide = tmp_path / "wide.safetensors"
+    done = run_init("--from", "shipped", "--beside", "shipped", "-o", wide)
+    assert done.exit_code == 0, done.output
+    assert f"Wrote {wide}: custom network, 2,098,331 parameters" in done.stderr
+    assert len(checkpoints.load(wide).provenance["warm_start"]["side_by_side"]) == 2
+
+    small = tmp_path / "small.pt"
+    assert run_init("--size", "small", "-o", small).exit_code == 0
+    for arguments, words in (
+        (("--size", "small", "--beside", small), "--beside belongs to --from"),
+        (("--from", "shipped", "--beside", small), "must be v2 and of one shape"),
+        (("--from", small, "--beside", small), "must be v2 and of one shape"),
+    ):
+        refused = run_init(*arguments, "-o", tmp_path / "no.pt")
+        assert refused.exit_code == 2, refused.output
+        assert words in " ".join(refused.stderr.split())
+    assert not (tmp_path / "no.pt").exists()
+
+
 def test_init_usage(tmp_path: Path) -> None:
     out = tmp_path / "x.pt"
     for arguments, sentence in (

@@ -69,10 +69,10 @@ def create(name: str, experiments_dir: Path, existing: bool, dry_run: bool, **fl
     if recipe is not None:
         flags = recipe_flags(recipe, flags | {"existing": existing}, directory)
     network = {k: flags[k] for k in ("size", "tokenizer", "belief_head", "seed", "source",
-                                     "from_hub", "weights_name", "revision")}  # fmt: skip
+                                     "beside", "from_hub", "weights_name", "revision")}  # fmt: skip
     if not existing:
         refuse_network_options(network)
-    elif any(network[k] for k in ("size", "tokenizer", "source", "from_hub")):
+    elif any(network[k] for k in ("size", "tokenizer", "source", "beside", "from_hub")):
         raise click.UsageError("With --existing the weights are there: leave out where from.")
     experiment = _identity(directory, flags, lineage={})
     published = _published_step(experiment)

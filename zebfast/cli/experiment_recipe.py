@@ -21,6 +21,7 @@ _OF_THE_RECIPE = ("size", "tokenizer", "belief_head")
 def recipe_flags(recipe: Recipe, flags: dict[str, Any], directory: Path) -> dict[str, Any]:
     """The flags of ``create`` with the recipe's network, and with places if none were given.
 
+    First weights that are given bring their own network, whatever the recipe begins with.
     UsageError for a flag that the recipe decides.
     """
     given = [name for name in _OF_THE_RECIPE if flags[name]]
@@ -34,14 +35,10 @@ def recipe_flags(recipe: Recipe, flags: dict[str, Any], directory: Path) -> dict
             "--existing continues weights whose games no recipe has counted: leave it out, and "
             "begin from them with --from-hub"
         )
-    network = recipe.network
-    chosen = {
-        "tokenizer": network.tokenizer,
-        "size": network.size,
-        "belief_head": network.belief_head,
-        "recipe": recipe.name,
-    }
-    return flags | chosen | _places(flags, directory)
+    network = {}
+    if flags["source"] is None and flags["from_hub"] is None:
+        network = {name: getattr(recipe.network, name) for name in _OF_THE_RECIPE}
+    return flags | network | {"recipe": recipe.name} | _places(flags, directory)
 
 
 def _places(flags: dict[str, Any], directory: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
 from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, AnyConfig, size_name, sized
+from zebfast.net.side_by_side import side_by_side
 
 
 class NetworkFile(click.Path):
@@ -43,6 +44,9 @@ def network_options(command: Decorated) -> Decorated:
         click.option("--from", "source", type=NetworkFile(), metavar="FILE",
                      help="Checkpoint whose weights to start from; shipped: the network that comes "
                           "with zebfast."),
+        click.option("--beside", multiple=True, type=NetworkFile(), metavar="FILE",
+                     help="Another v2 network of the same shape (repeatable): begin with one of "
+                          "their widths together, which plays by the mean of what they think."),
         click.option("--from-hub", metavar="PLACE",
                      help="Published weights to start from: owner/name, or a directory."),
         click.option("--weights-name", "--from-weights-name", "weights_name", metavar="NAME",
@@ -61,7 +65,8 @@ def network_options(command: Decorated) -> Decorated:
     help="""Write a fresh checkpoint to start a training run from.
 
     With --from or --from-hub, trained weights are taken over and their counters start again at
-    zero; --belief-head then adds an untrained belief head to them.
+    zero; --belief-head then adds an untrained belief head to them. --beside puts further networks
+    beside that of --from, a wider one to train on.
 
     \b
     Examples:
@@ -69,6 +74,7 @@ def network_options(command: Decorated) -> Decorated:
       zebfast init --tokenizer v2 --size medium -o fast.pt
       zebfast init --from shipped -o strong.pt
       zebfast init --from small.pt --belief-head -o small-belief.pt
+      zebfast init --from one.pt --beside two.pt -o wide.pt
       zebfast init --from-hub owner/name --weights-name large --revision 3740 -o warm.pt""",
 )
 @network_options
@@ -101,6 +107,8 @@ def refuse_network_options(flags: dict[str, Any]) -> None:
             f"Say which --size ({', '.join(SIZE_NAMES)}), or give --from a checkpoint, or "
             "--from-hub."
         )
+    if flags["beside"] and source is None:
+        raise click.UsageError("--beside belongs to --from, the first of the networks; add it.")
     for name in ("weights_name", "revision"):
         if flags[name] is not None and hub is None:
             raise click.UsageError(f"--{name.replace('_', '-')} belongs to --from-hub; add it.")
@@ -119,8 +127,7 @@ def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]
         origin = {"kind": "fresh", "size": size, "tokenizer": config.tokenizer, "seed": seed}
         return checkpoints.fresh(config, seed=seed), origin
     if source is not None:
-        file = shipped.NAME if source == shipped.PATH else str(source.absolute())
-        trained, origin = load_checkpoint(source), {"kind": "file", "file": file}
+        trained, origin = _from_files([source, *flags["beside"]])
     else:
         trained, origin = _published(hub, flags["weights_name"], flags["revision"])
     for flag, asked, found in (
@@ -133,6 +140,19 @@ def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]
             )
     counters = {"step": trained.epoch, "total_games": trained.total_games}
     return checkpoints.warm_start(trained, belief_head=belief_head, seed=seed), origin | counters
+
+
+def _from_files(paths: list[Path]) -> tuple[Checkpoint, dict[str, Any]]:
+    """The network of a file, or those of several side by side."""
+    files = [shipped.NAME if path == shipped.PATH else str(path.absolute()) for path in paths]
+    networks = [load_checkpoint(path) for path in paths]
+    origin: dict[str, Any] = {"kind": "file", "file": files[0]}
+    if len(networks) == 1:
+        return networks[0], origin
+    try:
+        return side_by_side(networks), origin | {"beside": files[1:]}
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
 
 
 def _published(
