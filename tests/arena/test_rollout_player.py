@@ -166,12 +166,11 @@ def test_a_belief_head_must_be_there(tmp_path: Path, pool: SolverPool) -> None:
         build_player(spec, device="cpu", pool=pool)
     checkpoint.save(checkpoint.fresh(TINY, seed=3), tmp_path / "b.pt")
     found = []
-    for name in ("a", "b"):
-        player = build_player(parse_spec(f"search:source={tmp_path}/{name}.pt"), pool=pool)
+    for told in ("a.pt", "b.pt", "b.pt,belief=head"):
+        player = build_player(parse_spec(f"search:source={tmp_path}/{told}"), pool=pool)
         assert isinstance(player, RolloutPlayer)
-        assert player.rollouts.by_value
         found.append((player.worlds.belief, player.worlds.head is not None))
-    assert found == [("none", False), ("head", True)]
+    assert found == [("play", False), ("play", False), ("head", True)]
 
 
 def test_open_hands_alone_beat_the_rules_of_thumb(

@@ -102,15 +102,15 @@ def test_worlds_are_those_of_their_numbers(belief: str) -> None:
     """However they are asked for; and what is hidden does not enter."""
     games = batch_after(4, 9, seed=2)
     source = WorldSource(belief, 0.5, HashedEvaluator())
-    worlds, logs = source.draw(games, draws_of(games), 0, 6)
+    worlds, logs = source.draw(games, draws_of(games), 0, 6, source.weights(games))
     hands = sample_worlds(games, None, 6, seed=4, game_numbers=np.arange(4))
     np.testing.assert_array_equal(worlds.held.reshape(4, 6, 4), hands)
-    later, some = source.draw(games, draws_of(games), 2, 6)
+    later, some = source.draw(games, draws_of(games), 2, 6, source.weights(games))
     np.testing.assert_array_equal(later.held.reshape(4, 4, 4), hands[:, 2:])
     np.testing.assert_array_equal(some, logs[:, 2:])
     assert (logs == 0).all() == (belief == "none")
     other = worlds.take(np.arange(0, 24, 6))
-    again, same = source.draw(other, draws_of(games), 0, 6)
+    again, same = source.draw(other, draws_of(games), 0, 6, source.weights(other))
     np.testing.assert_array_equal(again.held, worlds.held)
     np.testing.assert_array_equal(same, logs)
 
@@ -121,7 +121,7 @@ def test_a_belief_head_says_how_likely_worlds_are() -> None:
     chances = np.random.default_rng(1).dirichlet((1.0, 1.0, 1.0), size=(3, 28))
     source = WorldSource("head", 2.0, HashedEvaluator(), lambda obs: chances[: len(obs)])
     n = 4000
-    worlds, logs = source.draw(games, draws_of(games), 0, n)
+    worlds, logs = source.draw(games, draws_of(games), 0, n, source.weights(games))
     assert not logs.any()
     held = worlds.held.reshape(3, n, 4)
     for row in range(3):

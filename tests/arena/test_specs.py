@@ -88,7 +88,7 @@ def test_rollout_player_with_every_option() -> None:
     )
 
 
-def test_truncated_rollouts_are_the_usual_search() -> None:
+def test_rollouts_are_the_usual_search() -> None:
     spec = parse_spec("search")
     assert (spec.rollout, spec.search, spec.dtype) == (RolloutOptions(), None, "auto")
     assert spec.needs_pool
@@ -136,7 +136,7 @@ def test_no_search_player_runs_out_of_nodes(n: int) -> None:
         ("search:source=a", "search:source=a,n=100", False),
         (
             "search",
-            "search:method=value,depth=1,worlds=128,exact=2,prior=96,power=1",
+            "search:method=rollout,belief=play,worlds=64,exact=2,prior=96,power=1",
             True,
         ),
         ("search", "search:ms=100", False),
@@ -199,18 +199,18 @@ def test_slow_players_play_few_deals_at_once(n: int) -> None:
         ("search:source=a,early_stop=1", "early_stop '1'; expected no or yes"),
         (
             "search:method=rollouts",
-            "'rollouts'; expected value or rollout or epimc or tree",
+            "'rollouts'; expected rollout or value or epimc or tree",
         ),
         ("search:method=rollout,n=5", "n, which belongs to method=tree, not to rollout"),
         (
             "search:method=tree,ms=5",
-            "ms, which belongs to method=value or rollout or epimc",
+            "ms, which belongs to method=rollout or value or epimc",
         ),
-        ("search:n=5,belief=play", "belief, which belongs to method=value or rollout or epimc"),
+        ("search:n=5,belief=play", "belief, which belongs to method=rollout or value or epimc"),
         ("search:method=rollout,depth=2", "depth, which belongs to method=value or epimc"),
         ("search:ms=0", "ms '0'; expected milliseconds above 0, at most 600000"),
         ("search:ms=1e9", "ms '1e9'; expected milliseconds above 0, at most 600000"),
-        ("search:belief=yes", "belief 'yes'; expected auto or none or head or play"),
+        ("search:belief=yes", "belief 'yes'; expected play or head or none"),
         ("search:worlds=0", "worlds '0'; expected a number of worlds, 1 to 10000"),
         ("search:dtype=int8", "dtype 'int8'; expected auto or fp32 or bf16 or fp16"),
         ("search:source=a,sims=5", "unknown option 'sims': known options are source"),

@@ -27,12 +27,17 @@ class PlayerLoadError(ValueError):
 
 
 def build_player(
-    spec: PlayerSpec, *, device: str | None = None, pool: SolverPool | None = None
+    spec: PlayerSpec,
+    *,
+    device: str | None = None,
+    pool: SolverPool | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Player:
     """The player that `spec` names; a network runs on `device` (default: cuda, else cpu).
 
     `pool` solves for players that sample worlds; the caller owns it, all players may share it, and
-    the others do without. torch is imported only when a network is asked for. Raises
+    the others do without. `checkpoint` is what `load_network` says of the spec, where the caller
+    has read it already. torch is imported only when a network is asked for. Raises
     PlayerLoadError for weights that are missing, damaged or of another program, and for a device
     that is not there; ValueError where a pool is needed and missing.
     """
@@ -40,27 +45,28 @@ def build_player(
         return plain_player(spec.kind)
     if spec.kind == WORLDS_PLAYER:
         return _worlds_player(spec, pool)
-    evaluator = _evaluator(spec, device)
+    checkpoint = checkpoint or load_network(spec)
+    evaluator = _evaluator(spec, checkpoint, device)
     if spec.search is not None:
         from zebfast.arena.search import SearchPlayer
 
         return SearchPlayer(name=spec.text, evaluator=evaluator, options=spec.search)
     if spec.rollout is not None:
-        return _rollout_player(spec, spec.rollout, evaluator, pool)
+        return _rollout_player(spec, spec.rollout, checkpoint, evaluator, pool)
     return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=spec.temperature)
 
 
 def _rollout_player(
-    spec: PlayerSpec, options: RolloutOptions, evaluator: Evaluator, pool: SolverPool | None
+    spec: PlayerSpec,
+    options: RolloutOptions,
+    checkpoint: Checkpoint,
+    evaluator: Evaluator,
+    pool: SolverPool | None,
 ) -> Player:
-    from zebfast.arena.rollout_options import AUTO
     from zebfast.arena.rollout_player import RolloutPlayer
     from zebfast.arena.rollouts import Rollouts
     from zebfast.arena.world_weights import WorldSource
 
-    head, belief = _belief_head(spec, options), options.belief
-    if belief == AUTO:
-        belief = "none" if head is None else "head"
     return RolloutPlayer(
         name=spec.text,
         rollouts=Rollouts(
@@ -71,25 +77,18 @@ def _rollout_player(
             by_value=options.method == "value",
         ),
         worlds=WorldSource(
-            belief=belief,
+            belief=options.belief,
             power=options.power,
             evaluator=evaluator,
-            head=head,
+            head=_belief_head(spec, checkpoint) if options.belief == "head" else None,
         ),
         options=options,
     )
 
 
-def _belief_head(spec: PlayerSpec, options: RolloutOptions) -> BeliefHead | None:
-    """What worlds are drawn by, where the head is asked for, or would do and is there."""
+def _belief_head(spec: PlayerSpec, checkpoint: Checkpoint) -> BeliefHead:
     from zebfast.arena.belief_head import BeliefHead
-    from zebfast.arena.rollout_options import AUTO
 
-    if options.belief not in ("head", AUTO):
-        return None
-    checkpoint = load_network(spec)
-    if options.belief == AUTO and not checkpoint.config.belief_head:
-        return None
     with _sentences(spec):
         return BeliefHead(checkpoint)
 
@@ -113,12 +112,11 @@ def _worlds_player(spec: PlayerSpec, pool: SolverPool | None) -> Player:
     )
 
 
-def _evaluator(spec: PlayerSpec, device: str | None) -> Evaluator:
+def _evaluator(spec: PlayerSpec, checkpoint: Checkpoint, device: str | None) -> Evaluator:
     import torch
 
     from zebfast.net.evaluator import Evaluator
 
-    checkpoint = load_network(spec)
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if not _DEVICE.fullmatch(name):
         raise PlayerLoadError(f"Device {name!r} is unknown; expected cpu, cuda or cuda:N.")

@@ -46,8 +46,9 @@ def load_player(spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu
         from zebfast.core.solver_pool import SolverPool
 
         pool = SolverPool(1)  # works in the calling thread, so that there is nothing to close
-    player = build_player(parsed, device=device, pool=pool)
-    network = load_network(parsed).network().eval() if parsed.needs_network else None
+    checkpoint = load_network(parsed) if parsed.needs_network else None
+    player = build_player(parsed, device=device, pool=pool, checkpoint=checkpoint)
+    network = None if checkpoint is None else checkpoint.network().eval()
     return GamePlayer(player, network=network, seed=seed)
 
 

@@ -63,9 +63,12 @@ class RolloutPlayer(ThinkingPlayer):
         legal = mask_bits(games.legal())
         dominoes = np.empty(len(rows), np.uint8)
         race = Race.start(legal, self._prior(games), prior_worlds=self.options.prior_worlds)
+        weights = self.worlds.weights(games)
         at = np.arange(len(rows))
         for first, last in self._stages(began, len(rows)):
-            race.add(*self._values(games.take(at), draws.take(at), race.alive, first, last))
+            own = None if weights is None else weights[at]
+            worlds, logs = self.worlds.draw(games.take(at), draws.take(at), first, last, own)
+            race.add(self._utilities(worlds, race.alive), logs)
             dominoes[at] = race.best()
             still = race.open
             if not len(still):
@@ -83,19 +86,12 @@ class RolloutPlayer(ThinkingPlayer):
         out[mask_bits(seen["hand"])] = TAU * logits.ravel()
         return out
 
-    def _values(
-        self,
-        games: GameBatch,
-        draws: PlayDraws,
-        alive: NDArray[np.bool_],
-        first: int,
-        last: int,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Utilities f4[k, n, 28] of plays in the worlds first..last-1, and their log weights."""
-        worlds, logs = self.worlds.draw(games, draws, first, last)
+    def _utilities(self, worlds: GameBatch, alive: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What the plays alive bool[k, 28] are worth in n worlds of each decision, f4[k, n, 28]."""
         masks = (alive << np.arange(28, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
-        utilities = self.rollouts.utilities(worlds, np.repeat(masks, last - first))
-        return utilities.reshape(len(games), last - first, 28), logs
+        n = len(worlds) // len(alive)
+        found = self.rollouts.utilities(worlds, np.repeat(masks, n))
+        return found.reshape(len(alive), n, 28)
 
     def _stages(self, began: float, n_decisions: int) -> Iterator[tuple[int, int]]:
         """First and last + 1 of the worlds of each stage, each as many as all before it.

@@ -1,14 +1,14 @@
 """The options of `search:` specs: which search it is, and what that one is told.
 
-search[:source=FILE,weights_name=X,method=value|rollout|epimc,worlds=W,ms=T,exact=K,depth=D,prior=P,
-    belief=auto|none|head|play,power=E,dtype=auto|fp32|bf16|fp16]
+search[:source=FILE,weights_name=X,method=rollout|value|epimc,worlds=W,ms=T,exact=K,depth=D,prior=P,
+    belief=play|head|none,power=E,dtype=auto|fp32|bf16|fp16]
 search:method=tree[,source=FILE,weights_name=X,n=N,worlds=W,exact=K,root=puct|gumbel,c=C,
     early_stop=yes|no,transpositions=yes|no,dtype=fp32|auto|bf16|fp16]
 """
 
 from __future__ import annotations
 
-from zebfast.arena.rollout_options import AUTO, BELIEFS, ROLLOUT_METHODS, RolloutOptions
+from zebfast.arena.rollout_options import BELIEFS, ROLLOUT_METHODS, RolloutOptions
 from zebfast.arena.spec_options import PlayerSpecError, SpecOptions
 from zebfast.core.forest import MIN_NODES, N_TRICKS, ROOTS
 from zebfast.core.options import SearchOptions
@@ -20,7 +20,7 @@ TREE_OPTIONS = ("n", "root", "c", "early_stop", "transpositions")
 ROLLOUT_OPTIONS = ("ms", "depth", "prior", "belief", "power")
 SEARCH_OPTIONS = (*ANY_OPTIONS, *ROLLOUT_OPTIONS, *TREE_OPTIONS)
 SEARCH_FORM = (
-    "search[:source=FILE,weights_name=X,method=value|rollout|epimc|tree,worlds=W,ms=T,exact=K,...]"
+    "search[:source=FILE,weights_name=X,method=rollout|value|epimc|tree,worlds=W,ms=T,exact=K,...]"
 )
 MAX_WORLDS = 10_000
 MAX_SIMULATIONS = 10_000
@@ -84,7 +84,7 @@ def rollout_options(options: SpecOptions, method: str) -> RolloutOptions:
         exact_tricks=_exact_tricks(options, usual.exact_tricks),
         depth=options.whole("depth", usual.depth, least=1, most=N_TRICKS, of="tricks"),
         prior_worlds=options.number("prior", usual.prior_worlds, expected=not_negative),
-        belief=options.choice("belief", (AUTO, *BELIEFS)),
+        belief=options.choice("belief", BELIEFS),
         power=options.number("power", usual.power, expected=not_negative),
     )
 

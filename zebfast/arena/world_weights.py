@@ -47,11 +47,31 @@ class WorldSource:
     evaluator: Evaluator
     head: Belief | None = None
 
+    def weights(self, games: GameBatch) -> NDArray[np.float64] | None:
+        """What worlds are drawn by, f8[k, 28, 4] by domino and seat; None: all alike.
+
+        A viewer's own column is not looked at.
+        """
+        if self.head is None:
+            return None
+        chances = np.maximum(self.head(games.observe()), SURPRISE) ** self.power
+        out = np.ones((len(games), 28, 4))
+        seats = (games.to_play[:, None] + np.arange(1, 4)) & 3
+        np.put_along_axis(out, seats[:, None, :], chances, axis=2)
+        return out
+
     def draw(
-        self, games: GameBatch, draws: PlayDraws, first: int, last: int
+        self,
+        games: GameBatch,
+        draws: PlayDraws,
+        first: int,
+        last: int,
+        weights: NDArray[np.float64] | None,
     ) -> tuple[GameBatch, NDArray[np.float64]]:
-        """Worlds first..last-1 of every game as games, n a game, and their log weights f8[k, n]."""
-        weights = None if self.head is None else self._weights(games, self.head)
+        """Worlds first..last-1 of every game as games, n a game, and their log weights f8[k, n].
+
+        ``weights``: those of the games, which are worked out once however often worlds are drawn.
+        """
         hands = sample_worlds(
             games,
             None,
@@ -67,14 +87,6 @@ class WorldSource:
         if self.belief == "play":
             logs = self.power * past_log_likelihoods(worlds, self.evaluator).reshape(logs.shape)
         return worlds, logs
-
-    def _weights(self, games: GameBatch, head: Belief) -> NDArray[np.float64]:
-        """Weights f8[k, 28, 4] by domino and seat; a viewer's own column is not looked at."""
-        chances = np.maximum(head(games.observe()), SURPRISE) ** self.power
-        out = np.ones((len(games), 28, 4))
-        seats = (games.to_play[:, None] + np.arange(1, 4)) & 3
-        np.put_along_axis(out, seats[:, None, :], chances, axis=2)
-        return out
 
 
 def past_log_likelihoods(worlds: GameBatch, evaluator: Evaluator) -> NDArray[np.float64]:

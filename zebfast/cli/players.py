@@ -27,11 +27,11 @@ PLAYERS_HELP = f"""Players: random; heuristic and heuristic2, which follow simpl
     directory, T the temperature of its plays (0.1 when left out; 0: always its favourite).
     E[Q] plays for the mean points, or for the chance to make or set the contract; adaptive stops
     sampling once the best play is clear; BETA weighs layouts by the plays seen so far (0 when left
-    out: all alike). A search plays each legal domino in W sampled layouts (128 when left
-    out), or for T milliseconds a decision, and goes on as the network would: for D tricks (1), and
-    then values its own next choice; rollout goes on to the last K tricks (2), and epimc for D
-    tricks, which are then solved; tree makes N simulations (200) as self-play does. Layouts are
-    drawn by the network's beliefs; belief=play weighs them by what it would have played."""
+    out: all alike). A search plays each legal domino in W sampled layouts (64 when left
+    out), or for T milliseconds a decision, and goes on as the network would: to the last K tricks
+    (2), which are solved; value for D tricks (1), and then values its own next choice; epimc for D
+    tricks, and then solves the rest; tree makes N simulations (200) as self-play does. Layouts are
+    weighed by what the network would have played; belief=head draws them by its beliefs."""
 
 
 def parse_players(texts: Sequence[str]) -> list[PlayerSpec]:
