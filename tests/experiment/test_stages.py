@@ -18,15 +18,14 @@ NAME = "stages"
 EVAL_MIX = 0.05
 MIX = re.compile(r"^Cycle +(\d+):.* mix\(self/eval\)=([\d.]+)/([\d.]+).*$", re.M)
 LEARNER = ("--batch-size", "16", "--min-buffer-size", "200", "--training-steps-per-cycle", "60",
-           "--push-every", "1", "--push-seconds", "0", "--poll-seconds", "0.5",
-           "--eval-every", "2", "--eval-games", "20", "--threads", "1",
+           "--push-every", "2", "--push-seconds", "0", "--poll-seconds", "0.5",
+           "--eval-every", "2", "--eval-games", "4", "--threads", "1",
            "--retry-seconds", "0.2")  # fmt: skip
 PLAYING = ("--threads", "1", "--games-per-batch", "32", "--upload-interval", "1", "--device", "cpu",
            "--retry-seconds", "0.2")  # fmt: skip
 SELF_PLAY = ("--n-groups", "1", "--n-simulations", "8", "--n-parallel-games", "32")
 WORKERS = {
     "worker-0": SELF_PLAY,
-    "worker-1": SELF_PLAY,
     "evalaux-0": ("--mode", "eval-aux", "--n-samples", "4"),
 }
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from numpy.typing import NDArray
 from random_games import random_games
 
@@ -22,11 +21,8 @@ TINY = NetConfig(embed_dim=16, n_heads=2, n_layers=1, ff_dim=16, belief_head=Tru
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def one_thread(one_torch_thread: None) -> None:
+    """Every test of this room."""
 
 
 @pytest.fixture(scope="session")

@@ -408,7 +408,7 @@ def test_the_page_shows_what_was_measured(tools: SimpleNamespace, folder: Path) 
     elo = read(folder / "2030-01-02-matrix.json")["elo"]["ratings"]
     best = max(elo, key=lambda rating: rating["elo"])
     assert f"| 1 {best['player']} | {best['elo']:+.0f} (" in text
-    assert "| g: c | 5 | 2.0 | 1 2 |" in text
+    assert "| g: c | `zeb:source=tiny.pt` | 5 | 2.0 | 1 2 |" in text
     assert "net against itself: layouts, play" in text
     assert "net against itself: contract" in text
     section = tools.readme.section(folder)

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from slow_game import SlowGame
-from slow_tree import hashed_evaluate
+from slow_tree import HashedEvaluator
 
 from zebfast import rules
 from zebfast.core.observe import games_to_examples, uniform_evaluate
@@ -23,13 +23,6 @@ class Uniform:
 
     def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
         uniform_evaluate(obs, out)
-
-
-class Hashed:
-    """A deterministic stand-in for a network."""
-
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        out[:] = hashed_evaluate(obs)
 
 
 def config(
@@ -74,7 +67,7 @@ def test_games_equal_the_twin(worlds: str, temperature: float, exact_tricks: int
         4, 2, worlds=worlds, temperature=temperature, exact_tricks=exact_tricks,
         n_simulations=20, n_worlds=3,
     )  # fmt: skip
-    games, _ = SelfPlay(Hashed(), config=settings, seed=3).play(6)
+    games, _ = SelfPlay(HashedEvaluator(), config=settings, seed=3).play(6)
     for number, game in enumerate(games):
         twin = SlowGame(number, 3, settings)
         assert game["plays"].tolist() == twin.plays

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from slow_teaching import SlowTeaching
-from slow_tree import hashed_evaluate
+from slow_tree import HashedEvaluator
 
 from zebfast.core.records import GAME_DTYPE
 from zebfast.core.teaching import TaughtGames
@@ -17,21 +17,12 @@ from zebfast.selfplay.play_values import unpack
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
 
 
-class Hashed:
-    """A deterministic stand-in for a network."""
-
-    version = 1
-
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        out[:] = hashed_evaluate(obs)
-
-
 def config(**changes: Any) -> TeachingConfig:
     return TeachingConfig(**{"n_parallel_games": 4, "explore": 0.2, **changes})
 
 
 def games_of(n: int, *, calls: tuple[int, ...] = (), first_game: int = 0, **how: Any) -> bytes:
-    teaching = Teaching(Hashed(), config=config(**how), seed=77, first_game=first_game)
+    teaching = Teaching(HashedEvaluator(), config=config(**how), seed=77, first_game=first_game)
     return b"".join(teaching.play(k)[0].tobytes() for k in (calls or (n,)))
 
 
@@ -48,7 +39,7 @@ def games_of(n: int, *, calls: tuple[int, ...] = (), first_game: int = 0, **how:
 )
 def test_games_and_labels_equal_the_twin(how: dict[str, Any]) -> None:
     settings = config(**how)
-    games, stats = Teaching(Hashed(), config=settings, seed=3).play(6, lookahead=False)
+    games, stats = Teaching(HashedEvaluator(), config=settings, seed=3).play(6, lookahead=False)
     n_labels = 0
     for number, game in enumerate(games):
         twin = SlowTeaching(number, 3, settings)
@@ -74,7 +65,7 @@ def test_same_bytes_for_any_threads_and_any_split(how: dict[str, Any]) -> None:
 def test_rollouts_that_the_game_shows_are_not_played_again() -> None:
     """Favourites all the way: the play that was made is known at the next decision."""
     how = {"teacher": "rollout", "exact_tricks": 0}
-    greedy = Teaching(Hashed(), config=config(temperature=0.0, explore=0.0, **how), seed=5)
+    greedy = Teaching(HashedEvaluator(), config=config(temperature=0.0, explore=0.0, **how), seed=5)
     games, stats = greedy.play(8, lookahead=False)
     labels = games["policy"]
     plays = int((labels > 0).sum())
@@ -88,7 +79,7 @@ def test_a_swap_of_weights_forgets_what_the_old_ones_showed() -> None:
     how = {"teacher": "rollout", "exact_tricks": 0, "temperature": 0.0, "explore": 0.0}
     rollouts = []
     for version in (1, 2):
-        evaluator = Hashed()
+        evaluator = HashedEvaluator()
         teaching = Teaching(evaluator, config=config(n_groups=1, **how), seed=5)
         teaching.play(1)
         evaluator.version = version
@@ -98,7 +89,7 @@ def test_a_swap_of_weights_forgets_what_the_old_ones_showed() -> None:
 
 def test_exact_labels_are_those_of_the_deal(tmp_path: Path) -> None:
     """A file of them is read back as decisions, and the best play is worth what the solver says."""
-    games, stats = Teaching(Hashed(), config=config(label_share=0.3), seed=9).play(5)
+    games, stats = Teaching(HashedEvaluator(), config=config(label_share=0.3), seed=9).play(5)
     path = tmp_path / "w_1_ab.safetensors"
     metadata = {
         "worker_id": "w",
@@ -117,7 +108,7 @@ def test_exact_labels_are_those_of_the_deal(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:
-    class Broken(Hashed):
+    class Broken(HashedEvaluator):
         def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
             super().evaluate(obs, out)
             out[0, 3] = np.nan

@@ -59,6 +59,7 @@ class HashedEvaluator:
 
     def __init__(self) -> None:
         self.rows = 0
+        self.version = 1
 
     def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
         """See zebfast.selfplay.groups.Evaluator."""

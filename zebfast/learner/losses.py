@@ -191,11 +191,9 @@ def points_loss(logits: Tensor, batch: Batch[Any], own: OwnPlay | None) -> Tenso
     by_value = value.clamp(min=0) * won - value.clamp(max=0) * lost
     by_value = by_value + (1 - value.abs()) * log_p[:, _HALF]
     observed = -torch.where(batch.has_points, known, by_value)
-    return (
-        observed
-        if own is None
-        else torch.where(own.has, own_points_loss(log_p, own.points), observed)
-    )
+    if own is None:
+        return observed
+    return torch.where(own.has, own_points_loss(log_p, own.points), observed)
 
 
 def masked_log_policy(logits: Tensor, in_hand: Tensor) -> Tensor:
