@@ -181,12 +181,17 @@ def _origin(path: Path, content: Mapping[str, Any]) -> list[str]:
     lines[0] += f" {' and '.join(machines)}; commit {', '.join(commits)}:"
     commands = dict.fromkeys(run["command"] for run in content["runs"])
     lines += ["", "```sh", *commands, "```"]
+    rows = {row["name"] for row in content.get("rows", [])}  # their table has the specs
+    players = content.get("players", [])
     weights = [
         f"{player['name']} is `{player['spec']}`"
         + (f", weights {player['sha256'][:12]}" if player["sha256"] else "")
-        for player in content.get("players", [])
-        if player["sha256"] or player["name"] != player["spec"]
+        for player in players
+        if player["name"] not in rows and (player["sha256"] or player["name"] != player["spec"])
     ]
+    of_rows = (player["sha256"] for player in players if player["name"] in rows)
+    if digests := dict.fromkeys(sha256[:12] for sha256 in of_rows if sha256):
+        weights.append(f"weights of the rows: {', '.join(digests)}")
     weights += [
         f"{name} is {network['file']}, weights {network['sha256'][:12]}"
         for name, network in content.get("networks", {}).items()

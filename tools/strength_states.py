@@ -211,7 +211,7 @@ class _Watched:
         games, others = batch.take(rows), (seats[:, None] + np.arange(1, 4)) & 3
         found = np.zeros((len(rows), len(self.sources), N_DOMINOES, N_OTHER_SEATS), np.float32)
         for number, source in enumerate(self.sources):
-            worlds, logs = source.draw(games, draws, 0, self.worlds)
+            worlds, logs = source.draw(games, draws, 0, self.worlds, source.weights(games))
             weights = np.exp(logs - logs.max(axis=1, keepdims=True)).astype(np.float32)
             weights /= weights.sum(axis=1, keepdims=True)
             held = mask_bits(worlds.held.reshape(-1)).astype(np.float32)

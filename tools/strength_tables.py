@@ -119,6 +119,7 @@ def ablations(record: Mapping[str, Any]) -> list[str]:
     settings: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in record["rows"]:
         settings.setdefault((row["group"], row["changed"]), []).append(row)
+    specs = {player["name"]: player["spec"] for player in record["players"]}
     rows = []
     for (group, changed), alike in settings.items():
         against = [[pairs[row["name"], opponent] for row in alike] for opponent in opponents]
@@ -127,6 +128,7 @@ def ablations(record: Mapping[str, Any]) -> list[str]:
         rows.append(
             [
                 f"{group}: {changed}{note}",
+                " ".join(dict.fromkeys(f"`{specs[row['name']]}`" for row in alike)),
                 _mean([row["labels"] for row in alike], ",.0f"),
                 _mean([row["minutes"] for row in alike], ".1f"),
                 " ".join(str(row["seed"]) for row in alike if row["seed"] is not None) or NOTHING,
@@ -136,9 +138,10 @@ def ablations(record: Mapping[str, Any]) -> list[str]:
         )
     games = {pair["games"] for pair in record["pairs"]}
     won = [f"won against {opponent}, %" for opponent in opponents]
-    head = ("", "labels", "minutes", "seeds", "ms a decision side by side", *won)
+    head = ("", "player", "labels", "minutes", "seeds", "ms a decision side by side", *won)
+    used = [n for n in range(len(head)) if n == 0 or any(row[n] != NOTHING for row in rows)]
     return [
-        *table(head, rows),
+        *table([head[n] for n in used], ([row[n] for n in used] for row in rows)),
         "",
         f"{' or '.join(f'{n:,}' for n in sorted(games))} games a player and opponent; with several "
         "seeds the mean, and in brackets each.",
