@@ -22,6 +22,7 @@ from zebfast.net.networks import (
     size_name,
     sized,
 )
+from zebfast.net.skeleton import skeleton
 from zebfast.net.v2 import V2Config
 
 KINDS = [(tokenizer, belief) for tokenizer in TOKENIZERS for belief in (False, True)]
@@ -60,6 +61,19 @@ def test_every_network_runs_on_what_it_prepares(
     assert answer.points is None or answer.points.shape == (9, 43)
     answer.value.sum().backward()
     assert all(p.grad is not None for p in net.value_head.parameters())
+
+
+@pytest.mark.parametrize(("tokenizer", "belief_head"), KINDS)
+def test_a_skeleton_has_all_but_numbers(tokenizer: str, belief_head: bool) -> None:
+    config = sized(tokenizer, "small", belief_head=belief_head)
+    before = torch.get_rng_state()
+    found = skeleton(build, config).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    wanted = build(config).state_dict()
+    assert list(found) == list(wanted)
+    for name, weight in found.items():
+        assert weight.is_meta
+        assert (weight.shape, weight.dtype) == (wanted[name].shape, wanted[name].dtype)
 
 
 @pytest.mark.parametrize("name", ["net.pt", "net.safetensors"])

@@ -22,6 +22,7 @@ from zebfast.learner.losses import (
     compute_losses,
     unpack_batch,
 )
+from zebfast.learner.optimizer import EagerAdamW
 from zebfast.learner.play_loss import TAUGHT_WEIGHTS
 from zebfast.learner.sources import Sources
 from zebfast.learner.train_report import Sums, TrainReport
@@ -87,8 +88,8 @@ class Trainer:
         # Loss scaling is for the narrow range of fp16; a disabled scaler passes everything through.
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.half == torch.float16)
 
-    def _fresh_optimizer(self) -> torch.optim.AdamW:
-        return torch.optim.AdamW(
+    def _fresh_optimizer(self) -> EagerAdamW:
+        return EagerAdamW(
             self.net.parameters(),
             lr=self.config.lr,
             weight_decay=self.config.weight_decay,

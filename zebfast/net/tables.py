@@ -29,6 +29,7 @@ from zebfast.net.packing import (
     Column,
     domino_features,
 )
+from zebfast.net.skeleton import skeleton
 from zebfast.net.v1 import NetConfig, V1Net
 from zebfast.rules import N_DECLARATIONS
 
@@ -72,8 +73,7 @@ def fold(
     config: NetConfig, weights: Mapping[str, Tensor], *, device: torch.device, dtype: torch.dtype
 ) -> FoldedNet:
     """Fold checked weights (`checkpoint.check_weights`). Computed in float32, stored in dtype."""
-    with torch.device("meta"):
-        net = V1Net(config)
+    net = skeleton(V1Net, config)
     moved = {name: w.to(device, torch.float32) for name, w in weights.items()}
     net.load_state_dict(moved, assign=True)
     net.eval()

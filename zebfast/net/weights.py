@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zebfast.net import v1, v2
 from zebfast.net.networks import AnyConfig, build
+from zebfast.net.skeleton import skeleton
 from zebfast.net.v1 import NetConfig
 from zebfast.net.v2 import V2Config
 
@@ -25,8 +26,7 @@ def check_weights(config: AnyConfig, weights: Mapping[str, Any]) -> dict[str, Te
 
     BadCheckpoint names the first thing wrong: missing or foreign keys, shapes, types, NaN.
     """
-    with torch.device("meta"):
-        expected = build(config).state_dict()
+    expected = skeleton(build, config).state_dict()
     missing = sorted(expected.keys() - weights.keys())
     foreign = sorted(weights.keys() - expected.keys(), key=repr)
     if missing or foreign:
