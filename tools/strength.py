@@ -3,6 +3,7 @@
     strength.py matrix random heuristic2 zeb eq:n=10 eq:n=100 --output R/<date>-matrix.json
     strength.py time fast=search:ms=10 slow=search:ms=100 --opponent eq:n=100 --output ...
     strength.py ablation --rows rows.toml --opponent eq:n=10 --output ...
+    strength.py training --rows rows.toml --opponent heuristic2 --output ...
     strength.py calibration --network new=best.pt --opponent eq:n=10 --output ...
     strength.py belief --network new=best.pt --output ...
     strength.py curve 'seed 1=run-1/metrics.jsonl' 'seed 2=run-2/metrics.jsonl' --output ...
@@ -34,16 +35,25 @@ KINDS: Mapping[str, Callable[[Record, argparse.Namespace], None]] = {
     "matrix": matrix,
     "time": times,
     "ablation": ablation,
+    "training": ablation,
     "calibration": calibration,
     "belief": belief,
     "curve": curve,
 }
 #: Deals of a pairing, or of the games that decisions are taken from.
-DEALS = {"matrix": 10_000, "time": 10_000, "ablation": 5_000, "calibration": 5_000, "belief": 1_000}
+DEALS = {
+    "matrix": 10_000,
+    "time": 10_000,
+    "ablation": 5_000,
+    "training": 10_000,
+    "calibration": 5_000,
+    "belief": 1_000,
+}
 _ABOUT = {
     "matrix": "every player against every other, by points and by contract, with Elo",
     "time": "players against common opponents, with what a decision takes",
-    "ablation": "what was changed in a training, and how strong its network is",
+    "ablation": "what was changed in how a network is played, and how strong it is then",
+    "training": "what was changed in a training, and how strong its network is",
     "calibration": "whether chances given to winning the game and the contract come true",
     "belief": "where the hidden dominoes are, against what can be told without a network",
     "curve": "strength against minutes and games of trainings, from their metrics",
@@ -70,15 +80,16 @@ def parser() -> argparse.ArgumentParser:
     for name in ("matrix", "time"):
         of[name].add_argument("players", nargs="+", metavar="[NAME=]SPEC")
     of["curve"].add_argument("runs", nargs="+", metavar="NAME=METRICS.jsonl")
-    for name in ("matrix", "time", "ablation"):
+    for name in ("matrix", "time", "ablation", "training"):
         of[name].add_argument("--share", default="1of1", metavar="IofN", help="of missing pairings")
         of[name].add_argument(
             "--with", dest="others", type=Path, action="append", default=[], metavar="FILE"
         )
-    for name in ("time", "ablation"):
+    for name in ("time", "ablation", "training"):
         of[name].add_argument("--opponent", action="append", required=True, metavar="[NAME=]SPEC")
     of["time"].add_argument("--alone", type=int, default=200, help="decisions timed one at a time")
-    of["ablation"].add_argument("--rows", type=Path, required=True, help="see strength_rows.py")
+    for name in ("ablation", "training"):
+        of[name].add_argument("--rows", type=Path, required=True, help="see strength_rows.py")
     for name in ("calibration", "belief"):
         of[name].add_argument("--network", action="append", required=True, metavar="NAME=FILE")
         of[name].add_argument("--opponent", action="append", default=[], metavar="SPEC")

@@ -148,7 +148,8 @@ SECTIONS: Mapping[str, tuple[str, Section]] = {
     "matrix": ("Everyone against everyone", _matrix),
     "time": ("Strength against time", tables.times),
     "curve": ("Strength against training", tables.curves),
-    "ablation": ("What made the difference", tables.ablations),
+    "training": ("What made the difference in training", tables.ablations),
+    "ablation": ("What made the difference in searching", tables.ablations),
     "calibration": ("Calibration", _calibration),
     "belief": ("Belief about hidden dominoes", _belief),
 }

@@ -30,6 +30,7 @@ SEEDS: Mapping[str, int] = {
     "ablation": 420_103,
     "calibration": 420_104,
     "belief": 420_105,
+    "training": 420_106,
 }
 TUNING = 1_000_000
 _SAID = ("date", "time", "commit", "machine", "versions", "runs")

@@ -4,7 +4,8 @@
     group = "teacher"                       what is varied
     changed = "1 layout a label"            its setting in this row
     player = "zeb:source=one.pt"            what is played: any player, searches too
-    labels = 500000                         of trainings: labels, minutes and seed
+    recipe = "recipes/one.toml"             of trainings: what was trained by, from the record's
+    labels = 500000                         folder; labels, minutes and seed
     minutes = 9.5
     seed = 1
     note = "as in the recipe"               may be left out, as may those of trainings
@@ -24,6 +25,7 @@ from strength_record import RecordError
 _NEEDED = ("group", "changed", "player")
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(_NEEDED, str),
+    "recipe": str,
     "labels": int,
     "minutes": (int, float),
     "seed": int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from zebfast.arena.stats import wilson_interval
@@ -128,7 +129,8 @@ def ablations(record: Mapping[str, Any]) -> list[str]:
         rows.append(
             [
                 f"{group}: {changed}{note}",
-                " ".join(dict.fromkeys(f"`{specs[row['name']]}`" for row in alike)),
+                _recipes(alike)
+                or " ".join(dict.fromkeys(f"`{specs[row['name']]}`" for row in alike)),
                 _mean([row["labels"] for row in alike], ",.0f"),
                 _mean([row["minutes"] for row in alike], ".1f"),
                 " ".join(str(row["seed"]) for row in alike if row["seed"] is not None) or NOTHING,
@@ -138,7 +140,9 @@ def ablations(record: Mapping[str, Any]) -> list[str]:
         )
     games = {pair["games"] for pair in record["pairs"]}
     won = [f"won against {opponent}, %" for opponent in opponents]
-    head = ("", "player", "labels", "minutes", "seeds", "ms a decision side by side", *won)
+    trained = any(row.get("recipe") for row in record["rows"])
+    player = "recipe" if trained else "player"
+    head = ("", player, "labels", "minutes", "seeds", "ms a decision side by side", *won)
     used = [n for n in range(len(head)) if n == 0 or any(row[n] != NOTHING for row in rows)]
     return [
         *table([head[n] for n in used], ([row[n] for n in used] for row in rows)),
@@ -146,6 +150,12 @@ def ablations(record: Mapping[str, Any]) -> list[str]:
         f"{' or '.join(f'{n:,}' for n in sorted(games))} games a player and opponent; with several "
         "seeds the mean, and in brackets each.",
     ]
+
+
+def _recipes(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Links to what rows were trained by, nothing for rows that name none."""
+    files = dict.fromkeys(row["recipe"] for row in rows if row.get("recipe"))
+    return " ".join(f"[{Path(file).stem}]({file})" for file in files)
 
 
 def _mean(figures: Sequence[float | None], form: str) -> str:

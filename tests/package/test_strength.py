@@ -18,6 +18,7 @@ from zebfast.arena.players import plain_player
 from zebfast.arena.specs import PlayerSpec
 from zebfast.core.engine import GameBatch
 from zebfast.core.worlds import WorldSet
+from zebfast.learner.recipe import read_recipe
 from zebfast.net import checkpoint
 from zebfast.net.v2 import V2Config
 from zebfast.rules import Stream
@@ -391,6 +392,8 @@ def folder(tools: SimpleNamespace, weights: Path, tmp_path_factory: pytest.TempP
     measured("matrix", "random", "heuristic", net, "--n-deals", "8")
     measured("time", net, "--opponent", "random", "--n-deals", "4", "--alone", "4")
     measured("ablation", "--rows", str(rows), "--opponent", "random", "--n-deals", "4")
+    rows.write_text(f'[[row]]\n{row}recipe = "recipes/one.toml"\n')
+    measured("training", "--rows", str(rows), "--opponent", "random", "--n-deals", "4")
     measured("calibration", "--network", f"net={weights}", "--opponent", "random", "--n-deals", "4")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tools.measure, "WORLDS", 4)
@@ -409,6 +412,7 @@ def test_the_page_shows_what_was_measured(tools: SimpleNamespace, folder: Path) 
     best = max(elo, key=lambda rating: rating["elo"])
     assert f"| 1 {best['player']} | {best['elo']:+.0f} (" in text
     assert "| g: c | `zeb:source=tiny.pt` | 5 | 2.0 | 1 2 |" in text
+    assert "| g: c | [one](recipes/one.toml) | 5 | 2.0 |" in text
     assert "net against itself: layouts, play" in text
     assert "net against itself: contract" in text
     section = tools.readme.section(folder)
@@ -469,3 +473,9 @@ def test_readme_keeps_what_is_around_its_part(
     readme.write_text("no markers")
     with pytest.raises(ValueError, match="must contain"):
         tools.readme.render()
+
+
+def test_trainings_that_are_shown_can_be_repeated(tools: SimpleNamespace) -> None:
+    path = tools.record.complete_records()["training"]
+    for row in read(path)["rows"]:
+        assert read_recipe(path.parent / row["recipe"]).name == Path(row["recipe"]).stem
