@@ -49,6 +49,8 @@ DEALS = {
     "calibration": 5_000,
     "belief": 1_000,
 }
+#: Kinds whose players are the rows of a file.
+_BY_ROWS = ("ablation", "training")
 _ABOUT = {
     "matrix": "every player against every other, by points and by contract, with Elo",
     "time": "players against common opponents, with what a decision takes",
@@ -80,15 +82,15 @@ def parser() -> argparse.ArgumentParser:
     for name in ("matrix", "time"):
         of[name].add_argument("players", nargs="+", metavar="[NAME=]SPEC")
     of["curve"].add_argument("runs", nargs="+", metavar="NAME=METRICS.jsonl")
-    for name in ("matrix", "time", "ablation", "training"):
+    for name in ("matrix", "time", *_BY_ROWS):
         of[name].add_argument("--share", default="1of1", metavar="IofN", help="of missing pairings")
         of[name].add_argument(
             "--with", dest="others", type=Path, action="append", default=[], metavar="FILE"
         )
-    for name in ("time", "ablation", "training"):
+    for name in ("time", *_BY_ROWS):
         of[name].add_argument("--opponent", action="append", required=True, metavar="[NAME=]SPEC")
     of["time"].add_argument("--alone", type=int, default=200, help="decisions timed one at a time")
-    for name in ("ablation", "training"):
+    for name in _BY_ROWS:
         of[name].add_argument("--rows", type=Path, required=True, help="see strength_rows.py")
     for name in ("calibration", "belief"):
         of[name].add_argument("--network", action="append", required=True, metavar="NAME=FILE")

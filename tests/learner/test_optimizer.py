@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from imports import run_without
 
 from zebfast.learner.optimizer import EagerAdamW
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v2 import V2Config
 
 TINY = V2Config(width=16, n_blocks=1, belief_head=True)
-# An import of it fails then.
-WITHOUT_COMPILER = """
-import sys
-sys.modules["torch._dynamo"] = None
-from zebfast.cli.main import main
-main(sys.argv[1:])
-"""
 
 
 def trained(
@@ -74,9 +66,6 @@ def test_a_learner_that_plays_matches_does_without_the_compiler(
         *("--batch-size", "8", "--training-steps-per-cycle", "2", "--min-buffer-size", "28"),
         *("--eval-every", "1", "--eval-games", "2", "--max-cycles", "1", "--disk-limit", "0"),
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_COMPILER, "learn", *flags],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+    done = run_without("torch._dynamo", "learn", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Eval     1: vs random" in done.stdout

@@ -76,8 +76,8 @@ def sdist(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from nothing but the source archive, without network.
 
-    Unoptimised, in a fifth of the time: whether anything is missing does not depend on it, and the
-    environment that runs these tests was built with the release's flags.
+    Unoptimised, in less than half the time: whether anything is missing does not depend on it, and
+    the environment that runs these tests was built with the release's flags.
     """
     work = tmp_path_factory.mktemp("wheel")
     with tarfile.open(sdist) as archive:

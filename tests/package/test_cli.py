@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from imports import run_without
 
 from zebfast.cli.main import VERBS, cli
 from zebfast.cli.run import run, user_sentence
@@ -45,25 +46,16 @@ def test_unknown_verb_is_a_usage_error(repo_root: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def _without_torch(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, which ends in an AssertionError if it loads torch."""
-    code = (
-        "import sys\nfrom zebfast.cli.main import main\n"
-        f"try:\n    main({list(words)!r})\nfinally:\n    assert 'torch' not in sys.modules\n"
-    )
-    return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True)
-
-
 def test_help_and_version_do_not_load_torch(repo_root: Path) -> None:
     for flag in ("--help", "--version"):
-        done = _without_torch(flag, cwd=repo_root)
+        done = run_without("torch", flag, cwd=repo_root)
         assert done.returncode == 0, done.stderr
         assert "zebfast" in done.stdout
 
 
 @pytest.mark.parametrize("words", [("experiment", "runs"), ("fleet", "status", "absent")])
 def test_commands_that_only_look_do_not_load_torch(words: tuple[str, ...], tmp_path: Path) -> None:
-    done = _without_torch(*words, cwd=tmp_path)
+    done = run_without("torch", *words, cwd=tmp_path)
     assert "AssertionError" not in done.stderr
     assert done.returncode in (0, 1, 2)
 

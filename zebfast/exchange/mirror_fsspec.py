@@ -60,7 +60,7 @@ class FsspecPlace:
             self._fs.retries = 1
         loop = getattr(self._fs, "loop", None)
         if loop is not None:
-            loop.call_soon_threadsafe(loop.set_exception_handler, unawaited_fault)
+            loop.call_soon_threadsafe(loop.set_exception_handler, _unawaited_fault)
         self._root = str(root).rstrip("/")
 
     @property
@@ -133,7 +133,7 @@ class FsspecPlace:
             raise explain(error, self._label) from error
 
 
-def unawaited_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _unawaited_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """asyncio's handler of faults that nobody waited for.
 
     A service that goes away while a request is written leaves one on aiohttp's writing task, beside

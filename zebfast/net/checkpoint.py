@@ -24,7 +24,7 @@ from torch import Tensor
 
 import zebfast
 from zebfast.net.networks import AnyConfig, AnyNet, build, config_from_dict
-from zebfast.net.skeleton import skeleton
+from zebfast.net.skeleton import filled
 from zebfast.net.weights import BadCheckpoint, check_weights, infer_config
 from zebfast.system.files import write_atomic
 
@@ -59,9 +59,8 @@ class Checkpoint:
 
     def network(self) -> AnyNet:
         """The module with these weights, in training mode, on the CPU."""
-        net = skeleton(build, self.config)
-        net.load_state_dict({k: v.clone() for k, v in self.weights.items()}, assign=True)
-        return net.requires_grad_(True)
+        own = {k: v.clone() for k, v in self.weights.items()}
+        return filled(build, self.config, own).requires_grad_(True)
 
 
 def fresh(config: AnyConfig, *, seed: int) -> Checkpoint:

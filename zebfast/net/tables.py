@@ -29,7 +29,7 @@ from zebfast.net.packing import (
     Column,
     domino_features,
 )
-from zebfast.net.skeleton import skeleton
+from zebfast.net.skeleton import filled
 from zebfast.net.v1 import NetConfig, V1Net
 from zebfast.rules import N_DECLARATIONS
 
@@ -73,9 +73,8 @@ def fold(
     config: NetConfig, weights: Mapping[str, Tensor], *, device: torch.device, dtype: torch.dtype
 ) -> FoldedNet:
     """Fold checked weights (`checkpoint.check_weights`). Computed in float32, stored in dtype."""
-    net = skeleton(V1Net, config)
     moved = {name: w.to(device, torch.float32) for name, w in weights.items()}
-    net.load_state_dict(moved, assign=True)
+    net = filled(V1Net, config, moved)
     net.eval()
     order, place = _slot_tables(device)
     with torch.no_grad():

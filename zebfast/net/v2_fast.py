@@ -22,7 +22,7 @@ from zebfast.net.encoding import record_bytes
 from zebfast.net.features import expand
 from zebfast.net.linear import Linear
 from zebfast.net.output import N_DOMINOES, N_SLOTS
-from zebfast.net.skeleton import skeleton
+from zebfast.net.skeleton import filled
 from zebfast.net.v2 import V2Config, V2Net, value_of_points
 
 _NO_ROWS = np.empty((1, 0), dtype=np.float32)
@@ -64,9 +64,8 @@ class FoldedV2:
         dtype: torch.dtype,
     ) -> FoldedV2:
         """Fold checked weights for ``device``, stored in ``dtype``."""
-        net = skeleton(V2Net, config)
         moved = {name: w.to(device, torch.float32) for name, w in weights.items()}
-        net.load_state_dict(moved, assign=True)
+        net = filled(V2Net, config, moved)
         with torch.no_grad():
             return cls(net.eval(), dtype=dtype)
 
