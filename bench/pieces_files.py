@@ -44,7 +44,7 @@ def written(folder: Path, *, suffix: str) -> Work:
 
 
 def read(folder: Path, *, suffix: str) -> Work:
-    from zebfast.selfplay.examples import read_examples
+    from zebfast.selfplay.example_files import read_examples
 
     path = folder / f"b_0_00.{suffix}"
     writer(suffix)(path)
@@ -56,10 +56,10 @@ def ingest(folder: Path) -> Work:
     from zebfast.cli.stages import learner_config
     from zebfast.exchange import Namespace
     from zebfast.exchange.local import LocalExampleStore
-    from zebfast.learner.checkpoint import Progress
-    from zebfast.learner.ingest import Ingestor
-    from zebfast.learner.reader import ExampleReader, Pace
-    from zebfast.learner.sources import Sources
+    from zebfast.learner.data.ingest import Ingestor
+    from zebfast.learner.data.mixture import Sources
+    from zebfast.learner.data.reader import ExampleReader, Pace
+    from zebfast.learner.state import Progress
 
     store = LocalExampleStore(folder, Namespace())
     write, n_games = writer("safetensors"), 4 * N_GAMES["safetensors"]

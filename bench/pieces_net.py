@@ -71,8 +71,8 @@ def trainer(tokenizer: str, size: str, batch_size: int = BATCH) -> tuple[Any, An
     """(trainer, sources) with fresh weights and examples of 64 games."""
     from zebfast.cli.stages import learner_config
     from zebfast.core.observe import games_to_examples
-    from zebfast.learner.sources import Sources
-    from zebfast.learner.trainer import Trainer
+    from zebfast.learner.data.mixture import Sources
+    from zebfast.learner.train.trainer import Trainer
 
     config = learner_config(batch_size=batch_size, train_diagnostics_every=1000)
     sources = Sources(config)

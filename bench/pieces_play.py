@@ -15,8 +15,7 @@ from bench.pieces_core import Constant
 def selfplay(_folder: Path, *, n_games: int, worlds: str = "sampled", **search: Any) -> Work:
     """Whole games through `SelfPlay` with the constant evaluator: trees, threads, hand-over."""
     from zebfast.core.options import SearchOptions
-    from zebfast.selfplay.config import SelfPlayConfig
-    from zebfast.selfplay.games import SelfPlay
+    from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
     config = SelfPlayConfig(
         n_parallel_games=n_games, n_groups=1, worlds=worlds, search=SearchOptions(**search)
@@ -34,8 +33,7 @@ def selfplay_network(_folder: Path) -> Work:
     """The same with a small v1 network; what is played may hang on its last bits."""
     from bench.pieces_net import evaluator
     from zebfast.core.options import SearchOptions
-    from zebfast.selfplay.config import SelfPlayConfig
-    from zebfast.selfplay.games import SelfPlay
+    from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
     ready = evaluator("v1", "small")
     search = SearchOptions(n_simulations=3, exact_tricks=6, temperature=0)
@@ -50,7 +48,7 @@ def selfplay_network(_folder: Path) -> Work:
 
 def match(_folder: Path) -> Work:
     from zebfast.arena.match import play_match
-    from zebfast.arena.players import plain_player
+    from zebfast.arena.players.base import plain_player
 
     players = plain_player("random"), plain_player("heuristic")
 
@@ -72,9 +70,9 @@ def network_match(_folder: Path) -> Work:
 
 def exact_player(_folder: Path) -> Work:
     """E[Q] in its own games, two worlds a play."""
-    from zebfast.arena.build import build_player
     from zebfast.arena.match import play_match
-    from zebfast.arena.specs import parse_spec
+    from zebfast.arena.players.build import build_player
+    from zebfast.arena.players.specs import parse_spec
     from zebfast.core.solver_pool import SolverPool
 
     player = build_player(parse_spec("eq:n=2"), pool=SolverPool(1))
@@ -91,7 +89,7 @@ def replayed(_folder: Path) -> Work:
     from bench.pieces_core import finished_games
     from zebfast.cli.stages import learner_config
     from zebfast.core.observe import games_to_examples
-    from zebfast.learner.sources import Sources
+    from zebfast.learner.data.mixture import Sources
 
     examples = games_to_examples(finished_games(64))
     config = learner_config(replay_buffer_size=4 * len(examples))

@@ -10,7 +10,7 @@ import pytest
 from bench.conftest import attach
 from bench.pieces_core import Constant
 from zebfast.arena.match import play_match
-from zebfast.arena.players import plain_player
+from zebfast.arena.players.base import plain_player
 from zebfast.core.engine import GameBatch
 from zebfast.core.lanes import Lanes
 from zebfast.core.records import OBS_DTYPE

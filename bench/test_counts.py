@@ -112,8 +112,7 @@ def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: 
 def test_a_learner_step_on_a_device_waits_for_nothing(tokenizer: str, taught: bool) -> None:
     """Forward, losses, backward and clipping; torch's fused optimizer knows no such device."""
     from zebfast.cli.stages import learner_config
-    from zebfast.learner.train_report import Sums
-    from zebfast.learner.trainer import Trainer
+    from zebfast.learner.train.trainer import Sums, Trainer
 
     training = Trainer(pieces_net.network(tokenizer, "small")[1], learner_config(device="meta"))
     training.optimizer.step = lambda *_: None  # type: ignore[method-assign]

@@ -11,9 +11,9 @@ import pytest
 
 from bench.conftest import attach, figure
 from bench.gate import interleaved_ratio
-from zebfast.arena.build import build_player
 from zebfast.arena.match import play_match
-from zebfast.arena.specs import parse_spec
+from zebfast.arena.players.build import build_player
+from zebfast.arena.players.specs import parse_spec
 from zebfast.cli import exact_stages, stages
 from zebfast.cli.machine import usable_cores
 from zebfast.cli.stages import Stage

@@ -152,7 +152,8 @@ def test_learner_beats_the_plain_module(gate: Gate) -> None:
 
 @pytest.mark.benchmark(group="ratios")
 def test_native_files_are_read_faster(gate: Gate, tmp_path: Path) -> None:
-    from zebfast.selfplay.examples import read_examples, write_native
+    from zebfast.selfplay.example_files import read_examples
+    from zebfast.selfplay.examples import write_native
     from zebfast.selfplay.examples_pt import write_pt
 
     games = stages.some_games(work.N_GAMES)

@@ -12,7 +12,8 @@ import pytest
 from bench.conftest import attach, figure
 from bench.work import METADATA, N_GAMES, trainer
 from zebfast.cli import stages
-from zebfast.selfplay.examples import read_examples, write_native
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import write_native
 from zebfast.selfplay.examples_pt import write_pt
 
 WRITERS: dict[str, Callable[..., None]] = {"safetensors": write_native, "pt": write_pt}

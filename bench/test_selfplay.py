@@ -17,8 +17,7 @@ from zebfast.cli import stages
 from zebfast.cli.machine import usable_cores
 from zebfast.cli.stages import Done, Stage, Work
 from zebfast.core.options import SearchOptions
-from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.games import SelfPlay
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "peer" / "zeb-557k-1m.pt"
 N_GAMES = 64

@@ -12,8 +12,8 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.learner.sources import Sources
-from zebfast.learner.trainer import Trainer
+from zebfast.learner.data.mixture import Sources
+from zebfast.learner.train.trainer import Trainer
 from zebfast.net.v1 import V1Net
 
 N_GAMES = 64
@@ -112,7 +112,7 @@ def plain_step(work: Trainer, raw: Any) -> None:
     """The optimizer step of ``work`` with the module's own forward over all 36 tokens."""
     from torch import autograd, nn
 
-    from zebfast.learner.losses import compute_losses, unpack_batch
+    from zebfast.learner.train.losses import compute_losses, unpack_batch
 
     batch = unpack_batch(raw, work.net.prepare)
     losses = compute_losses(work.net(*batch.inputs[:3]), batch)

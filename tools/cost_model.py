@@ -23,9 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(ROOT))
 
-from zebfast.net.buckets import plan
 from zebfast.net.folded import fold
 from zebfast.net.networks import build, sized
+from zebfast.net.pipeline import plan
 
 README = ROOT / "README.md"
 DATA = ROOT / "tools" / "cost_model.json"

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from quality_methods import NO_SEARCH, Method, at_its_best
 from quality_positions import EQUAL, Positions, Reference
 
-from zebfast.arena.search import search
+from zebfast.arena.players.search import search
 from zebfast.arena.stats import wilson_interval
 from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
 
 if TYPE_CHECKING:
-    from zebfast.selfplay.games import Evaluator
+    from zebfast.selfplay.config import Evaluator
 
 TREES = 128  # searched side by side, as self-play does when nothing else is said
 DEEPER = 10

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zebfast.arena.search_specs import MAX_SIMULATIONS, MAX_WORLDS, roomy
+from zebfast.arena.players.specs import MAX_SIMULATIONS, MAX_WORLDS, roomy
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
 

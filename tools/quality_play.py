@@ -14,13 +14,13 @@ from quality_methods import Method
 from timed_player import TimedPlayer
 
 from zebfast.arena.match import MatchProgress, play_match
-from zebfast.arena.players import Player
-from zebfast.arena.search import SearchPlayer
-from zebfast.arena.search_specs import search_deals_per_chunk
-from zebfast.selfplay.games import SelfPlay
+from zebfast.arena.players.base import Player
+from zebfast.arena.players.search import SearchPlayer
+from zebfast.arena.players.specs import search_deals_per_chunk
+from zebfast.selfplay.config import SelfPlay
 
 if TYPE_CHECKING:
-    from zebfast.selfplay.games import Evaluator
+    from zebfast.selfplay.config import Evaluator
 
 Say = Callable[[str], None]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.draws import LOWEST_BID, PlayDraws
 from zebfast.arena.labels import slot_values
-from zebfast.arena.players import NetworkPlayer
+from zebfast.arena.pairs import LOWEST_BID, PlayDraws
+from zebfast.arena.players.base import NetworkPlayer
 from zebfast.core.engine import GameBatch
 from zebfast.core.solve import NO_PLAY
 from zebfast.core.solver_pool import SolverPool
@@ -19,7 +19,7 @@ from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_pos
 from zebfast.rules import TOTAL_POINTS, Stream
 
 if TYPE_CHECKING:
-    from zebfast.selfplay.games import Evaluator
+    from zebfast.selfplay.config import Evaluator
 
 PLIES = 28
 PART = 64  # positions whose worlds are solved in one call

@@ -18,10 +18,10 @@ from quality_play import match, selfplay
 from quality_positions import Positions, Reference, network_positions, reference
 from quality_record import Record, in_short
 
-from zebfast.arena.build import build_player, weights_digest
-from zebfast.arena.players import NetworkPlayer, Player
-from zebfast.arena.search import SearchPlayer
-from zebfast.arena.specs import parse_spec
+from zebfast.arena.players.base import NetworkPlayer, Player
+from zebfast.arena.players.build import build_player, weights_digest
+from zebfast.arena.players.search import SearchPlayer
+from zebfast.arena.players.specs import parse_spec
 from zebfast.core.solver_pool import SolverPool
 from zebfast.net import checkpoint
 from zebfast.net.evaluator import Evaluator

@@ -20,8 +20,8 @@ from quality_methods import METHODS, Method
 from quality_record import PIECES, RecordError, open_record
 from quality_run import Run, Settings, load_network
 
-from zebfast.arena.build import PlayerLoadError
-from zebfast.arena.spec_options import PlayerSpecError
+from zebfast.arena.players.build import PlayerLoadError
+from zebfast.arena.players.specs import PlayerSpecError
 
 
 def parser() -> argparse.ArgumentParser:

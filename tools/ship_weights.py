@@ -22,7 +22,7 @@ from records import ROOT
 from torch import Tensor
 
 from zebfast.arena.match import play_match
-from zebfast.arena.players import NetworkPlayer, plain_player
+from zebfast.arena.players.base import NetworkPlayer, plain_player
 from zebfast.arena.stats import MatchResult
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped

@@ -27,8 +27,8 @@ import torch
 from strength_measure import ablation, belief, calibration, curve, matrix, times
 from strength_record import SEEDS, Record, RecordError, open_record
 
-from zebfast.arena.build import PlayerLoadError
-from zebfast.arena.spec_options import PlayerSpecError
+from zebfast.arena.players.build import PlayerLoadError
+from zebfast.arena.players.specs import PlayerSpecError
 from zebfast.net.checkpoint import BadCheckpoint
 
 KINDS: Mapping[str, Callable[[Record, argparse.Namespace], None]] = {

@@ -21,10 +21,10 @@ from strength_record import Record, RecordError, read_record, without_folders
 from strength_rows import read_rows
 from strength_states import WORLDS, Network, States, played_states, read_network
 
-from zebfast.arena.build import build_player, weights_digest
 from zebfast.arena.matrix import Matrix, MatrixConfig
-from zebfast.arena.players import Player
-from zebfast.arena.specs import parse_spec
+from zebfast.arena.players.base import Player
+from zebfast.arena.players.build import build_player, weights_digest
+from zebfast.arena.players.specs import parse_spec
 from zebfast.core.solver_pool import SolverPool
 
 

@@ -23,7 +23,7 @@ from timed_player import TimedPlayer
 
 from zebfast.arena.match import play_deals
 from zebfast.arena.pairs import Contracts, contracts
-from zebfast.arena.players import Player
+from zebfast.arena.players.base import Player
 from zebfast.arena.stats import Z_95, MatchTally
 
 Names = tuple[str, str]

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from strength_record import RecordError, without_folders
 
-from zebfast.arena.build import build_player, weights_digest
-from zebfast.arena.draws import LOWEST_BID, PlayDraws
-from zebfast.arena.pairs import PLIES
-from zebfast.arena.players import Player, plain_player
-from zebfast.arena.specs import PlayerSpec, parse_spec
+from zebfast.arena.pairs import LOWEST_BID, PLIES, PlayDraws
+from zebfast.arena.players.base import Player, plain_player
+from zebfast.arena.players.build import build_player, weights_digest
+from zebfast.arena.players.specs import PlayerSpec, parse_spec
 from zebfast.core.engine import GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.rules import Stream

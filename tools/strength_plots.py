@@ -18,7 +18,7 @@ from strength_measure import as_matrix
 from strength_pairs import Pairings
 from strength_record import read_record
 
-from zebfast.arena.heatmap import DPI, save_heatmap
+from zebfast.arena.matrix_files import DPI, save_heatmap
 from zebfast.system.files import write_atomic
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

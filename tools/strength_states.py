@@ -18,12 +18,11 @@ import torch
 from numpy.typing import NDArray
 from strength_record import RecordError
 
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.heuristics import mask_bits
-from zebfast.arena.pairs import PairedGames
-from zebfast.arena.players import NetworkPlayer, Player
-from zebfast.arena.rollout_options import BELIEFS
-from zebfast.arena.world_weights import WorldSource
+from zebfast.arena.pairs import PairedGames, PlayDraws
+from zebfast.arena.players.base import NetworkPlayer, Player
+from zebfast.arena.players.heuristics import mask_bits
+from zebfast.arena.players.options import BELIEFS
+from zebfast.arena.players.world_weights import WorldSource
 from zebfast.core.engine import GameBatch
 from zebfast.net import checkpoint
 from zebfast.net.encoding import record_bytes

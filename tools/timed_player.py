@@ -7,8 +7,8 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.players import Player
+from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.players.base import Player
 from zebfast.core.engine import GameBatch
 
 

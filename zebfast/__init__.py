@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 __all__ = ["Game", "GameBatch", "GamePlayer", "Solver", "WorldSet", "__version__", "load_player"]
 
 if TYPE_CHECKING:
-    from zebfast.arena.game_player import GamePlayer, load_player
+    from zebfast.arena.players.api import GamePlayer, load_player
     from zebfast.core.engine import Game, GameBatch
     from zebfast.core.solve import Solver
     from zebfast.core.worlds import WorldSet
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 _MODULES = {
     "Game": "core.engine",
     "GameBatch": "core.engine",
-    "GamePlayer": "arena.game_player",
+    "GamePlayer": "arena.players.api",
     "Solver": "core.solve",
     "WorldSet": "core.worlds",
-    "load_player": "arena.game_player",
+    "load_player": "arena.players.api",
 }
 
 

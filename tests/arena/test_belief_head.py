@@ -9,7 +9,7 @@ import pytest
 import torch
 from world_games import batch_after
 
-from zebfast.arena.belief_head import BeliefHead
+from zebfast.arena.players.world_weights import BeliefHead
 from zebfast.net import checkpoint
 from zebfast.net.encoding import record_bytes
 from zebfast.net.v2 import V2Config, V2Net

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from zebfast.arena.build import build_player, weights_digest
-from zebfast.arena.eq import EqPlayer
 from zebfast.arena.match import play_match
-from zebfast.arena.specs import parse_spec
+from zebfast.arena.players.build import build_player, weights_digest
+from zebfast.arena.players.pimc import EqPlayer
+from zebfast.arena.players.specs import parse_spec
 from zebfast.core.solver_pool import SolverPool
 
 

@@ -9,12 +9,12 @@ from slow_solver import position_record, slow_plays
 from slow_worlds import worlds
 
 from zebfast import rules
-from zebfast.arena import eq
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.eq import EqDecisions, EqPlayer
 from zebfast.arena.match import play_match
-from zebfast.arena.players import RandomPlayer
-from zebfast.arena.posterior import log_likelihoods
+from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.players import pimc as eq
+from zebfast.arena.players.base import RandomPlayer
+from zebfast.arena.players.pimc import EqDecisions, EqPlayer
+from zebfast.arena.players.world_weights import log_likelihoods
 from zebfast.core.engine import GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import world_positions

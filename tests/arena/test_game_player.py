@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import zebfast
-from zebfast.arena.build import PlayerLoadError, build_player
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.spec_options import PlayerSpecError
-from zebfast.arena.specs import parse_spec
+from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.players.build import PlayerLoadError, build_player
+from zebfast.arena.players.specs import PlayerSpecError, parse_spec
 from zebfast.net import checkpoint
 from zebfast.net.networks import sized
 from zebfast.net.v1 import NetConfig

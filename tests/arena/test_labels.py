@@ -10,7 +10,7 @@ import pytest
 from zebfast import rules
 from zebfast.arena.labels import WEIGHT, label_games, slot_values
 from zebfast.arena.pairs import PairedGames
-from zebfast.arena.players import RandomPlayer
+from zebfast.arena.players.base import RandomPlayer
 from zebfast.core.engine import GameBatch
 from zebfast.core.observe import games_to_examples
 from zebfast.rules import Stream

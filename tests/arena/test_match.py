@@ -7,15 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from zebfast import rules
-from zebfast.arena.draws import PlayDraws
 from zebfast.arena.match import (
     MatchProgress,
     evaluate_network,
     play_deals,
     play_match,
 )
-from zebfast.arena.pairs import contracts
-from zebfast.arena.players import Player, plain_player
+from zebfast.arena.pairs import PlayDraws, contracts
+from zebfast.arena.players.base import Player, plain_player
 from zebfast.arena.stats import MatchResult
 from zebfast.core.engine import GameBatch
 

@@ -10,7 +10,7 @@ import pytest
 
 from zebfast.arena.match import play_match
 from zebfast.arena.matrix import Matrix, MatrixConfig, MatrixProgress, Pair, play_matrix
-from zebfast.arena.players import plain_player
+from zebfast.arena.players.base import plain_player
 from zebfast.arena.stats import MatchResult
 
 NAMES = ("random", "heuristic", "heuristic2")

@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zebfast.arena.heatmap import picture_size, save_heatmap, shorten
 from zebfast.arena.matrix import Matrix, MatrixConfig
-from zebfast.arena.matrix_files import MatrixFileError, load_matrix, save_csv, save_matrix
+from zebfast.arena.matrix_files import (
+    MatrixFileError,
+    load_matrix,
+    picture_size,
+    save_csv,
+    save_heatmap,
+    save_matrix,
+    shorten,
+)
 
 NAMES = ("weak", "strong", "zeb:source=a/quite/long/way/to/the/weights.pt")
 CONFIG = MatrixConfig(players=NAMES, weights=(None, None, "ab12"), n_deals=40, seed=3)

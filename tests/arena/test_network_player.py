@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from zebfast.arena.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.match import play_match
-from zebfast.arena.players import NetworkPlayer, plain_player
-from zebfast.arena.specs import parse_spec
+from zebfast.arena.players.base import NetworkPlayer, plain_player
+from zebfast.arena.players.build import PlayerLoadError, build_player, weights_digest
+from zebfast.arena.players.specs import parse_spec
 from zebfast.exchange.local import LocalWeightStore
 from zebfast.exchange.namespace import Namespace
 from zebfast.net import checkpoint

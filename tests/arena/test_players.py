@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.players import NetworkPlayer, Player, plain_player, sample_slots, slot_dominoes
+from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.players.base import (
+    NetworkPlayer,
+    Player,
+    plain_player,
+    sample_slots,
+    slot_dominoes,
+)
 from zebfast.core.engine import GameBatch
 from zebfast.rules import Stream
 

@@ -9,7 +9,7 @@ from slow_solver import position_record
 from slow_worlds import worlds
 
 from zebfast import rules
-from zebfast.arena.posterior import log_likelihoods
+from zebfast.arena.players.world_weights import log_likelihoods
 from zebfast.core.engine import GameBatch
 from zebfast.core.solve import NO_PLAY, Solver
 from zebfast.core.solver_pool import SolverPool

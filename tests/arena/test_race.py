@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zebfast.arena.race import FEWEST_WORLDS, Race
+from zebfast.arena.players.pimc import RACE_FROM_WORLDS as FEWEST_WORLDS
+from zebfast.arena.players.pimc import Race
 
 
 def started(prior: list[float], *, prior_worlds: float = 0.0) -> Race:

@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 
 from zebfast import rules
-from zebfast.arena.recorded import MAX_LINE_BYTES, RecordError, parse_game, read_games
-from zebfast.arena.replay import Difference, replay_game
+from zebfast.arena.io.replay import (
+    MAX_LINE_BYTES,
+    Difference,
+    RecordError,
+    parse_game,
+    read_games,
+    replay_game,
+)
 
 
 def record(game: int = 0, *, shuffle: bool = False) -> dict[str, Any]:

@@ -14,14 +14,13 @@ from slow_solver import SlowSolver
 from slow_tree import HashedEvaluator, hashed_evaluate
 from world_games import as_position, batch_after, relaid
 
-from zebfast.arena.build import PlayerLoadError, build_player
 from zebfast.arena.match import play_match
-from zebfast.arena.players import plain_player
-from zebfast.arena.rollout_options import RolloutOptions
-from zebfast.arena.rollout_player import FIRST_WORLDS, RolloutPlayer
-from zebfast.arena.rollouts import Rollouts
-from zebfast.arena.specs import parse_spec
-from zebfast.arena.world_weights import WorldSource
+from zebfast.arena.players.base import plain_player
+from zebfast.arena.players.build import PlayerLoadError, build_player
+from zebfast.arena.players.options import RolloutOptions
+from zebfast.arena.players.search import FIRST_WORLDS, RolloutPlayer, Rollouts
+from zebfast.arena.players.specs import parse_spec
+from zebfast.arena.players.world_weights import WorldSource
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import sample_worlds
 from zebfast.net import checkpoint

@@ -11,9 +11,9 @@ from slow_solver import SlowSolver
 from slow_tree import HashedEvaluator, hashed_evaluate
 from world_games import as_position, batch_after
 
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.rollouts import Rollouts
-from zebfast.arena.world_weights import SURPRISE, WorldSource, past_log_likelihoods
+from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.players.search import Rollouts
+from zebfast.arena.players.world_weights import SURPRISE, WorldSource, past_log_likelihoods
 from zebfast.core.engine import Game, GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds

@@ -11,12 +11,12 @@ from choices import choose
 from slow_tree import HashedEvaluator, SlowTree, hashed_evaluate
 from world_games import as_position, relaid
 
-from zebfast.arena import search
-from zebfast.arena.build import build_player, weights_digest
 from zebfast.arena.match import play_match
-from zebfast.arena.players import plain_player
-from zebfast.arena.search import SearchPlayer
-from zebfast.arena.specs import parse_spec
+from zebfast.arena.players import search
+from zebfast.arena.players.base import plain_player
+from zebfast.arena.players.build import build_player, weights_digest
+from zebfast.arena.players.search import SearchPlayer
+from zebfast.arena.players.specs import parse_spec
 from zebfast.core.engine import GameBatch
 from zebfast.core.options import SearchOptions
 from zebfast.core.worlds import sample_worlds

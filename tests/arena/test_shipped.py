@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from zebfast.arena.build import build_player, load_network, weights_digest
 from zebfast.arena.match import play_match
-from zebfast.arena.players import plain_player
-from zebfast.arena.specs import parse_spec
+from zebfast.arena.players.base import plain_player
+from zebfast.arena.players.build import build_player, load_network, weights_digest
+from zebfast.arena.players.specs import parse_spec
 from zebfast.net import checkpoint, shipped
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from zebfast.arena.rollout_options import RolloutOptions
-from zebfast.arena.spec_options import PlayerSpecError
-from zebfast.arena.specs import PlayerSpec, parse_spec
+from zebfast.arena.players.options import RolloutOptions
+from zebfast.arena.players.specs import PlayerSpec, PlayerSpecError, parse_spec
 from zebfast.core.options import SearchOptions
 
 

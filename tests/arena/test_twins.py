@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from zebfast import rules
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.heuristics import (
+from zebfast.arena.match import play_deals, play_match
+from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.players.base import plain_player
+from zebfast.arena.players.heuristics import (
     Preference,
     choose_preferred,
     heuristic2_preference,
     heuristic_preference,
     mask_bits,
 )
-from zebfast.arena.match import play_deals, play_match
-from zebfast.arena.players import plain_player
 
 PLAYERS = ("random", "heuristic", "heuristic2")
 

@@ -17,7 +17,7 @@ from zebfast.cli import tuned
 from zebfast.cli.tuned import Circumstances, Entry
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.tuning import Setting
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.loop import work

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from zebfast.arena.search_specs import SEARCH_FORM
-from zebfast.arena.specs import NETWORK_FORM, WORLDS_FORM
+from zebfast.arena.players.specs import NETWORK_FORM, SEARCH_FORM, WORLDS_FORM
 from zebfast.cli.main import cli
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from zebfast.arena.heatmap import picture_size
+from zebfast.arena.matrix_files import picture_size
 from zebfast.cli.main import cli
 
 PLAYERS = ("random", "heuristic", "heuristic2")

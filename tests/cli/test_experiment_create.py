@@ -12,7 +12,7 @@ from quick import tiny_checkpoint
 from runs import publish
 
 from zebfast.exchange import LocalWeightStore, Namespace
-from zebfast.experiment.files import read_experiment
+from zebfast.experiment.experiment import read_experiment
 from zebfast.net import checkpoint as checkpoints
 
 

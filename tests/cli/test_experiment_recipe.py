@@ -10,9 +10,15 @@ import pytest
 import torch
 from experiments import experiment, zebfast
 
-from zebfast.experiment.files import read_experiment
-from zebfast.experiment.recipe_files import find_recipe, load_recipe, recipe_names, recipe_of
-from zebfast.experiment.record import Experiment, ExperimentError
+from zebfast.experiment.experiment import (
+    Experiment,
+    ExperimentError,
+    find_recipe,
+    load_recipe,
+    read_experiment,
+    recipe_names,
+    recipe_of,
+)
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.v2 import V2Config
@@ -155,7 +161,7 @@ def test_an_experiment_without_a_recipe_needs_a_stage(root: Path) -> None:
 
 
 def test_fleets_have_the_role_of_the_recipe(tmp_path: Path) -> None:
-    from zebfast.cli.fleets import choose
+    from zebfast.cli.fleet.context import choose
     from zebfast.fleet.launch import start_command
     from zebfast.fleet.model import Spec
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from experiments import checks, experiment, learn, learning, state, status
 
-from zebfast.cli import experiment_learn
+from zebfast.cli.experiment import learn as experiment_learn
 from zebfast.experiment.runlog import read_runs
 
 

@@ -19,13 +19,11 @@ from click.testing import Result
 from experiments import create, edit, experiment, learning, zebfast
 
 from tests.servers.webhook import WebhookServer
-from zebfast.cli import experiment_watch
+from zebfast.cli.experiment import watch as experiment_watch
 from zebfast.exchange import Place
-from zebfast.experiment.files import read_experiment, write_new
-from zebfast.experiment.record import Experiment
-from zebfast.experiment.restart import Patience, RestartFailed, restart_learner
-from zebfast.experiment.runlog import read_runs
-from zebfast.experiment.summary import learner_process
+from zebfast.experiment.experiment import Experiment, read_experiment, write_new
+from zebfast.experiment.runlog import learner_process, read_runs
+from zebfast.experiment.watch.restart import Patience, RestartFailed, restart_learner
 
 SOON = ("--stall-minutes", "0.01")
 RESTART = ("--act", "restart-learner")

@@ -18,8 +18,8 @@ from runs import publish
 from workers import wait_for_line
 
 from tests.servers.vast import KEY, Fault, VastServer
-from zebfast.cli import fleet_up
 from zebfast.cli.fleet import VERBS
+from zebfast.cli.fleet import up as fleet_up
 from zebfast.cli.main import cli
 from zebfast.cli.run import user_sentence
 from zebfast.system.locks import hold_lock

@@ -11,7 +11,7 @@ from runs import publish
 
 from tests.servers.runpod import KEY as RUNPOD_KEY
 from tests.servers.vast import KEY, VastServer
-from zebfast.cli import fleet_up
+from zebfast.cli.fleet import up as fleet_up
 
 pytest.importorskip("vastai", reason="vastai is not installed")
 pytest.importorskip("runpod", reason="runpod is not installed")

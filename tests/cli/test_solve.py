@@ -81,7 +81,7 @@ def test_batches_do_not_show(
     lines: list[dict[str, Any]], answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for size in (1, 7, 60):
-        monkeypatch.setattr("zebfast.arena.positions.BATCH", size)
+        monkeypatch.setattr("zebfast.arena.io.positions.BATCH", size)
         assert printed(solve("-", stdin=packed(lines))) == answers
     result = solve("-", stdin=packed([*lines[:9], {"decl": 1}, *lines]))
     assert (result.exit_code, printed(result)) == (1, answers[:9])

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from zebfast.cli.worker import refuse_flags_of_the_other, worker
-from zebfast.cli.worker_config import config_from_flags
+from zebfast.cli.worker import config_from_flags, refuse_flags_of_the_other, worker
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import TeachingConfig

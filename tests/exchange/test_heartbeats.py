@@ -25,8 +25,8 @@ from zebfast.exchange.heartbeat import (
     is_heartbeat_name,
     parse_heartbeat,
 )
-from zebfast.exchange.spool import Spool
-from zebfast.exchange.uploader import Content, Uploader
+from zebfast.exchange.hub.spool import Spool
+from zebfast.exchange.hub.uploader import Content, Uploader
 
 BEAT = Heartbeat(
     worker_id="w0", unix=1000.5, phase="playing", batch=3, total_games=24, games_per_s=3.5,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from zebfast.exchange import ExchangeError, StoreOptions, TransientError
-from zebfast.exchange import hub_client as module
-from zebfast.exchange.hub_client import Conflict, HubClient, asked_wait, explain
+from zebfast.exchange.hub import client as module
+from zebfast.exchange.hub.client import Conflict, HubClient, asked_wait, explain
 
 errors = pytest.importorskip("huggingface_hub.errors")
 

@@ -19,9 +19,14 @@ from hub import READ_TOKEN, Failed, Hub, HubClient
 from states import make_state
 
 from zebfast.exchange import ExchangeError, Namespace, StoreOptions, TransientError
-from zebfast.exchange.manifest import MANIFEST, IncompleteState, Manifest
-from zebfast.exchange.mirror import ForeignStates, Mirror, check_sync_url, open_mirror
-from zebfast.exchange.mirror_thread import MirrorThread
+from zebfast.exchange.mirror.manifest import MANIFEST, IncompleteState, Manifest
+from zebfast.exchange.mirror.mirror import (
+    ForeignStates,
+    Mirror,
+    MirrorThread,
+    check_sync_url,
+    open_mirror,
+)
 
 
 def opened(url: str, said: list[str], *, endpoint: str | None = None) -> Mirror:

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from zebfast.exchange import ExchangeError, StoreOptions, TransientError
-from zebfast.exchange.own_directory import OwnDirectory
-from zebfast.exchange.spool import Spool
-from zebfast.exchange.uploader import Content, Uploader, upload_interval_for
+from zebfast.exchange.hub.spool import OwnDirectory, Spool
+from zebfast.exchange.hub.uploader import Content, Uploader, upload_interval_for
 
 A, B, C = "w_1_aa.pt", "w_2_bb.pt", "w_3_cc.safetensors"
 
@@ -122,7 +121,7 @@ def test_files_of_the_living_are_left_alone_and_those_of_the_dead_taken(
 def test_a_directory_deleted_while_it_is_locked_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import zebfast.exchange.own_directory as module
+    import zebfast.exchange.hub.spool as module
 
     OwnDirectory.create(tmp_path).release()
     left = OwnDirectory.create(tmp_path)

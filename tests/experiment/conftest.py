@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from zebfast.exchange import Namespace, Place
-from zebfast.experiment.record import STAGE_SETTINGS, Experiment, fleet_names
+from zebfast.experiment.experiment import STAGE_SETTINGS, Experiment, fleet_names
 
 
 @pytest.fixture

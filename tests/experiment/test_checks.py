@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from zebfast.experiment.check import Check, age
-from zebfast.experiment.checks import run_checks
-from zebfast.experiment.facts import Facts, Producer
-from zebfast.experiment.record import Experiment
+from zebfast.experiment.experiment import Experiment
 from zebfast.experiment.runlog import Incident, Run
-from zebfast.experiment.status import status_of
+from zebfast.experiment.status.checks import run_checks
+from zebfast.experiment.status.liveness import Check, age
+from zebfast.experiment.status.report import status_of
+from zebfast.experiment.status.snapshot import Facts, Producer
 
 NOW = 1_800_000_000.0
 HERE = "here"

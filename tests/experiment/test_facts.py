@@ -12,12 +12,11 @@ from experiments import add_examples
 from quick import tiny_checkpoint
 
 from zebfast.exchange import LocalExampleStore, LocalWeightStore, Namespace, StoreOptions
-from zebfast.exchange.spool import Spool
-from zebfast.experiment import facts as facts_module
-from zebfast.experiment.facts import Facts, gather
-from zebfast.experiment.files import write_new
-from zebfast.experiment.record import Experiment
+from zebfast.exchange.hub.spool import Spool
+from zebfast.experiment.experiment import Experiment, write_new
 from zebfast.experiment.runlog import RunLog
+from zebfast.experiment.status import snapshot as facts_module
+from zebfast.experiment.status.snapshot import Facts, gather
 from zebfast.net import checkpoint as checkpoints
 from zebfast.selfplay.examples import example_name
 

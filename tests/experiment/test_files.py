@@ -11,8 +11,15 @@ from quick import tiny_checkpoint
 
 from zebfast.exchange import Place
 from zebfast.experiment.commands import learn_command, worker_command
-from zebfast.experiment.files import list_experiments, read_experiment, to_toml, write_new
-from zebfast.experiment.record import Experiment, ExperimentError, experiment_namespace
+from zebfast.experiment.experiment import (
+    Experiment,
+    ExperimentError,
+    experiment_namespace,
+    list_experiments,
+    read_experiment,
+    to_toml,
+    write_new,
+)
 
 Make = Callable[..., Experiment]
 

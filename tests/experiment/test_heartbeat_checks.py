@@ -13,10 +13,10 @@ from experiments import add_examples, create, experiment, status
 
 from zebfast.exchange import ExchangeError, LocalExampleStore, Namespace, Place, StoreOptions
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.experiment.facts import Facts, Producer, gather
-from zebfast.experiment.heartbeat_checks import check_heartbeats, silent_after
-from zebfast.experiment.record import Experiment
-from zebfast.experiment.status import status_of
+from zebfast.experiment.experiment import Experiment
+from zebfast.experiment.status.checks import check_heartbeats, silent_after
+from zebfast.experiment.status.report import status_of
+from zebfast.experiment.status.snapshot import Facts, Producer, gather
 
 NOW = 1_800_000_000.0
 

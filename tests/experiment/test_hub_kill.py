@@ -19,9 +19,10 @@ from hub import TOKEN, Hub, running_hub
 from ordeal import Pair
 from quick import QUICK_LEARNER, QUICK_WORKER, tiny_checkpoint
 
-from zebfast.learner.checkpoint import load_checkpoint
 from zebfast.learner.metrics import read_metrics
-from zebfast.selfplay.examples import Examples, parse_example_name, read_examples
+from zebfast.learner.state import load_checkpoint
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import Examples, parse_example_name
 
 SEED = 21
 NAME = "exp"

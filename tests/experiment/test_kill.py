@@ -13,11 +13,11 @@ from ordeal import Flags, Pair
 from quick import QUICK_LEARNER, QUICK_WORKER, tiny_checkpoint
 
 from zebfast.exchange import LocalWeightStore, Namespace
-from zebfast.learner.checkpoint import load_checkpoint
+from zebfast.learner.data.replay import ReplayBuffer, ReplayCache
 from zebfast.learner.metrics import read_metrics
-from zebfast.learner.replay import ReplayBuffer
-from zebfast.learner.replay_cache import ReplayCache
-from zebfast.selfplay.examples import Examples, parse_example_name, read_examples
+from zebfast.learner.state import load_checkpoint
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import Examples, parse_example_name
 
 SEED = 20
 N_KILLS = 10

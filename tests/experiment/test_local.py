@@ -13,8 +13,8 @@ import pytest
 from quick import QUICK_LEARNER, QUICK_WORKER, tiny_checkpoint
 
 from zebfast.exchange import LocalWeightStore, Namespace
-from zebfast.experiment.local import LocalRun, LocalRunConfig, RunFailed, RunStatus
-from zebfast.selfplay.examples import read_examples
+from zebfast.experiment.local_run import LocalRun, LocalRunConfig, RunFailed, RunStatus
+from zebfast.selfplay.example_files import read_examples
 
 
 @pytest.fixture

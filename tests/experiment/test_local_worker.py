@@ -11,10 +11,9 @@ from typing import IO
 
 import pytest
 
-from zebfast.experiment import local_worker
-from zebfast.experiment.local import RunFailed
-from zebfast.experiment.local_worker import LocalWorker
-from zebfast.experiment.record import Experiment
+from zebfast.experiment import local_run as local_worker
+from zebfast.experiment.experiment import Experiment
+from zebfast.experiment.local_run import LocalWorker, RunFailed
 
 Make = Callable[..., Experiment]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from zebfast.experiment.recipe_progress import RecipeWatch, progress_at
+from zebfast.experiment.status.recipe_progress import RecipeWatch, progress_at
 from zebfast.learner.recipe import Recipe, parse_recipe
 from zebfast.learner.report import Standing, cycle_line
-from zebfast.learner.trainer import TrainReport
+from zebfast.learner.train.trainer import TrainReport
 
 STAGE = """
 [[stages]]

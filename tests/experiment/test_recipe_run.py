@@ -17,7 +17,8 @@ from experiments import experiment, zebfast
 from zebfast.exchange import LocalWeightStore, Namespace
 from zebfast.experiment.runlog import read_runs
 from zebfast.learner.metrics import read_metrics
-from zebfast.selfplay.examples import SOURCE_EXACT, SOURCE_ROLLOUT, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import SOURCE_EXACT, SOURCE_ROLLOUT
 
 TINY = """
 name = "tiny"

@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 
-from zebfast.experiment.check import Check
-from zebfast.experiment.checks import run_checks
-from zebfast.experiment.facts import Facts, Producer
-from zebfast.experiment.recipe_files import find_recipe, load_recipe
-from zebfast.experiment.record import Experiment
+from zebfast.experiment.experiment import Experiment, find_recipe, load_recipe
 from zebfast.experiment.runlog import Run
-from zebfast.experiment.signs import current_stage, stage_or_first, stream_of
-from zebfast.experiment.status import status_of
-from zebfast.experiment.verdict import Limits, judge
+from zebfast.experiment.status.checks import run_checks
+from zebfast.experiment.status.liveness import Check, current_stage, stage_or_first, stream_of
+from zebfast.experiment.status.report import status_of
+from zebfast.experiment.status.snapshot import Facts, Producer
+from zebfast.experiment.watch.verdict import Limits, judge
 from zebfast.selfplay.examples import SOURCE_EXACT, SOURCE_ROLLOUT, SOURCE_SELFPLAY
 
 NOW = 1_800_000_000.0

@@ -11,11 +11,16 @@ import torch
 from quick import tiny_checkpoint
 
 from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace, NamespaceBusy, Revision
-from zebfast.experiment.published import find_revision, published_checkpoint
-from zebfast.experiment.record import ExperimentError
-from zebfast.experiment.revert import plan_revert, revert, revert_target
-from zebfast.learner.checkpoint import Checkpoint as TrainingCheckpoint
-from zebfast.learner.checkpoint import Progress, save_checkpoint
+from zebfast.experiment.experiment import ExperimentError
+from zebfast.experiment.revert import (
+    find_revision,
+    plan_revert,
+    published_checkpoint,
+    revert,
+    revert_target,
+)
+from zebfast.learner.state import Checkpoint as TrainingCheckpoint
+from zebfast.learner.state import Progress, save_checkpoint
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.v1 import SIZES
 

@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from zebfast.experiment.record import Experiment
-from zebfast.experiment.runlog import RunLog, incident_kind, read_events, read_runs
-from zebfast.experiment.summary import KILLED, RUNNING, run_counts, summarize
+from zebfast.experiment.experiment import Experiment
+from zebfast.experiment.runlog import (
+    KILLED,
+    RUNNING,
+    RunLog,
+    incident_kind,
+    read_events,
+    read_runs,
+    run_counts,
+    summarize,
+)
 from zebfast.learner.metrics import JsonlMetrics
 from zebfast.system.locks import hold_lock, lock_owner
 

@@ -10,13 +10,14 @@ import pytest
 from click.testing import CliRunner
 from quick import QUICK_LEARNER, QUICK_WORKER
 
-from zebfast.cli import export, init
+from zebfast.cli import init
+from zebfast.cli import init as export
 from zebfast.cli.evaluate import evaluate
 from zebfast.exchange import LocalWeightStore, Namespace
-from zebfast.experiment.local import LocalRun, LocalRunConfig, RunStatus
+from zebfast.experiment.local_run import LocalRun, LocalRunConfig, RunStatus
 from zebfast.net import checkpoint
 from zebfast.net.networks import sized
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 
 PACE = ("--training-steps-per-cycle", "4", "--eval-every", "0", "--push-every", "1")
 

@@ -12,16 +12,15 @@ import pytest
 
 from tests.servers.webhook import WebhookServer
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.experiment.facts import Facts, Producer
-from zebfast.experiment.progress import marks_of, remember
-from zebfast.experiment.record import Experiment
-from zebfast.experiment.restart import restart_problem
+from zebfast.experiment.experiment import Experiment
 from zebfast.experiment.runlog import Incident, Run
-from zebfast.experiment.verdict import Limits, Verdict, judge
-from zebfast.experiment.wandb_look import WandbLook, run_path
-from zebfast.experiment.watch import watch_once
-from zebfast.experiment.watch_config import LookFailed, Means, WatchConfig, Watched
-from zebfast.experiment.watch_memory import WATCH_FILE, load_memory
+from zebfast.experiment.status.snapshot import Facts, Producer
+from zebfast.experiment.watch.progress import marks_of, remember
+from zebfast.experiment.watch.restart import restart_problem
+from zebfast.experiment.watch.state import WATCH_FILE, load_memory
+from zebfast.experiment.watch.verdict import Limits, Verdict, judge
+from zebfast.experiment.watch.wandb import WandbLook, run_path
+from zebfast.experiment.watch.watcher import LookFailed, Means, WatchConfig, Watched, watch_once
 from zebfast.system.locks import hold_lock
 
 NOW = 1_800_000_000.0

@@ -12,7 +12,7 @@ import pytest
 from fleet_site import LEARNER, PLACES, SELF_PLAY, FleetSite, fleet_site
 from hub import HubClient
 
-from zebfast.experiment.files import read_experiment
+from zebfast.experiment.experiment import read_experiment
 from zebfast.fleet.launch import INSTALLED, start_command
 from zebfast.fleet.local import LocalProvider
 from zebfast.fleet.model import Launch, Spec, new_label, worker_id_of

@@ -11,7 +11,7 @@ import pytest
 from launches import hub_experiment
 
 from zebfast.exchange import Place
-from zebfast.experiment.record import Stage
+from zebfast.experiment.experiment import Stage
 from zebfast.fleet.launch import MAX_LETTERS, launch_env, requirement, start_command
 from zebfast.fleet.model import Spec
 from zebfast.fleet.provider import ProviderError
@@ -39,8 +39,7 @@ def test_a_machine_installs_checks_itself_and_keeps_a_worker_going(tmp_path: Pat
 
 def test_the_worker_takes_the_flags(tmp_path: Path) -> None:
     """In a shell, and then in the worker's own parser."""
-    from zebfast.cli.worker import worker
-    from zebfast.cli.worker_config import config_from_flags
+    from zebfast.cli.worker import config_from_flags, worker
 
     site = hub_experiment(tmp_path, weights=Place.directory(tmp_path / "it's a $HOME; run"))
     script = start_command(spec("evalaux", package="installed"), site, "evalaux-1")

@@ -16,11 +16,10 @@ from runs import publish
 
 from zebfast.exchange import LocalExampleStore
 from zebfast.fleet.launch import start_command
-from zebfast.fleet.local import LocalProvider
+from zebfast.fleet.local import Birth, LocalProvider, boot_id, end_session, parse_stat, read_stat
 from zebfast.fleet.model import Launch, Machine, Offer, Spec
-from zebfast.fleet.processes import Birth, boot_id, end_session, parse_stat, read_stat
 from zebfast.fleet.provider import OfferGone, ProviderError
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 
 FLEET = "zeb-first-selfplay"
 SLEEP = "echo started; exec sleep 600"

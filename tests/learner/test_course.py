@@ -10,14 +10,13 @@ import torch
 from taught import taught_games, tiny_recipe
 
 from zebfast.core.observe import games_to_examples
-from zebfast.learner.averaging import AveragedWeights
-from zebfast.learner.checkpoint import Progress
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.course import Course, course_from_state, course_to_state
-from zebfast.learner.looks import Look, look_seed
-from zebfast.learner.sources import Sources
-from zebfast.learner.train_report import TrainReport, merge_reports
-from zebfast.learner.trainer import mixed_precision
+from zebfast.learner.data.mixture import Sources
+from zebfast.learner.evaluation import Look, look_seed
+from zebfast.learner.schedule import Course
+from zebfast.learner.state import Progress, course_from_state, course_to_state
+from zebfast.learner.train.optimizer import AveragedWeights
+from zebfast.learner.train.trainer import TrainReport, merge_reports, mixed_precision
 from zebfast.net.networks import build
 from zebfast.net.v1 import NetConfig
 from zebfast.net.v2 import V2Config
@@ -129,7 +128,7 @@ def test_a_course_survives_the_published_state(site: Site) -> None:
 
 def test_time_is_counted_over_sittings(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("zebfast.learner.course.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("zebfast.learner.schedule.time.monotonic", lambda: now[0])
     site.course.tick()
     before = site.course.saved.minutes
     now[0] += 90.0
@@ -199,7 +198,7 @@ def test_half_precision_is_used_where_it_helps(
     has_bf16: bool,
     expected: torch.dtype | None,
 ) -> None:
-    monkeypatch.setattr("zebfast.learner.trainer.cpu_has_bf16", lambda: has_bf16)
+    monkeypatch.setattr("zebfast.learner.train.trainer.cpu_has_bf16", lambda: has_bf16)
     net = build(V2Config(width=16, n_blocks=1))
     assert mixed_precision(make_config(**asked), net) is expected
     if expected is torch.bfloat16 and not asked.get("device"):

@@ -11,11 +11,10 @@ import pytest
 from learning import run
 from states import make_state
 
-from zebfast.exchange.manifest import Manifest
-from zebfast.learner import keeper
+from zebfast.exchange.mirror.manifest import Manifest
+from zebfast.learner import snapshots as keeper
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.disk_guard import DiskGuard
-from zebfast.learner.snapshots import Snapshots
+from zebfast.learner.snapshots import DiskGuard, Snapshots
 
 
 class Disk:

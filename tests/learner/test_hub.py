@@ -12,8 +12,8 @@ import pytest
 from hub import Hub, HubClient, running_hub
 from processes import Process
 
-from zebfast.learner.checkpoint import load_checkpoint
 from zebfast.learner.metrics import read_metrics
+from zebfast.learner.state import load_checkpoint
 
 AddFile = Callable[..., str]
 NAME = "exp"

@@ -17,14 +17,12 @@ import torch
 from learning import run, state_of
 
 from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace
-from zebfast.learner.checkpoint import CheckpointError, load_checkpoint
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.loop import learn
 from zebfast.learner.metrics import read_metrics
-from zebfast.learner.startup import StartError
-from zebfast.learner.streams import Streams
-from zebfast.learner.train_report import TrainingDiverged
-from zebfast.learner.trainer import Trainer
+from zebfast.learner.session import StartError
+from zebfast.learner.state import CheckpointError, Streams, load_checkpoint
+from zebfast.learner.train.trainer import Trainer, TrainingDiverged
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v1 import NetConfig
 

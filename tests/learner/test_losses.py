@@ -10,14 +10,14 @@ import torch
 
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_EVAL_AUX
-from zebfast.learner.losses import (
+from zebfast.learner.data.replay import packed_rows
+from zebfast.learner.train.losses import (
     SELFPLAY_WEIGHTS,
+    TAUGHT_WEIGHTS,
     compute_diagnostics,
     compute_losses,
     unpack_batch,
 )
-from zebfast.learner.play_loss import TAUGHT_WEIGHTS
-from zebfast.learner.replay import packed_rows
 from zebfast.net.encoding import expand
 from zebfast.net.output import Output
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
-from zebfast.learner.ingest import IngestReport
+from zebfast.learner.data.ingest import IngestReport
 from zebfast.learner.loop import learn
 from zebfast.learner.metrics import JsonlMetrics, read_metrics
 from zebfast.learner.report import (
@@ -20,7 +20,7 @@ from zebfast.learner.report import (
     cycle_row,
     ingest_line,
 )
-from zebfast.learner.train_report import TrainReport
+from zebfast.learner.train.trainer import TrainReport
 
 DIAGNOSTICS = (
     "policy_loss value_loss belief_loss belief_acc policy_entropy policy_top1_accuracy "

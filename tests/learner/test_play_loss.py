@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_HAS_PLAY_VALUES
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.losses import SELFPLAY_WEIGHTS, Batch, compute_losses, unpack_batch
-from zebfast.learner.play_loss import TAUGHT_WEIGHTS
-from zebfast.learner.replay import packed_rows
-from zebfast.learner.sources import Sources
-from zebfast.learner.trainer import Trainer
+from zebfast.learner.data.mixture import Sources
+from zebfast.learner.data.replay import packed_rows
+from zebfast.learner.train.losses import (
+    SELFPLAY_WEIGHTS,
+    TAUGHT_WEIGHTS,
+    Batch,
+    compute_losses,
+    unpack_batch,
+)
+from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
 from zebfast.net.encoding import TokenBatch, expand
 from zebfast.net.output import Output

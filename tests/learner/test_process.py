@@ -18,10 +18,9 @@ from click.testing import CliRunner
 
 from zebfast.cli.learn import command
 from zebfast.exchange import LocalWeightStore, Namespace
-from zebfast.learner.checkpoint import load_checkpoint
+from zebfast.learner.data.replay import ReplayBuffer, ReplayCache
 from zebfast.learner.metrics import read_metrics
-from zebfast.learner.replay import ReplayBuffer
-from zebfast.learner.replay_cache import ReplayCache
+from zebfast.learner.state import load_checkpoint
 
 AddFile = Callable[..., str]
 NAME = Namespace.parse("exp")
@@ -211,7 +210,7 @@ def test_missing_wandb_is_one_sentence(
     tmp_path: Path, init_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    from zebfast.learner.wandb_run import WandbError
+    from zebfast.learner.wandb import WandbError
 
     result = CliRunner().invoke(
         command,

@@ -13,10 +13,10 @@ import torch
 
 from zebfast.exchange import ExchangeError, LocalWeightStore, NamespaceBusy, TransientError
 from zebfast.learner import loop
-from zebfast.learner.checkpoint import fingerprint, load_checkpoint
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.loop import learn
 from zebfast.learner.publisher import Outcome, Publisher, Snapshot
+from zebfast.learner.state import fingerprint, load_checkpoint
 
 Make = Callable[..., LearnerConfig]
 AddFile = Callable[..., str]

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from zebfast.core.observe import games_to_examples
-from zebfast.learner import ragged
-from zebfast.learner.losses import compute_losses, unpack_batch
-from zebfast.learner.replay import packed_rows
+from zebfast.learner.data.replay import packed_rows
+from zebfast.learner.train import ragged
+from zebfast.learner.train.losses import compute_losses, unpack_batch
 from zebfast.net.v1 import NetConfig, V1Net
 
 

@@ -16,12 +16,12 @@ from taught import add_taught_file, tiny_recipe
 
 from zebfast.arena.stats import MatchResult, MatchTally
 from zebfast.exchange import LocalWeightStore
-from zebfast.learner.checkpoint import Checkpoint, load_checkpoint
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.looks import Look, Spectator
+from zebfast.learner.evaluation import Look, Spectator
 from zebfast.learner.loop import learn
 from zebfast.learner.metrics import read_metrics
-from zebfast.learner.trainer import Trainer
+from zebfast.learner.state import Checkpoint, load_checkpoint
+from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v2 import V2Config
 

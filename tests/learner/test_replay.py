@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from zebfast.core.records import EXAMPLE_DTYPE, EXAMPLE_HAS_POINTS, EXAMPLE_POINTS_SHIFT
-from zebfast.learner.replay import ReplayBuffer, packed_rows
-from zebfast.learner.replay_cache import ReplayCache
+from zebfast.learner.data.replay import ReplayBuffer, ReplayCache, packed_rows
 
 
 def numbered(first: int, n: int) -> np.ndarray:

@@ -15,11 +15,11 @@ from learning import run
 
 from zebfast.cli.learn import command
 from zebfast.exchange import ExchangeError, LocalWeightStore, StoreOptions, TransientError
-from zebfast.exchange.mirror import Mirror
+from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.continuation import StartError
 from zebfast.learner.loop import learn
 from zebfast.learner.metrics import read_metrics
+from zebfast.learner.resume import StartError
 from zebfast.learner.snapshots import CHECKPOINT, METRICS
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v1 import SIZES

@@ -11,11 +11,11 @@ import pytest
 from learning import run, state_of
 from states import make_state
 
-from zebfast.exchange.manifest import MANIFEST, Manifest
+from zebfast.exchange.mirror.manifest import MANIFEST, Manifest
 from zebfast.learner import snapshots
-from zebfast.learner.checkpoint import load_checkpoint
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.snapshots import CHECKPOINT, METRICS, REPLAY, Snapshot, Snapshots
+from zebfast.learner.state import load_checkpoint
 
 Make = Callable[..., LearnerConfig]
 AddFile = Callable[..., str]

@@ -12,11 +12,9 @@ import pytest
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_DTYPE, EXAMPLE_EVAL_AUX
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
-from zebfast.learner.replay import ReplayBuffer
-from zebfast.learner.replay_cache import ReplayCache
-from zebfast.learner.reuse import ReuseGuard
-from zebfast.learner.sources import Sources, chance_to_keep, is_kept
-from zebfast.learner.streams import StreamRecord, Streams, streams_from_state
+from zebfast.learner.data.mixture import Sources, chance_to_keep, is_kept
+from zebfast.learner.data.replay import ReplayBuffer, ReplayCache, ReuseGuard
+from zebfast.learner.state import StreamRecord, Streams, streams_from_state
 from zebfast.selfplay.examples import Examples
 
 Make = Callable[..., LearnerConfig]

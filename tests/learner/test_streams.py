@@ -15,12 +15,12 @@ import pytest
 from learning import run, state_of
 
 from zebfast.exchange import ExchangeError, LocalExampleStore, TransientError
-from zebfast.learner import startup
-from zebfast.learner.checkpoint import load_checkpoint
+from zebfast.learner import session as startup
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
+from zebfast.learner.data.reader import ForeignExamples
 from zebfast.learner.loop import learn
 from zebfast.learner.metrics import read_metrics
-from zebfast.learner.reader import ForeignExamples
+from zebfast.learner.state import load_checkpoint
 from zebfast.selfplay.examples_pt import write_pt
 
 Make = Callable[..., LearnerConfig]

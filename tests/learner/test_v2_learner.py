@@ -13,13 +13,13 @@ from learning import run, state_of
 
 from zebfast.core.observe import games_to_examples
 from zebfast.exchange import LocalWeightStore
-from zebfast.learner.checkpoint import load_checkpoint
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.continuation import StartError
-from zebfast.learner.losses import LOSSES, compute_diagnostics, compute_losses, unpack_batch
+from zebfast.learner.data.mixture import Sources
 from zebfast.learner.metrics import read_metrics
-from zebfast.learner.sources import Sources
-from zebfast.learner.trainer import Trainer
+from zebfast.learner.resume import StartError
+from zebfast.learner.state import load_checkpoint
+from zebfast.learner.train.losses import LOSSES, compute_diagnostics, compute_losses, unpack_batch
+from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
 from zebfast.net.networks import build
 from zebfast.net.v1 import NetConfig

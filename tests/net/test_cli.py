@@ -8,7 +8,8 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from zebfast.cli import export, init
+from zebfast.cli import init
+from zebfast.cli import init as export
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.networks import sized

@@ -21,8 +21,8 @@ from zebfast.net.networks import (
     config_from_dict,
     size_name,
     sized,
+    skeleton,
 )
-from zebfast.net.skeleton import skeleton
 from zebfast.net.v2 import V2Config
 
 KINDS = [(tokenizer, belief) for tokenizer in TOKENIZERS for belief in (False, True)]

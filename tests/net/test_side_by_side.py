@@ -10,10 +10,9 @@ from torch import Tensor
 
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
-from zebfast.net.checkpoint import Checkpoint
+from zebfast.net.checkpoint import Checkpoint, side_by_side
 from zebfast.net.features import N_BITS
 from zebfast.net.networks import sized
-from zebfast.net.side_by_side import side_by_side
 
 
 def answers(network: Checkpoint) -> list[Tensor]:

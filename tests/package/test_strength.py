@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from zebfast.arena.match import play_match
-from zebfast.arena.players import plain_player
-from zebfast.arena.specs import PlayerSpec
+from zebfast.arena.players.base import plain_player
+from zebfast.arena.players.specs import PlayerSpec
 from zebfast.core.engine import GameBatch
 from zebfast.core.worlds import WorldSet
 from zebfast.learner.recipe import read_recipe

@@ -28,16 +28,10 @@ from zebfast.core.records import (
     GAME_DTYPE,
 )
 from zebfast.rules import Position
-from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.examples import (
-    BadExampleFile,
-    example_name,
-    parse_example_name,
-    read_examples,
-    write_native,
-)
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import BadExampleFile, example_name, parse_example_name, write_native
 from zebfast.selfplay.examples_pt import tensors_from_examples, write_pt
-from zebfast.selfplay.games import SelfPlay
 
 N_GAMES = 4
 METADATA = {

@@ -14,8 +14,7 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import EXAMPLE_HAS_POLICY, GAME_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.games import SelfPlay
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
 
 class Uniform:

@@ -11,8 +11,7 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import EXAMPLE_HAS_POLICY
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.games import SelfPlay, SelfPlayStats
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig, SelfPlayStats
 
 
 class Hashed:

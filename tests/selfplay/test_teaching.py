@@ -12,7 +12,8 @@ from slow_tree import HashedEvaluator
 
 from zebfast.core.records import GAME_DTYPE
 from zebfast.core.teaching import TaughtGames
-from zebfast.selfplay.examples import read_examples, write_native
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import write_native
 from zebfast.selfplay.play_values import unpack
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
 

@@ -11,8 +11,7 @@ import pytest
 
 from zebfast.core.observe import uniform_evaluate
 from zebfast.core.options import SearchOptions
-from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.games import SelfPlay
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
 
 class Noting:

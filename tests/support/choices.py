@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.players import Player
+from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.players.base import Player
 from zebfast.core.engine import GameBatch
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zebfast.exchange import Namespace, Place
-from zebfast.experiment.record import Experiment
+from zebfast.experiment.experiment import Experiment
 
 
 def hub_experiment(tmp_path: Path, **changes: Any) -> Experiment:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from zebfast.fleet.processes import parse_stat, read_stat
+from zebfast.fleet.local import parse_stat, read_stat
 
 
 class LocalMachine:

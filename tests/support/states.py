@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zebfast.exchange.manifest import MANIFEST, Manifest, file_mark
+from zebfast.exchange.mirror.manifest import MANIFEST, Manifest, file_mark
 
 
 def make_state(home: Path | str, step: int, lineage: str = "l1") -> tuple[Path, Manifest]:

@@ -11,10 +11,10 @@ import pytest
 from runs import Start, publish
 from workers import examples_in, finish, games_of, wait_for_files, wait_for_line
 
-from zebfast.cli.worker import worker
-from zebfast.cli.worker_config import config_from_flags
+from zebfast.cli.worker import config_from_flags, worker
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS, EXAMPLE_HAS_POLICY
-from zebfast.selfplay.examples import SOURCE_EVAL, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import SOURCE_EVAL
 
 ID = "evalaux-0"
 

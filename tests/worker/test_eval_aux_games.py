@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from zebfast import rules
-from zebfast.arena.draws import PlayDraws, random_bids
-from zebfast.arena.eq import EqPlayer
 from zebfast.arena.labels import WEIGHT
-from zebfast.arena.players import NetworkPlayer
+from zebfast.arena.pairs import PlayDraws, random_bids
+from zebfast.arena.players.base import NetworkPlayer
+from zebfast.arena.players.pimc import EqPlayer
 from zebfast.core.engine import GameBatch
 from zebfast.core.observe import games_to_examples
 from zebfast.core.solver_pool import SolverPool
@@ -21,7 +21,7 @@ from zebfast.rules import Stream
 from zebfast.worker.config import EvalAuxConfig
 from zebfast.worker.eval_aux import producer as module
 from zebfast.worker.eval_aux.producer import EvalAuxProducer
-from zebfast.worker.producers import Batch
+from zebfast.worker.producer import Batch
 
 SEED = 11
 

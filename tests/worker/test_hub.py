@@ -17,7 +17,8 @@ from hub import TOKEN, Hub, HubClient, running_hub
 from workers import finish, games_of, wait_for_line
 
 from zebfast.exchange.heartbeat import Heartbeat, parse_heartbeat
-from zebfast.selfplay.examples import Examples, parse_example_name, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import Examples, parse_example_name
 
 PUBLISH = """
 from zebfast.net import checkpoint

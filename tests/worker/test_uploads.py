@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from workers import one_batch
 
-from zebfast.cli.worker import worker
-from zebfast.cli.worker_config import config_from_flags
+from zebfast.cli.worker import config_from_flags, worker
 from zebfast.exchange import (
     ExchangeError,
     LocalExampleStore,
@@ -22,7 +21,7 @@ from zebfast.exchange import (
     StoreOptions,
     TransientError,
 )
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 from zebfast.worker import loop
 from zebfast.worker.config import WorkerConfig
 

@@ -2,6 +2,6 @@
 
 `specs` names players, `build` makes them, `match` plays two of them, `stats` counts. `matrix` plays
 everyone against everyone, `ratings` makes Elo of it, `matrix_files` and `heatmap` keep it.
-`game_player` is any of the players for programs that play one game at a time.
+`players.api` is any of the players for programs that play one game at a time.
 `recorded` and `replay` read games that were played elsewhere and check them against the rules.
 """

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zebfast.arena.pairs import DEALS_PER_CHUNK, PairedGames
-from zebfast.arena.players import NetworkPlayer, Player, plain_player
-from zebfast.arena.specs import DEFAULT_TEMPERATURE
+from zebfast.arena.players.base import NetworkPlayer, Player, plain_player
+from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.arena.stats import MatchResult, MatchTally, PlayedDeals
 
 if TYPE_CHECKING:
-    from zebfast.selfplay.games import Evaluator
+    from zebfast.selfplay.config import Evaluator
 
 
 @dataclass(frozen=True)

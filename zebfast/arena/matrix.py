@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zebfast.arena.match import MatchProgress, play_chunks
 from zebfast.arena.pairs import Contracts, contracts
-from zebfast.arena.players import Player
+from zebfast.arena.players.base import Player
 from zebfast.arena.ratings import ELO_PER_LOG_ODDS, N_RESAMPLES, VIRTUAL_TIES, Rating, rate
 from zebfast.arena.stats import RANDOM_BIDS, MatchResult, MatchTally, PlayedDeals
 

@@ -19,8 +19,7 @@ from zebfast.cli.exact_stages import STAGES as EXACT_STAGES
 from zebfast.cli.play_stages import STAGES as PLAY_STAGES
 from zebfast.cli.stages import STAGES as RUN_STAGES
 from zebfast.cli.stages import measure
-from zebfast.cli.worker import worker
-from zebfast.cli.worker_options import ModeOption, search_options
+from zebfast.cli.worker import ModeOption, search_options, worker
 
 _ORDER = (
     "random_games",

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from zebfast.cli.console import NOTHING
 from zebfast.cli.play_stages import PARTS
 from zebfast.cli.stages import Measurement, default_device
-from zebfast.cli.tables import NOTHING
 
 _DEFAULT = "selfplay_games"  # the stage whose bottleneck is named first
 _COLUMNS = ("network", "trees", "solver", "python", "waiting")

@@ -38,7 +38,7 @@ def examples_written(n_games: int = N_GAMES) -> Work:
 
 def examples_read(n_games: int = N_GAMES) -> Work:
     """Compact example files read and checked as a learner does."""
-    from zebfast.selfplay.examples import read_examples
+    from zebfast.selfplay.example_files import read_examples
 
     folder = tempfile.TemporaryDirectory()
     path = write_examples(Path(folder.name), some_games(n_games))

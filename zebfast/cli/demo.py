@@ -15,9 +15,9 @@ from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED
 from zebfast.system.signals import exit_on_sigterm
 
 if TYPE_CHECKING:
-    from zebfast.arena.players import Player
+    from zebfast.arena.players.base import Player
     from zebfast.arena.stats import MatchResult
-    from zebfast.experiment.local import LocalRunConfig, RunStatus
+    from zebfast.experiment.local_run import LocalRunConfig, RunStatus
 
 OPPONENTS = ("random", "heuristic", "zeb")  # the last: the network that comes with zebfast
 
@@ -60,7 +60,7 @@ def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
     """
     import torch
 
-    from zebfast.experiment.local import LocalRun, LocalRunConfig
+    from zebfast.experiment.local_run import LocalRun, LocalRunConfig
 
     exit_on_sigterm()  # through the contexts below, which take worker and learner with them
     dir = _new_directory(dir)
@@ -120,9 +120,9 @@ def _untrained(directory: Path, seed: int) -> Path:
 
 def rate(source: Path, n_games: int, seed: int) -> dict[str, MatchResult]:
     """Matches of a checkpoint, or of a directory's published weights, against the opponents."""
-    from zebfast.arena.build import build_player
     from zebfast.arena.match import play_match
-    from zebfast.arena.specs import parse_spec
+    from zebfast.arena.players.build import build_player
+    from zebfast.arena.players.specs import parse_spec
 
     def player(spec: str) -> Player:
         return build_player(parse_spec(spec), device="cpu")

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from zebfast.arena.draws import HIGHEST_BID, LOWEST_BID
 from zebfast.arena.match import play_match
+from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID
 from zebfast.arena.stats import RANDOM_BIDS, MatchResult
-from zebfast.cli.match_progress import match_progress
-from zebfast.cli.match_text import plain_table, rich_table
-from zebfast.cli.players import PLAYERS_HELP, open_players, parse_players
+from zebfast.cli.console import match_progress, plain_table, rich_table
+from zebfast.cli.matrix import PLAYERS_HELP, open_players, parse_players
 
 DEFAULT_DEALS = 1000
 MAX_SEED = 2**64 - 1

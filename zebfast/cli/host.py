@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zebfast.cli.experiments import note
+from zebfast.cli.experiment.context import note
 from zebfast.cli.run import EXIT_FAILED, stop_at_eof_option
 
 if TYPE_CHECKING:
@@ -156,8 +156,7 @@ class _Reporter:
 
     def _store(self) -> tuple[str, ExampleStore]:
         if self._opened is None:
-            from zebfast.cli.worker import worker
-            from zebfast.cli.worker_config import open_examples_of
+            from zebfast.cli.worker import open_examples_of, worker
 
             context = worker.make_context("worker", list(self._flags))
             self._opened = open_examples_of(context.params, note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
 from zebfast.cli.run import Decorated
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
-from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
+from zebfast.net.checkpoint import BadCheckpoint, Checkpoint, provenance, side_by_side
 from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, AnyConfig, size_name, sized
-from zebfast.net.side_by_side import side_by_side
 
 
 class NetworkFile(click.Path):
@@ -160,7 +160,7 @@ def _published(
 ) -> tuple[Checkpoint, dict[str, Any]]:
     """The weights that a namespace has published, on the Hub or in a directory."""
     from zebfast.exchange import Namespace, open_weights
-    from zebfast.experiment.published import published_checkpoint
+    from zebfast.experiment.revert import published_checkpoint
 
     try:
         place = chosen_place({"repo_id": hub}, *WEIGHTS)
@@ -214,3 +214,32 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         f"{config.tokenizer}{belief}, {checkpoint.total_games:,} games ({megabytes:.1f} MB)",
         err=True,
     )
+
+
+# --- `zebfast export IN OUT`: the network of a training checkpoint, without everything else.
+
+@click.command(
+    name="export",
+    short_help="Write a model-only snapshot of a training checkpoint.",
+    help="""Write the network of a training checkpoint to a file of its own.
+
+    OUT holds the weights, the network's config, its counters and where it came from: no optimizer,
+    no replay. Ending in .safetensors it is a safetensors file, otherwise the published layout.
+    IN may be the word shipped: the network that comes with zebfast.
+
+    \b
+    Examples:
+      zebfast export run/model.ckpt snapshot.pt
+      zebfast export shipped zeb.pt""",
+)
+@click.argument("source", type=NetworkFile(), metavar="IN")
+@click.argument("output", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT")
+@click.option("--force", is_flag=True, help="Overwrite OUT if it exists.")
+def export(source: Path, output: Path, force: bool) -> None:
+    """Load, strip, save. Exit codes: 0 written, 1 unusable IN or full disk, 2 usage."""
+    refuse_overwrite(output, force)
+    trained = load_checkpoint(source)
+    origin = provenance(exported_from=source.name, origin=trained.provenance)
+    write_checkpoint(replace(trained, provenance=origin), output)
+
+

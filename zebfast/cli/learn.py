@@ -213,7 +213,7 @@ def run_learner(flags: dict[str, Any], *, say: Callable[[str], None]) -> int:
 def config_from_flags(flags: dict[str, Any]) -> Any:
     """The LearnerConfig of parsed flags. UsageError (one sentence) where they cannot be used."""
     from zebfast.exchange import Namespace
-    from zebfast.exchange.mirror import counts_commits
+    from zebfast.exchange.mirror.mirror import counts_commits
     from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 
     renamed = {

@@ -10,13 +10,12 @@ from typing import NoReturn
 
 import click
 
-from zebfast.cli.lazy import LazyGroup, Verb
-from zebfast.cli.run import HELP, run
+from zebfast.cli.run import HELP, LazyGroup, Verb, run
 
 VERBS = {
     "demo": Verb("demo", "demo", "Learn the game from nothing here, in about five minutes."),
     "init": Verb("init", "init", "Write a fresh checkpoint."),
-    "export": Verb("export", "export", "Write a model-only snapshot of a training checkpoint."),
+    "export": Verb("init", "export", "Write a model-only snapshot of a training checkpoint."),
     "worker": Verb("worker", "worker", "Play games and hand over the examples."),
     "host": Verb("host", "host", "Run a supervised worker on a rented machine."),
     "learn": Verb("learn", "command", "Learn from the examples and publish new weights."),
@@ -37,8 +36,7 @@ def print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     if not wanted or ctx.resilient_parsing:
         return
     import zebfast
-    from zebfast.cli.check import installed_version
-    from zebfast.cli.doctor import core_build
+    from zebfast.cli.doctor import core_build, installed_version
 
     python = ".".join(map(str, sys.version_info[:3]))
     torch = installed_version("torch") or "missing"

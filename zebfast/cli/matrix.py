@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -11,11 +13,194 @@ from pathlib import Path
 import click
 
 from zebfast.arena.matrix import Matrix, MatrixConfig, Pair, play_matrix
-from zebfast.arena.matrix_files import MatrixFileError, load_matrix, save_csv, save_matrix
-from zebfast.arena.specs import PlayerSpec
-from zebfast.cli.match_progress import MatrixReporter
-from zebfast.cli.matrix_text import matrix_text
-from zebfast.cli.players import digests, open_players, parse_players
+from zebfast.arena.matrix_files import MatrixFileError, load_matrix, save_csv, save_matrix, shorten
+from zebfast.arena.players.base import Player
+from zebfast.arena.players.build import PlayerLoadError, build_player, weights_digest
+from zebfast.arena.players.specs import (
+    NETWORK_FORM,
+    SEARCH_FORM,
+    WORLDS_FORM,
+    PlayerSpec,
+    PlayerSpecError,
+    parse_spec,
+)
+from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES
+from zebfast.arena.stats import MatchResult
+from zebfast.cli.console import MatrixReporter, footnotes
+from zebfast.cli.machine import usable_cores
+
+# --- A matrix as text: ratings, both win rates, margins, and every pairing with its intervals.
+
+_NAME_LETTERS = 32
+_CELL = 7
+
+
+def matrix_text(matrix: Matrix) -> str:
+    """The whole report; headings are bold, which click takes off where there is no terminal."""
+    config = matrix.config
+    bids = "random, 30 to 42" if config.bid is None else str(config.bid)
+    first = (
+        f"{config.n_deals:,} deals, each played both ways: {config.games_per_pairing:,} games a "
+        f"pairing. Seed {config.seed}. Bids {bids}."
+    )
+    return "\n".join(
+        [
+            first,
+            *_ratings(matrix),
+            *_square(
+                matrix,
+                "Won by points, % (row player against column player; a tie is not a win)",
+                lambda result: f"{100 * result.win_rate:.1f}",
+            ),
+            *_square(
+                matrix,
+                "Won by contract, % (row player against column player)",
+                lambda result: f"{100 * result.contract_rate:.1f}",
+            ),
+            *_square(
+                matrix,
+                "Mean margin, points a game (row player less column player)",
+                lambda result: f"{result.mean_margin:+.2f}",
+            ),
+            *_pairings(matrix),
+            "",
+            *footnotes(config.bid),
+            f"{_made_rate(matrix):.1%} of all contracts were made.",
+            f"Elo: Bradley-Terry by points, maximum likelihood, a tie half a win, {VIRTUAL_TIES} "
+            "tie added to each pairing;",
+            f"intervals from {N_RESAMPLES:,} resamplings of the deals.",
+        ]
+    )
+
+
+def _heading(text: str) -> list[str]:
+    return ["", click.style(text, bold=True)]
+
+
+def _label(matrix: Matrix, player: int) -> str:
+    return f"{player + 1:>2} {shorten(matrix.config.players[player], _NAME_LETTERS)}"
+
+
+def _label_width(matrix: Matrix) -> int:
+    return max(len(_label(matrix, player)) for player in range(len(matrix.config.players)))
+
+
+def _ratings(matrix: Matrix) -> list[str]:
+    """Elo with intervals; specs in full, because labels elsewhere may be cut."""
+    lines = _heading(f"Elo, relative to {matrix.config.players[0]}, with 95 % intervals")
+    for player, rating in enumerate(matrix.ratings):
+        interval = f"{rating.elo_low:+.0f} to {rating.elo_high:+.0f}" if player else "fixed"
+        lines.append(f"{rating.elo:>+6.0f}  {interval:<14}  {player + 1:>2} {rating.player}")
+    return lines
+
+
+def _square(matrix: Matrix, title: str, figure: Callable[[MatchResult], str]) -> list[str]:
+    players, width = range(len(matrix.config.players)), _label_width(matrix)
+    lines = _heading(title)
+    lines.append(" " * width + "".join(f"{player + 1:>{_CELL}}" for player in players))
+    for row in players:
+        cells = ("–" if row == column else figure(matrix.result(row, column)) for column in players)
+        lines.append(f"{_label(matrix, row):<{width}}" + "".join(f"{c:>{_CELL}}" for c in cells))
+    return lines
+
+
+def _pairings(matrix: Matrix) -> list[str]:
+    """One line a pairing, the later player first: matrices are mostly listed weakest first."""
+    lines = _heading("Pairings, with 95 % intervals and the standard error of the margin")
+    names = ("won by points, %", "tied", "won by contract, %", "made", "set", "margin")
+    lines.append(
+        f"{'':8}{names[0]:>20}{names[1]:>7}{names[2]:>21}{names[3]:>7}{names[4]:>7}{names[5]:>15}"
+    )
+    for a, b in matrix.config.pairs:
+        r = matrix.result(b, a)
+        points = _with_interval(r.win_rate, r.win_rate_low, r.win_rate_high)
+        contract = _with_interval(r.contract_rate, r.contract_rate_low, r.contract_rate_high)
+        margin = f"{r.mean_margin:+.2f} ± {r.margin_se:.2f}"
+        lines.append(
+            f"{b + 1:>2} v {a + 1:<3}{points:>20}{100 * r.ties / r.games:>7.1f}{contract:>21}"
+            f"{100 * r.made_rate:>7.1f}{100 * r.set_rate:>7.1f}{margin:>15}"
+        )
+    return lines
+
+
+def _with_interval(rate: float, low: float, high: float) -> str:
+    return f"{100 * rate:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _made_rate(matrix: Matrix) -> float:
+    rates = [matrix.result(*pair).made_rate_all for pair in matrix.config.pairs]
+    return sum(rates) / len(rates)
+
+
+# --- Players for the commands that play matches: specs read, weights opened, solvers started.
+
+PLAYERS_HELP = f"""Players: random; heuristic and heuristic2, which follow simple rules;
+    {NETWORK_FORM}, a network; {WORLDS_FORM}, which samples N layouts of the hidden
+    dominoes and solves each exactly; {SEARCH_FORM}, a network that thinks
+    before it plays. Without a source, zeb and search play with the network that comes with zebfast;
+    FILE is a checkpoint or a learner's directory, X the name of one of several runs in that
+    directory, T the temperature of its plays (0.1 when left out; 0: always its favourite).
+    E[Q] plays for the mean points, or for the chance to make or set the contract; adaptive stops
+    sampling once the best play is clear; BETA weighs layouts by the plays seen so far (0 when left
+    out: all alike). A search plays each legal domino in W sampled layouts (64 when left
+    out), or for T milliseconds a decision, and goes on as the network would: to the last K tricks
+    (2), which are solved; value for D tricks (1), and then values its own next choice; epimc for D
+    tricks, and then solves the rest; tree makes N simulations (200) as self-play does. Layouts are
+    weighed by what the network would have played; belief=head draws them by its beliefs."""
+
+
+def parse_players(texts: Sequence[str]) -> list[PlayerSpec]:
+    """The specs in order. Raises click.UsageError (exit 2) for one that cannot be understood."""
+    try:
+        return [parse_spec(text) for text in texts]
+    except PlayerSpecError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def digests(specs: Sequence[PlayerSpec]) -> tuple[str | None, ...]:
+    """Digest of each network's weights. Raises click.ClickException (exit 1) if one is missing."""
+    try:
+        return tuple(weights_digest(spec) for spec in specs)
+    except PlayerLoadError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def open_players(
+    specs: Sequence[PlayerSpec], *, device: str | None, threads: int | None
+) -> Iterator[list[Player]]:
+    """The players, all with one pool of solvers, which ends with the context.
+
+    `threads` (default: every usable core) bounds solvers and, if given, networks on the CPU.
+    Raises click.UsageError for a device that is not there, click.ClickException for weights that
+    cannot be used.
+    """
+    if device is not None:
+        _check_device(device)
+    if threads is not None and any(spec.needs_network for spec in specs):
+        import torch
+
+        torch.set_num_threads(threads)
+    with ExitStack() as stack:
+        pool = None
+        if any(spec.needs_pool for spec in specs):
+            from zebfast.core.solver_pool import SolverPool
+
+            pool = stack.enter_context(SolverPool(threads or usable_cores()))
+        try:
+            players = [build_player(spec, device=device, pool=pool) for spec in specs]
+        except PlayerLoadError as error:
+            raise click.ClickException(str(error)) from error
+        yield players
+
+
+def _check_device(name: str) -> None:
+    from zebfast.cli.learn import choose_device
+
+    try:
+        choose_device(name)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
 
 
 @dataclass(frozen=True)
@@ -78,7 +263,7 @@ def run_matrix(
     if files.csv is not None:
         save_csv(matrix, files.csv)
     if files.png is not None:
-        from zebfast.arena.heatmap import save_heatmap
+        from zebfast.arena.matrix_files import save_heatmap
 
         save_heatmap(matrix, files.png)
 

@@ -11,8 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from zebfast.arena.recorded import RecordedGame, RecordError, read_games
-from zebfast.arena.replay import Difference, replay_game
+from zebfast.arena.io.replay import Difference, RecordedGame, RecordError, read_games, replay_game
 
 
 @click.command(

@@ -11,8 +11,7 @@ from typing import BinaryIO
 
 import click
 
-from zebfast.arena.json_lines import RecordError
-from zebfast.arena.positions import SolvedPosition, read_positions, solve_positions
+from zebfast.arena.io.positions import RecordError, SolvedPosition, read_positions, solve_positions
 from zebfast.cli.machine import usable_cores
 from zebfast.core.solver_pool import SolverPool
 

@@ -111,8 +111,7 @@ def some_games(n: int) -> np.ndarray:
     """GAME_DTYPE [n]: finished games with policy targets, from short searches without a network."""
     from zebfast.core.observe import uniform_evaluate
     from zebfast.core.options import SearchOptions
-    from zebfast.selfplay.config import SelfPlayConfig
-    from zebfast.selfplay.games import SelfPlay
+    from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
     class Constant:
         def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
@@ -211,8 +210,8 @@ def learner_steps(n_steps: int = 10, tokenizer: str = "v1") -> Work:
     import torch
 
     from zebfast.core.observe import games_to_examples
-    from zebfast.learner.sources import Sources
-    from zebfast.learner.trainer import Trainer
+    from zebfast.learner.data.mixture import Sources
+    from zebfast.learner.train.trainer import Trainer
     from zebfast.net.networks import build
 
     torch.set_num_threads(usable_cores())

@@ -7,40 +7,346 @@ environment they are left alone, so that one environment serves machines of all.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from zebfast.arena.search_specs import MAX_WORLDS as MAX_SAMPLES
-from zebfast.arena.specs import DEFAULT_TEMPERATURE
-from zebfast.cli.learn import option
-from zebfast.cli.places import WEIGHTS, place_options, store_options
-from zebfast.cli.run import HELP, run, stop_at_eof_option
-from zebfast.cli.worker_config import (
-    EVAL_AUX,
-    EXACT,
-    EXAMPLES,
-    RECIPE,
-    ROLLOUT,
-    SELFPLAY,
-    config_from_flags,
+from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
+from zebfast.arena.players.specs import MAX_WORLDS as MAX_SAMPLES
+from zebfast.cli.learn import choose_device, option
+from zebfast.cli.machine import usable_cores
+from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
+from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
+from zebfast.core.forest import (
+    MAX_CACHE_MB,
+    MAX_NODES,
+    MAX_VISITS,
+    MAX_WORLDS,
+    MIN_NODES,
+    N_TRICKS,
+    ROOTS,
+    WORLDS,
 )
-from zebfast.cli.worker_options import (
-    ABOVE_0,
-    AT_LEAST_0,
-    POSITIVE,
-    ModeOption,
-    eval_aux_option,
-    games_option,
-    search_options,
-    teaching_options,
-)
+from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.teaching import GAMES_PER_GROUP
+from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig
 
 if TYPE_CHECKING:
+    from zebfast.exchange import ExampleStore, Place, Say
+    from zebfast.selfplay.config import SelfPlayConfig
+    from zebfast.selfplay.teaching import TeachingConfig
+    from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
     from zebfast.worker.loop import Settle
+
+# --- From the worker's flags to its configuration.
+
+EXAMPLES = ("--output-dir", "--examples-repo-id")
+SELFPLAY, EVAL_AUX = "selfplay", "eval-aux"
+EXACT, ROLLOUT, RECIPE = "exact", "rollout", "recipe"
+
+_WORKER = {"worker_id": "worker-0", "games_per_batch": 256, "weight_sync_interval": 10}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    SELFPLAY: _WORKER,
+    EXACT: _WORKER,
+    ROLLOUT: _WORKER,
+    # A stage may be minutes long, and each batch is seconds.
+    RECIPE: _WORKER | {"weight_sync_interval": 2},
+    EVAL_AUX: {"worker_id": "evalaux-0", "games_per_batch": 128, "weight_sync_interval": 5},
+}
+
+
+def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
+    """The configuration of parsed flags, and how many threads torch may use.
+
+    Raises:
+        click.UsageError: one sentence where they cannot be used.
+    """
+    from zebfast.exchange import Namespace
+    from zebfast.selfplay.examples import example_name
+    from zebfast.worker.config import EvalAuxConfig, WorkerConfig
+
+    mode = flags["mode"]
+    given = {name: flags[name] for name in _DEFAULTS[mode] if flags[name] is not None}
+    if mode == EVAL_AUX and flags["eq_games_per_batch"] is not None:
+        given.setdefault("games_per_batch", flags["eq_games_per_batch"])
+    chosen = _DEFAULTS[mode] | given
+    same = ("seed", "dtype", "example_format", "max_batches", "upload_grace", "restarts",
+            "earlier_batches")  # fmt: skip
+    try:
+        weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
+        device = choose_device(flags["device"])
+        example_name(chosen["worker_id"], 0)
+        producer = _producer(mode, flags, device)
+        config = WorkerConfig(
+            weights=weights,
+            examples=examples,
+            stores=chosen_stores(_with_interval(flags, examples), weights),
+            namespace=Namespace.parse(flags["weights_name"]),
+            producer=producer,
+            device=device,
+            **chosen,
+            **{name: flags[name] for name in same},
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    groups = 1 if isinstance(producer, EvalAuxConfig) else _groups(flags, device)
+    return config, flags["threads"] or default_threads(groups)
+
+
+def open_examples_of(flags: dict[str, Any], say: Say) -> tuple[str, ExampleStore]:
+    """The id of the worker with these parsed flags, and the store that it hands its examples to.
+
+    Raises:
+        ValueError: one sentence where they cannot be used.
+    """
+    from zebfast.exchange import Namespace, open_examples
+
+    weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
+    store = open_examples(
+        examples,
+        Namespace.parse(flags["weights_name"]),
+        options=chosen_stores(_with_interval(flags, examples), weights),
+        say=say,
+    )
+    return flags["worker_id"] or _DEFAULTS[flags["mode"]]["worker_id"], store
+
+
+def selfplay_config(flags: dict[str, Any], device: str) -> SelfPlayConfig:
+    """What these parsed flags say of self-play.
+
+    Raises:
+        ValueError: one sentence where they cannot be used.
+    """
+    from zebfast.worker import options
+
+    return options.selfplay_config(flags | {"n_groups": _groups(flags, device)})
+
+
+def _producer(
+    mode: str, flags: dict[str, Any], device: str
+) -> SelfPlayConfig | EvalAuxConfig | TeachingConfig | RecipeConfig:
+    """The producer of this mode, of parsed flags."""
+    from zebfast.worker import options
+    from zebfast.worker.config import RecipeConfig
+
+    if mode == SELFPLAY:
+        return selfplay_config(flags, device)
+    if mode == EVAL_AUX:
+        return _eval_aux(flags)
+    groups = _groups(flags, device)
+    if mode == RECIPE:
+        own = ("n_parallel_games", "n_groups", "threads", "games_per_batch")
+        return RecipeConfig(machine={name: flags[name] for name in own}, default_groups=groups)
+    return options.teaching_config(mode, flags | {"n_groups": groups})
+
+
+def _groups(flags: dict[str, Any], device: str) -> int:
+    """Groups of games as the flags say, or as many as suit the device; a game for each."""
+    default = default_groups(device)
+    return flags["n_groups"] or min(default, flags["n_parallel_games"] or default)
+
+
+def _eval_aux(flags: dict[str, Any]) -> EvalAuxConfig:
+    from zebfast.worker.config import EvalAuxConfig
+
+    return EvalAuxConfig(
+        n_samples=flags["n_samples"],
+        zeb_temperature=flags["zeb_temperature"],
+        eq_policy_targets=flags["eq_policy_targets"],
+        target_temperature=flags["eq_target_temperature"],
+        n_threads=flags["threads"] or usable_cores(),
+    )
+
+
+def _with_interval(flags: dict[str, Any], examples: Place) -> dict[str, Any]:
+    """The flags with an upload interval that keeps all workers within the Hub's quota."""
+    if examples.kind != "dataset" or flags["n_workers"] is None:
+        return flags
+    from zebfast.exchange.hub.uploader import upload_interval_for
+
+    least = upload_interval_for(flags["n_workers"])
+    return flags | {"upload_interval": max(flags["upload_interval"], least)}
+
+
+def default_groups(device: str) -> int:
+    """Two groups overlap trees and network; on a CPU one per core also splits the network."""
+    return 2 if device != "cpu" else max(2, min(usable_cores(), 16))
+
+
+def default_threads(n_groups: int) -> int:
+    """Threads of torch in each group, so that all together are as many as cores."""
+    return max(1, usable_cores() // n_groups)
+
+
+# --- Flags of `zebfast worker` that only one of its modes looks at; those of the self-play
+# search.
+
+POSITIVE = click.IntRange(min=1)
+AT_LEAST_0 = click.FloatRange(min=0)
+ABOVE_0 = click.FloatRange(min=0, min_open=True)
+_SHARE = click.FloatRange(0, 1)
+_VISITS = click.IntRange(1, MAX_VISITS)
+
+
+class ModeOption(click.Option):
+    """An option that only some modes look at."""
+
+    def __init__(self, *args: Any, modes: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.modes = modes
+
+
+def _own(
+    modes: tuple[str, ...],
+    name: str,
+    kind: Any,
+    default: Any,
+    text: str,
+    env: str | None = None,
+) -> Callable[[Decorated], Decorated]:
+    """An option of some modes that shows its default, and the variable that it can come from."""
+    return click.option(
+        name,
+        cls=ModeOption,
+        modes=modes,
+        type=kind,
+        default=default,
+        show_default=default is not None,
+        help=text,
+        envvar=env,
+        show_envvar=env is not None,
+    )
+
+
+selfplay_option, eval_aux_option = partial(_own, (SELFPLAY,)), partial(_own, (EVAL_AUX,))
+#: Of all that play games of the network against itself.
+games_option = partial(_own, (SELFPLAY, EXACT, ROLLOUT, RECIPE))
+_teaching_option = partial(_own, (EXACT, ROLLOUT))
+_solved_option = partial(_own, (SELFPLAY, ROLLOUT))
+_played_option = partial(_own, (SELFPLAY, EXACT, ROLLOUT))
+
+_SEARCH = [
+    selfplay_option(
+        "--n-simulations", POSITIVE, 200, "Visits of the root that end the search of a play."
+    ),
+    selfplay_option(
+        "--max-mcts-nodes",
+        click.IntRange(MIN_NODES, MAX_NODES),
+        512,
+        "Positions a tree can hold, 64 bytes each.",
+    ),
+    _played_option(
+        "--temperature",
+        AT_LEAST_0,
+        1.0,
+        "Of plays drawn from visits, or with a teacher from the policy; 0 = best.",
+    ),
+    selfplay_option("--c-puct", ABOVE_0, 1.4, "Weight of priors in the search."),
+    selfplay_option("--noise-fraction", _SHARE, 0.0, "Share of Dirichlet noise at the root."),
+    selfplay_option("--noise-alpha", ABOVE_0, 0.5, "Parameter of that noise."),
+    selfplay_option(
+        "--worlds",
+        click.Choice(WORLDS),
+        "sampled",
+        "What a tree searches: worlds drawn from "
+        "what the seat to play knows, or the true deal, as published.",
+    ),
+    selfplay_option(
+        "--n-worlds", click.IntRange(1, MAX_WORLDS), 16, "Worlds drawn for each searched play."
+    ),
+    _solved_option(
+        "--exact-tricks",
+        click.IntRange(0, N_TRICKS),
+        None,
+        "Positions with at most this many tricks left are valued by the solver, not by the "
+        f"network; 0 = none.  [default: {SearchOptions().exact_tricks}; "
+        f"rollout: {TeachingConfig().exact_tricks}]",
+    ),
+    selfplay_option(
+        "--root",
+        click.Choice(ROOTS),
+        "puct",
+        "How a root's simulations are shared out: by visits "
+        "and priors, or by sequential halving, meant for 16 to 64 of them.",
+    ),
+    selfplay_option(
+        "--gumbel-scale",
+        AT_LEAST_0,
+        1.0,
+        "Of the noise that the gumbel root explores by; 0 = none.",
+    ),
+    selfplay_option(
+        "--early-stop/--no-early-stop",
+        bool,
+        False,
+        "End a search whose most visited play can no longer be overtaken (puct root).",
+    ),
+    selfplay_option(
+        "--full-share",
+        click.FloatRange(0, 1, min_open=True),
+        1.0,
+        "Share of plays searched in full and "
+        "recorded; the others get --fast-simulations and no policy target.",
+    ),
+    selfplay_option(
+        "--fast-simulations", _VISITS, 16, "Simulations of plays that are not recorded."
+    ),
+    selfplay_option(
+        "--skip-decided/--no-skip-decided",
+        bool,
+        False,
+        "Play out hands that one side has won at random, without search and policy targets.",
+    ),
+    selfplay_option(
+        "--transpositions/--no-transpositions",
+        bool,
+        False,
+        "Orders of play that lead to the same start of a trick share one node in a world.",
+    ),
+    selfplay_option(
+        "--cache-mb",
+        click.IntRange(0, MAX_CACHE_MB),
+        0,
+        "MiB of evaluations that each group remembers by what a seat knows; 0 = none.",
+    ),
+]
+
+
+_TEACHING = [
+    _teaching_option(
+        "--label-share",
+        click.FloatRange(0, 1, min_open=True),
+        TeachingConfig().label_share,
+        "Share of the decisions that the teacher labels.",
+    ),
+    _teaching_option(
+        "--label-worlds",
+        click.IntRange(0, MAX_WORLDS),
+        TeachingConfig().n_worlds,
+        "Worlds that a label is the mean over; 0 = the deal itself, which is one of them.",
+    ),
+    _teaching_option(
+        "--explore", _SHARE, TeachingConfig().explore, "Share of random plays in a game."
+    ),
+]
+
+
+def teaching_options(command: Decorated) -> Decorated:
+    """The options of --mode exact and rollout, in the order of the help."""
+    for each in reversed(_TEACHING):
+        command = each(command)
+    return command
+
+
+def search_options(command: Decorated) -> Decorated:
+    """The options of self-play's search, in the order of the help."""
+    for each in reversed(_SEARCH):
+        command = each(command)
+    return command
+
 
 #: What `zebfast bench --tune` finds, as flags are called; the names are those of Setting.
 TUNED_FLAGS = ("n_parallel_games", "n_groups", "threads")
@@ -195,7 +501,7 @@ def worker(context: click.Context, /, **flags: Any) -> int:
     """
     import torch
 
-    from zebfast.cli.progress import batch_progress
+    from zebfast.cli.console import batch_progress
     from zebfast.worker.loop import work
 
     refuse_flags_of_the_other(context, flags["mode"])

@@ -1,20 +1,11 @@
 """How weights and examples travel between workers and the learner."""
 
-from zebfast.exchange.base import (
-    ExampleStore,
-    ExchangeError,
-    NamespaceBusy,
-    Revision,
-    Say,
-    StateDict,
-    TransientError,
-    Weights,
-    WeightStore,
-)
-from zebfast.exchange.local import LocalExampleStore, LocalWeightStore
-from zebfast.exchange.lock import hold_namespace
+from zebfast.exchange.errors import ExchangeError, NamespaceBusy, Say, TransientError
+from zebfast.exchange.local import LocalExampleStore, LocalWeightStore, hold_namespace
 from zebfast.exchange.namespace import Namespace
-from zebfast.exchange.places import Place, StoreOptions, open_examples, open_weights
+from zebfast.exchange.open import open_examples, open_weights
+from zebfast.exchange.place import Place, StoreOptions
+from zebfast.exchange.store import ExampleStore, Revision, StateDict, Weights, WeightStore
 
 __all__ = [
     "ExampleStore",

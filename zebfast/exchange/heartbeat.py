@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from zebfast.exchange.base import ExchangeError, Say
+from zebfast.exchange.errors import ExchangeError, Say
 
 Phase = Literal["starting", "waiting", "playing", "stopped", "failed"]
 HEARTBEATS = "heartbeats"  # folder beside the example files of a namespace

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.base import ExchangeError, Revision, Say, StateDict, Weights
+from zebfast.exchange.errors import ExchangeError, NamespaceBusy, Say
 from zebfast.exchange.heartbeat import (
     HEARTBEATS,
     MAX_BYTES,
@@ -25,9 +25,7 @@ from zebfast.exchange.heartbeat import (
     heartbeat_name,
     is_heartbeat_name,
 )
-from zebfast.exchange.lock import hold_namespace
 from zebfast.exchange.namespace import Namespace
-from zebfast.exchange.refused import bad_directory, write_reason
 from zebfast.exchange.state import (
     MAX_JSON_BYTES,
     MAX_WEIGHT_BYTES,
@@ -41,8 +39,63 @@ from zebfast.exchange.state import (
     unpack_weights,
     without_config,
 )
+from zebfast.exchange.store import Revision, StateDict, Weights
 from zebfast.selfplay.examples import oldest_first, parse_example_name, require_example_name
-from zebfast.system.files import sync_directory, write_atomic
+from zebfast.system.files import remove_leftovers, sync_directory, write_atomic
+from zebfast.system.locks import hold_lock
+
+# --- One learner a namespace.
+
+@contextmanager
+def hold_namespace(directory: Path, namespace: Namespace) -> Iterator[None]:
+    """Be the only learner of ``namespace`` in ``directory`` while the context lasts.
+
+    Temporaries that a killed predecessor left under this namespace's names are removed.
+
+    Raises:
+        NamespaceBusy: another process holds it; the sentence gives its process id.
+    """
+    names = {
+        namespace.weights_file,
+        namespace.config_file,
+        namespace.state_file,
+        namespace.checkpoint_file,
+        namespace.metrics_file,
+    }
+
+    def busy(owner: str) -> NamespaceBusy:
+        return NamespaceBusy(
+            f"namespace {namespace.stem!r} in {directory} already has a learner "
+            f"(process {owner}): stop it first, or choose another --weights-name"
+        )
+
+    with hold_lock(directory / namespace.lock_file, busy=busy):
+        remove_leftovers(directory, names.__contains__)
+        yield
+
+
+# --- Files that were set aside: each refused name has its one-line reason in the store's
+# ``bad/``.
+
+_DIRECTORY = "bad"
+_SUFFIX = ".reason.txt"
+
+
+def bad_directory(home: Path) -> Path:
+    """Where the store whose own files are in ``home`` keeps what it refused."""
+    return home / _DIRECTORY
+
+
+def write_reason(bad: Path, name: str, reason: str) -> None:
+    """Keep why the file ``name`` was refused; makes ``bad`` if needed. Raises OSError."""
+    bad.mkdir(parents=True, exist_ok=True)
+    write_atomic(bad / f"{name}{_SUFFIX}", (" ".join(reason.split()) + "\n").encode())
+
+
+def reasons_in(bad: Path) -> dict[str, Path]:
+    """The files with the reasons, by the name that was refused."""
+    return {path.name.removesuffix(_SUFFIX): path for path in bad.glob(f"*{_SUFFIX}")}
+
 
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 0.1

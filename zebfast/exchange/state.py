@@ -12,7 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from zebfast.exchange.base import ExchangeError, StateDict
+from zebfast.exchange.errors import ExchangeError
+from zebfast.exchange.store import StateDict
 
 MAX_WEIGHT_BYTES = 1 << 30
 MAX_JSON_BYTES = 16 << 20

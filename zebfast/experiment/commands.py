@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from zebfast.experiment.record import EXPERIMENTS_DIR, Experiment, Stage
+from zebfast.experiment.experiment import EXPERIMENTS_DIR, Experiment, Stage
 
 _WEIGHTS_FLAGS = {"directory": "--weights-dir", "model": "--repo-id"}
 _EXAMPLES_FLAGS = {

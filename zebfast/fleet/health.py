@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.experiment.check import age
+from zebfast.experiment.status.liveness import age
 from zebfast.fleet.model import LOST, Known, Machine, Spec
 
 STALL_UPLOADS = 2.5  # upload intervals that nothing may come: work is seen once it is uploaded

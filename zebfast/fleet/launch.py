@@ -13,7 +13,7 @@ from pathlib import Path
 
 from zebfast.exchange import Place
 from zebfast.experiment.commands import worker_flags
-from zebfast.experiment.record import Experiment
+from zebfast.experiment.experiment import Experiment
 from zebfast.fleet.model import Spec
 from zebfast.fleet.provider import ProviderError
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from zebfast.experiment.record import Stage
+from zebfast.experiment.experiment import Stage
 from zebfast.fleet.health import is_working
 from zebfast.fleet.model import Known, Offer, Spec
 from zebfast.fleet.state_file import record_of, set_aside

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zebfast.experiment.record import Stage
+from zebfast.experiment.experiment import Stage
 
 MachineState = Literal["loading", "running", "stopped", "exited", "offline", "unknown"]
 #: States that nothing comes back from; a machine in one of them is paid for and plays nothing.

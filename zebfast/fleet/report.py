@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.experiment.check import age
+from zebfast.experiment.status.liveness import age
 from zebfast.fleet.decide import Decision, Observed
 from zebfast.fleet.health import is_working, stall_limit
 from zebfast.fleet.model import FleetState, Known, Machine, worker_id_of
-from zebfast.fleet.quote import dollars_per_million
+from zebfast.fleet.rent import dollars_per_million
 
 _QUIET = 0.5  # of the limit: silence for so long is worth a word
 

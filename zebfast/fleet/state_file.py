@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from zebfast.experiment.record import STAGES
+from zebfast.experiment.experiment import STAGES
 from zebfast.fleet.model import FleetState, Known, Spec
 from zebfast.system.files import write_atomic
 

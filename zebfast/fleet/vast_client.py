@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from zebfast.exchange.hub_client import asked_wait
+from zebfast.exchange.hub.client import asked_wait
 from zebfast.fleet.provider import NoCredit, ProviderError, SearchQuota, Unreachable
 
 T = TypeVar("T")

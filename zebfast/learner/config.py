@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zebfast.exchange import Namespace, Place, StoreOptions
-from zebfast.exchange.mirror import check_sync_url
+from zebfast.exchange.mirror.mirror import check_sync_url
 from zebfast.learner.recipe import Recipe
 
 

@@ -12,21 +12,21 @@ import time
 from contextlib import ExitStack
 
 from zebfast.exchange import ExchangeError, Say, open_weights
-from zebfast.learner.account import Account
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.evaluate import evaluate
-from zebfast.learner.follow import follower
-from zebfast.learner.ingest import IngestReport
-from zebfast.learner.journal import Journal
-from zebfast.learner.saving import Saver
-from zebfast.learner.startup import (
+from zebfast.learner.data.ingest import IngestReport
+from zebfast.learner.evaluation import evaluate
+from zebfast.learner.recipe_run import follower
+from zebfast.learner.session import (
+    Account,
+    Journal,
+    Saver,
     Session,
     Stopped,
     close_session,
     open_session,
     until_reached,
 )
-from zebfast.learner.train_report import TrainReport, merge_reports
+from zebfast.learner.train.trainer import TrainReport, merge_reports
 from zebfast.system.signals import StopFlag
 
 _LAST_LOOK_SECONDS = 5.0

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from zebfast.arena.stats import MatchResult
-from zebfast.learner.course import CourseProgress
-from zebfast.learner.ingest import IngestReport
-from zebfast.learner.looks import Look, decided_share
+from zebfast.learner.data.ingest import IngestReport
+from zebfast.learner.evaluation import Look, decided_share
 from zebfast.learner.metrics import Row
 from zebfast.learner.recipe import BEST
-from zebfast.learner.train_report import TrainReport
+from zebfast.learner.state import CourseProgress
+from zebfast.learner.train.trainer import TrainReport
 
 _LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss", "play_loss")
 

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zebfast import __version__
-from zebfast.exchange.manifest import (
+from zebfast.exchange import Say
+from zebfast.exchange.mirror.manifest import (
     MANIFEST,
     IncompleteState,
     Manifest,
@@ -27,7 +29,10 @@ from zebfast.exchange.manifest import (
     is_folder,
     parse_manifest,
 )
-from zebfast.learner.checkpoint import Progress
+from zebfast.exchange.mirror.mirror import Mirror, MirrorThread, counts_commits, open_mirror
+from zebfast.learner.config import LearnerConfig
+from zebfast.learner.data.replay import ReplayCache
+from zebfast.learner.state import Progress
 from zebfast.system.files import sync_directory, write_atomic
 
 CHECKPOINT = "training.ckpt"
@@ -156,3 +161,169 @@ def _take(source: Path, target: Path, *, link: bool) -> None:
 def _flush(path: Path) -> None:
     with open(path, "rb") as handle:
         os.fsync(handle.fileno())
+
+
+# --- Keeps a disk from filling up with snapshots: above a limit, the oldest superseded ones go.
+
+DiskUsage = Callable[[Path], Any]
+"""Like ``shutil.disk_usage``: ``used`` and ``free`` bytes of the file system of a directory."""
+
+
+class DiskGuard:
+    """Looks at the disk of the snapshots whenever something is saved.
+
+    Args:
+        snapshots: where superseded ones may be deleted; the newest complete one never is.
+        limit: percent of the disk; 0 = do nothing.
+        busy: folders that are still being sent, which stay.
+        say: told what was deleted, and once if that was not enough.
+    """
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        *,
+        limit: float,
+        busy: Callable[[], set[str]],
+        say: Say,
+        disk_usage: DiskUsage = shutil.disk_usage,
+    ) -> None:
+        self._snapshots, self._limit = snapshots, limit
+        self._busy, self._say = busy, say
+        self._disk_usage = disk_usage
+        self._warned = False
+
+    def check(self) -> None:
+        """Delete what is needed and may go. A disk that cannot be asked is left alone."""
+        if not self._limit:
+            return
+        try:
+            if self._percent() > self._limit:
+                self._make_room()
+            above = self._percent() > self._limit
+            if above and not self._warned:
+                self._say(
+                    f"  disk of {self._place()} is {self._percent():.0f} % full (limit "
+                    f"{self._limit:g} %) and there is no superseded snapshot to delete: make room"
+                )
+            self._warned = above
+        except OSError as error:
+            if not self._warned:
+                self._say(f"  disk guard: {error}")
+            self._warned = True
+
+    def _make_room(self) -> None:
+        for snapshot in reversed(self._snapshots.complete()[1:]):
+            if snapshot.path.name in self._busy():
+                continue
+            before = self._percent()
+            freed = self._snapshots.remove(snapshot)
+            self._say(
+                f"  disk {before:.0f} % full (limit {self._limit:g} %): deleted snapshot "
+                f"{snapshot.path.name}, superseded, {freed / 1e6:.1f} MB freed"
+            )
+            if self._percent() <= self._limit:
+                return
+
+    def _percent(self) -> float:
+        """As df counts: what is kept back for root is neither used nor free."""
+        usage = self._disk_usage(self._place())
+        return float(100 * usage.used / max(1, usage.used + usage.free))
+
+    def _place(self) -> Path:
+        """The snapshots' directory, or the nearest above it that exists."""
+        place = self._snapshots.directory.absolute()
+        while not place.exists():
+            place = place.parent
+        return place
+
+
+# --- Keeps a run's snapshots: takes them, holds the last few, sends them away, watches the disk.
+
+def mirror_of(config: LearnerConfig, *, say: Say) -> Mirror | None:
+    """The place of ``--sync-to``. ExchangeError when a package for it is missing."""
+    if config.sync_to is None:
+        return None
+    return open_mirror(
+        config.sync_to,
+        config.namespace,
+        endpoint=config.sync_endpoint,
+        options=config.stores,
+        squash_after=config.squash_after,
+        say=say,
+    )
+
+
+class Keeper:
+    """The snapshots of one run. Its faults are said and never end the training.
+
+    What the mirror lacks of the snapshots that are here, after a run that was killed, is sent at
+    once.
+    """
+
+    def __init__(
+        self, config: LearnerConfig, lineage: str, mirror: Mirror | None, *, say: Say
+    ) -> None:
+        self._config, self._say = config, say
+        self._snapshots = Snapshots(config.snapshots_path, lineage)
+        self._thread: MirrorThread | None = None
+        if mirror is not None:
+            self._thread = MirrorThread(
+                mirror,
+                keep=config.keep_snapshots,
+                pause_seconds=config.push_seconds if counts_commits(config.sync_to) else 0.0,
+                retry_seconds=config.stores.retry_seconds,
+                say=say,
+            )
+            newest = self._snapshots.complete()[:1] if config.resume == "auto" else []
+            for snapshot in newest:
+                self._thread.submit(snapshot.path, snapshot.manifest)
+        self._guard = DiskGuard(self._snapshots, limit=config.disk_limit, busy=self._busy, say=say)
+
+    @property
+    def is_used(self) -> bool:
+        """Are snapshots taken at all?"""
+        return self._config.snapshot_every > 0
+
+    def is_due(self, step: int) -> bool:
+        return self.is_used and step % self._config.snapshot_every == 0
+
+    def check_disk(self) -> None:
+        self._guard.check()
+
+    def take(self, progress: Progress, cache: ReplayCache | None) -> None:
+        """Snapshot what is saved at this moment, which the caller has just seen to."""
+        config = self._config
+        files = {CHECKPOINT: config.checkpoint_path}
+        if config.metrics_path.exists():
+            files[METRICS] = config.metrics_path
+        saved = None if cache is None else cache.saved_files()
+        if saved is not None:
+            files |= {REPLAY: saved[0], saved[1].name: saved[1]}
+        try:
+            snapshot = self._snapshots.make(progress, files)
+            self._snapshots.prune(config.keep_snapshots, self._busy())
+        except OSError as error:
+            self._say(
+                f"  no snapshot of cycle {progress.step}: {error}; training goes on, and the "
+                "snapshots before are untouched"
+            )
+            return
+        if self._thread is not None:
+            self._thread.submit(snapshot.path, snapshot.manifest)
+
+    def finish(self) -> None:
+        """Wait for the last snapshot to arrive, so long and not longer."""
+        if self._thread is not None and not self._thread.finish(self._config.sync_grace):
+            self._say(
+                f"  the last snapshot is not at {self._thread.mirror.label} yet; the same command "
+                "on this machine sends it first of all"
+            )
+
+    def close(self, seconds: float) -> None:
+        """End the thread; it may take so long."""
+        if self._thread is not None:
+            self._thread.close(seconds)
+
+    def _busy(self) -> set[str]:
+        return set() if self._thread is None else self._thread.busy()

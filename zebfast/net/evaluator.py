@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.buckets import largest_piece
 from zebfast.net.cuda import Cuda
 from zebfast.net.folded import WIDTH, Folded, fold
 from zebfast.net.networks import AnyConfig
 from zebfast.net.packing import check_observations
-from zebfast.net.pipeline import Device, Graphs, Pipeline, first_line
+from zebfast.net.pipeline import Device, Graphs, Pipeline, first_line, largest_piece
 from zebfast.net.precision import DTYPES, EXACT, compare, settle
 from zebfast.net.weights import check_weights
 

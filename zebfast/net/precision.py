@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zebfast.net.buckets import length_bucket
 from zebfast.net.folded import WIDTH, Folded
+from zebfast.net.pipeline import length_bucket
 
 AUTO, EXACT = "auto", "fp32"
 #: Names a user may give, besides ``auto``.

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from zebfast.net.encoding import unpack
 from zebfast.net.linear import Linear
+from zebfast.net.networks import filled
 from zebfast.net.output import N_DOMINOES, N_SLOTS
 from zebfast.net.packing import (
     FIRST_PLAY,
@@ -29,7 +30,6 @@ from zebfast.net.packing import (
     Column,
     domino_features,
 )
-from zebfast.net.skeleton import filled
 from zebfast.net.v1 import NetConfig, V1Net
 from zebfast.rules import N_DECLARATIONS
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from zebfast.net import v1, v2
-from zebfast.net.networks import AnyConfig, build
-from zebfast.net.skeleton import skeleton
+from zebfast.net.networks import AnyConfig, build, skeleton
 from zebfast.net.v1 import NetConfig
 from zebfast.net.v2 import V2Config
 

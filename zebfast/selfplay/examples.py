@@ -112,36 +112,7 @@ def write_native(path: Path, games: NDArray[np.void], metadata: Mapping[str, Any
     write_atomic(Path(path), safetensors.numpy.save(arrays, metadata=header))
 
 
-def read_examples(path: Path) -> Examples:
-    """Read and check an example file of either format.
-
-    Returns:
-        Examples in file order (native: game by game, ply 0..27 in each; of games with play values
-        the labelled decisions alone).
-
-    Raises:
-        BadExampleFile: anything about the content is not as documented.
-        OSError: the file could not be read at all.
-    """
-    path = Path(path)
-    with open(path, "rb") as handle:
-        data = handle.read(MAX_FILE_BYTES + 1)
-    try:
-        if len(data) > MAX_FILE_BYTES:
-            raise BadExampleFile(f"over {MAX_FILE_BYTES} bytes; expected fewer")
-        if path.suffix == NATIVE_SUFFIX:
-            return _read_native(data)
-        if path.suffix == PT_SUFFIX:
-            # Imported here so that native files can be read and written without loading torch.
-            from zebfast.selfplay.examples_pt import read_pt
-
-            return read_pt(data)
-        raise BadExampleFile(f"suffix {path.suffix!r}; expected .safetensors or .pt")
-    except BadExampleFile as error:
-        raise BadExampleFile(f"example file {path.name} is refused: {error}") from error
-
-
-def _read_native(data: bytes) -> Examples:
+def read_native(data: bytes) -> Examples:
     try:
         arrays = safetensors.numpy.load(data)
         header_bytes = int.from_bytes(data[:8], "little")
@@ -270,7 +241,6 @@ __all__ = [
     "example_name",
     "oldest_first",
     "parse_example_name",
-    "read_examples",
     "require_example_name",
     "write_native",
 ]

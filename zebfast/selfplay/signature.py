@@ -16,8 +16,7 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
 from zebfast.core.solve import Solver, positions_of
-from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.games import SelfPlay
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
 _SEED = 42
 

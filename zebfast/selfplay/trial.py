@@ -16,8 +16,7 @@ from operator import add
 import numpy as np
 
 from zebfast.core.observe import uniform_evaluate
-from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.games import Evaluator, SelfPlay
+from zebfast.selfplay.config import Evaluator, SelfPlay, SelfPlayConfig
 from zebfast.selfplay.stats import SelfPlayStats
 
 _WAVES = 32  # in which the games begin

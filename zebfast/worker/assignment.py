@@ -10,7 +10,8 @@ from zebfast.selfplay.teaching import TeachingConfig
 from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
 from zebfast.worker.network import SyncedNetwork
 from zebfast.worker.options import NOTHING, Task, task_of
-from zebfast.worker.producers import Producer, open_producer
+from zebfast.worker.producer import Producer
+from zebfast.worker.producers import open_producer
 
 
 @dataclass(frozen=True)

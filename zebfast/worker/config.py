@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zebfast.arena.search_specs import MAX_WORLDS
-from zebfast.arena.specs import DEFAULT_TEMPERATURE
+from zebfast.arena.players.specs import DEFAULT_TEMPERATURE, MAX_WORLDS
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import TeachingConfig

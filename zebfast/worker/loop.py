@@ -20,7 +20,7 @@ from zebfast.worker.config import WorkerConfig
 from zebfast.worker.handover import HandOver, upload_at_end
 from zebfast.worker.heartbeat import Beats, beating
 from zebfast.worker.network import SyncedNetwork, wait_for_network
-from zebfast.worker.producers import Batch, Producer
+from zebfast.worker.producer import Batch, Producer
 from zebfast.worker.progress import SeedProgress, hold_worker_id
 
 

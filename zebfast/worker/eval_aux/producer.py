@@ -13,21 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.draws import PlayDraws
-from zebfast.arena.eq import EqPlayer
 from zebfast.arena.labels import label_games, slot_values
-from zebfast.arena.pairs import PLIES, PairedGames
-from zebfast.arena.players import NetworkPlayer
-from zebfast.arena.specs import solver_deals_per_chunk
+from zebfast.arena.pairs import PLIES, PairedGames, PlayDraws
+from zebfast.arena.players.base import NetworkPlayer
+from zebfast.arena.players.pimc import EqPlayer
+from zebfast.arena.players.specs import solver_deals_per_chunk
 from zebfast.arena.stats import MatchTally, PlayedDeals
 from zebfast.core.engine import GameBatch
 from zebfast.core.records import GAME_DTYPE
 from zebfast.core.solver_pool import SolverPool
 from zebfast.rules import Stream
+from zebfast.selfplay.config import Evaluator
 from zebfast.selfplay.examples import SOURCE_EVAL
-from zebfast.selfplay.games import Evaluator
 from zebfast.worker.config import EvalAuxConfig
-from zebfast.worker.producers import Batch
+from zebfast.worker.producer import Batch
 
 OBJECTIVE = "points"
 

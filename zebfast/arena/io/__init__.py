@@ -1,0 +1,1 @@
+"""Files of the arena: recorded games, positions, and their checks."""

@@ -1,0 +1,228 @@
+"""Replays recorded games by the Python rules and by the compiled engine, play for play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from zebfast.arena.io.positions import FieldReader, RecordError, json_lines, parse_object
+from zebfast.core.engine import Game
+from zebfast.rules import IllegalPlay, ImpossibleDeal, Position, check_deal
+
+__all__ = [
+    "RecordError",
+    "RecordedGame",
+    "RecordedPlay",
+    "RecordedTrick",
+    "parse_game",
+    "read_games",
+]
+
+# --- Recorded games: one JSON object a line, plain or gzipped.
+
+MAX_LINE_BYTES = 1 << 20  # a record takes about 3 kB; a longer line is not one
+_EXPECTED = "one recorded game"
+
+
+@dataclass(frozen=True)
+class RecordedTrick:
+    """What the record says a finished trick brought: the seat that won it and its points."""
+
+    winner: int
+    points: int
+
+
+@dataclass(frozen=True)
+class RecordedPlay:
+    """One play as recorded; slots count in the record's own hand order."""
+
+    seat: int
+    domino: int
+    slot: int
+    legal_slots: tuple[int, ...]
+    trick: RecordedTrick | None
+
+
+@dataclass(frozen=True)
+class RecordedGame:
+    """One line of a file: a possible deal, 28 plays of the right shape, and the final points."""
+
+    line: int
+    hands: tuple[tuple[int, ...], ...]
+    decl: int
+    leader: int
+    plays: tuple[RecordedPlay, ...]
+    points: tuple[int, int]
+
+
+def read_games(path: Path) -> Iterator[RecordedGame]:
+    """Yield the games of `path` in order; blank lines are skipped, line numbers start at 1.
+
+    Raises RecordError for a line that is no recorded game and for damaged compression, and
+    OSError where the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        for number, line in json_lines(stream, max_bytes=MAX_LINE_BYTES, expected=_EXPECTED):
+            yield parse_game(line, number)
+
+
+def parse_game(line: bytes, number: int) -> RecordedGame:
+    """Parse line `number` of a file. Raises RecordError naming the line and what is wrong."""
+    record = parse_object(line, number, _EXPECTED)
+    reader = FieldReader(f"Line {number}")
+    hands = _parse_hands(reader, record)
+    decl = reader.integer(record, "decl", 0, 9)
+    leader = reader.integer(record, "bidder", 0, 3)
+    plays = reader.items(record, "plays", 28)
+    points = reader.integers(reader.items(record, "points", 2), "points", 0, 42)
+    try:
+        check_deal(hands, decl, leader)
+    except ImpossibleDeal as error:
+        raise reader.error(f"holds an impossible deal: {error}") from error
+    return RecordedGame(
+        line=number,
+        hands=hands,
+        decl=decl,
+        leader=leader,
+        plays=tuple(_parse_play(number, ply, play) for ply, play in enumerate(plays)),
+        points=(points[0], points[1]),
+    )
+
+
+def _parse_hands(reader: FieldReader, record: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+    hands = []
+    for seat, hand in enumerate(reader.items(record, "hands", 4)):
+        name = f"hands[{seat}]"
+        hands.append(reader.integers(reader.items({name: hand}, name, 7), name, 0, 27))
+    return tuple(hands)
+
+
+def _parse_play(number: int, ply: int, play: object) -> RecordedPlay:
+    reader = FieldReader(f"Line {number}, play {ply}")
+    if not isinstance(play, dict):
+        raise reader.error("is not a JSON object; expected seat, domino, slot, legal_slots, trick")
+    legal = reader.items(play, "legal_slots", None)
+    if len(legal) > 7:
+        raise reader.error(f"lists {len(legal)} legal slots; a hand has seven")
+    trick = play.get("trick")
+    if trick is not None and not isinstance(trick, dict):
+        raise reader.error("has a trick that is neither null nor an object with winner and points")
+    return RecordedPlay(
+        seat=reader.integer(play, "seat", 0, 3),
+        domino=reader.integer(play, "domino", 0, 27),
+        slot=reader.integer(play, "slot", 0, 6),
+        legal_slots=reader.integers(legal, "legal_slots", 0, 6),
+        trick=None
+        if trick is None
+        else RecordedTrick(
+            winner=reader.integer(trick, "winner", 0, 3),
+            points=reader.integer(trick, "points", 0, 42),
+        ),
+    )
+
+
+class Referee(Protocol):
+    """A game in progress, by either twin."""
+
+    @property
+    def to_play(self) -> int:
+        """Seat to play; after the last trick its winner."""
+
+    @property
+    def points(self) -> Sequence[int]:
+        """Points of team 0 and team 1 so far."""
+
+    def legal(self) -> Sequence[int]:
+        """Legal dominoes of the seat to play."""
+
+    def play(self, domino: int) -> None:
+        """Play one domino; IllegalPlay if it is not legal."""
+
+
+#: What every game is replayed with: a name for messages, and a game from hands, decl, leader.
+REFEREES: tuple[tuple[str, Callable[[Sequence[Sequence[int]], int, int], Referee]], ...] = (
+    ("Python rules", Position),
+    ("compiled engine", Game),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first point where a record and a referee disagree.
+
+    `line` counts from 1; `ply` from 0, and is None for the final points. `expected` is what the
+    referee says, `found` what the record says.
+    """
+
+    line: int
+    ply: int | None
+    referee: str
+    what: str
+    expected: Any
+    found: Any
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as a plain dict, ready for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        where = "at the end" if self.ply is None else f"play {self.ply}"
+        return (
+            f"line {self.line}, {where}: {self.what}: expected {self.expected} "
+            f"({self.referee}), found {self.found}"
+        )
+
+
+def replay_game(game: RecordedGame) -> Difference | None:
+    """The first difference between a record and either referee, or None when all is equal.
+
+    Raises RecordError, naming the line and the rule, for an illegal play whose legal slots the
+    record nevertheless lists as the rules do.
+    """
+    for name, start in REFEREES:
+        referee = start([sorted(hand) for hand in game.hands], game.decl, game.leader)
+        difference = _replay(game, name, referee)
+        if difference is not None:
+            return difference
+    return None
+
+
+def _replay(game: RecordedGame, name: str, referee: Referee) -> Difference | None:
+    for ply, play in enumerate(game.plays):
+        before, found = _before_play(game, referee, play)
+        if found == before:
+            points = sum(referee.points)
+            try:
+                referee.play(play.domino)
+            except IllegalPlay as error:
+                raise RecordError(
+                    f"Line {game.line}, play {ply} is illegal by the {name}: {error}."
+                ) from error
+            finishes = ply % 4 == 3
+            taken = RecordedTrick(referee.to_play, sum(referee.points) - points)
+            before, found = {"trick": taken if finishes else None}, {"trick": play.trick}
+        for what, expected in before.items():
+            if found[what] != expected:
+                return Difference(game.line, ply, name, what, _plain(expected), _plain(found[what]))
+    if tuple(referee.points) != game.points:
+        return Difference(game.line, None, name, "points", [*referee.points], [*game.points])
+    return None
+
+
+def _before_play(
+    game: RecordedGame, referee: Referee, play: RecordedPlay
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What can be compared before the domino is down: by the referee, and as recorded."""
+    seat = referee.to_play
+    hand = game.hands[seat]
+    expected = {"seat": seat, "legal slots": sorted(map(hand.index, referee.legal()))}
+    found = {"seat": play.seat, "legal slots": sorted(play.legal_slots)}
+    if play.domino in hand:  # otherwise the play itself is illegal, which says more
+        expected["slot"], found["slot"] = hand.index(play.domino), play.slot
+    return expected, found
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if isinstance(value, RecordedTrick) else value

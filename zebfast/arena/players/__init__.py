@@ -1,0 +1,1 @@
+"""Players: what chooses a play, and how a player is named."""

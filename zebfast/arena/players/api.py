@@ -1,0 +1,144 @@
+"""A player for programs: one game at a time, no batches, no command line.
+
+    import zebfast
+
+    player = zebfast.load_player()  # the network that comes with zebfast
+    game = zebfast.Game.deal(seed=7)
+    while not game.over:
+        game.play(player.choose(game))
+
+Whatever hands the game holds, a player is shown only what the seat to play knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID, PlayDraws
+from zebfast.arena.players.base import Player
+from zebfast.arena.players.build import build_player, load_network
+from zebfast.arena.players.specs import NETWORK_PLAYER, parse_spec
+from zebfast.core.engine import Game, GameBatch
+
+if TYPE_CHECKING:
+    from zebfast.net.networks import AnyNet, Output
+
+
+def load_player(spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu") -> GamePlayer:
+    """The player that a spec names, as in `zebfast eval`; by default the network that is shipped.
+
+    Args:
+        spec: `zeb`, `search`, `zeb:source=FILE`, `heuristic2`, `eq:n=100`, ...
+        seed: of whatever the player draws: plays by their probabilities, layouts of the hidden
+            dominoes. The same seed gives the same plays, unless a search is given a time (`ms`).
+        device: where networks run: cpu, cuda or cuda:N.
+
+    torch is imported here, and only for players with a network. Raises PlayerSpecError for a spec
+    that cannot be understood and PlayerLoadError for weights or a device that cannot be used, both
+    a ValueError of one sentence.
+    """
+    parsed = parse_spec(spec)
+    pool = None
+    if parsed.needs_pool:
+        from zebfast.core.solver_pool import SolverPool
+
+        pool = SolverPool(1)  # works in the calling thread, so that there is nothing to close
+    checkpoint = load_network(parsed) if parsed.needs_network else None
+    player = build_player(parsed, device=device, pool=pool, checkpoint=checkpoint)
+    network = None if checkpoint is None else checkpoint.network().eval()
+    return GamePlayer(player, network=network, seed=seed)
+
+
+class GamePlayer:
+    """Chooses plays and, where it has a network, says what that thinks; `load_player` makes one.
+
+    Keeps no state between calls, so that one object may play all four seats of many games.
+
+    Attributes:
+        name: the spec.
+    """
+
+    def __init__(self, player: Player, *, network: AnyNet | None, seed: int) -> None:
+        """A player of the arena, the module that it asks (None if it asks none), and the seed."""
+        self.name = player.name
+        self._player = player
+        self._network = network
+        self._seed = seed
+
+    def choose(self, game: Game, *, bid: int = LOWEST_BID, number: int = 0) -> int:
+        """A legal domino 0..27 for the seat to play.
+
+        Args:
+            game: not over; nothing is played in it.
+            bid: contract of the team that led first, 30..42; `eq:...,objective=make` plays for it,
+                the others do not look at it.
+            number: of the game among those played with this seed, so that their draws differ.
+
+        Raises ValueError if the game is over or there is no such bid.
+        """
+        if not LOWEST_BID <= bid <= HIGHEST_BID:
+            raise ValueError(f"bid {bid}: bids run from {LOWEST_BID} to {HIGHEST_BID}")
+        batch = _batch_of(game)
+        draws = PlayDraws(
+            seed=self._seed, games=np.array([number], dtype=np.uint64), plies=batch.n_plays
+        )
+        rows, bids = np.zeros(1, dtype=np.intp), np.array([bid], dtype=np.uint8)
+        return int(self._player.choose(batch, rows, draws, bids)[0])
+
+    def probabilities(self, game: Game) -> dict[int, float]:
+        """The network's policy: a chance for each legal domino, in ascending order; sum 1.
+
+        As it was trained, before a player's temperature or search: the better it thinks of a play,
+        the larger its chance. Raises ValueError if the game is over or there is no network.
+        """
+        import torch
+
+        hand, legal = game.dealt[game.to_play], set(game.legal())
+        logits = self._look(game).policy[0].double()
+        closed = torch.tensor([domino not in legal for domino in hand])
+        chances = torch.softmax(logits.masked_fill(closed, -torch.inf), dim=0).tolist()
+        return {d: chance for d, chance in zip(hand, chances, strict=True) if d in legal}
+
+    def points(self, game: Game) -> NDArray[np.float64]:
+        """Chances float64[43] that the side to play has 0..42 points in the end; their sum is 1.
+
+        `points(game)[bid:].sum()` is the chance that its contract is made, if it declared. Raises
+        ValueError if the game is over, there is no network, or it tells only who wins (v1).
+        """
+        import torch
+
+        logits = self._look(game).points
+        if logits is None:
+            raise ValueError(f"the network of {self.name!r} does not predict points; v2 ones do")
+        chances: NDArray[np.float64] = torch.softmax(logits[0].double(), dim=0).numpy()
+        return chances
+
+    def expected_points(self, game: Game) -> float:
+        """Points 0..42 that the side to play will have in the end, on average; see `points`."""
+        return float(self.points(game) @ np.arange(43))
+
+    def _look(self, game: Game) -> Output:
+        """What the network says about what the seat to play knows."""
+        if self._network is None:
+            raise ValueError(f"player {self.name!r} has no network")
+        import torch
+
+        from zebfast.net.encoding import record_bytes
+
+        net: Any = self._network  # each kind of network runs what it has prepared itself
+        with torch.inference_mode():
+            output: Output = net.run(net.prepare(record_bytes(_batch_of(game).observe())))
+        return output
+
+
+def _batch_of(game: Game) -> GameBatch:
+    """The game as a batch of one. ValueError if it is over."""
+    if game.over:
+        raise ValueError("the game is over: nobody is to play")
+    batch = GameBatch([game.dealt], [game.decl], [game.leader])
+    for _, domino in game.plays:
+        batch.play([domino])
+    return batch

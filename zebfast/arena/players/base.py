@@ -1,0 +1,208 @@
+"""Players: each chooses for many games at once, from what the seat to play can see."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.players.heuristics import (
+    Preference,
+    choose_preferred,
+    heuristic2_preference,
+    heuristic_preference,
+    mask_bits,
+)
+from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
+from zebfast.core.engine import GameBatch
+
+if TYPE_CHECKING:  # so that players without a network need no torch
+    from zebfast.selfplay.config import Evaluator
+
+EVALUATION_ROWS = 1024  # rows a network sees in one call; bounds its memory, not its results
+
+
+class Player(Protocol):
+    """What a match needs of a player. A player keeps no state between calls."""
+
+    @property
+    def name(self) -> str:
+        """What results are labelled with."""
+
+    def choose(
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        """One legal domino u1[k] for each of the unfinished games `rows` intp[k] of `batch`.
+
+        `draws` holds one random number for each row; it is the only randomness a player may use.
+        `bids` u1[k] is the bid of each row's game, 30..42 points: the team of `batch.leader[row]`
+        declared and makes its contract by taking at least that many. A choice may depend on
+        nothing else: not on the other rows, nor on how many there are.
+        """
+
+
+class RandomPlayer:
+    """Any legal domino, all equally likely."""
+
+    name = "random"
+
+    def choose(
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        """See Player.choose; the j-th legal domino in ascending order for a bounded draw j."""
+        legal = mask_bits(batch.legal(rows))
+        seen = legal.cumsum(axis=1)
+        wanted = draws.below(seen[:, -1]) + 1
+        return first_true(seen == wanted[:, None]).astype(np.uint8)
+
+
+class PreferencePlayer:
+    """A fixed order of preference over dominoes, by declaration, for leading and following."""
+
+    def __init__(self, *, name: str, preference: Preference) -> None:
+        self.name = name
+        self.preference = preference
+
+    def choose(
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        """See Player.choose; deterministic, `draws` is not used."""
+        return choose_preferred(
+            preference=self.preference,
+            legal=batch.legal(rows),
+            decl=batch.decl[rows],
+            leading=batch.n_plays[rows] % 4 == 0,
+        )
+
+
+class ThinkingPlayer(ABC):
+    """Plays the only legal domino where there is but one, and asks `_choose_open` elsewhere.
+
+    Attributes:
+        at_once: most rows that `_choose_open` is given; has no influence on what it says.
+    """
+
+    at_once: int
+
+    def choose(
+        self,
+        batch: GameBatch,
+        rows: NDArray[np.intp],
+        draws: PlayDraws,
+        bids: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        """See Player.choose; `bids` are not used."""
+        legal = batch.legal(rows)
+        dominoes = first_true(mask_bits(legal)).astype(np.uint8)
+        open_rows = np.flatnonzero(legal & (legal - np.uint32(1)))
+        for start in range(0, len(open_rows), self.at_once):
+            part = open_rows[start : start + self.at_once]
+            dominoes[part] = self._choose_open(batch, rows[part], draws.take(part))
+        return dominoes
+
+    @abstractmethod
+    def _choose_open(
+        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+    ) -> NDArray[np.uint8]:
+        """One of two legal dominoes or more for each row."""
+
+
+class NetworkPlayer(ThinkingPlayer):
+    """Plays from a network's policy alone, no search: p ** (1/temperature) over legal dominoes.
+
+    temperature 0 always plays the favourite (the lowest slot among equals); 1 plays the policy
+    as it is. The value output is not used.
+    """
+
+    at_once = EVALUATION_ROWS
+
+    def __init__(
+        self, *, name: str, evaluator: Evaluator, temperature: float = DEFAULT_TEMPERATURE
+    ) -> None:
+        if not temperature >= 0.0:
+            raise ValueError(f"temperature {temperature} is below 0")
+        self.name = name
+        self.evaluator = evaluator
+        self.temperature = temperature
+
+    def _choose_open(
+        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+    ) -> NDArray[np.uint8]:
+        observations = batch.observe(rows)
+        out = np.empty((len(rows), 8), dtype=np.float32)
+        self.evaluator.evaluate(observations, out)
+        legal = slot_bits(observations["legal"])
+        slots = sample_slots(
+            priors=out[:, :7], legal=legal, temperature=self.temperature, draws=draws
+        )
+        return slot_dominoes(observations["hand"], slots)
+
+
+def sample_slots(
+    *,
+    priors: NDArray[np.float32],
+    legal: NDArray[np.bool_],
+    temperature: float,
+    draws: PlayDraws,
+) -> NDArray[np.intp]:
+    """A legal slot intp[k] for each row, from priors f4[k, 7] and legal bool[k, 7].
+
+    Probability is proportional to prior ** (1/temperature), worked out in float64 relative to
+    the row's largest prior, so that no temperature underflows every slot.
+    """
+    masked = np.where(legal, priors.astype(np.float64), -1.0)
+    best: NDArray[np.intp] = masked.argmax(axis=1)
+    if temperature == 0.0:
+        return best
+    top = np.maximum(masked.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    with np.errstate(divide="ignore", over="ignore"):  # -inf is right: that slot has no weight
+        log_ratio = np.log(np.maximum(masked, 0.0) / top)
+        weights = np.where(legal, np.exp(log_ratio / temperature), 0.0)
+    ladder = weights.cumsum(axis=1)
+    wanted = draws.uniform()[:, None] * ladder[:, -1:]
+    chosen = first_true(ladder > wanted)
+    # A row without any weight (all priors zero) has no rung above the draw: take its best slot.
+    return np.where(ladder[:, -1] > 0.0, chosen, best)
+
+
+def slot_bits(masks: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Slot masks u1[k] spread to bool[k, 7]."""
+    return ((masks[:, None] >> np.arange(7, dtype=np.uint8)) & 1).astype(np.bool_)
+
+
+def slot_dominoes(hands: NDArray[np.uint32], slots: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Domino u1[k] in slot intp[k] of each original hand u4[k]: the slot-th bit of the mask."""
+    seen = mask_bits(hands).cumsum(axis=1)
+    return first_true(seen == slots[:, None] + 1).astype(np.uint8)
+
+
+def first_true(table: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Column intp[k] of the first True in each row of bool[k, m]; 0 where there is none."""
+    columns: NDArray[np.intp] = table.argmax(axis=1)
+    return columns
+
+
+def plain_player(kind: str) -> Player:
+    """The player that a spec without options names. Raises ValueError for any other kind."""
+    if kind == "random":
+        return RandomPlayer()
+    if kind == "heuristic":
+        return PreferencePlayer(name=kind, preference=heuristic_preference())
+    if kind == "heuristic2":
+        return PreferencePlayer(name=kind, preference=heuristic2_preference())
+    raise ValueError(f"no plain player is called {kind!r}")

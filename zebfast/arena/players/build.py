@@ -1,0 +1,187 @@
+"""From a parsed spec to a player: the only place where the arena opens weights."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zebfast.arena.players.base import NetworkPlayer, Player, plain_player
+from zebfast.arena.players.specs import PLAIN_PLAYERS, WORLDS_PLAYER, PlayerSpec
+
+if TYPE_CHECKING:
+    from zebfast.arena.players.options import RolloutOptions
+    from zebfast.arena.players.world_weights import BeliefHead
+    from zebfast.core.solver_pool import SolverPool
+    from zebfast.net.checkpoint import Checkpoint
+    from zebfast.net.evaluator import Evaluator
+
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+
+
+class PlayerLoadError(ValueError):
+    """A player whose weights or device cannot be used; the message is one sentence."""
+
+
+def build_player(
+    spec: PlayerSpec,
+    *,
+    device: str | None = None,
+    pool: SolverPool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Player:
+    """The player that `spec` names; a network runs on `device` (default: cuda, else cpu).
+
+    `pool` solves for players that sample worlds; the caller owns it, all players may share it, and
+    the others do without. `checkpoint` is what `load_network` says of the spec, where the caller
+    has read it already. torch is imported only when a network is asked for. Raises
+    PlayerLoadError for weights that are missing, damaged or of another program, and for a device
+    that is not there; ValueError where a pool is needed and missing.
+    """
+    if spec.kind in PLAIN_PLAYERS:
+        return plain_player(spec.kind)
+    if spec.kind == WORLDS_PLAYER:
+        return _worlds_player(spec, pool)
+    checkpoint = checkpoint or load_network(spec)
+    evaluator = _evaluator(spec, checkpoint, device)
+    if spec.search is not None:
+        from zebfast.arena.players.search import SearchPlayer
+
+        return SearchPlayer(name=spec.text, evaluator=evaluator, options=spec.search)
+    if spec.rollout is not None:
+        return _rollout_player(spec, spec.rollout, checkpoint, evaluator, pool)
+    return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=spec.temperature)
+
+
+def _rollout_player(
+    spec: PlayerSpec,
+    options: RolloutOptions,
+    checkpoint: Checkpoint,
+    evaluator: Evaluator,
+    pool: SolverPool | None,
+) -> Player:
+    from zebfast.arena.players.search import RolloutPlayer, Rollouts
+    from zebfast.arena.players.world_weights import WorldSource
+
+    return RolloutPlayer(
+        name=spec.text,
+        rollouts=Rollouts(
+            evaluator=evaluator,
+            pool=_needed(spec, pool),
+            exact_tricks=options.exact_tricks,
+            depth=None if options.method == "rollout" else options.depth,
+            by_value=options.method == "value",
+        ),
+        worlds=WorldSource(
+            belief=options.belief,
+            power=options.power,
+            evaluator=evaluator,
+            head=_belief_head(spec, checkpoint) if options.belief == "head" else None,
+        ),
+        options=options,
+    )
+
+
+def _belief_head(spec: PlayerSpec, checkpoint: Checkpoint) -> BeliefHead:
+    from zebfast.arena.players.world_weights import BeliefHead
+
+    with _sentences(spec):
+        return BeliefHead(checkpoint)
+
+
+def _needed(spec: PlayerSpec, pool: SolverPool | None) -> SolverPool:
+    if pool is None:
+        raise ValueError(f"player {spec.text!r} needs a pool of solvers")
+    return pool
+
+
+def _worlds_player(spec: PlayerSpec, pool: SolverPool | None) -> Player:
+    from zebfast.arena.players.pimc import EqPlayer
+
+    return EqPlayer(
+        name=spec.text,
+        n_worlds=spec.n_worlds,
+        objective=spec.objective,
+        adaptive=spec.adaptive,
+        posterior=spec.posterior,
+        pool=_needed(spec, pool),
+    )
+
+
+def _evaluator(spec: PlayerSpec, checkpoint: Checkpoint, device: str | None) -> Evaluator:
+    import torch
+
+    from zebfast.net.evaluator import Evaluator
+
+    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if not _DEVICE.fullmatch(name):
+        raise PlayerLoadError(f"Device {name!r} is unknown; expected cpu, cuda or cuda:N.")
+    try:
+        return Evaluator(checkpoint.config, checkpoint.weights, device=name, dtype=spec.dtype)
+    except (RuntimeError, AssertionError) as error:  # torch: not there, or not compiled in
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise PlayerLoadError(f"Device {name!r} cannot be used: {reason}.") from error
+
+
+def weights_digest(spec: PlayerSpec) -> str | None:
+    """SHA-256 of a network's weights file in hex: the same spec may name other weights tomorrow.
+
+    None for players without weights. Raises PlayerLoadError where the file cannot be read.
+    """
+    if not spec.needs_network:
+        return None
+    with _sentences(spec):
+        return hashlib.sha256(_weights_file(spec).read_bytes()).hexdigest()
+
+
+def load_network(spec: PlayerSpec) -> Checkpoint:
+    """A player's weights: shipped, of a checkpoint file, or of a weights directory as worker and
+    learner share. Raises PlayerLoadError where they cannot be used."""
+    from zebfast.exchange.local import LocalWeightStore
+    from zebfast.exchange.namespace import Namespace
+    from zebfast.net import checkpoint
+    from zebfast.net.networks import config_from_dict
+
+    source = Path(spec.source).expanduser()
+    with _sentences(spec):
+        if not spec.source or not source.is_dir():
+            return checkpoint.load(_weights_file(spec))
+        fields = LocalWeightStore(source, Namespace.parse(spec.weights_name)).read_config()
+        config = None if fields is None else config_from_dict(fields)
+        return checkpoint.load(_weights_file(spec), config=config)
+
+
+def _weights_file(spec: PlayerSpec) -> Path:
+    from zebfast.exchange.namespace import Namespace
+    from zebfast.net import shipped
+
+    if not spec.source:
+        return shipped.PATH
+    source = Path(spec.source).expanduser()
+    if source.is_dir():
+        return source / Namespace.parse(spec.weights_name).weights_file
+    if spec.weights_name is not None:
+        raise PlayerLoadError(
+            f"Player {spec.text!r} gives a weights_name, but {source} is not a directory; "
+            "name the weights directory, or leave weights_name out."
+        )
+    return source
+
+
+@contextmanager
+def _sentences(spec: PlayerSpec) -> Iterator[None]:
+    """What is wrong with weights, as a PlayerLoadError that names the player."""
+    from zebfast.exchange.errors import ExchangeError
+
+    try:
+        yield
+    except PlayerLoadError:
+        raise
+    except FileNotFoundError as error:
+        reason = f"{error.filename} does not exist"
+        raise PlayerLoadError(f"Player {spec.text!r} has no usable weights: {reason}.") from error
+    except (ValueError, ExchangeError, OSError) as error:  # BadCheckpoint is a ValueError
+        raise PlayerLoadError(f"Player {spec.text!r} has no usable weights: {error}.") from error

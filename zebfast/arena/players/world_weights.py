@@ -1,0 +1,259 @@
+"""Worlds for a search, and how likely each is, from what is known of the others' hands.
+
+none   every world that agrees with what the seat knows is as likely as any other
+head   drawn in proportion to the belief head's probabilities of who holds what
+play   drawn alike, weighted by how likely the network would have made the others' plays there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast import rules
+from zebfast.arena.pairs import PlayDraws
+from zebfast.core.engine import GameBatch
+from zebfast.core.lanes import laid_out, rewound
+from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
+from zebfast.core.solve import NO_PLAY
+from zebfast.core.solver_pool import SolverPool
+from zebfast.core.worlds import sample_worlds
+from zebfast.rules import Stream
+
+if TYPE_CHECKING:
+    from zebfast.net.checkpoint import Checkpoint
+    from zebfast.selfplay.config import Evaluator
+
+#: Chance that a play was none of the network's: keeps a world that it thinks absurd in the race.
+SURPRISE = 0.02
+
+#: For OBS_DTYPE[k]: probabilities f8[k, 28, 3] of who was dealt a domino: left, partner, right.
+Belief = Callable[[np.ndarray], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class WorldSource:
+    """Draws worlds of decisions; world i is the i-th of stream EVAL_WORLDS of the match's seed.
+
+    Attributes:
+        belief: one of rollout_options.BELIEFS.
+        power: of the probabilities that `head` and `play` go by; 1 takes them as they are.
+        evaluator: whose policy `play` asks.
+        head: what `head` asks; None for the others.
+    """
+
+    belief: str
+    power: float
+    evaluator: Evaluator
+    head: Belief | None = None
+
+    def weights(self, games: GameBatch) -> NDArray[np.float64] | None:
+        """What worlds are drawn by, f8[k, 28, 4] by domino and seat; None: all alike.
+
+        A viewer's own column is not looked at.
+        """
+        if self.head is None:
+            return None
+        chances = np.maximum(self.head(games.observe()), SURPRISE) ** self.power
+        out = np.ones((len(games), 28, 4))
+        seats = (games.to_play[:, None] + np.arange(1, 4)) & 3
+        np.put_along_axis(out, seats[:, None, :], chances, axis=2)
+        return out
+
+    def draw(
+        self,
+        games: GameBatch,
+        draws: PlayDraws,
+        first: int,
+        last: int,
+        weights: NDArray[np.float64] | None,
+    ) -> tuple[GameBatch, NDArray[np.float64]]:
+        """Worlds first..last-1 of every game as games, n a game, and their log weights f8[k, n].
+
+        ``weights``: those of the games, which are worked out once however often worlds are drawn.
+        """
+        hands = sample_worlds(
+            games,
+            None,
+            last - first,
+            seed=draws.seed,
+            game_numbers=draws.games,
+            stream=Stream.EVAL_WORLDS,
+            first=first,
+            weights=weights,
+        )
+        worlds = laid_out(games, None, hands)
+        logs = np.zeros(hands.shape[:2])
+        if self.belief == "play":
+            logs = self.power * past_log_likelihoods(worlds, self.evaluator).reshape(logs.shape)
+        return worlds, logs
+
+
+def past_log_likelihoods(worlds: GameBatch, evaluator: Evaluator) -> NDArray[np.float64]:
+    """Log likelihood f8[m] of what the seats not to play have played so far, by a network's policy.
+
+    A seat that saw the same in several worlds is asked about once.
+    """
+    viewers, n_plays, seats = worlds.to_play, worlds.n_plays, worlds.seats
+    history = worlds.history
+    out = np.zeros(len(worlds))
+    for ply in range(int(n_plays.max(initial=0))):
+        rows = np.flatnonzero((n_plays > ply) & (seats[:, ply] != viewers))
+        if not len(rows):
+            continue
+        past = rewound(worlds.take(rows), ply)
+        legal = past.legal()
+        choice = np.flatnonzero(legal & (legal - np.uint32(1)))
+        seen = past.observe(choice)
+        if len(seen):
+            out[rows[choice]] += _log_policy(seen, history[rows[choice], ply], evaluator)
+    return out
+
+
+def _log_policy(
+    seen: np.ndarray, dominoes: NDArray[np.uint8], evaluator: Evaluator
+) -> NDArray[np.float64]:
+    """Log probabilities f8[m] of plays, whose seats saw OBS_DTYPE[m]."""
+    whole = np.ascontiguousarray(seen).view(np.dtype((np.void, OBS_DTYPE.itemsize)))
+    distinct, which = np.unique(whole, return_inverse=True)
+    observations = distinct.view(OBS_DTYPE)
+    evals = np.empty((len(observations), 8), np.float32)
+    evaluator.evaluate(observations, evals)
+    below = (np.uint32(1) << dominoes.astype(np.uint32)) - np.uint32(1)
+    slots = np.bitwise_count(seen["hand"] & below)
+    made = evals[which, slots].astype(np.float64)
+    logs: NDArray[np.float64] = np.log((1.0 - SURPRISE) * made + SURPRISE / 7)
+    return logs
+
+
+# --- How likely the plays made so far were in a world: evidence about hidden hands beyond the
+# voids.
+
+def _followers() -> NDArray[np.uint32]:
+    """Masks of the dominoes that follow a lead, u4[10, 28] by (declaration, domino led)."""
+    out = np.zeros((rules.N_DECLARATIONS, rules.N_DOMINOES), np.uint32)
+    for decl in range(rules.N_DECLARATIONS):
+        for lead in range(rules.N_DOMINOES):
+            suit = rules.led_suit(lead, decl)
+            out[decl, lead] = sum(
+                1 << domino for domino in range(28) if rules.follows(domino, suit, decl)
+            )
+    return out
+
+
+_FOLLOWERS = _followers()
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """One past play of one game, in those of its worlds where there was a choice.
+
+    positions: POSITION_DTYPE[m]. game, worlds: where they belong in the answer, worlds intp[m].
+    """
+
+    positions: np.ndarray
+    game: int
+    worlds: NDArray[np.intp]
+    seat: int
+    domino: int
+
+
+def log_likelihoods(
+    batch: GameBatch,
+    rows: NDArray[np.intp],
+    hands: NDArray[np.uint32],
+    *,
+    real: NDArray[np.bool_],
+    beta: float,
+    pool: SolverPool,
+) -> NDArray[np.float64]:
+    """Log likelihood f8[k, n] of what the other seats have played, in n worlds of each game.
+
+    hands u4[k, n, 4] are the layouts as they stand, seen by the seats to play, whose own plays do
+    not count. Worlds that are not `real` bool[k, n] are left at 0.
+    """
+    out = np.zeros(hands.shape[:2], np.float64)
+    decisions = [
+        decision
+        for game, row in enumerate(rows)
+        for decision in _past_decisions(batch.take([row]), game, hands[game], real[game])
+    ]
+    if not decisions:
+        return out
+    values = pool.play_values(np.concatenate([one.positions for one in decisions]))
+    ends = np.cumsum([len(one.positions) for one in decisions])[:-1]
+    for one, found in zip(decisions, np.split(values, ends), strict=True):
+        out[one.game, one.worlds] += _log_probabilities(found, one.seat, one.domino, beta)
+    return out
+
+
+def _past_decisions(
+    game: GameBatch, number: int, hands: NDArray[np.uint32], real: NDArray[np.bool_]
+) -> list[_Decision]:
+    """The plays of seats other than the one to play, latest first, where a world gave a choice."""
+    history, seats = game.history[0], game.seats[0]
+    viewer, decl = int(game.to_play[0]), int(game.decl[0])
+    held = hands.copy()  # as they were before the play looked at
+    found = []
+    for ply in reversed(range(int(game.n_plays[0]))):
+        seat, domino = int(seats[ply]), int(history[ply])
+        held[:, seat] |= np.uint32(1 << domino)
+        if seat == viewer:
+            continue
+        first = ply - ply % 4
+        table = history[first:ply]
+        legal = held[:, seat]
+        if len(table):
+            following = legal & _FOLLOWERS[decl, table[0]]
+            legal = np.where(following != 0, following, legal)
+        worlds = np.flatnonzero(real & ((legal & (legal - np.uint32(1))) != 0))
+        if not len(worlds):
+            continue
+        positions = np.zeros(len(worlds), POSITION_DTYPE)
+        positions["hands"] = held[worlds]
+        positions["decl"], positions["leader"] = decl, seats[first]
+        positions["n_table"] = len(table)
+        positions["table"][:, : len(table)] = table
+        found.append(_Decision(positions, number, worlds, seat, domino))
+    return found
+
+
+def _log_probabilities(
+    values: NDArray[np.int8], seat: int, domino: int, beta: float
+) -> NDArray[np.float64]:
+    """Log probability f8[m] of the play, from play values i1[m, 28] (team 0 minus team 1)."""
+    # A point more for one side is a point less for the other: it moves the difference by two.
+    own = values.astype(np.float64) * (-0.5 if seat & 1 else 0.5)
+    own[values == NO_PLAY] = -np.inf
+    scaled = beta * (own - own.max(axis=1, keepdims=True))
+    logs: NDArray[np.float64] = scaled[:, domino] - np.log(np.exp(scaled).sum(axis=1))
+    return logs
+
+
+# --- A network's belief head, for players that draw worlds by it: who holds which hidden domino.
+
+class BeliefHead:
+    """Asks the belief head of a checkpoint, on the CPU in fp32.
+
+    Raises ValueError (one sentence) for a network without one.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        if not checkpoint.config.belief_head:
+            raise ValueError("belief=head needs a network with a belief head, which this one lacks")
+        self._net: Any = checkpoint.network().eval()  # every kind runs what it has prepared itself
+
+    def __call__(self, observations: np.ndarray) -> NDArray[np.float64]:
+        """Probabilities f8[k, 28, 3] that each domino was dealt to the left, partner or right."""
+        import torch
+
+        from zebfast.net.encoding import record_bytes
+
+        with torch.inference_mode():
+            logits = self._net.run(self._net.prepare(record_bytes(observations))).belief
+            chances: NDArray[np.float64] = torch.softmax(logits.double(), dim=-1).numpy()
+        return chances

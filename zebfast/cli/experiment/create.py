@@ -1,0 +1,266 @@
+"""`zebfast experiment create NAME`: the identity of an experiment and its first weights."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import zebfast
+from zebfast.cli.experiment.context import experiments_dir_option, note, stores_of
+from zebfast.cli.experiment.settings import given_settings
+from zebfast.cli.init import first_checkpoint, network_options, refuse_network_options
+from zebfast.cli.learn import EXAMPLES
+from zebfast.cli.places import BUCKET, WEIGHTS, chosen_place, place_options
+
+if TYPE_CHECKING:
+    from zebfast.experiment.experiment import Experiment
+    from zebfast.learner.recipe import Recipe
+
+# --- What `zebfast experiment create --recipe` takes from the recipe, and what it leaves to
+# flags.
+
+RUN_DIR = "run"  # of weights and examples, below the experiment, where no places are given
+_OF_THE_RECIPE = ("size", "tokenizer", "belief_head")
+
+
+def recipe_flags(recipe: Recipe, flags: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """The flags of ``create`` with the recipe's network, and with places if none were given.
+
+    First weights that are given bring their own network, whatever the recipe begins with.
+    UsageError for a flag that the recipe decides.
+    """
+    given = [name for name in _OF_THE_RECIPE if flags[name]]
+    if given:
+        raise click.UsageError(
+            f"--{given[0].replace('_', '-')} is decided by the recipe {recipe.name!r}: leave it "
+            "out, or write a recipe of your own"
+        )
+    if flags["existing"]:
+        raise click.UsageError(
+            "--existing continues weights whose games no recipe has counted: leave it out, and "
+            "begin from them with --from-hub"
+        )
+    network = {}
+    if flags["source"] is None and flags["from_hub"] is None:
+        network = {name: getattr(recipe.network, name) for name in _OF_THE_RECIPE}
+    return flags | network | {"recipe": recipe.name} | _places(flags, directory)
+
+
+def _places(flags: dict[str, Any], directory: Path) -> dict[str, str]:
+    """Directories for what no flag names: below the experiment, or below weights in another."""
+
+    def are_given(names: tuple[str, ...]) -> bool:
+        return any(flags[name[2:].replace("-", "_")] is not None for name in names)
+
+    places: dict[str, str] = {}
+    if not are_given(WEIGHTS):
+        places["weights_dir"] = str(directory / RUN_DIR)
+    weights = flags["weights_dir"] or places.get("weights_dir")
+    if weights is not None and not are_given((*EXAMPLES, BUCKET)):
+        places["input_dir"] = str(Path(weights, "examples"))
+    return places
+
+
+def next_with_recipe(experiment: Experiment, recipe: Recipe) -> list[str]:
+    """What to do with an experiment that was just created, in lines."""
+    from zebfast.experiment.commands import learn_command, status_command, worker_command
+
+    stages = ", ".join(stage.name for stage in recipe.stages)
+    lines = [
+        f"Created experiment {experiment.name} after the recipe {recipe.name}: "
+        f"{recipe.total_games:,} games in {len(recipe.stages)} stages ({stages}).",
+    ]
+    if experiment.is_local:
+        lines.append("Learner and worker on this machine, in one terminal:")
+        lines.append(f"  {learn_command(experiment, 'recipe')}")
+        lines.append("More workers, anywhere that reaches the places, with other worker ids:")
+    else:
+        lines.append("Learner and worker, each in a terminal:")
+        lines.append(f"  {learn_command(experiment, 'recipe')}")
+    lines.append(f"  {worker_command(experiment, 'recipe')}")
+    lines.append(f"Then: {status_command(experiment)}")
+    return lines
+
+
+@click.command(
+    name="create",
+    short_help="Name an experiment and give it a network.",
+    help="""Write experiments/NAME: experiment.toml, with everything that the experiment's programs
+    share, and bootstrap.pt, the network that it begins with. Nothing is ever overwritten.
+
+    NAME is the namespace of weights and examples. Flags of zebfast-learn after -- are kept in the
+    file as the experiment's own settings.
+
+    With --recipe the network and everything about its training come from a recipe, of which a copy
+    is kept beside the file; weights and examples then lie in experiments/NAME/run unless other
+    places are given.
+
+    \b
+    Examples:
+      zebfast experiment create hour --recipe fast --seed 1
+      zebfast experiment create first --weights-dir run --input-dir run/examples --size small
+      zebfast experiment create big-2 --repo-id me/zeb --examples-repo-id me/zeb-examples \\
+          --from-hub me/zeb --weights-name big --belief-head -- --batch-size 128 --amp""",
+)
+@click.argument("name")
+@click.argument("learner_flags", nargs=-1, type=click.UNPROCESSED, metavar="[-- LEARNER FLAGS]")
+@place_options(*WEIGHTS, "Directory of weights, config, state and metrics.")
+@place_options(*EXAMPLES, "Directory that workers write examples to.")
+@click.option("--state-dir", metavar="DIR", help="This machine's own files of the run (default: as "
+              "zebfast-learn has it).")  # fmt: skip
+@network_options
+@click.option("--recipe", metavar="NAME|FILE", help="Train after a recipe: fast, one hour on two "
+              "cores; quick, a trial of a minute; or a TOML file.")  # fmt: skip
+@click.option("--existing", is_flag=True, help="The namespace NAME has weights already: continue "
+              "them, and write no bootstrap.")  # fmt: skip
+@click.option("--wandb/--no-wandb", default=False, help="Log to Weights & Biases.")
+@click.option("--wandb-project", default="zeb-mcts", show_default=True, help="W&B project.")
+@click.option("--run-name", metavar="NAME", help="W&B display name, without the stage (default: "
+              "NAME).")  # fmt: skip
+@click.option("--note", default="", help="What it is about, in your words.")
+@click.option("--dry-run", is_flag=True, help="Print the file and write nothing.")
+@experiments_dir_option
+def create(name: str, experiments_dir: Path, existing: bool, dry_run: bool, **flags: Any) -> None:
+    """Check, build, write. Exit codes: 0 written, 1 it cannot be, 2 usage."""
+    from zebfast.experiment.experiment import to_toml, write_new
+    from zebfast.net import checkpoint as checkpoints
+
+    directory = _free_directory(experiments_dir, name)
+    source_of_recipe, recipe = _recipe(flags["recipe"])
+    if recipe is not None:
+        flags = recipe_flags(recipe, flags | {"existing": existing}, directory)
+    network = {k: flags[k] for k in ("size", "tokenizer", "belief_head", "seed", "source",
+                                     "beside", "from_hub", "weights_name", "revision")}  # fmt: skip
+    if not existing:
+        refuse_network_options(network)
+    elif any(network[k] for k in ("size", "tokenizer", "source", "beside", "from_hub")):
+        raise click.UsageError("With --existing the weights are there: leave out where from.")
+    experiment = _identity(directory, flags, lineage={})
+    published = _published_step(experiment)
+    _refuse_wrong_namespace(experiment, published, existing=existing)
+    if existing:
+        checkpoint, lineage = None, {"kind": "existing", "step": published}
+    else:
+        checkpoint, lineage = first_checkpoint(network)
+    experiment = _identity(directory, flags, lineage=lineage)
+    if dry_run:
+        click.echo(to_toml(experiment), nl=False)
+        note(f"Nothing was written: this would be {experiment.path}")
+        return
+    save = None if checkpoint is None else (lambda path: checkpoints.save(checkpoint, path))
+    write_new(experiment, save, recipe=source_of_recipe)
+    click.echo(experiment.path)
+    _say_next(experiment, recipe)
+
+
+def _free_directory(experiments_dir: Path, name: str) -> Path:
+    """Where the experiment will lie. UsageError for a name that cannot be, or is taken."""
+    from zebfast.experiment.experiment import experiment_namespace
+
+    try:
+        experiment_namespace(name)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+    if (experiments_dir / name).exists():
+        raise click.UsageError(f"{experiments_dir / name} exists already: choose another name.")
+    return experiments_dir / name
+
+
+def _recipe(name_or_file: str | None) -> tuple[str | None, Recipe | None]:
+    """Text and content of the recipe that is named, if one is. ExperimentError where it is bad."""
+    from zebfast.experiment.experiment import find_recipe, load_recipe
+
+    if name_or_file is None:
+        return None, None
+    path = find_recipe(name_or_file)
+    return path.read_text(encoding="utf-8"), load_recipe(path)
+
+
+def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]) -> Experiment:
+    """The experiment that the flags describe. UsageError where they cannot."""
+    from zebfast.experiment.experiment import (
+        LED_STAGES,
+        RECIPE_STAGES,
+        STAGE_SETTINGS,
+        Experiment,
+        experiment_namespace,
+        fleet_names,
+    )
+
+    name = directory.name
+    try:
+        namespace = experiment_namespace(name)
+        weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    # What a recipe leaves open is drawn after the seed of its first weights.
+    seed = {} if flags["recipe"] is None else {"seed": flags["seed"]}
+    stages = LED_STAGES if flags["recipe"] is None else RECIPE_STAGES
+    return Experiment(
+        directory=directory,
+        name=name,
+        namespace=namespace,
+        created=datetime.now(UTC).replace(microsecond=0),
+        version=zebfast.__version__,
+        weights=_absolute(weights),
+        examples=_absolute(examples),
+        state_dir=flags["state_dir"] and str(Path(flags["state_dir"]).expanduser().absolute()),
+        note=flags["note"],
+        recipe=flags["recipe"],
+        fleets=fleet_names(name, stages),
+        wandb=flags["wandb"],
+        wandb_project=flags["wandb_project"],
+        wandb_run=flags["run_name"] or name,
+        lineage=lineage,
+        learner=seed | given_settings(flags["learner_flags"]),
+        stages={stage: STAGE_SETTINGS[stage] for stage in stages},
+    )
+
+
+def _absolute(place: Any) -> Any:
+    """Directories by their whole path: later commands may be given anywhere."""
+    from zebfast.exchange import Place
+
+    return place if place.path is None else Place.directory(place.path.absolute())
+
+
+def _published_step(experiment: Experiment) -> int | None:
+    """Step of the weights in the experiment's namespace; None when it has none."""
+    from zebfast.exchange import open_weights
+
+    store = open_weights(
+        experiment.weights, experiment.namespace, options=stores_of(experiment), say=note
+    )
+    state = store.read_state()
+    return None if state is None else int(state.get("step", 0))
+
+
+def _refuse_wrong_namespace(
+    experiment: Experiment, published: int | None, *, existing: bool
+) -> None:
+    if published is not None and not existing:
+        raise click.UsageError(
+            f"{experiment.weights} has weights for namespace {experiment.name!r} already (step "
+            f"{published}): choose another name, or give --existing to continue them."
+        )
+    if published is None and existing:
+        raise click.UsageError(
+            f"{experiment.weights} has no weights for namespace {experiment.name!r}: leave "
+            "--existing out and say which network to begin with."
+        )
+
+
+def _say_next(experiment: Experiment, recipe: Recipe | None) -> None:
+    from zebfast.experiment.commands import learn_command, status_command, worker_command
+
+    if recipe is not None:
+        for line in next_with_recipe(experiment, recipe):
+            note(line)
+        return
+    note(f"Created experiment {experiment.name}. Learner and worker, each in a terminal:")
+    note(f"  {learn_command(experiment, 'selfplay')}")
+    note(f"  {worker_command(experiment, 'selfplay')}")
+    note(f"Then: {status_command(experiment)}")

@@ -1,0 +1,346 @@
+"""`zebfast experiment learn NAME`: the learner of an experiment, with a record of the run."""
+
+from __future__ import annotations
+
+import math
+import platform
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import zebfast
+from zebfast.cli import learn as learner
+from zebfast.cli.experiment.context import experiments_dir_option, note, open_experiment, stores_of
+from zebfast.cli.experiment.settings import origins, plain_settings, resolve
+from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
+from zebfast.system.signals import exit_on_sigterm
+
+if TYPE_CHECKING:
+    from zebfast.experiment.experiment import Experiment, Stage
+    from zebfast.experiment.status.recipe_progress import RecipeWatch
+    from zebfast.learner.config import LearnerConfig
+
+# --- What a run after a recipe has beside its learner: progress, a worker, a picture at its end.
+
+_NOTE_SECONDS = 60.0
+_DRAWS_A_SECOND = 1.0
+
+
+@dataclass
+class Beside:
+    """Use as a context around the learner; there is nothing in it without a recipe.
+
+    Attributes:
+        local_worker: a worker of this machine belongs to the run.
+    """
+
+    experiment: Experiment
+    local_worker: bool
+    _watch: RecipeWatch | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def worker_log(self) -> Path:
+        """All that the worker of this machine prints."""
+        from zebfast.experiment.local_run import LocalWorker
+
+        return LocalWorker(self.experiment).log_path
+
+    def hear(self, line: str) -> None:
+        """Take in a line of the learner."""
+        if self._watch is not None:
+            self._watch.see(line, now=time.monotonic())
+
+    def __enter__(self) -> Beside:
+        from zebfast.experiment.experiment import recipe_of
+        from zebfast.experiment.local_run import LocalWorker
+        from zebfast.experiment.status.recipe_progress import RecipeWatch
+
+        recipe = recipe_of(self.experiment)
+        if recipe is None:
+            return self
+        with ExitStack() as stack:
+            self._watch = RecipeWatch(recipe, _games(self.experiment))
+            stack.enter_context(_showing(self._watch))
+            if self.local_worker:
+                exit_on_sigterm()  # the learner listens to it only while it is there
+                stack.enter_context(LocalWorker(self.experiment))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Raises RunFailed if the worker could not be kept going."""
+        self._stack.close()
+
+
+def _games(experiment: Experiment) -> int:
+    """Games that this machine's metrics have counted so far."""
+    from zebfast.learner.metrics import read_metrics
+
+    rows = read_metrics(stores_of(experiment).state_dir / experiment.namespace.metrics_file)
+    counted = (row.get("stats/total_games") for row in reversed(rows))
+    return int(next((games for games in counted if games is not None), 0))
+
+
+@contextmanager
+def _showing(watch: RecipeWatch) -> Iterator[None]:
+    """Where the run stands: a live line on a terminal, else a line on stderr each minute."""
+
+    def text() -> str:
+        return " | ".join(filter(None, (str(watch.progress()), watch.losses)))
+
+    if sys.stderr.isatty():
+        with _live(text):
+            yield
+        return
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(_NOTE_SECONDS):
+            note(text())
+
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
+
+
+@contextmanager
+def _live(text: Callable[[], str]) -> Iterator[None]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(
+        console=Console(stderr=True),
+        get_renderable=lambda: Text(text()),
+        refresh_per_second=_DRAWS_A_SECOND,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else what is piped would go to the terminal
+    ):
+        yield
+
+
+def say_finished(experiment: Experiment, metrics: Path) -> None:
+    """Draw the curves, and say what can be done with the network."""
+    from zebfast.experiment.commands import after_commands
+    from zebfast.experiment.curves import plot_curves
+    from zebfast.experiment.experiment import recipe_of
+
+    picture = experiment.directory / "curves.png"
+    try:
+        plot_curves(metrics, picture, title=experiment.name, recipe=recipe_of(experiment))
+        click.echo(f"\nLearning curves: {picture}")
+    except ModuleNotFoundError as error:
+        note(f"No picture: {error.name} is missing; pip install 'zebfast[plot]' gives it")
+    click.echo("The recipe is done. What now:")
+    for line in after_commands(experiment):
+        click.echo(f"  {line}")
+
+
+_SELFPLAY: Final = "selfplay"
+_EVALAUX: Final = "evalaux"
+_ENDS = {0: "finished", 130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}
+
+
+@click.command(
+    name="learn",
+    short_help="Run its learner.",
+    context_settings={"ignore_unknown_options": True},
+    help="""Run the learner of an experiment until stopped; the same command continues it.
+
+    Stage selfplay trains on self-play alone; stage evalaux mixes in the eval-aux examples. Going
+    back from evalaux to selfplay is the rollback: restart the learner, and leave the workers.
+
+    An experiment with a recipe goes through the recipe's stages by itself, and ends with the last.
+    On directories a worker of this machine is started beside the learner, and ends with it.
+
+    Any flag of zebfast-learn may follow (see zebfast-learn --help); it goes before the settings in
+    experiment.toml. What everything was resolved to is printed, and kept beside that file.
+
+    \b
+    Examples:
+      zebfast experiment learn first --stage selfplay --batch-size 128 --amp
+      zebfast experiment learn hour""",
+)
+@click.argument("name")
+@click.argument("learner_flags", nargs=-1, type=click.UNPROCESSED, metavar="[LEARNER FLAGS]")
+@click.option("--stage", type=click.Choice([_SELFPLAY, _EVALAUX]), help="What to train on; "
+              "required, but for an experiment with a recipe.")  # fmt: skip
+@click.option("--local-worker/--no-local-worker", default=None, help="With a recipe: a worker on "
+              "this machine, too (default: where weights and examples are directories).",
+              )  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the resolved configuration and stop.")
+@experiments_dir_option
+def learn(
+    name: str, learner_flags: tuple[str, ...], stage: Stage | None, local_worker: bool | None,
+    dry_run: bool, experiments_dir: Path,
+) -> int:  # fmt: skip
+    """Resolve, record, run. Exit codes: those of zebfast-learn; 1 when its worker has failed."""
+    experiment = open_experiment(name, experiments_dir)
+    stage = _stage(experiment, stage)
+    beside = Beside(experiment, local_worker=_with_worker(experiment, local_worker))
+    context = resolve(experiment, stage, learner_flags)
+    config = learner.config_from_flags(context.params)
+    if (config.weights, config.examples) != (experiment.weights, experiment.examples):
+        raise click.UsageError(
+            f"{experiment.path} names {experiment.weights} and {experiment.examples}, but from "
+            f"here they are {config.weights} and {config.examples}: run this in another directory."
+        )
+    text = _resolved_toml(beside, stage, context, config)
+    if dry_run:
+        click.echo(text, nl=False)
+        return 0
+    note(text.rstrip())
+    _say_workers(beside, stage)
+    code = _run(beside, stage, context.params, config, text)
+    if experiment.recipe is not None and code == 0:
+        say_finished(experiment, config.metrics_path)
+    return code
+
+
+def _stage(experiment: Experiment, asked: Stage | None) -> Stage:
+    """The stage of this run. UsageError where it must be given, or must not."""
+    first = experiment.own_stages[0]
+    if experiment.recipe is not None and asked is not None:
+        raise click.UsageError(
+            f"--stage is not for {experiment.name!r}, whose recipe has its own: leave it out."
+        )
+    if experiment.recipe is None and asked is None:
+        raise click.UsageError(f"Missing option '--stage': begin with --stage {first}.")
+    return asked or first
+
+
+def _with_worker(experiment: Experiment, asked: bool | None) -> bool:
+    """Does a worker of this machine belong to the run?"""
+    if asked and experiment.recipe is None:
+        raise click.UsageError(
+            "--local-worker is for experiments with a recipe: start zebfast worker beside this."
+        )
+    return (experiment.recipe is not None and experiment.is_local) if asked is None else asked
+
+
+def _run(
+    beside: Beside, stage: Stage, flags: dict[str, Any], config: LearnerConfig, text: str
+) -> int:
+    """The learner in this process, between the first and the last line of its record."""
+    from zebfast.exchange import NamespaceBusy
+    from zebfast.experiment.runlog import LEARN_LOCK, RunLog, run_counts
+    from zebfast.learner.metrics import read_metrics
+    from zebfast.system.files import write_atomic
+    from zebfast.system.locks import hold_lock
+
+    experiment = beside.experiment
+
+    def busy(owner: str) -> NamespaceBusy:
+        return NamespaceBusy(
+            f"experiment {experiment.name!r} has a learner on this machine already (process "
+            f"{owner}): stop it first"
+        )
+
+    with hold_lock(experiment.directory / LEARN_LOCK, busy=busy):
+        log, started = RunLog(experiment.run_log), time.time()
+        file = f"configs/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(started))}-{stage}.toml"
+        (experiment.directory / file).parent.mkdir(exist_ok=True)
+        write_atomic(experiment.directory / file, text.encode())
+        run = log.start(
+            stage=stage, host=socket.gethostname(), version=zebfast.__version__,
+            commit=_commit(), config_file=file,
+        )  # fmt: skip
+
+        def say(line: str) -> None:
+            click.echo(line)
+            beside.hear(line)
+            with suppress(OSError):  # a full disk must not end the training that it only records
+                log.line(run, line)
+
+        code, reason = EXIT_FAILED, "failed"
+        try:
+            with beside:
+                ended = learner.run_learner(flags, say=say)
+            code, reason = ended, _ENDS.get(ended, f"ended with exit code {ended}")
+        except KeyboardInterrupt:
+            code, reason = EXIT_INTERRUPTED, _ENDS[EXIT_INTERRUPTED]
+            raise
+        except BaseException as error:
+            reason = f"failed: {user_sentence(error) or type(error).__name__}"
+            raise
+        finally:
+            with suppress(OSError):
+                metrics = config.stores.state_dir / config.namespace.metrics_file
+                cycles, games = run_counts(read_metrics(metrics), started, math.inf)
+                log.end(run, reason=reason, exit_code=code, cycles=cycles, games=games)
+    return code
+
+
+def _resolved_toml(
+    beside: Beside, stage: Stage, context: click.Context, config: LearnerConfig
+) -> str:
+    """Everything this run is told, with what ran it: a TOML text."""
+    import tomli_w
+    import torch
+
+    run = {
+        "experiment": beside.experiment.name,
+        "stage": stage,
+        "local_worker": beside.local_worker,
+        "started": datetime.now(UTC).replace(microsecond=0),
+        "host": socket.gethostname(),
+        "version": zebfast.__version__,
+        "commit": _commit() or "unknown",
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
+    settings = plain_settings(context.params) | {
+        "device": config.device,
+        "state_dir": str(config.stores.state_dir),
+    }
+    return tomli_w.dumps({"run": run, "learner": settings, "given": origins(context)})
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that runs, `-dirty` where it was changed; None outside one."""
+    root = Path(zebfast.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        return head + ("-dirty" if _git(root, "status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command: Sequence[str] = ("git", "-C", str(root), *arguments)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=10
+    ).stdout.strip()
+
+
+def _say_workers(beside: Beside, stage: Stage) -> None:
+    from zebfast.experiment.commands import status_command, worker_command
+
+    experiment = beside.experiment
+    first = experiment.own_stages[0]
+    if beside.local_worker:
+        note(f"\nA worker of this machine is started, too (its log: {beside.worker_log}). More:")
+    else:
+        note(f"\nWorkers for this stage (fleet {experiment.fleets.get(first, '-')}):")
+    note(f"  {worker_command(experiment, first)}")
+    if stage == _EVALAUX:
+        note(f"and of the eval-aux stream (fleet {experiment.fleets.get(_EVALAUX, '-')}):")
+        note(f"  {worker_command(experiment, _EVALAUX)}")
+    note(f"To see what runs: {status_command(experiment)}\n")

@@ -1,0 +1,259 @@
+"""What the commands on fleets share: which fleet is meant, its providers, stores and lock."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from zebfast.cli.experiment.context import experiments_dir_option, note, open_experiment, stores_of
+from zebfast.cli.run import Decorated
+
+if TYPE_CHECKING:
+    from zebfast.experiment.experiment import Experiment, Stage
+    from zebfast.fleet.look import Outlook
+    from zebfast.fleet.model import FleetState, Launch, Offer, Spec
+    from zebfast.fleet.reconcile import Change, Fleet, Tick
+    from zebfast.fleet.state_file import FleetFiles
+
+KEYS = {"vast": "VAST_API_KEY", "runpod": "RUNPOD_API_KEY"}
+TOKEN = "HF_TOKEN"
+NAME = "ZEB_WEIGHTS_NAME"
+_LOCK_PATIENCE = 120.0  # a tick of another process may wait for a provider for so long
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+_Result = TypeVar("_Result")
+
+
+class _Role(click.Choice[str]):
+    """A role by its name, or by the worker's mode of that name."""
+
+    def __init__(self) -> None:
+        super().__init__(["selfplay", "evalaux", "recipe"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert("evalaux" if value == "eval-aux" else value, param, ctx)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One fleet of an experiment; it may have no machine and no memory yet."""
+
+    experiment: Experiment
+    role: Stage
+    files: FleetFiles
+
+
+def command_of(chosen: Chosen, verb: str) -> str:
+    """A command on this one fleet, as a person would type it."""
+    from zebfast.experiment.commands import fleet_command
+
+    label = chosen.files.fleet
+    role = ("--role", chosen.role)
+    named = label in chosen.experiment.fleets.values()
+    return fleet_command(chosen.experiment, verb, *(role if named else (*role, "--fleet", label)))
+
+
+def fleet_options(command: Decorated) -> Decorated:
+    """Add the options that say which fleet is meant, and the experiment as an argument."""
+    flags = (
+        click.argument("experiment", envvar=NAME),
+        click.option("--role", type=_Role(), envvar="ZEB_WORKER_MODE", show_envvar=True,
+                     help="Which of the experiment's streams of examples; one with a recipe has "
+                     "only that of its recipe."),
+        click.option("--fleet", metavar="LABEL", envvar="ZEB_FLEET", show_envvar=True,
+                     help="Another label than the experiment's own for its machines."),
+        experiments_dir_option,
+    )  # fmt: skip
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
+def all_option(command: Decorated) -> Decorated:
+    """Add ``--all``, for commands that take every fleet of an experiment unless one is named."""
+    return click.option(
+        "--all", "both", is_flag=True, help="Every role, whatever the environment says."
+    )(command)
+
+
+def choose(name: str, role: Stage | None, label: str | None, experiments_dir: Path) -> Chosen:
+    """The fleet of one role, by default that of the experiment's first stage.
+
+    UsageError where there is no such experiment, it has no such role, or the label is none.
+    """
+    from zebfast.experiment.experiment import fleet_names
+    from zebfast.fleet.state_file import FLEET_DIR, MARKET_STEM, FleetFiles
+
+    experiment = open_experiment(name, experiments_dir)
+    role = role or experiment.own_stages[0]
+    if role not in experiment.own_stages:
+        raise click.UsageError(
+            f"{name!r} has no workers of the role {role}: expected "
+            f"{' or '.join(experiment.own_stages)}; leave --role out for the first"
+        )
+    named = experiment.fleets.get(role)
+    fleet = label or named or fleet_names(experiment.name, experiment.own_stages)[role]
+    if not _LABEL.fullmatch(fleet) or fleet == MARKET_STEM:
+        raise click.UsageError(
+            f"{fleet!r} cannot be a fleet's label: expected letters, digits, dots and dashes, at "
+            f"most 80, and not {MARKET_STEM!r}"
+        )
+    return Chosen(experiment, role, FleetFiles(experiment.directory / FLEET_DIR, fleet))
+
+
+def choose_some(
+    name: str, role: Stage | None, label: str | None, both: bool, experiments_dir: Path
+) -> list[Chosen]:
+    """The fleet that is named, else every one of the experiment."""
+    from zebfast.fleet.state_file import FleetFileError, read_state
+
+    if both:
+        role = label = None
+    if label is None:
+        roles = open_experiment(name, experiments_dir).own_stages if role is None else (role,)
+        return [choose(name, each, None, experiments_dir) for each in roles]
+    chosen = choose(name, role, label, experiments_dir)
+    try:
+        state = read_state(chosen.files.state)
+    except FleetFileError:
+        state = None  # whoever needs it says so
+    return [chosen if state is None or role else replace(chosen, role=state.spec.role)]
+
+
+def known_fleets(chosen: Iterable[Chosen]) -> list[Chosen]:
+    """Those that were begun. UsageError where none was."""
+    listed = list(chosen)
+    found = [each for each in listed if each.files.state.exists()]
+    if not found:
+        names = " or ".join(each.files.fleet for each in listed)
+        example = f"zebfast fleet up {listed[0].experiment.name} -n 2"
+        raise click.UsageError(f"There is no fleet {names} yet; {example} rents one")
+    return found
+
+
+def n_beside(chosen: Chosen) -> int:
+    """Machines of the experiment's other fleets: they upload to the same place."""
+    from zebfast.fleet.state_file import FleetFileError, read_state
+
+    n = 0
+    for label in set(chosen.experiment.fleets.values()) - {chosen.files.fleet}:
+        try:
+            state = read_state(replace(chosen.files, fleet=label).state)
+        except FleetFileError:
+            continue  # whoever needs it says so
+        if state is not None and state.wanted:
+            n += state.spec.n + state.spec.surplus
+    return n
+
+
+def keys() -> dict[str, str]:
+    """Secrets of the providers, by provider."""
+    return {name: os.environ.get(variable, "") for name, variable in KEYS.items()}
+
+
+def usable_providers(chosen: Chosen) -> tuple[str, ...]:
+    """Providers that may have machines of a fleet that nobody remembers: those with a key."""
+    found = [name for name, key in keys().items() if key]
+    local = ["local"] if (chosen.files.directory / "local").is_dir() else []
+    return (*found, *local)
+
+
+def open_outlook(chosen: Chosen, names: Sequence[str]) -> Outlook:
+    """Where to look for a fleet: these providers, and the experiment's stores.
+
+    Raises:
+        ProviderError: a provider's key is missing.
+        ModuleNotFoundError: its client library is.
+    """
+    from zebfast.exchange import open_examples, open_weights
+    from zebfast.fleet.look import Outlook
+    from zebfast.fleet.providers import open_provider
+
+    experiment, options = chosen.experiment, stores_of(chosen.experiment)
+    urls = {"vast": os.environ.get("VAST_URL", "")}
+    local = chosen.files.directory / "local"
+    return Outlook(
+        providers={
+            name: open_provider(name, keys=keys(), directory=local, urls=urls) for name in names
+        },
+        weights=open_weights(experiment.weights, experiment.namespace, options=options, say=note),
+        examples=open_examples(
+            experiment.examples, experiment.namespace, options=options, say=note
+        ),
+    )
+
+
+def open_fleet(chosen: Chosen, names: Sequence[str], say: Callable[[str], None] = note) -> Fleet:
+    """Everything that a tick touches; see open_outlook for what it raises."""
+    from zebfast.fleet.launch import launch_env, start_command
+    from zebfast.fleet.model import Launch, worker_id_of
+    from zebfast.fleet.reconcile import Fleet
+
+    experiment, token = chosen.experiment, os.environ.get(TOKEN)
+
+    def launcher(spec: Spec, offer: Offer, label: str) -> Launch:
+        return Launch(
+            label=label,
+            command=start_command(spec, experiment, worker_id_of(label, spec.role)),
+            env=launch_env(experiment, hf_token=token),
+            image=spec.image,
+            disk_gb=spec.disk_gb,
+            bid=offer.dph if offer.interruptible else None,
+        )
+
+    outlook = open_outlook(chosen, names)
+    return Fleet(files=chosen.files, outlook=outlook, launcher=launcher, say=say)
+
+
+def strange_state(chosen: Chosen) -> FleetState:
+    """What to assume of a fleet that nobody remembers: nothing of it is wanted."""
+    from zebfast.fleet.model import FleetState, Spec
+
+    spec = Spec(
+        fleet=chosen.files.fleet,
+        experiment=chosen.experiment.name,
+        role=chosen.role,
+        n=0,
+        surplus=0,
+        providers=usable_providers(chosen),
+    )
+    return FleetState(spec=spec, wanted=False)
+
+
+def patiently(call: Callable[[], _Result]) -> _Result:
+    """Call until no other process holds the fleet, for two minutes at most. FleetBusy then."""
+    from zebfast.fleet.reconcile import FleetBusy
+
+    deadline, told = time.monotonic() + _LOCK_PATIENCE, False
+    while True:
+        try:
+            return call()
+        except FleetBusy as error:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                note(f"{error}; waiting")
+            told = True
+            time.sleep(0.2)
+
+
+def tick_patiently(fleet: Fleet, change: Change | None = None) -> Tick:
+    """One tick, after that of another process."""
+    from zebfast.fleet.reconcile import tick
+
+    return patiently(lambda: tick(fleet, change))
+
+
+def as_it_is_now(fleet: Fleet, done: Tick) -> Tick:
+    """A tick to be shown: looked at again where it has changed anything."""
+    from zebfast.fleet.reconcile import glance
+
+    if not (done.decision.destroy or done.decision.rent):
+        return done
+    return glance(done.state, fleet.outlook, now=fleet.clock(), say=note)

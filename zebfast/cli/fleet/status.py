@@ -1,0 +1,255 @@
+"""`zebfast fleet status EXPERIMENT`: each rented machine, what it costs, how it is."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from zebfast.cli.console import add_row, console, new_table
+from zebfast.cli.experiment.context import note
+from zebfast.cli.fleet.context import (
+    Chosen,
+    all_option,
+    choose_some,
+    fleet_options,
+    known_fleets,
+    open_outlook,
+    strange_state,
+)
+from zebfast.cli.run import EXIT_FAILED
+from zebfast.experiment.commands import fleet_command
+from zebfast.experiment.experiment import Stage
+from zebfast.experiment.status.liveness import age
+from zebfast.fleet.look import providers_of
+from zebfast.fleet.model import Machine
+from zebfast.fleet.provider import Provider, ProviderError
+from zebfast.fleet.reconcile import glance, remembered
+from zebfast.fleet.report import Report, report
+from zebfast.fleet.state_file import read_state
+
+if TYPE_CHECKING:
+    from zebfast.fleet.model import Spec
+    from zebfast.fleet.rent import Quote
+    from zebfast.fleet.report import Report
+
+# --- Fleets as text: what there is, and what there could be.
+
+def print_report(report: Report) -> None:
+    """The machines of a fleet and its totals."""
+    out = console()
+    out.print(f"[bold]{escape(report.fleet)}[/]: {escape(state_text(report))}", soft_wrap=True)
+    if report.rows:
+        table = new_table("machine", "from", "GPU", "state", "$/h", "games/s", "age", "ssh", "how")
+        for row in report.rows:
+            add_row(table, row.label, row.provider, row.gpu, row.state, _dollars(row.dph),
+                    _rate(row.games_per_s), age(row.age), row.ssh, row.health)  # fmt: skip
+        out.print(table)
+    out.print(escape(totals_text(report)), soft_wrap=True)
+    for line in report.notes:
+        out.print(f"  {escape(line)}", soft_wrap=True)
+
+
+def state_text(report: Report) -> str:
+    """``2 of 2 play``, and who does not answer."""
+    text = f"{report.playing} of {report.wanted} play"
+    if not report.wanted:
+        text = "nothing is wanted" + (f", {len(report.rows)} still there" if report.rows else "")
+    silent = ", ".join(report.silent)
+    return text + (f"; no answer from {silent}: its machines are not shown" if silent else "")
+
+
+def totals_text(report: Report) -> str:
+    """What it costs and brings now, was spent so far, is left."""
+    parts = [cost_text(report.dph, report.games_per_s, report.dollars_per_million_games)]
+    spent = f"${report.spent:.2f} spent"
+    if report.budget_left is not None:
+        spent += f", ${report.budget_left:.2f} of ${report.budget_dollars:.2f} left"
+    if report.hours_left is not None:
+        spent += f", {age(3600 * report.hours_left)} left"
+    parts.append(spent)
+    parts += [f"{name} has ${credit:.2f} of credit" for name, credit in report.credit.items()]
+    return "; ".join(parts)
+
+
+def summary_text(report: Report) -> str:
+    """One line for each tick of a monitor."""
+    return f"{report.fleet}: {state_text(report)}, {totals_text(report)}"
+
+
+def cost_text(dph: float, games_per_s: float, per_million: float | None) -> str:
+    """Dollars an hour and a day, games a second, dollars for a million games."""
+    text = f"${dph:.3f}/h = ${24 * dph:.2f} a day, {games_per_s:.1f} games/s"
+    return text + ("" if per_million is None else f", ${per_million:.2f} for a million games")
+
+
+def print_quote(quote: Quote, spec: Spec) -> None:
+    """The offers that would be taken, with their total."""
+    out = console()
+    if quote.offers:
+        table = new_table("would rent", "from", "offer", "$/h", "$ a day", "games/s expected",
+                          "$ a million games", "reliability", "Mbit/s up/down")  # fmt: skip
+        for offer in quote.offers:
+            speed = quote.speeds[offer.gpu]
+            per_million = None if not speed else offer.dph / (speed * 3600) * 1e6
+            kind = ", may be outbid" if offer.interruptible else ""
+            add_row(table, f"{offer.n_gpus}x {offer.gpu}{kind}", offer.provider, offer.id,
+                    _dollars(offer.dph), f"{24 * offer.dph:.2f}", speed and f"{speed:.1f}",
+                    per_million and f"{per_million:.2f}",
+                    offer.reliability and f"{offer.reliability:.1%}",
+                    _network(offer.inet_up, offer.inet_down))  # fmt: skip
+        out.print(table)
+        total = cost_text(quote.dph, quote.games_per_s, quote.dollars_per_million_games)
+        out.print("(expected: as seen here before, else of the large network)", soft_wrap=True)
+        out.print(f"{machines_text(len(quote.offers))}: {total}", soft_wrap=True)
+        out.print(escape(_limits(spec)), soft_wrap=True)
+    for problem in quote.problems:
+        out.print(escape(problem), soft_wrap=True)
+
+
+def _limits(spec: Spec) -> str:
+    """What ends the spending."""
+    limits = []
+    if spec.budget_dollars is not None:
+        limits.append(f"${spec.budget_dollars:.2f}")
+    if spec.budget_hours is not None:
+        limits.append(f"{spec.budget_hours:g} hours")
+    if limits:
+        return f"Taken down after {' or '.join(limits)}, by whichever fleet command looks then."
+    return "No end is set (--budget, --hours): they go on until zebfast fleet down."
+
+
+def machines_text(n: int) -> str:
+    """``1 machine``, ``2 machines``."""
+    return f"{n} machine" + ("" if n == 1 else "s")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines of data, whatever their length."""
+    out = console()
+    for line in lines:
+        out.print(escape(line), soft_wrap=True)
+
+
+def _dollars(dph: float | None) -> str | None:
+    return None if dph is None else f"{dph:.3f}"
+
+
+def _rate(rate: float | None) -> str | None:
+    return None if rate is None else f"{rate:.2f}"
+
+
+def _network(up: float | None, down: float | None) -> str | None:
+    if up is None and down is None:
+        return None
+    return "/".join("?" if value is None else f"{value:.0f}" for value in (up, down))
+
+
+@click.command(
+    name="status",
+    short_help="Show each machine, what it costs, how it is.",
+    help="""Show the machines of an experiment's fleets as their providers list them now, with
+    what their workers say of themselves, and what it costs. Changes nothing.
+
+    \b
+    Examples:
+      zebfast fleet status first
+      watch -n 60 zebfast fleet status first --role selfplay""",
+)
+@fleet_options
+@all_option
+@click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON list of fleets.")
+def status(
+    experiment: str, role: Stage | None, fleet: str | None, both: bool, as_json: bool,
+    experiments_dir: Path,
+) -> None:  # fmt: skip
+    """Look, print. Exit codes: 0, 1 unusable state, 2 usage."""
+    listed = choose_some(experiment, role, fleet, both, experiments_dir)
+    reports = [found for chosen in listed if (found := _report(chosen)) is not None]
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in reports], indent=2))
+        return
+    for each in reports:
+        print_report(each)
+    if not reports:
+        names = " or ".join(chosen.files.fleet for chosen in listed)
+        example = fleet_command(listed[0].experiment, "up", "-n", "2")
+        note(f"There is no fleet {names}; {example} rents one")
+
+
+def _report(chosen: Chosen) -> Report | None:
+    """One fleet; None for one that was never begun and of which nobody lists a machine."""
+    strange = strange_state(chosen)
+    known = read_state(chosen.files.state)
+    if known is None and not strange.spec.providers:
+        return None
+    state = known or replace(strange, wanted=True)
+    outlook = open_outlook(chosen, providers_of(state))
+    seen = glance(state, outlook, now=time.time(), say=note)
+    found = report(seen.observed, seen.decision)
+    if known is not None:
+        return found
+    if not found.rows:
+        return None
+    note(f"Nobody looks after {chosen.files.fleet}: zebfast fleet down ends its machines")
+    return found
+
+
+# --- `zebfast fleet logs EXPERIMENT [MACHINE]`: what rented machines have printed.
+
+@click.command(
+    name="logs",
+    short_help="Print what machines have printed.",
+    help="""Print the last lines of the log of each machine, or of one: MACHINE is its label, the
+    end of that, or its provider's number, as zebfast fleet status shows them.
+
+    \b
+    Examples:
+      zebfast fleet logs first
+      zebfast fleet logs first 3fa9c1d2 --lines 200""",
+)
+@fleet_options
+@click.argument("machine", required=False)
+@all_option
+@click.option("--lines", type=click.IntRange(min=1), default=40, show_default=True,
+              help="Lines of each machine.")  # fmt: skip
+def logs(
+    experiment: str, machine: str | None, role: Stage | None, fleet: str | None, both: bool,
+    lines: int, experiments_dir: Path,
+) -> None:  # fmt: skip
+    """Ask, print. Exit codes: 0, 1 a log could not be had, 2 no such machine."""
+    listed = []
+    for chosen in known_fleets(choose_some(experiment, role, fleet, both, experiments_dir)):
+        outlook = open_outlook(chosen, providers_of(remembered(chosen.files)))
+        for provider in outlook.providers.values():
+            listed += [(each, provider) for each in provider.machines(chosen.files.fleet)]
+    found = [pair for pair in listed if machine is None or _is_meant(pair[0], machine)]
+    if machine is not None and not found:
+        known = ", ".join(each.label for each, _ in listed) or "none"
+        raise click.UsageError(f"There is no machine {machine!r}; those there are: {known}")
+    had = [_print(each, provider, lines, alone=machine is not None) for each, provider in found]
+    if not found:
+        note("There are no machines")
+    if not all(had):
+        raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _is_meant(machine: Machine, name: str) -> bool:
+    return name in (machine.label, machine.label.rsplit("/", 1)[-1], machine.id, machine.key)
+
+
+def _print(machine: Machine, provider: Provider, lines: int, *, alone: bool) -> bool:
+    if not alone:
+        print_lines([f"==> {machine.label} ({machine.provider} {machine.id}) <=="])
+    try:
+        print_lines(provider.logs(machine.id, lines=lines).splitlines())
+    except ProviderError as error:
+        note(f"{machine.label}: {error}")
+        return False
+    return True

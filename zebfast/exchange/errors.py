@@ -1,0 +1,30 @@
+"""What can go wrong between a run and the place of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+Say = Callable[[str], None]
+
+
+class ExchangeError(RuntimeError):
+    """One sentence: what is wrong with what was found, what was expected, what to do."""
+
+
+class TransientError(ExchangeError):
+    """The same call may well succeed later: keep what is staged and try again.
+
+    ``retry_after``: seconds that the other side asked for, where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NamespaceBusy(ExchangeError):
+    """Another learner holds this namespace."""

@@ -1,0 +1,290 @@
+"""Example files that are far away: what repositories and buckets have in common."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from zebfast.exchange.errors import ExchangeError, Say, TransientError
+from zebfast.exchange.heartbeat import (
+    HEARTBEATS,
+    MAX_BYTES,
+    Heartbeat,
+    HeartbeatReader,
+    heartbeat_name,
+    is_heartbeat_name,
+    too_long,
+)
+from zebfast.exchange.hub.spool import OwnDirectory, Spool
+from zebfast.exchange.hub.uploader import Content, Uploader
+from zebfast.exchange.local import bad_directory, reasons_in, write_reason
+from zebfast.exchange.mirror.manifest import file_mark
+from zebfast.exchange.place import StoreOptions
+from zebfast.selfplay.examples import MAX_FILE_BYTES, oldest_first, parse_example_name
+
+# --- Heartbeats that lie beside example files far away: only what has changed is fetched again.
+
+class RemoteHeartbeats:
+    """Reads the heartbeats of one place.
+
+    Args:
+        scratch: makes a directory for downloads when one is needed.
+    """
+
+    def __init__(self, transport: Transport, scratch: Callable[[], Path], say: Say) -> None:
+        self._transport, self._scratch = transport, scratch
+        self._reader = HeartbeatReader(say)
+        self._seen: dict[str, tuple[str, bytes]] = {}  # version and content, by name
+
+    def read(self) -> dict[str, Heartbeat]:
+        """As ExampleStore.heartbeats. One that is renewed while it is fetched is fetched again."""
+        problem = self._look() and self._look()
+        if problem:  # in a part of them, whoever is missing would seem dead
+            raise TransientError(problem)
+        return self._reader.read({Path(p).name: data for p, (_, data) in self._seen.items()})
+
+    def _look(self) -> str | None:
+        """List them and fetch what has changed; why not everything came, if it did not."""
+        before, self._seen = self._seen, {}
+        wanted = {}
+        for path, entry in self._transport.entries(HEARTBEATS).items():
+            name = path.rpartition("/")[2]
+            if entry.size > MAX_BYTES:
+                self._reader.refuse(name, str(too_long(name, entry.size)))
+            elif path in before and before[path][0] == entry.version:
+                self._seen[path] = before[path]
+            elif is_heartbeat_name(name):
+                wanted[path] = entry.version
+        return self._fetch(wanted) if wanted else None
+
+    def _fetch(self, wanted: Mapping[str, str]) -> str | None:
+        """Download files, given with their versions; why not all came."""
+        with tempfile.TemporaryDirectory(dir=self._scratch()) as made:
+            came, problem = self._transport.download(list(wanted), Path(made))
+            for path in came:
+                self._seen[path] = (wanted[path], _head(Path(made, path)))
+        return problem
+
+
+def _head(path: Path) -> bytes:
+    """As much of a file as a heartbeat can have, and a byte that shows when there is more."""
+    with open(path, "rb") as handle:
+        return handle.read(MAX_BYTES + 1)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as the far side lists it; ``sha256`` None where it does not say.
+
+    ``version`` changes with the content.
+    """
+
+    size: int
+    sha256: str | None
+    version: str
+
+
+class Transport(Protocol):
+    """One folder far away. Everything raises ExchangeError and its kinds.
+
+    Names are those of files in it: ``NAME``, or ``FOLDER/NAME`` for one in a folder below.
+    """
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def quota(self) -> bool:
+        """Is there a limit to how often something can be sent?"""
+
+    def entries(self, folder: str = "") -> dict[str, Entry]:
+        """Files directly in it, or in this folder of it, by name; empty while it does not exist."""
+
+    def find(self, names: Sequence[str]) -> dict[str, Entry]:
+        """Those of ``names`` that exist."""
+
+    def send(self, files: Mapping[str, Content]) -> None:
+        """Upload files under these names, all or none; makes the place if needed."""
+
+    def download(self, names: Sequence[str], directory: Path) -> tuple[list[str], str | None]:
+        """Fetch files as ``directory/name``: those that came, and why not all did."""
+
+    def remove(self, names: Sequence[str]) -> int:
+        """Delete those of ``names`` that exist; how many."""
+
+    def compact(self, limit: int) -> str | None:
+        """As ExampleStore.compact."""
+
+
+class RemoteExampleStore:
+    """An ExampleStore over a transport: spool, uploads, downloads and refused files.
+
+    ``home`` holds ``spool/`` (waiting files), ``incoming/`` (files being read) and ``bad/`` (copies
+    of refused files, each with its reason; their names are left out of listings for good, and
+    the far side's copies are deleted with the next deletion).
+    """
+
+    def __init__(
+        self, transport: Transport, home: Path, *, options: StoreOptions, say: Say
+    ) -> None:
+        self._transport, self._home, self._say = transport, home, say
+        self._bad = bad_directory(home)
+        self._spool = Spool(home / "spool")
+        self._uploader = Uploader(
+            self._spool,
+            send=transport.send,
+            missing=self._missing,
+            label=transport.label,
+            quota=transport.quota,
+            options=options,
+            say=say,
+        )
+        self._incoming: OwnDirectory | None = None
+        self._sizes: dict[str, int] = {}
+        self._open: dict[str, Path] = {}
+        self._refused_now: set[str] | None = None
+        self._undeleted: set[str] = set()
+        self._said = ""
+        self._beats = RemoteHeartbeats(transport, self._scratch, say)
+
+    @property
+    def label(self) -> str:
+        return self._transport.label
+
+    @property
+    def home(self) -> Path:
+        return self._home
+
+    def put(self, name: str, write: Callable[[Path], None]) -> None:
+        self._spool.put(name, write)
+        self._uploader.wake()
+        self._uploader.check()  # after spooling: whoever ends for it loses nothing
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        name = f"{HEARTBEATS}/{heartbeat_name(heartbeat.worker_id)}"
+        self._uploader.beat(name, heartbeat.to_bytes(), at_once=heartbeat.phase == "failed")
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        return self._beats.read()
+
+    def waiting(self) -> int:
+        return len(self._spool.names())
+
+    def close(self, grace: float) -> int:
+        left = self._uploader.close(grace)
+        if not self._uploader.is_running:
+            self._spool.release()
+        if self._incoming is not None:
+            self._incoming.remove()
+            self._incoming = None
+        return left
+
+    def _missing(self, paths: Sequence[Path]) -> Sequence[Path]:
+        there = self._transport.find([path.name for path in paths])
+        return [path for path in paths if not _is_same(path, there.get(path.name))]
+
+    def list(self) -> list[str]:
+        wanted = []
+        entries = self._transport.entries()
+        refused = self._refused()
+        for name in oldest_first(entries):
+            entry = entries[name]
+            if name not in refused and entry.size > MAX_FILE_BYTES:
+                reason = f"{entry.size:,} bytes; expected at most {MAX_FILE_BYTES:,}"
+                self._refuse(name, reason)
+                self._say(f"example file {name} is refused: {reason}")
+            if name not in refused:
+                wanted.append(name)
+            elif (self._bad / name).exists():
+                self._undeleted.add(name)
+        self._sizes = {name: entry.size for name, entry in entries.items()}
+        return wanted
+
+    @contextmanager
+    def fetch(self, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
+        with tempfile.TemporaryDirectory(dir=self._scratch()) as made:
+            directory = Path(made)
+            came, problem = self._transport.download(names, directory)
+            paths = {}
+            for name in came:
+                size = (directory / name).stat().st_size
+                if size == self._sizes.get(name, size):
+                    paths[name] = directory / name
+                else:
+                    problem = f"{name} came with {size:,} bytes instead of {self._sizes[name]:,}"
+            self._report(problem)
+            outer = self._open
+            self._open = {**outer, **paths}
+            try:
+                yield paths
+            finally:
+                self._open = outer
+
+    def _report(self, problem: str | None) -> None:
+        """Say what keeps files from coming, once until it changes."""
+        if problem and problem != self._said:
+            self._say(f"  download error (will retry): {problem}")
+        self._said = problem or ""
+
+    def _scratch(self) -> Path:
+        if self._incoming is None:
+            parent = self._home / "incoming"
+            for left in OwnDirectory.abandoned(parent):
+                left.remove()
+            self._incoming = OwnDirectory.create(parent)
+        return self._incoming.path
+
+    def set_aside(self, name: str, reason: str) -> None:
+        self._refuse(name, reason)
+        if name not in self._open:
+            with self.fetch([name]) as paths:
+                if name not in paths:
+                    return  # without a copy here, the one there is left alone
+                shutil.copyfile(paths[name], self._bad / name)
+        else:
+            shutil.copyfile(self._open[name], self._bad / name)
+        self._undeleted.add(name)
+
+    def _refuse(self, name: str, reason: str) -> None:
+        """Leave ``name`` out of all listings from now on."""
+        write_reason(self._bad, name, reason)
+        self._refused().add(name)
+
+    def _refused(self) -> set[str]:
+        """Names set aside here, in this run or an earlier one."""
+        if self._refused_now is None:
+            self._refused_now = set(reasons_in(self._bad))
+        return self._refused_now
+
+    def delete(self, names: Iterable[str]) -> int:
+        wanted = {name for name in names if parse_example_name(name) is not None}
+        wanted |= self._undeleted  # refused files go with the next commit that deletes anything
+        if not wanted:
+            return 0
+        deleted = self._transport.remove(sorted(wanted))
+        self._undeleted.clear()
+        return deleted
+
+    def compact(self, limit: int) -> str | None:
+        return self._transport.compact(limit)
+
+
+def example_home(kind: str, place: str, stem: str, options: StoreOptions) -> Path:
+    """Where a machine keeps its own files for the examples of one namespace."""
+    owner, _, name = place.partition("/")
+    if not owner or not name or "/" in name:
+        raise ExchangeError(f"{place} cannot be a {kind} on the Hub: expected owner/name")
+    return options.state_dir / f"examples-{kind}-{owner}--{name}-{stem}"
+
+
+def _is_same(path: Path, entry: Entry | None) -> bool:
+    if entry is None or entry.size != path.stat().st_size:
+        return False
+    if entry.sha256 is None:
+        return True
+    return file_mark(path).sha256 == entry.sha256

@@ -1,0 +1,233 @@
+"""Weights, config and state of a namespace in a model repository of the Hub.
+
+The three are published in one commit on top of the version that was read, and read back from one
+commit, so a reader never sees a mixture. Other namespaces' commits only make a writer look again.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from zebfast.exchange.errors import ExchangeError, NamespaceBusy, Say
+from zebfast.exchange.hub.client import HubClient
+from zebfast.exchange.hub.history import History, VersionReader
+from zebfast.exchange.hub.lease import KEY, LEASE_SECONDS, Holder, Renewal, owner_id
+from zebfast.exchange.local import hold_namespace
+from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.place import StoreOptions
+from zebfast.exchange.state import (
+    UNPUBLISHED,
+    announced,
+    check_weight_size,
+    json_bytes,
+    pack_weights,
+    unannounced,
+    unpack_weights,
+    without_config,
+)
+from zebfast.exchange.store import Revision, StateDict, Weights
+
+
+class HubWeightStore:
+    """The WeightStore of ``namespace`` in the model repository ``repo_id``.
+
+    The repository is made, private, by the first publish. ``lease_seconds`` is how long a learner
+    that was not heard of keeps others out (see ``lease``).
+    """
+
+    def __init__(
+        self,
+        repo_id: str,
+        namespace: Namespace,
+        *,
+        options: StoreOptions,
+        say: Say,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._repo_id, self._namespace = repo_id, namespace
+        self._options, self._say, self._lease_seconds = options, say, lease_seconds
+        self._client = HubClient(repo_id, options=options, say=say)
+        self._versions = VersionReader(self._client, repo_id, namespace)
+        self._history = History(self._client, {"repo_id": repo_id, "repo_type": "model"})
+        self._holder: Holder | None = None
+        self._writing = threading.RLock()
+        self._written_at = 0.0  # on the monotonic clock, when the lease was last written
+
+    @property
+    def label(self) -> str:
+        return self._repo_id
+
+    @property
+    def namespace(self) -> Namespace:
+        return self._namespace
+
+    def read_state(self) -> dict[str, Any] | None:
+        version = self._client.call(self._versions.at)
+        return version.state if version else None
+
+    def read_config(self) -> dict[str, Any] | None:
+        def read() -> dict[str, Any] | None:
+            version = self._versions.at()
+            return self._versions.config(version) if version else None
+
+        return self._client.call(read)
+
+    def pull(self, *, newer_than: int | None = None, revision: str | None = None) -> Weights | None:
+        return self._client.call(lambda: self._pull(newer_than, revision))
+
+    def _pull(self, newer_than: int | None, revision: str | None) -> Weights | None:
+        version = self._versions.at(revision)
+        name = self._namespace.weights_file
+        if version is None or name not in version.sizes:
+            return None
+        state = version.state or dict(UNPUBLISHED)
+        if newer_than is not None and state.get("step", 0) <= newer_than:
+            return None
+        source = self._versions.source(name, version)
+        check_weight_size(version.sizes[name], source)
+        data = self._versions.read(version, name)
+        if not announced(state, data):
+            raise unannounced(source, self._namespace.state_file)
+        config = self._versions.config(version)
+        if config is None:
+            raise without_config(source, self._namespace.config_file)
+        return Weights(unpack_weights(data, source), config, state)
+
+    def revisions(self, limit: int) -> list[Revision]:
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        stem, weights = map(re.escape, (self._namespace.stem, self._namespace.weights_file))
+        ours = re.compile(rf"{stem} step \d|.*\b{weights}\b")
+
+        def commits() -> list[Any]:
+            try:
+                return self._history.commits()
+            except ExchangeError as error:
+                if isinstance(error.__cause__, RepositoryNotFoundError):
+                    return []
+                raise
+
+        found = [commit for commit in commits() if ours.match(commit.title)]
+        return [Revision(c.commit_id, c.created_at.timestamp(), c.title) for c in found[:limit]]
+
+    def compact(self, limit: int) -> str | None:
+        return self._history.compact(limit)
+
+    def publish(
+        self, state_dict: StateDict, config: Mapping[str, Any], state: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        data, digest = pack_weights(state_dict)
+        check_weight_size(len(data), self._namespace.weights_file)
+        files = {
+            self._namespace.weights_file: data,
+            self._namespace.config_file: json_bytes(config),
+        }
+        step, games = state.get("step", 0), state.get("total_games", 0)
+        title = f"{self._namespace.stem} step {step}, {games:,} games"
+        return self._write({**state, "weights_sha256": digest}, title, files=files)
+
+    def update_state(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return self._write(changes, f"{self._namespace.stem}: state")
+
+    @contextmanager
+    def hold(self, owner: str, *, take_over: bool = False) -> Iterator[None]:
+        state_dir = self._options.state_dir
+        with hold_namespace(state_dir, self._namespace):
+            identity = owner_id(state_dir / f".{self._namespace.stem}.learner.id")
+            place = f"namespace {self._namespace.stem!r} in {self.label}"
+            holder = Holder(owner, identity, place, seconds=self._lease_seconds)
+            version = self._client.call(self._versions.at)
+            holder.check(version.state if version else None, take_over=take_over)
+            self._holder = holder
+            try:
+                if version is not None and version.state is not None:
+                    self._claim(take_over)
+                renewal = Renewal(self._renew, seconds=self._lease_seconds, say=self._say)
+                try:
+                    yield
+                finally:
+                    renewal.stop()
+                    self._give_up()
+            finally:
+                self._holder = None
+
+    def _claim(self, take_over: bool = False) -> None:
+        assert self._holder is not None
+        title = f"{self._namespace.stem}: learner on {self._holder.owner}"
+        self._write({}, title, take_over=take_over)
+
+    def _renew(self, age: float) -> None:
+        """Write the lease again if it was written, and not within the last ``age`` seconds."""
+        if self._written_at and time.monotonic() - self._written_at > age:
+            self._claim()
+
+    def _give_up(self) -> None:
+        """Take our lease out of the state; not being able to costs the next learner a wait."""
+        if not self._written_at:
+            return
+        try:
+            self._write({}, f"{self._namespace.stem}: no learner", drop_lease=True)
+        except NamespaceBusy:
+            pass  # said when it was noticed
+        except (ExchangeError, OSError) as error:
+            self._say(
+                f"  {self.label} still names this learner ({error}): another machine must wait "
+                f"{self._lease_seconds:.0f} s or use --take-over"
+            )
+
+    def _write(
+        self,
+        changes: Mapping[str, Any],
+        title: str,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        take_over: bool = False,
+        drop_lease: bool = False,
+    ) -> dict[str, Any]:
+        """Commit ``files`` and the state with ``changes`` on top of what is there now."""
+        with self._writing:
+            holder = self._holder
+            lease = {KEY: holder.renewed()} if holder is not None and not drop_lease else {}
+            tried: list[str] = []
+
+            def attempt() -> dict[str, Any]:
+                version = self._versions.at()
+                if version is None:
+                    self._client.api.create_repo(self._repo_id, private=True, exist_ok=True)
+                    version = self._versions.at()
+                known = version.state if version else None
+                current = known or {}
+                state = {**current, **changes, **lease}
+                if drop_lease:
+                    state.pop(KEY, None)
+                if tried and state == current:
+                    return state  # the commit before was made, and only its reply was lost
+                if holder is not None:
+                    holder.check(known, take_over=take_over)
+                tried.append(title)
+                self._commit({**(files or {}), self._namespace.state_file: json_bytes(state)},
+                             title, parent=version.sha if version else None)  # fmt: skip
+                return state
+
+            state = self._client.call(attempt)
+            if lease and holder is not None:
+                holder.written()
+                self._written_at = time.monotonic()
+            elif drop_lease:
+                self._written_at = 0.0
+            return state
+
+    def _commit(self, files: Mapping[str, bytes], title: str, *, parent: str | None) -> None:
+        from huggingface_hub import CommitOperationAdd
+
+        self._client.api.create_commit(
+            self._repo_id,
+            [CommitOperationAdd(name, data) for name, data in files.items()],
+            commit_message=title,
+            parent_commit=parent,
+        )

@@ -1,0 +1,145 @@
+"""What a saved training state consists of: ``manifest.json``, which is written after the files.
+
+A state is a folder of files. It is complete when its manifest is there and every file has the size
+and the SHA-256 that the manifest names; anything else is what a killed writer left. The folder's
+name ends in a digest of the manifest, so a name never stands for two different states.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from zebfast.exchange.errors import ExchangeError
+from zebfast.exchange.state import json_bytes, parse_object
+
+MANIFEST = "manifest.json"
+POINTER = "latest.json"
+_FORMAT = 1
+_FOLDER = re.compile(r"step-\d{8,}-[0-9a-f]{8}")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class IncompleteState(ExchangeError):
+    """A saved state is not whole; an older one may be."""
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """What tells that a file is whole."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a complete state says of itself.
+
+    Attributes:
+        step, total_games: where training stood.
+        lineage: of the namespace; states of another one are another run's.
+        wandb_run_id: run that was logged to, if any.
+        version: of this program when it was saved.
+        created_unix: when that was.
+        files: by name, all files of the state but the manifest.
+    """
+
+    step: int
+    total_games: int
+    lineage: str
+    wandb_run_id: str | None
+    version: str
+    created_unix: float
+    files: Mapping[str, FileMark]
+
+    def to_bytes(self) -> bytes:
+        return json_bytes({"format": _FORMAT, **asdict(self)})
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder that holds this state, here and at the far side."""
+        return f"step-{self.step:08d}-{hashlib.sha256(self.to_bytes()).hexdigest()[:8]}"
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(mark.size for mark in self.files.values())
+
+    def check(self, directory: Path) -> None:
+        """IncompleteState where a file in ``directory`` is not as it was saved."""
+        for name, mark in self.files.items():
+            path = directory / name
+            if not path.is_file():
+                raise IncompleteState(f"{self.folder} lacks {name}")
+            if path.stat().st_size != mark.size:
+                raise IncompleteState(
+                    f"{self.folder}/{name} has {path.stat().st_size:,} bytes of {mark.size:,}"
+                )
+            if file_mark(path) != mark:
+                raise IncompleteState(f"{self.folder}/{name} is damaged: its SHA-256 differs")
+
+
+def is_folder(name: str) -> bool:
+    """Is this the name of a state's folder?"""
+    return _FOLDER.fullmatch(name) is not None
+
+
+def file_mark(path: Path) -> FileMark:
+    """Size and SHA-256 of a file. Raises OSError."""
+    with open(path, "rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256")
+        return FileMark(handle.tell(), digest.hexdigest())
+
+
+def parse_manifest(data: bytes, folder: str) -> Manifest:
+    """The manifest that was read from ``folder``. IncompleteState when it is not its own."""
+    try:
+        content = parse_object(data, f"{folder}/{MANIFEST}")
+        if content.pop("format") != _FORMAT:
+            raise ValueError("format")
+        files = {str(name): FileMark(**mark) for name, mark in content.pop("files").items()}
+        manifest = Manifest(files=files, **content)
+        if not _is_sound(manifest) or manifest.folder != folder:
+            raise ValueError("content")
+    except (ExchangeError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise IncompleteState(f"{folder}/{MANIFEST} is damaged") from error
+    return manifest
+
+
+def read_folders(data: bytes) -> tuple[str, list[str]]:
+    """Lineage and folders, newest first, of a ``latest.json``. IncompleteState if it is damaged."""
+    try:
+        content = json.loads(data)
+        lineage, folders = content["lineage"], content["states"]
+        if not isinstance(lineage, str) or not all(is_folder(name) for name in folders):
+            raise ValueError("content")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise IncompleteState("latest.json is damaged") from error
+    return lineage, list(folders)
+
+
+def folders_bytes(lineage: str, folders: Iterable[str]) -> bytes:
+    """A ``latest.json`` that names these folders, newest first."""
+    states = list(folders)
+    return json_bytes(
+        {"format": _FORMAT, "latest": states[0], "lineage": lineage, "states": states}
+    )
+
+
+def _is_sound(manifest: Manifest) -> bool:
+    """Do the values have the types and forms that their users rely on?"""
+    counts = (manifest.step, manifest.total_games, *(m.size for m in manifest.files.values()))
+    return (
+        all(type(count) is int and count >= 0 for count in counts)
+        and isinstance(manifest.lineage, str)
+        and isinstance(manifest.version, str)
+        and isinstance(manifest.wandb_run_id, str | None)
+        and type(manifest.created_unix) in (int, float)
+        and all(_FILE.fullmatch(name) and name != MANIFEST for name in manifest.files)
+        and all(_SHA256.fullmatch(mark.sha256) for mark in manifest.files.values())
+    )

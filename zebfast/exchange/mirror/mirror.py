@@ -1,0 +1,320 @@
+"""Saved training states at a far place: where a run goes on when its machine is gone.
+
+Below the place lies a folder for every state, and ``latest.json``, which names them newest first.
+A state's files are sent first, its manifest then, ``latest.json`` last, and only what that names no
+more is deleted; so a reader finds complete states whenever it looks, and still checks them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from zebfast.exchange.errors import ExchangeError, Say
+from zebfast.exchange.mirror.manifest import (
+    MANIFEST,
+    POINTER,
+    IncompleteState,
+    Manifest,
+    folders_bytes,
+    is_folder,
+    parse_manifest,
+    read_folders,
+)
+from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.place import StoreOptions
+
+_HUB = "hf://"
+_BUCKETS = "buckets/"
+
+
+class FarPlace(Protocol):
+    """Somewhere that files go. All faults are ExchangeErrors, the passing ones TransientErrors."""
+
+    @property
+    def label(self) -> str:
+        """Where this is, for people."""
+
+    def probe(self) -> None:
+        """Find out whether files can be read and written here."""
+
+    def folders(self) -> list[str]:
+        """Names of all folders directly below this place."""
+
+    def read(self, name: str) -> bytes | None:
+        """A small file; None if there is none."""
+
+    def fetch(self, folder: str, names: Sequence[str], directory: Path) -> None:
+        """Download files of a folder; those that are not there are left out."""
+
+    def replace(
+        self, folder: str, paths: Sequence[Path], pointer: bytes, drop: Sequence[str]
+    ) -> None:
+        """Send ``paths`` in order to ``folder``, then ``latest.json``; then delete ``drop``."""
+
+
+class ForeignStates(ExchangeError):
+    """The place holds states of another run, which must not be touched."""
+
+
+class Mirror:
+    """The states of one namespace at a far place. One process writes at a time: its learner."""
+
+    def __init__(self, place: FarPlace, *, say: Say) -> None:
+        self._place, self._say = place, say
+        self._said_damaged = False
+
+    @property
+    def label(self) -> str:
+        return self._place.label
+
+    def probe(self) -> None:
+        """Raises ExchangeError if states cannot be kept there, TransientError if not just now."""
+        self._place.probe()
+
+    def states(self) -> Iterator[Manifest]:
+        """What is there with a manifest, newest first; what is missing of it is said."""
+        pointer = self._pointer()
+        named = [] if pointer is None else pointer[1]
+        for folder in named or self._by_step():
+            try:
+                yield self._manifest(folder)
+            except IncompleteState as error:
+                if named:
+                    self._say(f"  {self.label}: {error}; looking at the state before it")
+
+    def fetch(self, manifest: Manifest, directory: Path) -> None:
+        """Download a state into ``directory``. IncompleteState where it is not whole."""
+        self._place.fetch(manifest.folder, list(manifest.files), directory)
+        manifest.check(directory)
+
+    def add(self, directory: Path, manifest: Manifest, *, keep: int) -> None:
+        """Send a complete state and forget all but the newest ``keep``. May be repeated.
+
+        Raises:
+            ForeignStates: nothing was changed.
+            ExchangeError and its kinds: a reader sees the state that was the newest before.
+        """
+        known = self.refuse_foreign(manifest.lineage)
+        kept = [manifest.folder, *(name for name in known if name != manifest.folder)][:keep]
+        drop = sorted(set(self._folders()) - set(kept))
+        paths = [directory / name for name in (*manifest.files, MANIFEST)]
+        if self._is_there(manifest):
+            if not drop and known[:1] == [manifest.folder]:
+                return
+            paths = []
+        self._place.replace(manifest.folder, paths, folders_bytes(manifest.lineage, kept), drop)
+
+    def refuse_foreign(self, lineage: str) -> list[str]:
+        """The folders of ``lineage``, newest first; ForeignStates if there are any of another."""
+        pointer = self._pointer()
+        if pointer is None:  # the states themselves say whose they are
+            states = list(self.states())
+            owners = {state.lineage for state in states}
+            known = [state.folder for state in states]
+        else:
+            owners, known = {pointer[0]}, pointer[1]
+        for other in sorted(owners - {lineage}):
+            raise ForeignStates(
+                f"{self.label} holds training states of another run (lineage {other}, this one is "
+                f"{lineage}): give this run a --sync-to of its own, or empty that place"
+            )
+        return known
+
+    def _pointer(self) -> tuple[str, list[str]] | None:
+        data = self._place.read(POINTER)
+        try:
+            return None if data is None else read_folders(data)
+        except IncompleteState as error:
+            if not self._said_damaged:
+                self._say(f"  {self.label}: {error}; looking for the states themselves")
+            self._said_damaged = True
+            return None
+
+    def _folders(self) -> list[str]:
+        return [name for name in self._place.folders() if is_folder(name)]
+
+    def _by_step(self) -> list[str]:
+        """Folders, the highest step first; of one step, in no particular order."""
+        return sorted(self._folders(), key=lambda name: int(name.split("-")[1]), reverse=True)
+
+    def _manifest(self, folder: str) -> Manifest:
+        data = self._place.read(f"{folder}/{MANIFEST}")
+        if data is None:
+            raise IncompleteState(f"{folder} was not sent completely, or is gone")
+        return parse_manifest(data, folder)
+
+    def _is_there(self, manifest: Manifest) -> bool:
+        try:
+            return self._manifest(manifest.folder) == manifest
+        except IncompleteState:
+            return False
+
+
+def counts_commits(url: str | None) -> bool:
+    """Is this a place where every state is a commit, of which there may be so many an hour?"""
+    return url is not None and url.startswith(_HUB) and not url.startswith(_HUB + _BUCKETS)
+
+
+def check_sync_url(url: str) -> None:
+    """ValueError (one sentence) for a --sync-to that cannot be a place of training states."""
+    parts = urlsplit(url)
+    if not parts.scheme or "://" not in url:
+        raise ValueError(
+            f"--sync-to {url} is no URL: expected one like s3://bucket/folder, hf://owner/name or "
+            "file:///directory"
+        )
+    if "@" in parts.netloc or parts.query:
+        raise ValueError(
+            "--sync-to has a user, password or key in it, which would end up in logs: give a "
+            "plain URL, and credentials by the environment (AWS_ACCESS_KEY_ID, HF_TOKEN, ...)"
+        )
+    if url.startswith(_HUB):
+        path = url.removeprefix(_HUB).removeprefix(_BUCKETS)
+        owner, _, rest = path.partition("/")
+        if not owner or not rest.split("/")[0] or owner in ("datasets", "spaces", "models"):
+            raise ValueError(
+                f"--sync-to {url} is no place on the Hub: expected hf://owner/name (a model "
+                "repository) or hf://buckets/owner/name"
+            )
+
+
+def open_mirror(
+    url: str,
+    namespace: Namespace,
+    *,
+    endpoint: str | None,
+    options: StoreOptions,
+    squash_after: int,
+    say: Say,
+) -> Mirror:
+    """The states of ``namespace`` below ``url``; nothing is asked there yet.
+
+    ``endpoint`` is the address of an S3-compatible service; ``squash_after`` is for a repository.
+
+    Raises:
+        ExchangeError: a package that is needed is missing, or nothing knows such URLs.
+    """
+    if url.startswith(_HUB):
+        from zebfast.exchange.mirror.hub_backend import BucketPlace, RepoPlace
+
+        path = url.removeprefix(_HUB)
+        is_bucket = path.startswith(_BUCKETS)
+        owner, name, *folder = path.removeprefix(_BUCKETS).rstrip("/").split("/")
+        prefix = "/".join([*folder, namespace.stem])
+        if is_bucket:
+            return Mirror(BucketPlace(f"{owner}/{name}", prefix, options=options, say=say), say=say)
+        repo = RepoPlace(
+            f"{owner}/{name}", prefix, options=options, squash_after=squash_after, say=say
+        )
+        return Mirror(repo, say=say)
+    from zebfast.exchange.mirror.fsspec_backend import FsspecPlace
+
+    return Mirror(FsspecPlace(f"{url.rstrip('/')}/{namespace.stem}", endpoint=endpoint), say=say)
+
+
+# --- Sending saved states beside training: one at a time, in its own thread, the newest one wins.
+
+_MAX_PAUSE_SECONDS = 300.0
+
+
+class MirrorThread:
+    """The thread. ``submit`` returns at once; ``finish`` waits. Its faults never end the training.
+
+    Args:
+        mirror: where states go.
+        keep: states that stay there.
+        pause_seconds: least time between two states; above 0 for places that count commits.
+        retry_seconds: pause after a failure; it doubles each time.
+        say: takes the lines about failures.
+    """
+
+    def __init__(
+        self, mirror: Mirror, *, keep: int, pause_seconds: float, retry_seconds: float, say: Say
+    ) -> None:
+        self.mirror = mirror
+        self._keep, self._say = keep, say
+        self._pause_seconds, self._retry_seconds = pause_seconds, retry_seconds
+        self._change = threading.Condition()
+        self._waiting: tuple[Path, Manifest] | None = None
+        self._sending: Manifest | None = None
+        self._hurry = self._closing = False
+        self._not_before = 0.0
+        self._failures = 0
+        self._last_line = ""
+        self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
+        self._thread.start()
+
+    def submit(self, directory: Path, manifest: Manifest) -> None:
+        """Send this state as soon as may be; one that still waits is dropped, being older."""
+        with self._change:
+            self._waiting = (directory, manifest)
+            self._change.notify_all()
+
+    def busy(self) -> set[str]:
+        """Folders that are still needed here."""
+        with self._change:
+            waiting = None if self._waiting is None else self._waiting[1]
+            return {manifest.folder for manifest in (waiting, self._sending) if manifest}
+
+    def finish(self, seconds: float) -> bool:
+        """Send what waits without more ado; False if that took longer than ``seconds``."""
+        with self._change:
+            self._hurry, self._not_before = True, 0.0
+            self._change.notify_all()
+            return self._change.wait_for(lambda: not self._waiting and not self._sending, seconds)
+
+    def close(self, seconds: float) -> None:
+        """End the thread once its present call is over; what waits is dropped."""
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while (work := self._next()) is not None:
+            directory, manifest = work
+            try:
+                self.mirror.add(directory, manifest, keep=self._keep)
+            except Exception as error:  # whatever it is, training goes on
+                self._failed(work, error)
+            else:
+                self._done()
+
+    def _next(self) -> tuple[Path, Manifest] | None:
+        with self._change:
+            while not self._closing:
+                wait = self._not_before - time.monotonic()
+                if self._waiting is not None and wait <= 0:
+                    work, self._waiting = self._waiting, None
+                    self._sending = work[1]
+                    return work
+                self._change.wait(wait if self._waiting is not None else None)
+            return None
+
+    def _failed(self, work: tuple[Path, Manifest], error: Exception) -> None:
+        with self._change:
+            doubled = self._retry_seconds * 2 ** min(self._failures, 10)
+            self._failures += 1
+            self._not_before = time.monotonic() + min(_MAX_PAUSE_SECONDS, doubled)
+            if work[0].is_dir():  # else it was deleted meanwhile
+                self._waiting = self._waiting or work
+                line = f"  sync error (will retry): {error or type(error).__name__}"
+                if line != self._last_line:
+                    self._say(line)
+                self._last_line = line
+            self._sending = None
+            self._change.notify_all()
+
+    def _done(self) -> None:
+        with self._change:
+            if self._failures:
+                self._say(f"  sync to {self.mirror.label} works again")
+            self._failures, self._last_line = 0, ""
+            self._not_before = 0.0 if self._hurry else time.monotonic() + self._pause_seconds
+            self._sending = None
+            self._change.notify_all()

@@ -1,0 +1,1 @@
+"""The status of an experiment: what runs, and what is wrong."""

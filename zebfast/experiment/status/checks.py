@@ -1,0 +1,391 @@
+"""Is everything as it should be? One check for each thing the operating documents have people do.
+
+Each is a pure function of one look. It says what it found and, where that is wrong, the command or
+the sentence that mends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from zebfast.exchange.heartbeat import Heartbeat
+from zebfast.exchange.hub.uploader import upload_interval_for
+from zebfast.experiment.commands import learn_command, worker_command
+from zebfast.experiment.experiment import Stage
+from zebfast.experiment.runlog import RUNNING, ending
+from zebfast.experiment.status.liveness import (
+    SILENT_SECONDS,
+    Check,
+    age,
+    has_all_games,
+    last_cycle,
+    last_sign,
+    learner_where,
+    number,
+    policy_weight,
+    published_learning,
+    recipe_is_done,
+    stage_or_first,
+    stream_of,
+)
+from zebfast.experiment.status.snapshot import Facts, Producer
+from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
+
+# --- Checks of the two streams of examples: is there new work, of the right kind, and is it used?
+
+REFUSED_SECONDS = 86_400.0  # a refused file is news for a day
+WAITING_SECONDS = 3600.0  # the upload interval that a hundred workers would need
+STEPS_BEHIND = 100  # a worker looks for weights far more often than this
+_STREAM_NAMES: dict[Stage, str] = {
+    "selfplay": "self-play files",
+    "evalaux": "eval-aux files",
+    "recipe": "example files",
+}
+
+
+def check_selfplay_files(facts: Facts) -> Check:
+    return _files(facts, SOURCE_SELFPLAY, facts.experiment.own_stages[0])
+
+
+def check_evalaux_files(facts: Facts) -> Check:
+    if stage_or_first(facts) != "evalaux":
+        n_files = sum(p.n_files for p in facts.producers if stream_of(p) == SOURCE_EVAL)
+        found = "not used in this stage" + (f"; {n_files} are there, unused" if n_files else "")
+        return Check(_STREAM_NAMES["evalaux"], "off", found)
+    return _files(facts, SOURCE_EVAL, "evalaux")
+
+
+def _files(facts: Facts, source: str, stage: Stage) -> Check:
+    name, own = _STREAM_NAMES[stage], of_stream(facts, source)
+    if unreached(facts, "examples"):
+        return Check(name, "wait", "not reached")
+    if has_all_games(facts):
+        return Check(name, "off", "no more are needed: the recipe has all its games")
+    fix = worker_command(facts.experiment, stage)
+    if not own:
+        started = facts.runs[-1].started if facts.runs else None
+        if started is None or facts.now - started < SILENT_SECONDS:
+            return Check(
+                name, "wait", "none yet; the first come minutes after a worker starts", fix
+            )
+        return Check(name, "wrong", "none", fix)
+    n_files, newest = sum(p.n_files for p in own), facts.now - max(p.last_unix for p in own)
+    found = f"{n_files}, newest {age(max(0.0, newest))} old, {len(own)} workers"
+    if newest > SILENT_SECONDS:
+        return Check(name, "wrong", found, f"look at the workers' logs, or start one: {fix}")
+    return Check(name, "ok", found)
+
+
+def check_mix(facts: Facts) -> Check:
+    name, row = "eval mix", last_cycle(facts)
+    if row.get("stats/eval_aux_mix_ratio") is None:
+        return Check(name, "wait", "no cycle yet")
+    ratio = float(row["stats/eval_aux_mix_ratio"])
+    found = f"mix(self/eval)={1 - ratio:.2f}/{ratio:.2f}"
+    if (stage := stage_or_first(facts)) != "evalaux":
+        fix = learn_command(facts.experiment, stage)
+        return Check(name, "off" if ratio == 0 else "wrong", found, fix if ratio else "")
+    if ratio > 0:
+        return Check(name, "ok", found)
+    if not of_stream(facts, SOURCE_EVAL):
+        return Check(name, "wait", f"{found}: no eval-aux files yet")
+    return Check(
+        name, "wrong", f"{found}, though there are eval-aux files",
+        "they are too old or not counted yet: look for `eval_aux` in the learner's log, check that "
+        "its eval-aux worker pulls new weights, or raise --eval-aux-max-model-lag",
+    )  # fmt: skip
+
+
+def check_policy_weight(facts: Facts) -> Check:
+    name = "eval-aux policy weight"
+    weight = policy_weight(facts)
+    if weight is None:
+        return Check(name, "off", "no learner has said yet")
+    found = f"eval_aux_policy_w={weight:g}"
+    if weight == 0 or stage_or_first(facts) != "evalaux":
+        return Check(name, "ok", found)
+    fix = f"unless it is meant: {learn_command(facts.experiment, 'evalaux')}"
+    return Check(name, "wrong", found, f"{fix} --eval-aux-policy-weight 0")
+
+
+def check_workers(facts: Facts) -> Check:
+    name, step = "workers' weights", (facts.state or {}).get("step")
+    active = [p for p in facts.producers if facts.now - p.last_unix <= SILENT_SECONDS]
+    steps = {p.worker_id: p.model_step for p in active if p.model_step is not None}
+    if step is None or not steps:
+        return Check(name, "wait", "no worker has handed over anything lately")
+    worker, oldest = min(steps.items(), key=lambda item: item[1])
+    found = f"oldest {worker}: step {oldest} of {step}"
+    if step - oldest > STEPS_BEHIND:
+        return Check(name, "wrong", found, f"restart {worker}; it does not get the new weights")
+    return Check(name, "ok", found)
+
+
+def check_namespace(facts: Facts) -> Check:
+    wanted = facts.experiment.namespace.stem
+    for producer in facts.producers:
+        if producer.weights_name not in (None, wanted):
+            return Check(
+                "namespace", "wrong",
+                f"{producer.worker_id} plays for {producer.weights_name!r}, not {wanted!r}",
+                f"stop it and start it with --weights-name {wanted}",
+            )  # fmt: skip
+    return Check("namespace", "ok", wanted)
+
+
+def check_uploads(facts: Facts) -> Check:
+    if not facts.waiting:
+        return Check("uploads", "ok", "nothing waits on this machine")
+    oldest = max(0.0, facts.now - facts.waiting[0])
+    found = f"{len(facts.waiting)} files of this machine wait, the oldest for {age(oldest)}"
+    if oldest <= WAITING_SECONDS:
+        return Check("uploads", "wait", found)
+    return Check(
+        "uploads", "wrong", found,
+        "see the log of the worker that runs here, and zebfast doctor; if none runs, start one for "
+        "this namespace: it uploads them",
+    )  # fmt: skip
+
+
+def check_refused(facts: Facts) -> Check:
+    recent = [reason for unix, reason in facts.refused if facts.now - unix < REFUSED_SECONDS]
+    if not facts.refused:
+        return Check("refused files", "ok", "none")
+    if not recent:
+        return Check("refused files", "ok", f"{len(facts.refused)}, none in the last day")
+    return Check(
+        "refused files", "wrong", f"{len(recent)} in the last day; the newest: {recent[0]}",
+        "the worker it names writes what this learner cannot use: update it, or correct its "
+        "--weights-name; the files are kept in bad/",
+    )  # fmt: skip
+
+
+def of_stream(facts: Facts, source: str) -> list[Producer]:
+    return [producer for producer in facts.producers if stream_of(producer) == source]
+
+
+def recently(facts: Facts, source: str) -> bool:
+    return any(facts.now - p.last_unix < SILENT_SECONDS for p in of_stream(facts, source))
+
+
+def unreached(facts: Facts, place: str) -> bool:
+    """Could ``weights`` or ``examples`` not be read?"""
+    return any(sentence.startswith(f"{place}: ") for sentence in facts.exchange_errors)
+
+
+# --- What the workers say of themselves: who lives, who has failed, who has fallen silent.
+
+GONE_SECONDS = 7200.0  # whoever has been silent for so long was ended or replaced
+_UPLOADS_MISSED = 2.5
+_NAMED = 3
+
+
+def beat_age(facts: Facts, beat: Heartbeat) -> float:
+    """Seconds since a sign of life, by this machine's clock."""
+    return max(0.0, facts.now - beat.unix)
+
+
+def recent_beats(facts: Facts) -> list[Heartbeat]:
+    """Of workers that are not long gone, the newest first."""
+    recent = [beat for beat in facts.heartbeats.values() if beat_age(facts, beat) <= GONE_SECONDS]
+    return sorted(recent, key=lambda beat: beat.unix, reverse=True)
+
+
+def silent_after(facts: Facts) -> float:
+    """Seconds without a sign that no worker needs who lives; many share a quota of uploads."""
+    if facts.experiment.examples.kind != "dataset":
+        return SILENT_SECONDS
+    return max(SILENT_SECONDS, _UPLOADS_MISSED * upload_interval_for(len(recent_beats(facts))))
+
+
+def is_silent(facts: Facts, beat: Heartbeat) -> bool:
+    """Does it say no more, though it has not said that it ended?"""
+    return beat.phase not in ("stopped", "failed") and beat_age(facts, beat) > silent_after(facts)
+
+
+def beat_stream(beat: Heartbeat) -> str:
+    """Which of the two streams a worker adds to, or will add to."""
+    return stream_of(Producer(beat.worker_id, 0, beat.unix, source=beat.source or None))
+
+
+def check_heartbeats(facts: Facts) -> Check:
+    name, beats = "heartbeats", recent_beats(facts)
+    if unreached(facts, "examples"):
+        return Check(name, "wait", "not reached")
+    living = [b for b in beats if b.phase not in ("stopped", "failed") and not is_silent(facts, b)]
+    failed = [beat for beat in beats if beat.phase == "failed"]
+    silent = [beat for beat in beats if is_silent(facts, beat)]
+    if not failed and not silent:
+        if not beats:
+            return Check(name, "off", "no worker has sent one lately")
+        phases = [beat.phase for beat in living]
+        counts = ", ".join(f"{phases.count(phase)} {phase}" for phase in dict.fromkeys(phases))
+        return Check(name, "ok", counts or f"all {len(beats)} have stopped")
+    told = [f"{beat.worker_id} failed {age(beat_age(facts, beat))} ago: {beat.error or 'no word'}"
+            for beat in failed]  # fmt: skip
+    told += [f"{b.worker_id} silent for {age(beat_age(facts, b))}, was {b.phase}" for b in silent]
+    if len(told) > _NAMED:
+        told = [*told[:_NAMED], f"and {len(told) - _NAMED} more"]
+    return Check(
+        name, "wrong", f"{len(living)} live; {'; '.join(told)}", _fix(facts, failed + silent)
+    )
+
+
+def _fix(facts: Facts, bad: list[Heartbeat]) -> str:
+    """A fleet mends itself while it is watched; a worker of one's own has its log."""
+    name = facts.experiment.name
+    first = facts.experiment.own_stages[0]
+    kinds = dict.fromkeys("evalaux" if beat_stream(b) == SOURCE_EVAL else first for b in bad)
+    rented = " and ".join(f"zebfast fleet replenish {name} --role {kind}" for kind in kinds)
+    return f"see the log of {bad[0].worker_id}, and start it again; of rented workers: {rented}"
+
+
+_PUSHES_LATE, _PUSH_SECONDS = 3, 60.0
+_MAX_LETTERS = 200
+
+
+def run_checks(facts: Facts) -> Iterator[Check]:
+    """Every check, in the order in which things must come to life."""
+    yield from (_unreached(sentence) for sentence in facts.exchange_errors)
+    for check in _CHECKS:
+        yield check(facts)
+
+
+def _unreached(sentence: str) -> Check:
+    place, _, reason = sentence.partition(": ")
+    return Check(f"{place} place", "wrong", reason, "see zebfast doctor; what follows is older")
+
+
+def _bootstrap(facts: Facts) -> Check:
+    experiment, name = facts.experiment, "bootstrap"
+    if facts.bootstrap_config is not None:
+        if facts.config is not None and dict(facts.config) != dict(facts.bootstrap_config):
+            return Check(
+                name, "wrong",
+                f"{experiment.bootstrap.name} holds another network than the namespace",
+                "this namespace belongs to something else: create the experiment under a new name",
+            )  # fmt: skip
+        return Check(name, "ok", str(experiment.bootstrap))
+    if facts.state is not None or unreached(facts, "weights"):
+        return Check(name, "off", "none here; it is needed only while nothing is published")
+    return Check(
+        name, "wrong", f"{experiment.bootstrap} is missing or damaged, and nothing is published",
+        "put it back, or remove the experiment's directory and create it again",
+    )  # fmt: skip
+
+
+def _published(facts: Facts) -> Check:
+    state = facts.state
+    if state is None and unreached(facts, "weights"):
+        return Check("published weights", "wait", "not reached")
+    if state is None:
+        fix = learn_command(facts.experiment, facts.experiment.own_stages[0])
+        found = "none yet; the learner's first start publishes the bootstrap"
+        return Check("published weights", "wrong" if facts.runs else "wait", found, fix)
+    found = f"step {state.get('step', 0)}, {state.get('total_games', 0):,} games"
+    if state.get("reverted_at") == state.get("step"):
+        found += f", reverted to {state.get('reverted_to')} (step {state.get('reverted_to_step')})"
+    late = (last_cycle(facts).get("step") or 0) - int(state.get("step", 0))
+    if _is_late(facts, state, late) and learner_where(facts):
+        return Check(
+            "published weights", "wrong", f"{found}: {late} cycles behind the learner",
+            "pushes fail: look for `push error` in the learner's log, and run zebfast doctor",
+        )  # fmt: skip
+    return Check("published weights", "ok", found)
+
+
+def _is_late(facts: Facts, state: Mapping[str, Any], cycles: int) -> bool:
+    """Whether pushes fail: by cycles and by the clock, for a push may outlast short cycles."""
+    settings = facts.settings or {}
+    if cycles <= _PUSHES_LATE * int(settings.get("push_every", 25)):
+        return False
+    seconds = facts.now - (number(state.get("updated_unix")) or 0.0)
+    return seconds > _PUSH_SECONDS + _PUSHES_LATE * float(settings.get("push_seconds", 0.0))
+
+
+def _learner(facts: Facts) -> Check:
+    name, where, sign = "learner", learner_where(facts), last_sign(facts)
+    seen = "" if sign is None else f", last sign {age(max(0.0, facts.now - sign))} ago"
+    fix = learn_command(facts.experiment, stage_or_first(facts))
+    if where is None and recipe_is_done(facts):
+        return Check(name, "off", f"the recipe is done{seen}")
+    if where is None:
+        return Check(name, "wrong", f"not running{seen}", fix)
+    started = facts.runs[-1].started if facts.runs else 0.0
+    silent = facts.now - max(sign or 0.0, started)
+    if silent > SILENT_SECONDS and recently(facts, SOURCE_SELFPLAY):
+        return Check(
+            name, "wrong", f"{where}{seen}, though there are new files",
+            f"look at its log; stop it with Ctrl-C and go on with {fix}",
+        )  # fmt: skip
+    return Check(name, "ok", f"{where}{seen}")
+
+
+def _training(facts: Facts) -> Check:
+    row, waiting = last_cycle(facts), published_learning(facts).get("waiting")
+    if not row:
+        if learner_where(facts) is None:
+            return Check("training", "off", "no cycle yet")
+        return Check("training", "wait", waiting or "no cycle yet: it waits for enough examples")
+    found = f"cycle {row['step']}: policy_loss={row['train/policy_loss']:.4f}"
+    if row.get("train/value_loss") is not None:
+        found += f", value_loss={row['train/value_loss']:.4f}"
+    if waiting and learner_where(facts):
+        return Check("training", "wait", f"{found}; {waiting}")
+    return Check("training", "ok", found)
+
+
+def _problems(facts: Facts) -> Check:
+    """Lines of the learner's log that it thought worth publishing."""
+    name, listed = "learner's log", (facts.state or {}).get("problems")
+    entries = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
+    if not entries:
+        return Check(name, "ok", "no problems")
+    since = facts.now - (number(entries[-1].get("unix")) or 0.0)
+    found = f"{age(max(0.0, since))} ago: {str(entries[-1].get('line'))[:_MAX_LETTERS]}"
+    if since > SILENT_SECONDS:
+        return Check(name, "ok", found)
+    return Check(name, "wrong", found, "look at the learner's log; passing faults mend themselves")
+
+
+def _last_run(facts: Facts) -> Check:
+    if not facts.runs:
+        return Check("last run", "off", "none was started by zebfast experiment learn yet")
+    run = facts.runs[-1]
+    how = ending(run, facts.process, here=facts.here)
+    found = f"{run.stage}, {how}, {len(run.incidents)} incidents"
+    if run.exit_code in (0, 130, 143) or how == RUNNING or learner_where(facts):
+        return Check("last run", "ok", found)
+    fix = learn_command(facts.experiment, stage_or_first(facts))
+    return Check("last run", "wrong", found, f"it continues where it was with {fix}")
+
+
+def _wandb(facts: Facts) -> Check:
+    state, wanted = facts.state or {}, (facts.settings or {}).get("wandb")
+    found = state.get("wandb_url") or state.get("wandb_run_id")
+    if found:
+        return Check("W&B", "ok", str(found))
+    if wanted is None or not wanted:
+        return Check("W&B", "off", "not used; zebfast experiment plot draws the curves")
+    return Check("W&B", "wait", "no run yet")
+
+
+_CHECKS: tuple[Callable[[Facts], Check], ...] = (
+    _bootstrap,
+    _published,
+    _learner,
+    _training,
+    check_selfplay_files,
+    check_evalaux_files,
+    check_mix,
+    check_policy_weight,
+    check_workers,
+    check_heartbeats,
+    check_namespace,
+    check_uploads,
+    check_refused,
+    _problems,
+    _last_run,
+    _wandb,
+)

@@ -1,0 +1,148 @@
+"""What the facts of a look say about the learner's life and about who produces what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from zebfast.exchange.hub.lease import LEASE_SECONDS, Lease
+from zebfast.experiment.experiment import STAGES, Stage
+from zebfast.experiment.status.snapshot import Facts, Producer
+from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
+
+# --- What one check says, and the limits that the checks share.
+
+State = Literal["ok", "wait", "wrong", "off"]
+
+SILENT_SECONDS = 900.0  # no progress for so long is a fault
+
+
+@dataclass(frozen=True)
+class Check:
+    """``state``: ok; wait = not there yet, and need not be; wrong = see ``fix``; off = not used."""
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+def age(seconds: float) -> str:
+    """A length of time in two units at most: ``5 s``, ``4 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def current_stage(facts: Facts) -> Stage | None:
+    """The stage of the newest run, or what a learner that was started otherwise says it does."""
+    if facts.runs:
+        return next((known for known in STAGES if known == facts.runs[-1].stage), None)
+    enabled = published_learning(facts).get("eval_aux_enabled")
+    if not isinstance(enabled, bool):
+        return None
+    return "evalaux" if enabled else "selfplay"
+
+
+def stage_or_first(facts: Facts) -> Stage:
+    """The stage of the newest run, or the one that the experiment begins with."""
+    return current_stage(facts) or facts.experiment.own_stages[0]
+
+
+def learner_where(facts: Facts) -> str | None:
+    """Where the learner runs, in words; None when nothing shows that one runs."""
+    if facts.process is not None:
+        return f"process {facts.process} on {facts.here}"
+    # This machine's own learner is known by its process; another's by what it publishes.
+    state, lease = facts.state or {}, Lease.of(facts.state)
+    if lease is not None and lease.owner != facts.here:
+        return f"on {lease.owner}" if facts.now - lease.renewed < LEASE_SECONDS else None
+    updated = number(state.get("updated_unix"))
+    fresh = updated is not None and facts.now - updated < SILENT_SECONDS
+    if state.get("running") is True and fresh and state.get("host") not in (None, facts.here):
+        return f"on {state['host']}"
+    return None
+
+
+def last_sign(facts: Facts) -> float | None:
+    """When the learner last did something that can be seen from here (unix seconds)."""
+    lease = Lease.of(facts.state)
+    signs = (
+        number(facts.rows[-1].get("time")) if facts.rows else None,
+        number((facts.state or {}).get("updated_unix")),
+        lease.renewed if lease else None,
+    )
+    return max((sign for sign in signs if sign is not None), default=None)
+
+
+def last_cycle(facts: Facts) -> Mapping[str, Any]:
+    """The newest cycle, as a row of metrics; away from the learner's machine, as it published it.
+
+    Empty while no cycle is known.
+    """
+    row = facts.last_row("train/policy_loss")
+    learning = published_learning(facts)
+    if row or number(learning.get("policy_loss")) is None:
+        return row
+    losses = {f"train/{name}": learning.get(name) for name in learning if name.endswith("_loss")}
+    stats = {f"stats/{name}": value for name, value in learning.items()
+             if name.startswith(("eval_aux_", "replay_"))}  # fmt: skip
+    games = {"stats/total_games": (facts.state or {}).get("total_games")}
+    return {"step": learning.get("cycle"), **losses, **stats, **games}
+
+
+def policy_weight(facts: Facts) -> float | None:
+    """Weight of the eval-aux examples' policy loss in the newest cycle, or in the newest run."""
+    name = "eval_aux_policy_weight"
+    places = (last_cycle(facts).get(f"stats/{name}"), published_learning(facts).get(name),
+              (facts.settings or {}).get(name))  # fmt: skip
+    return next((number(place) for place in places if number(place) is not None), None)
+
+
+def published_learning(facts: Facts) -> Mapping[str, Any]:
+    """What the learner published about itself; empty where it said nothing."""
+    learning = (facts.state or {}).get("learning")
+    return learning if isinstance(learning, dict) else {}
+
+
+def stream_of(producer: Producer) -> str:
+    """Which of the two streams a worker adds to: evaluation games, or all that is learned first.
+
+    What a recipe's teachers make is of the same stream as self-play. The name of a worker tells
+    where its newest file was not read.
+    """
+    if producer.source is not None:
+        is_eval = producer.source == SOURCE_EVAL
+    else:
+        is_eval = producer.worker_id.startswith("evalaux")
+    return SOURCE_EVAL if is_eval else SOURCE_SELFPLAY
+
+
+def counted_games(facts: Facts) -> int:
+    """Games that the learner has counted, as far as is known from here."""
+    known = (last_cycle(facts).get("stats/total_games"), (facts.state or {}).get("total_games"))
+    return max(int(number(games) or 0) for games in known)
+
+
+def has_all_games(facts: Facts) -> bool:
+    """Have all games of the recipe been counted? What they bring may be left to train."""
+    return facts.recipe is not None and counted_games(facts) >= facts.recipe.total_games
+
+
+def recipe_is_done(facts: Facts) -> bool:
+    """Has the learner said that it has come to the end of the recipe?"""
+    said = (facts.state or {}).get("recipe")
+    return isinstance(said, dict) and said.get("finished") is True
+
+
+def number(value: object) -> float | None:
+    """A plain number as a float; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)

@@ -1,0 +1,251 @@
+"""Everything that can be found out about an experiment right now, without changing any of it.
+
+What the learner published, what lies in the example store, and what this machine's own files say.
+A place that cannot be reached becomes a sentence among the facts, never the end of the look.
+"""
+
+from __future__ import annotations
+
+import socket
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zebfast.exchange import (
+    ExampleStore,
+    ExchangeError,
+    Say,
+    StoreOptions,
+    WeightStore,
+    open_examples,
+    open_weights,
+)
+from zebfast.exchange.heartbeat import Heartbeat
+from zebfast.exchange.local import bad_directory, reasons_in
+from zebfast.experiment.experiment import Experiment, recipe_of
+from zebfast.experiment.runlog import Run, learner_process, read_runs
+from zebfast.learner.metrics import read_metrics
+from zebfast.learner.recipe import Recipe
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import BadExampleFile, parse_example_name
+from zebfast.system.locks import lock_owner
+
+RATE_SECONDS = 1800.0
+_MAX_OPENED = 32  # newest files looked into, one a worker
+
+
+@dataclass(frozen=True)
+class Producer:
+    """One worker as its files show it; ``source`` None where its newest file was not read.
+
+    ``games_per_s`` is over the last half hour, or since its oldest file that is still there.
+    """
+
+    worker_id: str
+    n_files: int
+    last_unix: float
+    source: str | None = None
+    model_step: int | None = None
+    weights_name: str | None = None
+    games_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One look at an experiment.
+
+    Attributes:
+        now: unix seconds of the look.
+        state, config: as published; None where there is none yet or the place was not reached.
+        exchange_errors: a sentence for each place that could not be read.
+        producers: the workers whose files are in the store, the newest first.
+        heartbeats: by worker id, those of workers that ended long ago among them.
+        waiting: when the files of this machine that are not uploaded yet were made, oldest first.
+        refused: reasons of files that were set aside here, newest first, with their time.
+        rows: this machine's metrics; empty on any other than the learner's.
+        process: id of the learner's process if it runs on this machine.
+        recipe: that the experiment follows, if it follows one.
+        settings: what the newest run resolved its flags to; empty when nobody wrote it down.
+        bootstrap_config: network in the bootstrap file; None if there is no file.
+    """
+
+    experiment: Experiment
+    now: float
+    here: str
+    state: Mapping[str, Any] | None = None
+    config: Mapping[str, Any] | None = None
+    exchange_errors: tuple[str, ...] = ()
+    producers: tuple[Producer, ...] = ()
+    heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
+    waiting: tuple[float, ...] = ()
+    refused: tuple[tuple[float, str], ...] = ()
+    rows: tuple[Mapping[str, Any], ...] = ()
+    runs: tuple[Run, ...] = ()
+    process: int | None = None
+    recipe: Recipe | None = None
+    settings: Mapping[str, Any] | None = None
+    bootstrap_config: Mapping[str, Any] | None = None
+
+    def last_row(self, name: str) -> Mapping[str, Any]:
+        """The newest row of metrics that has this one; empty if none has."""
+        return next((row for row in reversed(self.rows) if row.get(name) is not None), {})
+
+
+def gather(experiment: Experiment, *, options: StoreOptions, now: float, say: Say) -> Facts:
+    """Look at everything. OSError, and ExperimentError of a recipe, from this machine's files."""
+    errors: list[str] = []
+    weights = open_weights(experiment.weights, experiment.namespace, options=options, say=say)
+    examples = open_examples(experiment.examples, experiment.namespace, options=options, say=say)
+    state, config = _read_published(weights, errors)
+    lock = experiment.weights.path or options.state_dir
+    runs = read_runs(experiment.run_log)
+    return Facts(
+        experiment=experiment,
+        now=now,
+        here=socket.gethostname(),
+        state=state,
+        config=config,
+        producers=_read_producers(examples, state, now, errors),
+        heartbeats=_read_heartbeats(examples, errors),
+        exchange_errors=tuple(errors),
+        waiting=_waiting(examples.home / "spool"),
+        refused=_refused(bad_directory(examples.home)),
+        rows=tuple(read_metrics(options.state_dir / experiment.namespace.metrics_file)),
+        runs=tuple(runs),
+        process=learner_process(experiment) or lock_owner(lock / experiment.namespace.lock_file),
+        recipe=recipe_of(experiment),
+        settings=_settings(experiment, runs),
+        bootstrap_config=_bootstrap_config(experiment.bootstrap),
+    )
+
+
+def _read_published(
+    store: WeightStore, errors: list[str]
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    try:
+        return store.read_state(), store.read_config()
+    except (ExchangeError, OSError) as error:
+        errors.append(f"weights: {error}")
+        return None, None
+
+
+def _read_producers(
+    store: ExampleStore, state: Mapping[str, Any] | None, now: float, errors: list[str]
+) -> tuple[Producer, ...]:
+    """Who wrote the files in the store; what the names do not say is read from the newest file."""
+    times: dict[str, list[tuple[int, str]]] = {}
+    try:
+        for name in store.list():
+            if parsed := parse_example_name(name):
+                times.setdefault(parsed.worker_id, []).append((parsed.unix_seconds, name))
+        newest = {worker: max(files) for worker, files in times.items()}
+        facts = _worker_facts(store, state, newest)
+    except (ExchangeError, OSError) as error:
+        errors.append(f"examples: {error}")
+        return ()
+    return tuple(
+        _producer(worker, [unix for unix, _ in times[worker]], facts.get(worker, {}), now)
+        for worker in sorted(newest, key=newest.__getitem__, reverse=True)
+    )
+
+
+def _read_heartbeats(store: ExampleStore, errors: list[str]) -> Mapping[str, Heartbeat]:
+    if any(sentence.startswith("examples: ") for sentence in errors):
+        return {}  # the same place would make somebody wait once more
+    try:
+        return store.heartbeats()
+    except (ExchangeError, OSError) as error:
+        errors.append(f"examples: {error}")
+        return {}
+
+
+def _worker_facts(
+    store: ExampleStore, state: Mapping[str, Any] | None, newest: Mapping[str, tuple[int, str]]
+) -> dict[str, dict[str, Any]]:
+    """By worker: source, model_step, n_games of a file, and the weights name where it is read.
+
+    What the learner has published about a worker is taken from there. Only the newest file of
+    workers that it has not counted yet is fetched.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    streams, workers = ((state or {}).get(key) for key in ("streams", "workers"))
+    for worker, (unix, _) in newest.items():
+        try:
+            entry = workers[worker]  # type: ignore[index]
+            per_file = streams[entry["source"]]  # type: ignore[index]
+            if entry["last_unix"] >= unix:
+                found[worker] = {
+                    "source": str(entry["source"]),
+                    "model_step": int(entry["model_step"]),
+                    "n_games": per_file["games"] / per_file["files"],
+                }
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            continue
+    unknown = {name: worker for worker, (_, name) in newest.items() if worker not in found}
+    with store.fetch(list(unknown)[:_MAX_OPENED]) as paths:
+        for name, path in paths.items():
+            try:
+                found[unknown[name]] = read_examples(path).metadata
+            except (BadExampleFile, OSError):
+                continue  # the learner says what is wrong with it
+    return found
+
+
+def _producer(worker: str, times: Sequence[int], facts: Mapping[str, Any], now: float) -> Producer:
+    rate = None
+    recent = [unix for unix in times if now - unix <= RATE_SECONDS]
+    if facts and len(recent) > 1:
+        # Each file holds what was played since the one before it, so the first only starts time.
+        rate = facts["n_games"] * (len(recent) - 1) / max(now - min(recent), 1.0)
+    elif facts and not recent:
+        rate = 0.0
+    return Producer(
+        worker_id=worker,
+        n_files=len(times),
+        last_unix=float(max(times)),
+        source=facts.get("source"),
+        model_step=facts.get("model_step"),
+        weights_name=facts.get("weights_name"),
+        games_per_s=rate,
+    )
+
+
+def _waiting(spool: Path) -> tuple[float, ...]:
+    """Times of the files of every worker of this machine that are not uploaded yet."""
+    parsed = (parse_example_name(path.name) for path in spool.glob("*/*"))
+    return tuple(sorted(float(name.unix_seconds) for name in parsed if name is not None))
+
+
+def _refused(bad: Path) -> tuple[tuple[float, str], ...]:
+    """Reasons of the files that were set aside, newest first."""
+    found = []
+    for path in reasons_in(bad).values():
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        found.append((path.stat().st_mtime, text or path.name))
+    return tuple(sorted(found, reverse=True))
+
+
+def _settings(experiment: Experiment, runs: Sequence[Run]) -> Mapping[str, Any] | None:
+    """The [learner] table that the newest run saved."""
+    if not runs:
+        return None
+    try:
+        text = (experiment.directory / runs[-1].config_file).read_text(encoding="utf-8")
+        table = tomllib.loads(text).get("learner")
+    except (OSError, ValueError):
+        return None
+    return table if isinstance(table, dict) else None
+
+
+def _bootstrap_config(path: Path) -> Mapping[str, Any] | None:
+    if not path.is_file():
+        return None
+    from zebfast.net import checkpoint as checkpoints
+    from zebfast.net.checkpoint import BadCheckpoint
+
+    try:
+        return checkpoints.load(path).config.to_dict()
+    except BadCheckpoint:
+        return None

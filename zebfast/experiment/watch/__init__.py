@@ -1,0 +1,1 @@
+"""Watching a run: its progress judged, told, and what died restarted."""

@@ -1,0 +1,122 @@
+"""What a watcher remembers between two looks: one JSON file beside the experiment's."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from zebfast.experiment.runlog import Run
+from zebfast.experiment.watch.progress import Seen
+from zebfast.experiment.watch.restart import HOUR
+from zebfast.experiment.watch.verdict import Verdict
+from zebfast.system.files import write_atomic
+
+WATCH_FILE = "watch.json"
+WATCH_LOCK = ".watch.lock"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Times are unix seconds by the watcher's clock.
+
+    Attributes:
+        looked: when it last looked; None before the first time.
+        key, since: the last verdict, and since when it is that.
+        told, told_unix: the verdict that people were last notified of.
+        restarts: when it set about restarting the learner: the last time, and those of the last
+            hour.
+    """
+
+    looked: float | None = None
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    key: str | None = None
+    since: float = 0.0
+    told: str | None = None
+    told_unix: float = 0.0
+    restarts: tuple[float, ...] = ()
+
+    def after(self, verdict: Verdict, seen: Mapping[str, Seen], now: float) -> Memory:
+        """What to remember once this was found."""
+        since = min(self.since, now) if verdict.key == self.key else now
+        return replace(self, looked=now, seen=dict(seen), key=verdict.key, since=since)
+
+    def notified(self, verdict: Verdict, now: float) -> Memory:
+        return replace(self, told=verdict.key, told_unix=now)
+
+    def restarted(self, now: float) -> Memory:
+        recent = [unix for unix in self.restarts if now - unix < HOUR]
+        return replace(self, restarts=(*recent, now))
+
+    def is_restarting(self, runs: Sequence[Run]) -> bool:
+        """Has a restart begun after which no run has started yet?"""
+        last = self.restarts[-1] if self.restarts else None
+        return last is not None and bool(runs) and runs[-1].started <= last
+
+
+Due = Literal["news", "reminder"]
+
+
+def due(
+    memory: Memory, verdict: Verdict, now: float, *, remind: float, patience: float
+) -> Due | None:
+    """Whether people should hear of this verdict now: of each once, and of a bad one again.
+
+    Args:
+        memory: with this look in it already.
+        remind: seconds between reminders.
+        patience: a place that cannot be reached is no news for so long.
+    """
+    if verdict.key == memory.told:
+        return "reminder" if verdict.is_bad and now - memory.told_unix >= remind else None
+    if memory.told is None and not verdict.is_bad:
+        return None  # nobody needs to hear that a first look found nothing
+    if verdict.state == "unknown" and now - memory.since < patience:
+        return None
+    return "news"
+
+
+def load_memory(path: Path, say: Callable[[str], None]) -> Memory:
+    """What the file says; a fresh memory, with a line, where it is damaged. Raises OSError."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Memory()
+    try:
+        return _parse(json.loads(data))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        say(f"{path} is damaged: the watcher begins anew, and replaces it")
+        return Memory()
+
+
+def save_memory(path: Path, memory: Memory) -> None:
+    """Raises OSError."""
+    write_atomic(path, json.dumps({"format": _FORMAT, **asdict(memory)}, indent=2).encode() + b"\n")
+
+
+def _parse(found: Any) -> Memory:
+    if found.pop("format") != _FORMAT:
+        raise ValueError("another format")
+    seen = {str(k): Seen(str(v["value"]), _time(v["since"])) for k, v in found["seen"].items()}
+    for key in ("key", "told"):
+        if not isinstance(found[key], str | None):
+            raise ValueError(key)
+    return Memory(
+        looked=None if found["looked"] is None else _time(found["looked"]),
+        seen=seen,
+        key=found["key"],
+        since=_time(found["since"]),
+        told=found["told"],
+        told_unix=_time(found["told_unix"]),
+        restarts=tuple(_time(each) for each in found["restarts"]),
+    )
+
+
+def _time(value: Any) -> float:
+    if not math.isfinite(float(value)):
+        raise ValueError("no time")
+    return float(value)

@@ -1,0 +1,1 @@
+"""Examples on their way to a batch: read, kept, mixed."""

@@ -1,0 +1,302 @@
+"""The replay buffers: rings of packed examples, 64 bytes each, sampled by step number."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.core.records import (
+    EXAMPLE_DTYPE,
+    EXAMPLE_EVAL_AUX,
+    EXAMPLE_HAS_BELIEF,
+    EXAMPLE_HAS_PLAY_VALUES,
+    EXAMPLE_HAS_POINTS,
+    EXAMPLE_HAS_POLICY,
+    EXAMPLE_POINTS_SHIFT,
+)
+from zebfast.net.output import N_POINTS
+from zebfast.system.files import remove_leftovers, write_atomic
+
+EXAMPLE_BYTES = EXAMPLE_DTYPE.itemsize
+
+
+class ReplayBuffer:
+    """The newest ``capacity`` examples, in one preallocated flat array.
+
+    Args:
+        capacity: examples kept; older ones are overwritten.
+        stream: word of the sampling counter, different for buffers that are mixed in one batch.
+    """
+
+    def __init__(self, capacity: int, *, stream: int = 0) -> None:
+        self.capacity = capacity
+        self.stream = stream
+        self.total_added = 0
+        self._records = np.zeros(capacity, EXAMPLE_DTYPE)
+        self._bytes = self._records.view(np.uint8).reshape(capacity, EXAMPLE_BYTES)
+        self._draws = np.zeros(capacity, np.uint32)
+
+    def __len__(self) -> int:
+        return min(self.total_added, self.capacity)
+
+    def add(self, records: NDArray[np.void], draws: NDArray[np.uint32] | None = None) -> None:
+        """Append EXAMPLE_DTYPE[N] in order; only the last ``capacity`` of them can stay.
+
+        ``draws`` uint32[N] says how often each was drawn before; never, if it is left out.
+        """
+        self.total_added += max(0, len(records) - self.capacity)
+        records = records[-self.capacity :]
+        start = self.total_added % self.capacity
+        places = np.arange(start, start + len(records)) % self.capacity
+        self._records[places] = records
+        self._draws[places] = 0 if draws is None else draws[-self.capacity :]
+        self.total_added += len(records)
+
+    def clear(self) -> None:
+        """Drop all examples."""
+        self.total_added = 0
+
+    def sample(self, sizes: NDArray[np.int64], *, seed: int, step: int) -> NDArray[np.uint8]:
+        """Uniform draws with replacement: ``sizes[i]`` of them for optimizer step ``step + i``.
+
+        Returns uint8[sum(sizes), 64], step after step. The draw of a step is a function of (seed,
+        stream, step, its size, number of examples held), so nothing has to be saved for a restart
+        to continue it.
+        """
+        assert len(self), "an empty buffer cannot be sampled"
+        rows = [
+            np.random.Generator(
+                np.random.Philox(key=seed, counter=[0, step + i, self.stream, 0])
+            ).integers(0, len(self), size)
+            for i, size in enumerate(sizes)
+        ]
+        drawn = np.concatenate(rows)
+        np.add.at(self._draws, drawn, 1)
+        batch: NDArray[np.uint8] = self._bytes[drawn]
+        return batch
+
+    def mean_draws(self) -> float:
+        """How often the average example that is held now has been drawn; 0 when none is."""
+        return float(self._draws[: len(self)].mean()) if len(self) else 0.0
+
+    def contents(self) -> NDArray[np.void]:
+        """EXAMPLE_DTYPE[len] as they lie in the ring (not a copy)."""
+        return self._records[: len(self)]
+
+    def draws(self) -> NDArray[np.uint32]:
+        """uint32[len]: how often each of ``contents()`` has been drawn (not a copy)."""
+        return self._draws[: len(self)]
+
+    def restore(
+        self,
+        records: NDArray[np.void],
+        draws: NDArray[np.uint32],
+        *,
+        capacity: int,
+        total_added: int,
+    ) -> None:
+        """Replace everything by ``contents`` and ``draws`` of a buffer with these two numbers."""
+        if capacity == self.capacity:
+            self._records[: len(records)] = records
+            self._draws[: len(records)] = draws
+            self.total_added = total_added
+            return
+        start = total_added % capacity if total_added > capacity else 0
+        self.total_added = 0
+        self.add(np.roll(records, -start), np.roll(draws, -start))
+
+
+def packed_rows(records: NDArray[Any]) -> NDArray[np.uint8]:
+    """EXAMPLE_DTYPE[N] as uint8[N, 64], the form that batches have."""
+    return np.ascontiguousarray(records).view(np.uint8).reshape(len(records), EXAMPLE_BYTES)
+
+
+# --- A warning when few examples are trained on again and again.
+
+_REARM = 0.8
+
+
+class ReuseGuard:
+    """Says when the average example of a buffer was drawn more than ``limit`` times; 0 = never.
+
+    Drawn 50 times, the default, is several times what fresh self-play at the documented pace comes
+    to: then the network learns these very games by heart, most easily from a small buffer that was
+    just refilled. It is only said: whether to go on is for people to decide.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._next: dict[str, float] = {}
+
+    def check(self, name: str, replay: ReplayBuffer) -> str | None:
+        """The warning, when the limit is passed and again at every doubling."""
+        reuse = replay.mean_draws()
+        if reuse < _REARM * self._limit:
+            self._next.pop(name, None)
+        threshold = self._next.get(name, self._limit)
+        if not self._limit or reuse <= threshold:
+            return None
+        self._next[name] = 2 * reuse
+        return (
+            f"Warning: the average example of the {name} buffer ({len(replay):,} examples) has "
+            f"been trained on {reuse:.0f} times: its games are being memorised; add workers, or "
+            "lower --training-steps-per-cycle (--max-reuse sets this limit)"
+        )
+
+
+# --- The replay buffers on the local disk, so that a restart does not begin with empty ones.
+
+_MANIFEST = "manifest.json"
+_PREVIOUS = "manifest.previous.json"
+_DATA_FILE = re.compile(r"replay-[0-9a-f]{8}\.bin")
+# An example and, as uint32, how often it has been drawn; first all of those, then all of these.
+_RECORD_BYTES = EXAMPLE_DTYPE.itemsize + 4
+_KNOWN_FLAGS = (
+    EXAMPLE_HAS_POLICY
+    | EXAMPLE_HAS_BELIEF
+    | EXAMPLE_EVAL_AUX
+    | EXAMPLE_HAS_POINTS
+    | EXAMPLE_HAS_PLAY_VALUES
+)
+
+
+@dataclass(frozen=True)
+class ReplayCache:
+    """Replay cache of one lineage in its own ``directory``."""
+
+    directory: Path
+    lineage: str
+
+    def save(self, buffers: Sequence[ReplayBuffer], names: set[str]) -> None:
+        """Write the buffers and the names of the files in them.
+
+        Raises OSError; the old pair stays.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        data = b"".join(
+            part
+            for buffer in buffers
+            for part in (packed_rows(buffer.contents()).tobytes(), buffer.draws().tobytes())
+        )
+        data_file = f"replay-{secrets.token_hex(4)}.bin"
+        manifest = {
+            "lineage": self.lineage,
+            "record_bytes": _RECORD_BYTES,
+            "data_file": data_file,
+            "crc32": zlib.crc32(data),
+            "buffers": [
+                {
+                    "n_records": len(buffer),
+                    "capacity": buffer.capacity,
+                    "total_added": buffer.total_added,
+                }
+                for buffer in buffers
+            ],
+            "files": sorted(names),
+        }
+        write_atomic(self.directory / data_file, data)
+        with suppress(FileNotFoundError):
+            write_atomic(self.directory / _PREVIOUS, (self.directory / _MANIFEST).read_bytes())
+        write_atomic(self.directory / _MANIFEST, json.dumps(manifest).encode())
+        self._remove_unreferenced()
+
+    def load(self, *buffers: ReplayBuffer) -> set[str] | None:
+        """Fill ``buffers``, as many as are given, from the newest usable save.
+
+        Returns the names of the files in it, or None if there is no such save.
+        """
+        remove_leftovers(self.directory, lambda name: True)  # the directory is this cache's alone
+        for name in (_MANIFEST, _PREVIOUS):
+            manifest = self._read_manifest(name)
+            data = None if manifest is None else self._read_data(manifest)
+            if manifest is None or data is None:
+                continue
+            held = _parts(data, manifest)
+            if not all(_flags_are_known(records) for records, _ in held):
+                continue
+            for buffer, saved, part in zip(buffers, manifest["buffers"], held, strict=False):
+                buffer.restore(*part, capacity=saved["capacity"], total_added=saved["total_added"])
+            return set(manifest["files"])
+        return None
+
+    def saved_files(self) -> tuple[Path, Path] | None:
+        """Manifest and data file of the newest save; None if there is none."""
+        manifest = self._read_manifest(_MANIFEST)
+        if manifest is None:
+            return None
+        return self.directory / _MANIFEST, self.directory / manifest["data_file"]
+
+    def install(self, manifest: Path, directory: Path) -> bool:
+        """Take over copies of a save: its manifest, and its data file in ``directory``.
+
+        False if they are not a save of this lineage. Raises OSError; the old pair stays.
+        """
+        try:
+            name = json.loads(manifest.read_bytes())["data_file"]
+        except (ValueError, KeyError, TypeError):
+            return False
+        if not isinstance(name, str) or not _DATA_FILE.fullmatch(name):
+            return False
+        self.directory.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.directory / name, (directory / name).read_bytes())
+        write_atomic(self.directory / _MANIFEST, manifest.read_bytes())
+        self._remove_unreferenced()
+        return self._read_manifest(_MANIFEST) is not None
+
+    def _read_manifest(self, name: str) -> dict[str, Any] | None:
+        with suppress(OSError, ValueError):
+            manifest = json.loads((self.directory / name).read_bytes())
+            if (
+                manifest.get("lineage") == self.lineage
+                and manifest.get("record_bytes") == _RECORD_BYTES
+            ):
+                return dict(manifest)
+        return None
+
+    def _read_data(self, manifest: dict[str, Any]) -> bytes | None:
+        with suppress(OSError):
+            data: bytes = (self.directory / manifest["data_file"]).read_bytes()
+            n_records = sum(saved["n_records"] for saved in manifest["buffers"])
+            if len(data) == n_records * _RECORD_BYTES and zlib.crc32(data) == manifest["crc32"]:
+                return data
+        return None
+
+    def _remove_unreferenced(self) -> None:
+        used = {m["data_file"] for m in map(self._read_manifest, (_MANIFEST, _PREVIOUS)) if m}
+        for path in self.directory.glob("replay-*.bin"):
+            if path.name not in used:
+                with suppress(OSError):
+                    os.unlink(path)
+
+
+def _parts(
+    data: bytes, manifest: dict[str, Any]
+) -> list[tuple[NDArray[np.void], NDArray[np.uint32]]]:
+    """Records and draws of each buffer in the data of a save."""
+    parts, start = [], 0
+    for saved in manifest["buffers"]:
+        n = saved["n_records"]
+        records = np.frombuffer(data, EXAMPLE_DTYPE, n, start)
+        draws = np.frombuffer(data, np.uint32, n, start + n * EXAMPLE_DTYPE.itemsize)
+        parts.append((records, draws))
+        start += n * _RECORD_BYTES
+    return parts
+
+
+def _flags_are_known(records: NDArray[np.void]) -> bool:
+    flags = records["flags"]
+    points = flags >> EXAMPLE_POINTS_SHIFT
+    low = flags & ((1 << EXAMPLE_POINTS_SHIFT) - 1)
+    is_possible = (points < N_POINTS) & ((points == 0) | (flags & EXAMPLE_HAS_POINTS > 0))
+    return bool((is_possible & (low | _KNOWN_FLAGS == _KNOWN_FLAGS)).all())

@@ -1,0 +1,291 @@
+"""The learner's own memory: everything a restart needs, in one file that is replaced whole.
+
+Network, optimizer, counters and the ledger of ingested files are written together, so after any
+crash they agree: what the counters count is exactly what the ledger names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import torch
+
+from zebfast.exchange import ExchangeError
+from zebfast.selfplay.examples import Examples, parse_example_name
+from zebfast.system.files import write_atomic
+
+# --- Who delivers what: a running account of the example streams, published for `status`.
+
+_RATE_SECONDS = 1800.0
+_LEAST_RATE_SECONDS = 60.0
+_WORKER_SECONDS = 7 * 86400
+_N_WORKERS = 500
+
+
+@dataclass
+class Streams:
+    """Counts of every file that the ledger has or had; plain values, saved with the ledger.
+
+    Attributes:
+        sources: by source: files, games, examples, first_unix, last_unix.
+        workers: by worker id: source, last_unix, games, model_step.
+        recent: by source: [unix seconds, games] of the files of the last half hour.
+    """
+
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    workers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    recent: dict[str, list[list[int]]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class StreamRecord:
+    """Keeps a Streams up to date. Times are those in the file names, as the workers' clocks say."""
+
+    def __init__(self, streams: Streams) -> None:
+        self.streams = streams
+
+    def count(self, name: str, examples: Examples) -> None:
+        """One more file, which must not have been counted before."""
+        parsed = parse_example_name(name)
+        assert parsed is not None
+        now, games = parsed.unix_seconds, examples.n_games
+        found = self.streams.sources.setdefault(
+            examples.source,
+            {"files": 0, "games": 0, "examples": 0, "first_unix": now, "last_unix": now},
+        )
+        found["files"] += 1
+        found["games"] += games
+        found["examples"] += len(examples.records)
+        found["last_unix"] = max(found["last_unix"], now)
+        recent = self.streams.recent.setdefault(examples.source, [])
+        recent.append([now, games])
+        newest = found["last_unix"]
+        recent[:] = [entry for entry in recent if newest - entry[0] <= _RATE_SECONDS]
+        self._note_worker(str(examples.metadata["worker_id"]), now, examples)
+
+    def _note_worker(self, worker: str, now: int, examples: Examples) -> None:
+        workers = self.streams.workers
+        known = workers.get(worker, {"games": 0, "last_unix": 0, "model_step": 0})
+        newer = now >= known["last_unix"]
+        step = int(examples.metadata["model_step"]) if newer else known["model_step"]
+        workers[worker] = {
+            "source": examples.source,
+            "last_unix": max(known["last_unix"], now),
+            "games": known["games"] + examples.n_games,
+            "model_step": step,
+        }
+        if len(workers) > _N_WORKERS:
+            newest = max(entry["last_unix"] for entry in workers.values())
+            for name in sorted(workers, key=lambda w: workers[w]["last_unix"])[:-_N_WORKERS]:
+                del workers[name]
+            for name in [w for w in workers if newest - workers[w]["last_unix"] > _WORKER_SECONDS]:
+                del workers[name]
+
+    def summary(self, now: float) -> dict[str, dict[str, Any]]:
+        """``sources`` with ``games_per_s`` over the last half hour before ``now``."""
+        return {
+            source: {**found, "games_per_s": self._rate(source, now)}
+            for source, found in self.streams.sources.items()
+        }
+
+    def _rate(self, source: str, now: float) -> float:
+        since = max(now - _RATE_SECONDS, self.streams.sources[source]["first_unix"])
+        games = sum(n for unix, n in self.streams.recent.get(source, ()) if unix >= since)
+        return round(games / max(now - since, _LEAST_RATE_SECONDS), 3)
+
+
+def streams_from_state(state: Mapping[str, Any]) -> Streams:
+    """The account in a published state; an empty one if there is none that can be used."""
+    try:
+        sources = {
+            str(source): {
+                key: int(found[key])
+                for key in ("files", "games", "examples", "first_unix", "last_unix")
+            }
+            for source, found in state["streams"].items()
+        }
+        workers = {
+            str(worker): {
+                "source": str(found["source"]),
+                **{key: int(found[key]) for key in ("last_unix", "games", "model_step")},
+            }
+            for worker, found in state["workers"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Streams()
+    return Streams(sources, workers)
+
+
+_FORMAT = 2
+
+
+class CheckpointError(ExchangeError):
+    """One sentence: why a training checkpoint cannot be continued, and what to do."""
+
+
+@dataclass
+class Progress:
+    """Where training stands. The learner is the only writer.
+
+    Attributes:
+        lineage: random name given when the namespace was created; ties local files to it.
+        step: completed training cycles (what the outside calls ``step``).
+        steps_into_cycle: optimizer steps done of the unfinished cycle.
+        total_games: games of every self-play file counted so far, each file once.
+        eval_aux_games: the same for the files of evaluation games.
+        ledger: names of the counted files that still exist (or existed lately).
+        published: fingerprints of the weights last known to be in the store, and of all that were
+            handed to the publisher since: one of them is there, unless somebody else published.
+        wandb_run_id: run to resume, if any.
+        streams: account of the files in the ledger and before.
+        course: where a run with a recipe is in it.
+    """
+
+    lineage: str
+    step: int = 0
+    steps_into_cycle: int = 0
+    total_games: int = 0
+    ledger: set[str] = field(default_factory=set)
+    published: list[str] = field(default_factory=list)
+    wandb_run_id: str | None = None
+    eval_aux_games: int = 0
+    streams: Streams = field(default_factory=Streams)
+    course: CourseProgress | None = None
+
+
+def fingerprint(step: int, state_dict: Mapping[str, torch.Tensor]) -> str:
+    """What tells a published version from any other: its step and its weights.
+
+    The step belongs to it because a revert publishes old weights again, as a later step.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state_dict.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return f"{step}:{digest.hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training checkpoint as read back; ``best`` are the best weights so far, by the arena."""
+
+    progress: Progress
+    model_state_dict: dict[str, torch.Tensor]
+    model_config: dict[str, Any]
+    trainer: dict[str, Any]
+    best: dict[str, torch.Tensor] | None = None
+
+    @property
+    def published_weights(self) -> dict[str, torch.Tensor]:
+        """What was published of this state: the average of the weights where one was kept."""
+        average = self.trainer.get("average")
+        return self.model_state_dict if average is None else average["weights"]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the file at ``path``, whole or not at all. Raises OSError."""
+    progress = asdict(checkpoint.progress)
+    progress["ledger"] = sorted(checkpoint.progress.ledger)
+    content = {
+        "format": _FORMAT,
+        "model_state_dict": checkpoint.model_state_dict,
+        "model_config": checkpoint.model_config,
+        "trainer": checkpoint.trainer,
+        "best": checkpoint.best,
+        "progress": progress,
+        "epoch": checkpoint.progress.step,
+        "total_games": checkpoint.progress.total_games,
+    }
+    # torch reports a full disk as a RuntimeError; through memory it stays an OSError.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomic(path, buffer.getbuffer())
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint at ``path``; None when there is none.
+
+    Raises:
+        CheckpointError: there is one, but it cannot be used.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if content["format"] != _FORMAT:
+            raise ValueError(f"format {content['format']}")
+        progress = Progress(**content["progress"])
+        progress.ledger = set(progress.ledger)
+        progress.streams = Streams(**content["progress"]["streams"])
+        if progress.course is not None:
+            progress.course = CourseProgress(**content["progress"]["course"])
+        return Checkpoint(
+            progress,
+            content["model_state_dict"],
+            content["model_config"],
+            content["trainer"],
+            content.get("best"),
+        )
+    except Exception as error:  # a damaged file can fail anywhere in here
+        raise CheckpointError(
+            f"training checkpoint {path} cannot be read ({type(error).__name__}): move it away to "
+            "go on from the published weights with a fresh optimizer"
+        ) from error
+
+
+@dataclass
+class CourseProgress:
+    """What of a run with a recipe is saved with its counters; plain values.
+
+    Attributes:
+        minutes: of all sittings of the run so far.
+        stage: index of the stage.
+        rows_due, rows_done: that the stage's examples bring, and that have been trained.
+        forgotten: names of the files whose examples were dropped by a stage that forgets.
+        looks: how often strength was looked at; ``looked_at`` minutes at the last time.
+        best, last: step, games, minutes and results of the best network and of the last look.
+        finished: the last look has been taken.
+    """
+
+    minutes: float = 0.0
+    stage: int = 0
+    rows_due: float = 0.0
+    rows_done: int = 0
+    forgotten: list[str] = field(default_factory=list)
+    looks: int = 0
+    looked_at: float = 0.0
+    best: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
+    finished: bool = False
+
+
+def course_to_state(course: CourseProgress | None) -> dict[str, Any]:
+    """The keys of the published state from which a course is continued without a checkpoint."""
+    return {} if course is None else {"course": asdict(course)}
+
+
+def course_from_state(state: Mapping[str, Any]) -> CourseProgress | None:
+    """The course of a published state; None where it has none that can be used."""
+    try:
+        found = CourseProgress(**state["course"])
+    except (KeyError, TypeError):
+        return None
+    kinds: dict[str, tuple[type, ...]] = {
+        "float": (int, float),
+        "int": (int,),
+        "list[str]": (list,),
+        "bool": (bool,),
+        "dict[str, Any] | None": (dict, NoneType),
+    }
+    usable = (isinstance(getattr(found, f.name), kinds[str(f.type)]) for f in fields(found))
+    return found if all(usable) else None

@@ -1,0 +1,325 @@
+"""The training loss on packed batches, and the diagnostics of a batch.
+
+loss = policy cross-entropy + value squared error + 0.5 x belief cross-entropy. Each is a mean over
+the rows (for belief: the dominoes) that carry that target, every row times the weight that its
+source has in that loss; a source of weight 0 takes no part in it.
+
+A network that predicts the distribution of final points learns its value by that alone, with the
+value's weights: the log-probability of the points where they are known, else of who won. That is a
+proper score of the distribution, and the value is a function of it; the squared error is still
+reported, to be compared with other networks, but is not differentiated.
+
+Examples with play values are a source of their own: their policy is learned by the loss in
+``play_loss``, with the policy's weight, and the cross-entropy to the Boltzmann policy of the labels
+is reported only; their value is that of the network's own favourite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from zebfast.core.records import (
+    EXAMPLE_EVAL_AUX,
+    EXAMPLE_HAS_BELIEF,
+    EXAMPLE_HAS_PLAY_VALUES,
+    EXAMPLE_HAS_POINTS,
+    EXAMPLE_HAS_POLICY,
+)
+from zebfast.net.output import N_POINTS, Output
+from zebfast.selfplay.play_values import (
+    BALANCE_BITS,
+    BALANCE_STEPS,
+    EPSILON,
+    POINT_STEPS,
+    POINTS,
+    TAU,
+)
+
+# --- Learning from play values: what a teacher says every legal play of a decision is worth.
+
+#: Weights of play values, value (or points) and belief on such examples. The play values are a
+#: squared error of some tenths, the others entropies of one to four: they help as side lines.
+TAUGHT_WEIGHTS = (1.0, 0.1, 0.05)
+
+
+class PlayLabels(NamedTuple):
+    """Labels of a batch on the device; all 0 in rows without."""
+
+    legal: Tensor  # bool[B, 7]: slots that have a label
+    points: Tensor  # float[B, 7]: mean final points of the observer's side, 0..42
+    balance: Tensor  # float[B, 7]: mean sign of (final points - 21), -1..1
+    has: Tensor  # bool[B]
+
+
+class OwnPlay(NamedTuple):
+    """What the labels say of the play that a network likes best, in rows that have them."""
+
+    points: Tensor  # float[B]
+    balance: Tensor  # float[B]
+    has: Tensor  # bool[B]: which rows those are
+
+
+def unpack_labels(packed: Tensor, has: Tensor) -> PlayLabels:
+    """Labels int32[B, 7] as selfplay.play_values packs them, in the rows where ``has`` bool[B]."""
+    packed = packed * has.unsqueeze(1)
+    legal = packed > 0
+    points = ((packed >> BALANCE_BITS) - 1).to(torch.float32) / POINT_STEPS
+    balance = (packed & (1 << BALANCE_BITS) - 1).to(torch.float32) / BALANCE_STEPS - 1
+    return PlayLabels(legal, points * legal, balance * legal, has)
+
+
+def utilities(labels: PlayLabels) -> Tensor:
+    """float[B, 7], 0 where there is no label."""
+    return (labels.balance + EPSILON * (2 * labels.points - POINTS)) * labels.legal
+
+
+def boltzmann(labels: PlayLabels) -> Tensor:
+    """The policy float[B, 7] that logits equal to the labels give; 0 in rows without."""
+    logits = (utilities(labels) / TAU).masked_fill(~labels.legal, -torch.inf)
+    # A row without labels is all -inf, of which softmax makes no numbers.
+    return logits.softmax(1).masked_fill(~labels.legal, 0.0)
+
+
+def play_losses(logits: Tensor, labels: PlayLabels) -> Tensor:
+    """Mean squared error of the utilities of a row's legal plays, both about their mean.
+
+    float32[B]: the sum of squares over the free ones, that is legal plays less one.
+    """
+    legal = labels.legal.to(torch.float32)
+    n = legal.sum(1, keepdim=True)
+    error = (TAU * logits.float()).masked_fill(~labels.legal, 0.0) - utilities(labels)
+    error = (error - error.sum(1, keepdim=True) / n.clamp(min=1)) * legal
+    return error.square().sum(1) / (n.squeeze(1) - 1).clamp(min=1)
+
+
+def own_play(logits: Tensor, labels: PlayLabels) -> OwnPlay:
+    """The labels of each row's favourite legal play; no gradient."""
+    liked = logits.detach().float().masked_fill(~labels.legal, -torch.inf).argmax(1, keepdim=True)
+    points = labels.points.gather(1, liked).squeeze(1)
+    return OwnPlay(points, labels.balance.gather(1, liked).squeeze(1), labels.has)
+
+
+def own_points_loss(log_p: Tensor, points: Tensor) -> Tensor:
+    """Cross-entropy float32[B] of mean final points float[B] under log-chances [B, 43].
+
+    A mean between two numbers of points is as much of each as puts the mean there.
+    """
+    low = points.floor().clamp(max=POINTS - 1)
+    share = points - low
+    chosen = torch.stack([low, low + 1], 1).to(torch.int64)
+    below, above = log_p.gather(1, chosen).unbind(1)
+    return -((1 - share) * below + share * above)
+
+
+SOURCES = ("selfplay", "eval_aux", "taught")
+LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss", "play_loss")
+#: Weights of policy, value (or, in its place, points) and belief for self-play.
+SELFPLAY_WEIGHTS = (1.0, 1.0, 0.5)
+
+_WEIGHT_OF = (0, 1, 2, 1, 0)  # which of those weights each of LOSSES has
+_HALF = N_POINTS // 2  # points of a tie
+_TAUGHT = SOURCES.index("taught")
+
+
+class Inputs(Protocol):
+    """What a network's ``prepare`` makes of packed observations, as far as the loss reads it."""
+
+    @property
+    def in_hand(self) -> Tensor: ...  # bool[B, 7]
+
+
+T = TypeVar("T", bound=Inputs)
+
+
+class Batch(NamedTuple, Generic[T]):
+    """A batch of B examples on the device, ready for the network and the loss."""
+
+    inputs: T
+    policy: Tensor  # float[B, 7], rows sum to 1 (0 without a policy target)
+    has_policy: Tensor  # float[B]
+    value: Tensor  # float[B]
+    belief: Tensor  # int64[B, 28]: 0 left, 1 partner, 2 right
+    belief_weight: Tensor  # float[B, 28]: 1 for dominoes of others where beliefs are recorded
+    source: Tensor  # float[B, 3]: one-hot, in the order of SOURCES
+    points: Tensor  # int64[B]: final points of the observer's side, 0..42; 0 where not known
+    has_points: Tensor  # bool[B]
+    play: PlayLabels | None  # None: it is known that no row has play values
+
+
+class Losses(NamedTuple):
+    """Losses of a batch, on the device.
+
+    ``total`` is what is differentiated; the others are plain means over the rows that take part
+    in them, 0 for a head that is not there. ``sums`` and ``counts`` (float[3, 5], by SOURCES and
+    LOSSES) cover all rows with that target, whatever the weights.
+    """
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    belief: Tensor
+    points: Tensor
+    play: Tensor
+    sums: Tensor
+    counts: Tensor
+
+
+def unpack_batch(raw: Tensor, prepare: Callable[[Tensor], T], *, taught: bool = True) -> Batch[T]:
+    """Packed examples uint8[B, 64] -> Batch, on the device where they are, without a sync.
+
+    ``prepare`` is the network's own: what it reads, from packed observations uint8[B, 36].
+    ``taught``: may rows have play values? Runs without a teacher need not pay for them.
+    """
+    weights = raw[:, 36:50].contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
+    flags = raw[:, 50].to(torch.int64)
+    value = raw[:, 52:56].contiguous().view(torch.float32).squeeze(1)
+    left = _dominoes(raw[:, 56:60])
+    partner = _dominoes(raw[:, 60:64])
+    own = _dominoes(raw[:, 0:4])
+    has_belief = (flags & EXAMPLE_HAS_BELIEF).bool().unsqueeze(1)
+    is_eval = (flags & EXAMPLE_EVAL_AUX).bool()
+    policy = weights / weights.sum(1, keepdim=True).clamp(min=1)
+    has_policy = (flags & EXAMPLE_HAS_POLICY).bool()
+    play, source = None, [~is_eval, is_eval, torch.zeros_like(is_eval)]
+    if taught:
+        has_play = (flags & EXAMPLE_HAS_PLAY_VALUES).bool()
+        play = unpack_labels(weights, has_play)
+        policy = torch.where(has_play.unsqueeze(1), boltzmann(play), policy)
+        has_policy = has_policy | has_play
+        source = [~(is_eval | has_play), is_eval & ~has_play, has_play]
+    return Batch(
+        inputs=prepare(raw[:, :36]),
+        policy=policy,
+        has_policy=has_policy.to(torch.float32),
+        value=value,
+        belief=2 - 2 * left - partner,
+        belief_weight=((1 - own) * has_belief).to(torch.float32),
+        source=torch.stack(source, 1).to(torch.float32),
+        points=raw[:, 51].to(torch.int64).clamp(max=N_POINTS - 1),
+        has_points=(flags & EXAMPLE_HAS_POINTS).bool(),
+        play=play,
+    )
+
+
+def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = None) -> Losses:
+    """Losses of a batch; ``output`` may be half precision, the sums are float32.
+
+    Args:
+        weights: float[3, 3] on the device, by SOURCES and as SELFPLAY_WEIGHTS; None = those for
+            both kinds of games, TAUGHT_WEIGHTS for play values.
+    """
+    if weights is None:
+        usual = [SELFPLAY_WEIGHTS, SELFPLAY_WEIGHTS, TAUGHT_WEIGHTS]
+        weights = torch.tensor(usual, device=batch.value.device)
+    log_policy = masked_log_policy(output.policy, batch.inputs.in_hand)
+    policy = -(batch.policy * log_policy.masked_fill(~batch.inputs.in_hand, 0.0)).sum(1)
+    own = None if batch.play is None else own_play(output.policy, batch.play)
+    won = batch.value if own is None else torch.where(own.has, own.balance, batch.value)
+    value = (output.value.float() - won).square()
+    none, every = torch.zeros_like(value), torch.ones_like(value)
+    per_row = [policy * batch.has_policy, value, none, none, none]
+    targets = [batch.has_policy, every, none, none, none]
+    if batch.play is not None:
+        per_row[4] = play_losses(output.policy, batch.play)
+        targets[4] = batch.play.has.to(torch.float32)
+    if output.belief is not None:
+        per_domino = functional.cross_entropy(
+            output.belief.float().transpose(1, 2), batch.belief, reduction="none"
+        )
+        per_row[2] = (per_domino * batch.belief_weight).sum(1)
+        targets[2] = batch.belief_weight.sum(1)
+    if output.points is not None:
+        per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch, own)
+        targets[3] = every
+    sums = batch.source.T @ torch.stack(per_row, 1)
+    counts = batch.source.T @ torch.stack(targets, 1)
+    weights = torch.stack([weights[:, i] for i in _WEIGHT_OF], 1)
+    weights[_TAUGHT, 0] = 0.0  # the play loss takes the place of this one
+    takes_part = (weights > 0).to(torch.float32)
+    n = (takes_part * counts).sum(0).clamp(min=1)
+    weighted = ((weights * sums).sum(0) / n).unbind(0)
+    value_term = weighted[1] if output.points is None else weighted[3]
+    total = weighted[0] + value_term + weighted[2] + weighted[4]
+    policy, value, belief, points, play = ((takes_part * sums).sum(0) / n).detach().unbind(0)
+    return Losses(total, policy, value, belief, points, play, sums.detach(), counts)
+
+
+def points_loss(logits: Tensor, batch: Batch[Any], own: OwnPlay | None) -> Tensor:
+    """Cross-entropy of final points, logits [B, 43] -> float32[B].
+
+    ``own``: those of the network's favourite, in rows that have play values; None = no row has.
+
+    Where only the value is known, its winner's share of the distribution counts. A value that is
+    no outcome, as foreign examples may have, is as much of one as it says and a tie for the rest:
+    so the mean of what is asked for is that value.
+    """
+    log_p = logits.float().log_softmax(1)
+    known = log_p.gather(1, batch.points.unsqueeze(1)).squeeze(1)
+    won, lost = log_p[:, _HALF + 1 :].logsumexp(1), log_p[:, :_HALF].logsumexp(1)
+    value = batch.value
+    by_value = value.clamp(min=0) * won - value.clamp(max=0) * lost
+    by_value = by_value + (1 - value.abs()) * log_p[:, _HALF]
+    observed = -torch.where(batch.has_points, known, by_value)
+    if own is None:
+        return observed
+    return torch.where(own.has, own_points_loss(log_p, own.points), observed)
+
+
+def masked_log_policy(logits: Tensor, in_hand: Tensor) -> Tensor:
+    """Log-probabilities over the dominoes still in hand; -inf elsewhere. float32[B, 7]."""
+    return logits.float().masked_fill(~in_hand, -torch.inf).log_softmax(1)
+
+
+DIAGNOSTICS = (
+    "policy_entropy",
+    "policy_top1_accuracy",
+    "policy_kl_divergence",
+    "value_mean",
+    "value_std",
+    "value_target_mean",
+    "belief_acc",
+)
+
+
+def compute_diagnostics(output: Output, batch: Batch[Any]) -> Tensor:
+    """float32[7] in the order of DIAGNOSTICS, on the device; no gradients."""
+    with torch.no_grad():
+        in_hand, weight = batch.inputs.in_hand, batch.has_policy
+        log_p = masked_log_policy(output.policy, in_hand).masked_fill(~in_hand, 0.0)
+        probability = log_p.exp() * in_hand
+        entropy = -(probability * log_p).sum(1)
+        target_log = batch.policy.clamp(min=1e-12).log()
+        kl = (batch.policy * (target_log - log_p)).sum(1)
+        top1 = (probability.argmax(1) == batch.policy.argmax(1)).float()
+        value = output.value.float()
+        belief_acc = torch.zeros((), device=value.device)
+        if output.belief is not None:
+            right = (output.belief.argmax(2) == batch.belief).float()
+            belief_acc = _weighted_mean(right, batch.belief_weight)
+        return torch.stack(
+            [
+                _weighted_mean(entropy, weight),
+                _weighted_mean(top1, weight),
+                _weighted_mean(kl, weight),
+                value.mean(),
+                value.std(correction=0),
+                batch.value.mean(),
+                belief_acc,
+            ]
+        )
+
+
+def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean over the entries with weight; 0 when there are none."""
+    return (values * weights).sum() / weights.sum().clamp(min=1)
+
+
+def _dominoes(four_bytes: Tensor) -> Tensor:
+    """Little-endian 28-bit masks uint8[B, 4] -> int64[B, 28] of 0 and 1."""
+    mask = four_bytes.contiguous().view(torch.int32)
+    return (mask >> torch.arange(28, device=mask.device) & 1).to(torch.int64)

@@ -1,0 +1,312 @@
+"""Network, optimizer and the inner loop: packed batches in, averaged numbers out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from zebfast.exchange import ExchangeError
+from zebfast.learner.config import LearnerConfig
+from zebfast.learner.data.mixture import Sources
+from zebfast.learner.train import ragged
+from zebfast.learner.train.losses import (
+    DIAGNOSTICS,
+    LOSSES,
+    SELFPLAY_WEIGHTS,
+    SOURCES,
+    TAUGHT_WEIGHTS,
+    Batch,
+    compute_diagnostics,
+    compute_losses,
+    unpack_batch,
+)
+from zebfast.learner.train.optimizer import AveragedWeights, EagerAdamW
+from zebfast.net.networks import AnyNet, Output
+from zebfast.net.precision import cpu_has_bf16
+from zebfast.net.v1 import DROPOUT, V1Net
+from zebfast.net.v2 import V2Net
+
+# --- What training steps leave behind: sums on the device, then a report of means by metric name.
+
+_EACH_STEP = (*LOSSES, "grad_norm")
+_DIAGNOSTICS = (*DIAGNOSTICS, "grad_norm_value_head")
+
+
+class TrainingDiverged(ExchangeError):
+    """The losses are no longer numbers; nothing of that cycle was saved or published."""
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What some optimizer steps did: how many, how long, and means by metric name.
+
+    ``seconds`` leaves out what was done between the steps. ``eval_aux_share`` is the part of the
+    rows of the batches that were eval-aux ones.
+    """
+
+    n_steps: int
+    seconds: float
+    means: dict[str, float]
+    eval_aux_share: float = 0.0
+
+    def require_numbers(self, *, cycle: int, lr: float) -> None:
+        """TrainingDiverged where a loss is no number."""
+        for name in ("policy_loss", "value_loss", "play_loss"):
+            if not math.isfinite(self.means.get(name, 0.0)):
+                raise TrainingDiverged(
+                    f"{name} became {self.means[name]} in cycle {cycle}: the last checkpoint is "
+                    f"untouched; restart with a lower --lr than {lr:g}"
+                )
+
+
+class Sums:
+    """Sums over steps that stay on the device until the end, so that the host need not wait."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.each_step = torch.zeros(len(_EACH_STEP), device=device)
+        self.diagnostics = torch.zeros(len(_DIAGNOSTICS), device=device)
+        self.by_source = torch.zeros(2, len(SOURCES), len(LOSSES), device=device)
+        self.n_steps = self.n_diagnosed = 0
+
+    def means(self) -> dict[str, float]:
+        """Means by metric name; a source's losses are means over all its rows."""
+        per_step = (self.each_step / max(self.n_steps, 1)).tolist()
+        means = dict(zip(_EACH_STEP, per_step, strict=True))
+        if self.n_diagnosed:
+            diagnostics = (self.diagnostics / self.n_diagnosed).tolist()
+            means |= dict(zip(_DIAGNOSTICS, diagnostics, strict=True))
+        sums, counts = self.by_source.tolist()
+        for source, of_source, n_of_source in zip(SOURCES, sums, counts, strict=True):
+            for name, total, n in zip(LOSSES, of_source, n_of_source, strict=True):
+                if n:
+                    means[f"{source}_{name}"] = total / n
+        if "taught_play_loss" not in means:
+            del means["play_loss"]
+        elif not {"selfplay_policy_loss", "eval_aux_policy_loss"} & means.keys():
+            means["policy_loss"] = means["taught_policy_loss"]
+        return means
+
+
+def merge_reports(reports: Sequence[TrainReport]) -> TrainReport:
+    """One report of several parts of a cycle; a metric is the mean over the steps that have it.
+
+    The learning rate is that of the last one.
+    """
+    if len(reports) == 1:
+        return reports[0]
+    n_steps = sum(report.n_steps for report in reports)
+    means: dict[str, float] = {}
+    for name in dict.fromkeys(name for report in reports for name in report.means):
+        parts = [(r.means[name], r.n_steps) for r in reports if name in r.means]
+        means[name] = sum(mean * n for mean, n in parts) / sum(n for _, n in parts)
+    means["lr"] = reports[-1].means["lr"]
+    share = sum(report.eval_aux_share * report.n_steps for report in reports) / n_steps
+    return TrainReport(n_steps, sum(report.seconds for report in reports), means, share)
+
+
+# Steps whose batches are drawn and sent to the device together.
+_CHUNK_STEPS = 32
+
+
+def mixed_precision(config: LearnerConfig, net: AnyNet) -> torch.dtype | None:
+    """What ``--amp`` means here; None for fp32.
+
+    A GPU does either kind. A CPU does bf16 if it multiplies it itself, for networks that are one
+    product after another: a v2 medium step takes 0.6 of the time, with the same losses.
+    """
+    if not config.amp:
+        return None
+    if config.device == "cpu":
+        able = config.amp_dtype == "bf16" and isinstance(net, V2Net) and cpu_has_bf16()
+        return torch.bfloat16 if able else None
+    return torch.float16 if config.amp_dtype == "fp16" else torch.bfloat16
+
+
+class Trainer:
+    """A network being trained.
+
+    AdamW rather than Adam: decay that the adaptive step size does not rescale keeps the weights of
+    a long run bounded, and at the documented learning rate is otherwise not felt. The gradient
+    norm is limited because one early batch of surprising values can throw a small network far.
+
+    Attributes:
+        batch_size: rows of the batches to come.
+        schedule: asked before every step for its learning rate, given how many came before;
+            None = that of the config.
+        half: what products are computed in where it is not fp32.
+    """
+
+    def __init__(self, net: AnyNet, config: LearnerConfig) -> None:
+        self.config = config
+        self.device = torch.device(config.device)
+        self.net: AnyNet = net.to(self.device).train()
+        self.optimizer = self._fresh_optimizer()
+        self.optimizer_steps = 0
+        self.batch_size = config.batch_size
+        self.schedule: Callable[[int], float] | None = None
+        self._average = AveragedWeights(self.net, config.ema) if config.ema else None
+        on_cpu = self.device.type == "cpu"
+        self._ragged = self.net if on_cpu and isinstance(self.net, V1Net) else None
+        eval_aux = config.eval_aux
+        self._loss_weights = torch.tensor(
+            [
+                SELFPLAY_WEIGHTS,
+                (eval_aux.policy_weight, eval_aux.value_weight, eval_aux.belief_weight),
+                TAUGHT_WEIGHTS,
+            ],
+            device=self.device,
+        )
+        torch.manual_seed(config.seed)  # dropout on CUDA draws from it
+        self.half = mixed_precision(config, self.net)
+        # Loss scaling is for the narrow range of fp16; a disabled scaler passes everything through.
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.half == torch.float16)
+
+    def _fresh_optimizer(self) -> EagerAdamW:
+        return EagerAdamW(
+            self.net.parameters(),
+            lr=self.config.lr,
+            weight_decay=self.config.weight_decay,
+            fused=True,
+        )
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is published and evaluated: the average where there is one; copies, on the CPU."""
+        found = self.net.state_dict() if self._average is None else self._average.weights
+        return {name: weight.detach().cpu().clone() for name, weight in found.items()}
+
+    def go_on_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Train these weights from now on, with a fresh optimizer; steps are counted on."""
+        self.net.load_state_dict(dict(weights))
+        self.optimizer = self._fresh_optimizer()
+        if self._average is not None:
+            self._average.restart()
+
+    def train(
+        self,
+        sources: Sources,
+        *,
+        n_steps: int,
+        should_stop: Callable[[], bool],
+        between: Callable[[], None] = lambda: None,
+    ) -> TrainReport:
+        """Up to ``n_steps`` optimizer steps; ``should_stop`` is asked after each.
+
+        ``between`` is called before batches are drawn, every 32 steps; it may add examples, and
+        drop them if it also stops the training.
+        Batches and, on the CPU, dropout are functions of (config.seed, step number); on CUDA
+        dropout draws from torch's global generator.
+        The host waits for the device only at the end.
+        """
+        started, elsewhere = time.perf_counter(), 0.0
+        sums, n_rows, n_eval_aux = Sums(self.device), 0, 0
+        while sums.n_steps < n_steps and not should_stop():
+            left = time.perf_counter()
+            between()
+            elsewhere += time.perf_counter() - left
+            if should_stop():
+                break
+            drawn = sources.draw(
+                n_steps=min(_CHUNK_STEPS, n_steps - sums.n_steps),
+                batch_size=self.batch_size,
+                seed=self.config.seed,
+                step=self.optimizer_steps,
+            )
+            n_rows += drawn.rows.shape[0] * drawn.rows.shape[1]
+            n_eval_aux += drawn.n_eval_aux
+            for raw in self._on_device(drawn.rows):
+                self._step(raw, sums, taught=drawn.taught)
+                if should_stop():
+                    break
+        means = sums.means()
+        means = {name: mean for name, mean in means.items() if not self._lacks_head_of(name)}
+        means["lr"] = float(self.optimizer.param_groups[0]["lr"])
+        seconds = time.perf_counter() - started - elsewhere
+        return TrainReport(sums.n_steps, seconds, means, n_eval_aux / max(n_rows, 1))
+
+    def _on_device(self, rows: NDArray[np.uint8]) -> Tensor:
+        """uint8[n_steps, batch, 64] on the device."""
+        if self.device.type == "cuda":
+            return torch.from_numpy(rows).pin_memory().to(self.device, non_blocking=True)
+        return torch.from_numpy(rows if self._ragged is None else ragged.length_order(rows))
+
+    def _lacks_head_of(self, metric: str) -> bool:
+        lacks_belief = "belief" in metric and self.net.belief_proj is None
+        return lacks_belief or ("points" in metric and not isinstance(self.net, V2Net))
+
+    def _step(self, raw: Tensor, sums: Sums, *, taught: bool) -> None:
+        if self.schedule is not None:
+            self._set_rate(self.schedule(self.optimizer_steps))
+        batch = unpack_batch(raw, self.net.prepare, taught=taught)
+        output = self._forward(batch)
+        losses = compute_losses(output, batch, self._loss_weights)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(self._scaler.scale(losses.total))
+        self._scaler.unscale_(self.optimizer)
+        if self.optimizer_steps % self.config.train_diagnostics_every == 0:
+            value_head = [p.grad for p in self.net.value_head.parameters() if p.grad is not None]
+            head_norm = nn.utils.get_total_norm(value_head)
+            sums.diagnostics += torch.cat([compute_diagnostics(output, batch), head_norm.view(1)])
+            sums.n_diagnosed += 1
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.max_grad_norm)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        if self._average is not None:
+            self._average.update()
+        self.optimizer_steps += 1
+        means = (losses.policy, losses.value, losses.belief, losses.points, losses.play)
+        sums.each_step += torch.stack([*means, norm.detach()])
+        sums.by_source += torch.stack([losses.sums, losses.counts])
+        sums.n_steps += 1
+
+    def _set_rate(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def _forward(self, batch: Batch[Any]) -> Output:
+        if self._ragged is not None:
+            dropout = ragged.Dropout(rate=DROPOUT, seed=self.config.seed, step=self.optimizer_steps)
+            return ragged.forward(self._ragged, batch.inputs, dropout)
+        with self._precision():
+            return self.net.run(batch.inputs)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.half is not None:
+            return torch.autocast(self.device.type, dtype=self.half)
+        return nullcontext()
+
+    def state(self) -> dict[str, Any]:
+        """Everything besides the parameters that the next step depends on (tensors and numbers)."""
+        rng = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state(self.device)
+        average = {} if self._average is None else {"average": self._average.state()}
+        return average | {
+            "optimizer": self.optimizer.state_dict(),
+            "optimizer_steps": self.optimizer_steps,
+            "scaler": self._scaler.state_dict(),
+            "rng": rng,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from ``state()``; the learning rate of this run's config wins."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._set_rate(self.config.lr)
+        for group in self.optimizer.param_groups:
+            group["weight_decay"] = self.config.weight_decay
+        if self._average is not None and "average" in state:
+            self._average.load_state(state["average"])
+        self.optimizer_steps = int(state["optimizer_steps"])
+        if state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["rng"]["cpu"].cpu())
+        if self.device.type == "cuda" and "cuda" in state["rng"]:
+            torch.cuda.set_rng_state(state["rng"]["cuda"].cpu(), self.device)
