@@ -1,0 +1,148 @@
+"""click options made from settings: the fields of the dataclasses that a command fills.
+
+A flag is spelled as its field, with dashes, and has the field's help, bounds, choices, default and
+environment variable, so that nothing of it is written a second time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+
+import click
+
+from zebfast.cli.run import Decorated
+from zebfast.system.settings import (
+    MOST_WHOLE,
+    Setting,
+    flag_of,
+    hints_of,
+    kinds_of,
+    setting_of,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _finite(
+    number: _Number, param: click.Parameter | None, context: click.Context | None
+) -> _Number:
+    """A number that is one, of at most 64 bits where it is whole; a usage error otherwise."""
+    if isinstance(number, float) and not math.isfinite(number):
+        raise click.BadParameter(f"{number} is not a finite number.", context, param)
+    if isinstance(number, int) and abs(number) > MOST_WHOLE:
+        raise click.BadParameter(f"{number:.3e} has more than 64 bits.", context, param)
+    return number
+
+
+class Whole(click.IntRange):
+    """A whole number of at most 64 bits, within bounds if there are any."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> int:
+        return int(_finite(super().convert(value, param, context), param, context))
+
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
+
+class Number(click.FloatRange):
+    """A finite number, within bounds if there are any."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        return float(_finite(super().convert(value, param, context), param, context))
+
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
+
+class ModeOption(click.Option):
+    """An option that only some modes of a command look at."""
+
+    def __init__(self, *args: Any, modes: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.modes = modes
+
+
+def setting_option(
+    kind: type[DataclassInstance],
+    name: str,
+    *,
+    prefix: str = "",
+    modes: tuple[str, ...] = (),
+    **changes: Any,
+) -> Callable[[Decorated], Decorated]:
+    """The option of a field of ``kind``.
+
+    Args:
+        prefix: before the field's name in the flag and its variable.
+        modes: the only modes of the command that look at it; all where none are given.
+        changes: what is to be otherwise than the field has it, as for ``click.option``.
+    """
+    [found] = (each for each in fields(kind) if each.name == name)
+    about, kinds = setting_of(found), kinds_of(hints_of(kind)[name])
+    default = None if found.default is MISSING else found.default
+    own: dict[str, Any] = {
+        "type": _type_of(kinds, about),
+        "default": default,
+        "help": about.help if about.shown is None else f"{about.help}  [default: {about.shown}]",
+        "envvar": about.env,
+        "show_envvar": about.env is not None,
+    }
+    if modes:
+        own |= {"cls": ModeOption, "modes": modes}
+    own |= changes
+    own.setdefault("show_default", own["default"] is not None)
+    return click.option(flag_of(name, about, prefix=prefix, switch=bool in kinds), **own)
+
+
+def setting_options(
+    kind: type[DataclassInstance],
+    *names: str,
+    prefix: str = "",
+    modes: tuple[str, ...] = (),
+) -> Callable[[Decorated], Decorated]:
+    """The options of several fields in this order; none named: of all that have a help."""
+    names = names or tuple(found.name for found in fields(kind) if setting_of(found).help)
+
+    def decorate(command: Decorated) -> Decorated:
+        for name in reversed(names):
+            command = setting_option(kind, name, prefix=prefix, modes=modes)(command)
+        return command
+
+    return decorate
+
+
+def setting_values(
+    kind: type[DataclassInstance], flags: Mapping[str, Any], *, prefix: str = ""
+) -> dict[str, Any]:
+    """The fields of ``kind`` that parsed flags give a value; the others keep their defaults."""
+    given = {found.name: flags.get(variable_of(found, prefix)) for found in fields(kind)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def variable_of(found: Field[Any], prefix: str = "") -> str:
+    """What click calls the flag of a field."""
+    return prefix + (setting_of(found).flag or found.name).replace("-", "_")
+
+
+def _type_of(kinds: tuple[Any, ...], about: Setting) -> Any:
+    choices = about.choices or next((get_args(k) for k in kinds if get_origin(k) is Literal), ())
+    if choices:
+        return click.Choice(choices)
+    if int in kinds:
+        return Whole(about.least, about.most)  # type: ignore[arg-type]
+    if float in kinds:
+        low = about.least if about.above is None else about.above
+        high = about.most if about.below is None else about.below
+        return Number(low, high, about.above is not None, about.below is not None)
+    return click.Path(path_type=Path) if Path in kinds else bool if bool in kinds else str
