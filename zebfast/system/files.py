@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _TEMPORARY_SUFFIX = ".tmp"
 
@@ -43,6 +44,39 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Write ``data`` as ``path``, whole or not at all. Raises OSError."""
     with atomic_file(path) as handle:
         handle.write(data)
+
+
+def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
+    """Append ``line``, which ends with a newline, in one piece. Raises OSError.
+
+    What a killed writer left of a line is ended first, so that it costs no other. ``sync`` sees
+    the line onto the disk.
+    """
+    with open(path, "ab+") as handle:
+        if handle.tell():
+            handle.seek(-1, os.SEEK_END)
+            if handle.read(1) != b"\n":
+                line = b"\n" + line
+        handle.write(line)
+        handle.flush()
+        if sync:
+            os.fsync(handle.fileno())
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines, in order; a line cut short or damaged is left out.
+
+    Nothing where there is no file. Raises OSError.
+    """
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
 
 
 def sync_directory(directory: Path) -> None:

@@ -1,0 +1,53 @@
+"""Where a program's messages go: what its rooms log, and the words of its events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from zebfast.system.events import Event, console_text, subscribed
+
+_ROOT = "zebfast"  # of the loggers of all modules; those of other packages are left alone
+
+
+def note(line: str) -> None:
+    """Messages go to stderr, results to stdout."""
+    click.echo(line, err=True)
+
+
+class _Writer(logging.Handler):
+    """Hands on the words of each message, and of each event while it is the handler in use."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._write(record.getMessage())
+
+    def take(self, event: Event) -> None:
+        text = console_text(event)
+        if text is not None and self in logging.getLogger(_ROOT).handlers:
+            self._write(text)
+
+
+@contextmanager
+def messages_to(write: Callable[[str], object]) -> Iterator[None]:
+    """Hand messages and the words of events to ``write`` while the context lasts.
+
+    From whatever thread they come. One within another takes its place. What ``write`` raises, as
+    when nobody reads any more, is raised where the message was given.
+    """
+    logger, writer = logging.getLogger(_ROOT), _Writer(write)
+    before = logger.handlers[:], logger.level, logger.propagate
+    logger.handlers[:], logger.propagate = [writer], False
+    logger.setLevel(logging.INFO)
+    try:
+        with subscribed(writer.take):
+            yield
+    finally:
+        logger.handlers[:], level, logger.propagate = before
+        logger.setLevel(level)
