@@ -29,7 +29,7 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-slow ordeal selftest bench gate record weights lint build dist clean distclean
+.PHONY: help demo test test-slow ordeal selftest bench gate record weights lint docs build dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,12 +62,11 @@ bench: $(VENV)/.built ## the speed suite and its gates (pass options with BENCH_
 gate: $(VENV)/.built ## each stage timed in turns with another revision (BASE=main): has one become slower?
 	@$(PY) tools/gate.py $(BASE) $(GATE_ARGS)
 
-record: $(VENV)/.built ## run the speed suite, keep it in bench/records/ (SLUG=name) and renew README's table
+record: $(VENV)/.built ## run the speed suite, keep it in bench/records/ (SLUG=name) and renew the tables
 	@mkdir -p build
 	@$(PY) -m pytest bench --benchmark-json=build/bench.json $(BENCH_ARGS)
 	@$(PY) tools/records.py build/bench.json --slug $(SLUG)
-	@$(PY) tools/readme_table.py
-	@$(PY) tools/cost_model.py
+	@$(PY) tools/readme.py figures cost
 
 # The run is an experiment like any other; interrupted, the same command goes on with it. RECORDS:
 # files below bench/records/ that the network's header names.
@@ -82,6 +81,11 @@ lint: $(VENV)/.built ## ruff, mypy and the import direction between rooms
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
+
+docs: $(VENV)/.built ## the pages of docs/ as HTML in build/docs/, with links checked; warnings are errors
+	$(call say,building the documentation)
+	@$(PY) -m sphinx -q -W --keep-going -E -d build/doctrees docs build/docs
+	$(call say,open build/docs/index.html)
 
 build: $(VENV)/.installed ## recompile what changed, in place
 	@$(PY) setup.py -q build_ext --inplace
@@ -128,7 +132,7 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(PY)
 	$(call say,installing build tools)
 	@$(PIP) install -c constraints.txt setuptools cython
 	$(call say,installing dependencies and compiling zebfast (the first time takes some minutes: torch is large))
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,plot,hub,wandb,fleet,runpod,s3]'
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,docs,plot,hub,wandb,fleet,runpod,s3]'
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(C_FILES) $(CORE_FILES)

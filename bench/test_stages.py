@@ -1,4 +1,4 @@
-"""The figures of the README, one test each. `pytest bench/ --benchmark-compare` compares runs."""
+"""The figures of docs/performance.md, one test each. `pytest bench/ --benchmark-compare`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes README's table of games per dollar by GPU type; --check only says whether it is current.
+"""Prints the table of games per dollar by GPU type; tools/readme.py puts it into the docs.
 
 A model, not a measurement: games/s = share x peak / (operations an evaluation x evaluations a
 game), but no more than the host's cores work out the trees of. Operations are counted on the
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from generated import ROOT, main, put_between
-from readme_table import RECORDS, newest_figures, number
+from generated import ROOT
+from records import RECORDS, newest_figures, number
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(ROOT))
@@ -27,10 +27,7 @@ from zebfast.net.folded import fold
 from zebfast.net.networks import build, sized
 from zebfast.net.pipeline import plan
 
-README = ROOT / "README.md"
 DATA = ROOT / "tools" / "cost_model.json"
-BEGIN = "<!-- cost:begin -->"
-END = "<!-- cost:end -->"
 _BATCH = 4096  # leaves sent to a GPU at once
 _HOUR = 3600
 
@@ -100,8 +97,14 @@ def span(texts: list[str]) -> str:
     return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
 
 
-def table(data: Mapping[str, Any], folder: Path) -> str:
-    """The Markdown between the two markers."""
+def data() -> dict[str, Any]:
+    """Peaks, prices and what is assumed."""
+    found: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))
+    return found
+
+
+def table(data: Mapping[str, Any], folder: Path, root: str = "") -> str:
+    """The table in Markdown and what it assumes; links begin with ``root``."""
     found = {name: setting(entry, folder) for name, entry in data["settings"].items()}
     columns = [(c["network"], c["size"], found[c["setting"]]) for c in data["columns"]]
     cost = [operations(network, size, way.lengths) for network, size, way in columns]
@@ -123,11 +126,14 @@ def table(data: Mapping[str, Any], folder: Path) -> str:
         cells += [speed_text(speeds), dollar_text(speeds, price)]
         cells += ["–"] * (2 * len(columns) - 2)
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*(line.rstrip() for line in lines), "", caption(data, columns, cost)])
+    return "\n".join([*(line.rstrip() for line in lines), "", caption(data, columns, cost, root)])
 
 
 def caption(
-    data: Mapping[str, Any], columns: list[tuple[str, str, Setting]], cost: list[float]
+    data: Mapping[str, Any],
+    columns: list[tuple[str, str, Setting]],
+    cost: list[float],
+    root: str,
 ) -> str:
     """What is assumed, in words and numbers."""
     low, high = (f"{100 * share:.0f}" for share in data["share"])
@@ -144,16 +150,11 @@ def caption(
         "needs as many evaluations as the published medium one in the newest record. An "
         f"evaluation and a game: {'; '.join(each)}. With all endings solved, the default, cores "
         "limit on every GPU. Peaks, prices and their sources: "
-        "[tools/cost_model.json](tools/cost_model.json); printed by `python tools/cost_model.py`."
+        f"[tools/cost_model.json]({root}tools/cost_model.json); printed by "
+        "`python tools/cost_model.py`."
     )
     return textwrap.fill(text, 100, break_on_hyphens=False, break_long_words=False)
 
 
-def render() -> str:
-    """README's text with the present table. Raises ValueError if the markers are not there."""
-    made = table(json.loads(DATA.read_text(encoding="utf-8")), RECORDS)
-    return put_between(README.read_text(encoding="utf-8"), BEGIN, END, made)
-
-
 if __name__ == "__main__":
-    sys.exit(main(__doc__ or "", README, render))
+    print(table(data(), RECORDS))

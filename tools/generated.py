@@ -27,9 +27,9 @@ def main(description: str, target: Path, render: Callable[[], str]) -> int:
 
 
 def put_between(text: str, begin: str, end: str, made: str) -> str:
-    """README's text with what was made between two markers. ValueError if they are not there."""
+    """A page's text with what was made between two markers. ValueError if they are not there."""
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise ValueError(f"README.md must contain {begin!r} and, after it, {end!r}")
+        raise ValueError(f"the page must contain {begin!r} and, after it, {end!r}")
     return f"{before}{begin}\n{made}\n{end}{after}"

@@ -4,7 +4,7 @@
     python tools/records.py build/bench.json --slug first
 
 A record is data, never edited by hand: when, which commit, machine, versions and command, and the
-figures. README's table is generated from the records by tools/readme_table.py.
+figures. The table of docs/performance.md is generated from the records by tools/readme.py.
 """
 
 from __future__ import annotations
@@ -103,6 +103,28 @@ def write(path: Path, content: dict[str, Any]) -> None:
         os.fsync(handle.fileno())
     os.chmod(handle.name, 0o644)
     os.replace(handle.name, path)
+
+
+def newest_figures(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """key -> (figure, its record), from the newest record that has the key.
+
+    Newest by date, time of day, file name.
+    """
+    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    paths = folder.glob("*.json")
+    records = [{**json.loads(path.read_text()), "name": path.stem} for path in paths]
+    for record in sorted(records, key=lambda r: (r["date"], r.get("time", ""), r["name"])):
+        for figure in record["figures"]:
+            found[figure["key"]] = (figure, record)
+    return found
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands separated."""
+    if value >= 1000:
+        digits = max(len(str(int(value))) - 3, 0)
+        return f"{round(value, -digits):,.0f}"
+    return f"{value:.3g}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@
 Every method of quality_methods.py, with every network given, is measured on the same decisions and
 deals: `targets` against exact values, `deeper` against itself with ten times as much, `equal` with
 as much as takes the time of the base method, `arena` against a common opponent, `selfplay` for
-speed. The record is written after every piece; README's table comes from tools/readme_quality.py.
+speed. The record is written after every piece; tools/readme.py puts it into docs/strength.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tables of the records of tools/strength.py in Markdown, for README and the page of evidence."""
+"""Tables of the records of tools/strength.py in Markdown, for the pages that show them."""
 
 from __future__ import annotations
 

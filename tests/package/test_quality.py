@@ -1,4 +1,4 @@
-"""Quality of searches: exact values, what is made of them, the record, and README's table of it."""
+"""Quality of searches: exact values, what is made of them, the record, and the table of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tools(repo_root: Path) -> Iterator[SimpleNamespace]:
         patch.syspath_prepend(str(repo_root / "tools"))
         found = {name: import_module(f"quality_{name}") for name in MODULES}
         yield SimpleNamespace(
-            **found, search=import_module("search_quality"), readme=import_module("readme_quality")
+            **found, search=import_module("search_quality"), readme=import_module("readme")
         )
     torch.set_num_threads(before)
 
@@ -227,7 +227,7 @@ def test_a_record_is_made_in_pieces(
     assert record["results"]["puct-16@v1"]["targets"] == first["results"]["puct-16@v1"]["targets"]
     assert record["settings"]["base"] == "puct-16"
     assert [run["command"].split()[-1] for run in record["runs"]] == ["targets,arena", "--resume"]
-    text = tools.readme.table(tmp_path / "q.json")
+    text = tools.readme.quality(tmp_path / "q.json")
     assert text.count("\n| ") == 4
     assert "| network alone | v1 | " in text
     assert "| Gumbel 16, all solved | v1 | " in text
@@ -248,18 +248,12 @@ def test_a_record_is_made_in_pieces(
     assert "other weights of the same name" in capsys.readouterr().err
 
 
-def test_readme_keeps_what_is_around_the_table(
+def test_without_a_record_the_table_says_so(
     tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = tmp_path / "README.md"
-    monkeypatch.setattr(tools.readme, "README", readme)
-    monkeypatch.setattr(tools.readme, "RECORDS", tmp_path)
-    readme.write_text(f"before\n{tools.readme.BEGIN}\nstale\n{tools.readme.END}\nafter\n")
-    text = tools.readme.render()
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "stale" not in text
-    assert "No record yet" in text
-    readme.write_text("no markers")
-    with pytest.raises(ValueError, match="must contain"):
-        tools.readme.render()
+    monkeypatch.setattr(tools.readme, "QUALITY", tmp_path)
+    assert tools.readme.newest_quality() is None
+    assert "No record yet" in tools.readme.quality(None)
+    for name in ("2030-01-02-b.json", "2030-01-01-c.json"):
+        (tmp_path / name).write_text("{}")
+    assert tools.readme.newest_quality() == tmp_path / "2030-01-02-b.json"

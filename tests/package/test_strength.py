@@ -38,7 +38,7 @@ def tools(repo_root: Path) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(
             **found,
             main=import_module("strength").main,
-            readme=import_module("readme_strength"),
+            readme=import_module("readme"),
         )
     torch.set_num_threads(before)
 
@@ -415,9 +415,10 @@ def test_the_page_shows_what_was_measured(tools: SimpleNamespace, folder: Path) 
     assert "| g: c | [one](recipes/one.toml) | 5 | 2.0 |" in text
     assert "net against itself: layouts, play" in text
     assert "net against itself: contract" in text
-    section = tools.readme.section(folder)
+    section = tools.readme.strength(folder, ("matrix", "time", "curve"), "../")
     assert "16 games a pairing" in section
     assert "a run" in section
+    assert "[The evidence](../bench/records/strength/README.md)" in section
 
 
 def test_only_records_that_say_where_they_are_from_are_shown(
@@ -459,20 +460,8 @@ def test_pictures_know_their_records(tools: SimpleNamespace, folder: Path, tmp_p
     assert imread(picture).ndim == 3
 
 
-def test_readme_keeps_what_is_around_its_part(
-    tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    readme = tmp_path / "README.md"
-    monkeypatch.setattr(tools.readme, "README", readme)
-    readme.write_text(f"before\n{tools.readme.BEGIN}\nstale\n{tools.readme.END}\nafter\n")
-    text = tools.readme.render()
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "stale" not in text
-    assert "No record yet" in tools.readme.section(tmp_path)
-    readme.write_text("no markers")
-    with pytest.raises(ValueError, match="must contain"):
-        tools.readme.render()
+def test_without_a_record_the_part_says_so(tools: SimpleNamespace, tmp_path: Path) -> None:
+    assert "No record yet" in tools.readme.strength(tmp_path, ("matrix",))
 
 
 def test_trainings_that_are_shown_can_be_repeated(tools: SimpleNamespace) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OPPONENTS = ("random", "heuristic", "zeb")  # the last: the network that comes with zebfast
 
 # Short searches, so that one core plays hundreds of games a second, and weights that reach the
-# worker every few seconds; found by trying (the README says what five minutes of it gave).
+# worker every few seconds; found by trying (docs/training.md says what five minutes of it gave).
 WORKER_FLAGS = (
     "--n-groups", "1", "--threads", "1", "--device", "cpu", "--n-parallel-games", "64",
     "--games-per-batch", "256", "--weight-sync-interval", "1", "--n-simulations", "50",

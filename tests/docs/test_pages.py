@@ -1,0 +1,116 @@
+"""README and docs/: short enough, linked well, and true about commands, flags, rooms and code."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import (
+    ROOT,
+    Page,
+    broken_links,
+    every_option,
+    is_flag,
+    pages,
+    unknown_words,
+)
+
+README = Page(ROOT / "README.md")
+PAGES = pages()
+
+
+def test_the_first_page_is_short() -> None:
+    assert len(README.text.splitlines()) < 250
+
+
+def test_links_and_anchors_hold() -> None:
+    assert [broken for page in PAGES for broken in broken_links(page)] == []
+
+
+def test_broken_links_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.ROOT", tmp_path)
+    page = Page(tmp_path / "a.md")
+    page.path.write_text(
+        "# One two\n\n[here](#one-two) [x](b.md) [gone](#three) [site](https://example.org/y)\n"
+        "```\n# no heading\n[no link](c.md)\n```\n[b](a.md#no-heading) `[code](d.md)`\n"
+    )
+    assert broken_links(page) == ["a.md: b.md", "a.md: #three", "a.md: a.md#no-heading"]
+
+
+def test_every_page_is_in_the_list_of_pages() -> None:
+    index = Page(ROOT / "docs" / "index.md").text
+    listed = re.findall(r"^[a-z-]+$", index, re.MULTILINE)
+    assert sorted(listed) == sorted({p.stem for p in (ROOT / "docs").glob("*.md")} - {"index"})
+
+
+def test_the_rooms_of_the_readme_are_the_enforced_ones() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    enforced = [name for layer in reversed(layers) for name in re.findall(r"\w+", layer)]
+    listed = re.findall(r"^\| `zebfast/(\w+)/` \|", README.text, re.MULTILINE)
+    assert sorted(listed) == sorted(enforced)
+    order = {name: number for number, name in enumerate(enforced)}
+    beside = [re.findall(r"\w+", layer) for layer in layers]
+    for above, below in itertools.pairwise(listed):
+        assert order[above] < order[below] or any({above, below} <= set(names) for names in beside)
+
+
+def test_commands_and_flags_exist() -> None:
+    wrong = [
+        f"{page.name}: {line!r}: {words}"
+        for page in PAGES
+        for line in page.command_lines
+        if (words := unknown_words(line))
+    ]
+    assert wrong == []
+
+
+def test_wrong_commands_are_found() -> None:
+    assert unknown_words("zebfast eval zeb vs random --n-games 20 --json") == []
+    assert unknown_words("zebfast experiment create|learn|status NAME") == []
+    assert unknown_words("zebfast experiment create|forget NAME") == ["experiment forget NAME"]
+    assert unknown_words("zebfast evaluate zeb vs random") == ["evaluate zeb vs random"]
+    assert unknown_words("zebfast-learn --repo-id run --no-amp --lrs 3") == ["--lrs"]
+    assert unknown_words("zebfast fleet up big -n 2 -- --n-samples 5 --n-sample 5") == [
+        "--n-sample"
+    ]
+
+
+def test_flags_named_in_the_text_exist() -> None:
+    known = every_option()
+    others = {"--check"}  # of the writers in tools/
+    wrong = []
+    for page in PAGES:
+        for piece in page.code:
+            words = piece.replace(r"\|", "|").split()
+            if words and words[0].startswith("-") and not words[0].startswith("--benchmark"):
+                flags = [flag for word in words if is_flag(word) for flag in word.split("/")]
+                wrong += [f"{page.name}: {flag}" for flag in flags if flag not in known | others]
+    assert wrong == []
+
+
+def test_targets_of_make_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        line.split()[1]
+        for page in PAGES
+        for line in page.command_lines
+        if line.startswith("make ") and line.split()[1:]
+    }
+    assert named - targets == set()
+    assert {"demo", "test"} <= named
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.blocks("python")], ids=lambda p: p.name)
+def test_python_of_the_pages_runs(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_torch_thread: None
+) -> None:
+    """The blocks of a page one after another, as somebody would type them in."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__page__"}
+    for number, block in enumerate(page.blocks("python"), 1):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
