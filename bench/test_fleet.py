@@ -11,10 +11,10 @@ from simulated_oracle import oracle
 
 from bench.conftest import figure
 from zebfast.fleet.decide import Observed, decide
-from zebfast.fleet.learned import Learned
-from zebfast.fleet.look import look
 from zebfast.fleet.market import rank
+from zebfast.fleet.market_history import Learned
 from zebfast.fleet.model import FleetState, Spec
+from zebfast.fleet.observe import look
 
 SEED = 1
 HOURS = 72.0

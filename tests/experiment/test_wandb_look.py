@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.wandb import Fault, StoredRun, WandbServer, environment
-from zebfast.experiment.watch.wandb import WandbUnread, look
+from zebfast.experiment.watch.wandb_status import WandbUnread, look
 
 NOW = 1_800_000_000.0
 

@@ -19,7 +19,7 @@ from zebfast.experiment.watch.progress import marks_of, remember
 from zebfast.experiment.watch.restart import restart_problem
 from zebfast.experiment.watch.state import WATCH_FILE, load_memory
 from zebfast.experiment.watch.verdict import Limits, Verdict, judge
-from zebfast.experiment.watch.wandb import WandbLook, run_path
+from zebfast.experiment.watch.wandb_status import WandbLook, run_path
 from zebfast.experiment.watch.watcher import LookFailed, Means, WatchConfig, Watched, watch_once
 from zebfast.system.locks import hold_lock
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from fleet_looks import NOW, known
 
-from zebfast.fleet import learned as learned_module
-from zebfast.fleet.learned import (
+from zebfast.fleet import market_history as learned_module
+from zebfast.fleet.market_history import (
     CACHE,
     DAY,
     HALF_LIFE,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fleet_looks import NOW
 
-from zebfast.fleet.learned import Learned, Rate, gpu_key, host_key, rate_key
 from zebfast.fleet.market import GAMES_PER_S, STRIKE_PREMIUM, rank, speeds_of
+from zebfast.fleet.market_history import Learned, Rate, gpu_key, host_key, rate_key
 from zebfast.fleet.model import Offer, Spec
 
 SPEC = Spec(fleet="zeb-first-selfplay", experiment="first", role="selfplay", n=1, max_dph=0.20)

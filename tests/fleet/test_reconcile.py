@@ -11,7 +11,7 @@ from fake_fleet import FLEET, SPEC, World, want
 from fake_provider import LOST_REPLY, REFUSED, FakeProvider, beat, offer, offers
 
 from zebfast.fleet.decide import PAUSE, UNANSWERED
-from zebfast.fleet.learned import read_learned
+from zebfast.fleet.market_history import read_learned
 from zebfast.fleet.model import FleetState
 from zebfast.fleet.provider import NoCredit, OfferGone, SearchQuota, Unreachable
 from zebfast.fleet.state_file import FleetFileError

@@ -10,7 +10,7 @@ from simulated_fleet import FLEET, Lived, SimulatedFleet, kept_in_mind
 from simulated_hosts import MINUTE
 from simulated_oracle import oracle
 
-from zebfast.fleet.learned import Learned, read_learned
+from zebfast.fleet.market_history import Learned, read_learned
 from zebfast.fleet.model import Spec
 from zebfast.fleet.state_file import read_state
 

@@ -11,8 +11,8 @@ from fake_provider import Clock, FakeProvider, beat
 
 from zebfast.exchange import ExampleStore, ExchangeError, WeightStore
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.fleet.look import Outlook
 from zebfast.fleet.model import FleetState, Launch, Offer, Spec, worker_id_of
+from zebfast.fleet.observe import Outlook
 from zebfast.fleet.reconcile import Change, Fleet, Tick, tick
 from zebfast.fleet.state_file import FleetFiles, read_state
 

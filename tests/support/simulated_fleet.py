@@ -20,9 +20,9 @@ from zebfast.exchange import Say
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet import reconcile, rent
 from zebfast.fleet.health import stall_limit
-from zebfast.fleet.learned import Learned
-from zebfast.fleet.look import Outlook
+from zebfast.fleet.market_history import Learned
 from zebfast.fleet.model import FleetState, Launch, Offer, Spec
+from zebfast.fleet.observe import Outlook
 from zebfast.fleet.reconcile import Change, Fleet
 from zebfast.fleet.state_file import FleetFiles
 

@@ -8,8 +8,8 @@ from simulated_fleet import Lived, games_of
 from simulated_hosts import HOUR, MINUTE, START
 from simulated_market import Rental, SimulatedMarket
 
-from zebfast.fleet.learned import Learned
 from zebfast.fleet.market import rank
+from zebfast.fleet.market_history import Learned
 from zebfast.fleet.model import Spec
 
 

@@ -14,7 +14,7 @@ from zebfast.exchange import LocalExampleStore, Place
 from zebfast.exchange.hub.uploader import Uploader
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import write_native
-from zebfast.worker import handover
+from zebfast.worker import example_writer
 from zebfast.worker.loop import work
 
 
@@ -46,7 +46,7 @@ def test_full_disk_under_a_spool_is_waited_out(
             raise failures.pop()
         write_native(path, *written)
 
-    monkeypatch.setattr(handover, "write_native", full)
+    monkeypatch.setattr(example_writer, "write_native", full)
     monkeypatch.setattr(Uploader, "wake", lambda self: None)
     monkeypatch.setattr(Uploader, "close", lambda self, grace: 1)
     config = replace(one_batch(tmp_path), examples=Place("dataset", "me/examples"))

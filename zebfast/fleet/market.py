@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from zebfast.fleet.health import CAP_TOLERANCE
-from zebfast.fleet.learned import Learned, gpu_key, host_key, rate_key
+from zebfast.fleet.market_history import Learned, gpu_key, host_key, rate_key
 from zebfast.fleet.model import Offer, Spec
 
 #: Games a second with the large v1 network, 200 simulations, to start from; only the ratios count,

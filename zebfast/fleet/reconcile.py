@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from zebfast.exchange import Say
 from zebfast.fleet.decide import Decision, Destroy, Observed, decide
-from zebfast.fleet.learned import Learned
-from zebfast.fleet.look import Outlook, look
+from zebfast.fleet.market_history import Learned
 from zebfast.fleet.model import FleetState, Spec
+from zebfast.fleet.observe import Outlook, look
 from zebfast.fleet.provider import ProviderError
 from zebfast.fleet.rent import Launcher, Memory, Renting, new_token
 from zebfast.fleet.state_file import FleetFileError, FleetFiles, read_state, write_state

@@ -10,8 +10,8 @@ from typing import Any
 
 from zebfast.exchange import Say
 from zebfast.fleet.decide import paused, resumed
-from zebfast.fleet.learned import Learned, MarketBusy, host_key, read_learned, update_learned
 from zebfast.fleet.market import Ranking, rank, speeds_of
+from zebfast.fleet.market_history import Learned, MarketBusy, host_key, read_learned, update_learned
 from zebfast.fleet.model import FleetState, Known, Launch, Offer, Spec, new_label
 from zebfast.fleet.provider import (
     NoCredit,

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from zebfast.fleet.learned import gpu_key
+from zebfast.fleet.market_history import gpu_key
 from zebfast.fleet.model import Launch, Machine, MachineState, Offer, Spec, is_of_fleet
 from zebfast.fleet.provider import NoCredit, OfferGone, ProviderError, Unreachable
 

@@ -15,12 +15,12 @@ from typing import Any
 from zebfast import __version__
 from zebfast.exchange import Say, open_examples, open_weights
 from zebfast.system.signals import StopFlag
-from zebfast.worker.assignment import Assignment
 from zebfast.worker.config import WorkerConfig
-from zebfast.worker.handover import HandOver, upload_at_end
+from zebfast.worker.example_writer import HandOver, upload_at_end
 from zebfast.worker.heartbeat import Beats, beating
 from zebfast.worker.network import SyncedNetwork, wait_for_network
 from zebfast.worker.producer import Batch, Producer
+from zebfast.worker.producer_switch import Assignment
 from zebfast.worker.progress import SeedProgress, hold_worker_id
 
 

@@ -33,7 +33,12 @@ def print_job(context: click.Context) -> None:
     """Print the kind of job that the flags of ``context`` name."""
     from zebfast.experiment.experiment import STAGES
     from zebfast.experiment.runlog import read_runs
-    from zebfast.experiment.watch.jobs import Job, cron_line, github_workflow, systemd_units
+    from zebfast.experiment.watch.service_templates import (
+        Job,
+        cron_line,
+        github_workflow,
+        systemd_units,
+    )
 
     flags = context.params
     if flags["name"] is None:

@@ -17,8 +17,8 @@ from zebfast.cli.run import Decorated
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment, Stage
-    from zebfast.fleet.look import Outlook
     from zebfast.fleet.model import FleetState, Launch, Offer, Spec
+    from zebfast.fleet.observe import Outlook
     from zebfast.fleet.reconcile import Change, Fleet, Tick
     from zebfast.fleet.state_file import FleetFiles
 
@@ -172,7 +172,7 @@ def open_outlook(chosen: Chosen, names: Sequence[str]) -> Outlook:
         ModuleNotFoundError: its client library is.
     """
     from zebfast.exchange import open_examples, open_weights
-    from zebfast.fleet.look import Outlook
+    from zebfast.fleet.observe import Outlook
     from zebfast.fleet.providers import open_provider
 
     experiment, options = chosen.experiment, stores_of(chosen.experiment)

@@ -25,8 +25,8 @@ from zebfast.cli.fleet.status import machines_text, print_report
 from zebfast.cli.run import EXIT_FAILED, user_sentence
 from zebfast.experiment.commands import fleet_command
 from zebfast.experiment.experiment import Stage
-from zebfast.fleet.look import providers_of
 from zebfast.fleet.model import FleetState, Machine
+from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
 from zebfast.fleet.reconcile import end, glance
 from zebfast.fleet.report import report

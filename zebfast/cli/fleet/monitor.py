@@ -22,7 +22,7 @@ from zebfast.cli.fleet.context import (
 from zebfast.cli.fleet.status import machines_text, print_lines, print_report, summary_text
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
 from zebfast.experiment.experiment import Stage
-from zebfast.fleet.look import providers_of
+from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import ProviderError
 from zebfast.fleet.reconcile import Fleet, FleetBusy, Tick, glance, remembered, resize, tick
 from zebfast.fleet.report import report

@@ -27,8 +27,8 @@ from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import fleet_command
 from zebfast.experiment.experiment import Stage
 from zebfast.experiment.status.liveness import age
-from zebfast.fleet.look import providers_of
 from zebfast.fleet.model import Machine
+from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import Provider, ProviderError
 from zebfast.fleet.reconcile import glance, remembered
 from zebfast.fleet.report import Report, report

@@ -30,8 +30,8 @@ from zebfast.cli.fleet.status import machines_text, print_quote, print_report
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import learn_command
 from zebfast.experiment.experiment import Stage
-from zebfast.fleet.look import providers_of
 from zebfast.fleet.model import Spec, new_label
+from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
 from zebfast.fleet.reconcile import Fleet, Tick, begin, glance, remembered
 from zebfast.fleet.rent import Memory, Quote, new_token, quote, used_hosts

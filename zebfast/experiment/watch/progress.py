@@ -13,7 +13,7 @@ from zebfast.experiment.experiment import Stage
 from zebfast.experiment.status.checks import beat_stream
 from zebfast.experiment.status.liveness import number, published_learning, stage_or_first, stream_of
 from zebfast.experiment.status.snapshot import Facts
-from zebfast.experiment.watch.wandb import WandbLook
+from zebfast.experiment.watch.wandb_status import WandbLook
 from zebfast.learner.state import streams_from_state
 from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
 

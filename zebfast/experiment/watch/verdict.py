@@ -27,7 +27,7 @@ from zebfast.experiment.watch.progress import (
     newest,
     waiting_for,
 )
-from zebfast.experiment.watch.wandb import WandbLook
+from zebfast.experiment.watch.wandb_status import WandbLook
 from zebfast.selfplay.examples import SOURCE_EVAL
 
 State = Literal["healthy", "stalled", "failed", "stopped", "unknown"]

@@ -34,7 +34,7 @@ from zebfast.experiment.watch.state import (
     save_memory,
 )
 from zebfast.experiment.watch.verdict import Limits, Verdict, judge
-from zebfast.experiment.watch.wandb import WandbLook, WandbUnread, look, run_path
+from zebfast.experiment.watch.wandb_status import WandbLook, WandbUnread, look, run_path
 from zebfast.system.locks import hold_lock
 from zebfast.system.webhook import WebhookError, host_of, post
 

@@ -55,7 +55,7 @@ def run_path(state: Mapping[str, Any] | None, project: str) -> str | None:
 
 def look(path: str, *, seconds: float = _SECONDS) -> WandbLook:
     """Ask for the run at ``path``. Raises WandbUnread."""
-    command = [sys.executable, "-m", "zebfast.experiment.watch.wandb"]
+    command = [sys.executable, "-m", "zebfast.experiment.watch.wandb_status"]
     try:
         done = subprocess.run(command, input=path, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
