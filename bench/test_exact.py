@@ -15,11 +15,11 @@ from zebfast.arena.match import play_match
 from zebfast.arena.players.build import build_player
 from zebfast.arena.players.specs import parse_spec
 from zebfast.cli import exact_stages, stages
-from zebfast.cli.machine import usable_cores
 from zebfast.cli.stages import Stage
 from zebfast.core.engine import GameBatch
 from zebfast.core.solve import Solver, positions_of
 from zebfast.core.solver_pool import SolverPool
+from zebfast.system.machine import usable_cores
 
 POSITIONS = {7: 300, 6: 600, 5: 3000, 4: 10_000}  # by tricks left
 QUESTIONS = ("points", "one threshold", "all plays")

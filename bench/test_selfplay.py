@@ -14,10 +14,10 @@ from bench import work
 from bench.conftest import figure
 from bench.gate import interleaved_ratio
 from zebfast.cli import stages
-from zebfast.cli.machine import usable_cores
 from zebfast.cli.stages import Done, Stage, Work
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
+from zebfast.system.machine import usable_cores
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "peer" / "zeb-557k-1m.pt"
 N_GAMES = 64

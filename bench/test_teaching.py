@@ -10,9 +10,9 @@ import pytest
 
 from bench import work
 from zebfast.cli import stages
-from zebfast.cli.machine import usable_cores
 from zebfast.cli.stages import Done, Stage, Work
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, Teaching, TeachingConfig
+from zebfast.system.machine import usable_cores
 
 GAMES = {"exact": 4, "rollout": 2}  # in a round, for each of those side by side
 

@@ -13,7 +13,7 @@ from typing import Any
 from records import ROOT, machine, versions, write
 
 import zebfast
-from zebfast.cli.machine import cpu_model
+from zebfast.system.machine import cpu_model
 
 RECORDS = ROOT / "bench" / "records" / "quality"
 PIECES = ("targets", "deeper", "equal", "arena", "selfplay")

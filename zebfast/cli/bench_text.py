@@ -44,7 +44,7 @@ def report(results: Sequence[Measurement]) -> dict[str, Any]:
 def machine() -> dict[str, Any]:
     """See machine_facts, with the instruction set that the core runs with."""
     from zebfast.cli.doctor import core_build
-    from zebfast.cli.machine import machine_facts
+    from zebfast.cli.tuned import machine_facts
 
     return {**machine_facts(default_device()), "isa": core_build()}
 

@@ -18,7 +18,7 @@ from urllib.parse import urlparse
 import click
 
 import zebfast
-from zebfast.cli.machine import usable_cores
+from zebfast.system.machine import usable_cores
 
 # --- One line of `zebfast doctor`.
 

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 import click
 
-from zebfast.cli.machine import usable_cores
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
 from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
+from zebfast.system.machine import usable_cores
 
 EXAMPLES = ("--input-dir", "--examples-repo-id")
 

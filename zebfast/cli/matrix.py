@@ -27,7 +27,7 @@ from zebfast.arena.players.specs import (
 from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES
 from zebfast.arena.stats import MatchResult
 from zebfast.cli.console import MatrixReporter, footnotes
-from zebfast.cli.machine import usable_cores
+from zebfast.system.machine import usable_cores
 
 # --- A matrix as text: ratings, both win rates, margins, and every pairing with its intervals.
 

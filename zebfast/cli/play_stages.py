@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from zebfast.cli.machine import usable_cores
 from zebfast.cli.stages import N_SIMULATIONS, SEED, SIZE, Done, Stage, Work, network
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.trial import Trial
 from zebfast.selfplay.tuning import PLAYS
+from zebfast.system.machine import usable_cores
 
 WINDOW = 0.75  # seconds of one piece of work
 

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import click
 
 from zebfast.arena.io.positions import RecordError, SolvedPosition, read_positions, solve_positions
-from zebfast.cli.machine import usable_cores
 from zebfast.core.solver_pool import SolverPool
+from zebfast.system.machine import usable_cores
 
 
 @click.command(

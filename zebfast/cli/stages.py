@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from zebfast.cli.machine import usable_cores
+from zebfast.system.machine import usable_cores
 
 SEED = 42
 N_SIMULATIONS = 200

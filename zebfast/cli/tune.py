@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zebfast.cli.console import NOTHING
-from zebfast.cli.machine import usable_cores
 from zebfast.cli.tuned import Circumstances, Entry, as_flags, remember, today, tuned_file
 from zebfast.cli.worker import default_threads, selfplay_config
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.trial import Trial
 from zebfast.selfplay.tuning import Setting, Tuned, Tuner, grid
+from zebfast.system.machine import usable_cores
 
 if TYPE_CHECKING:
     from zebfast.net.evaluator import Evaluator

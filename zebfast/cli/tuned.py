@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zebfast.cli.machine import machine_facts
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.tuning import Setting
 from zebfast.system.files import write_atomic
+from zebfast.system.machine import cpu_model, usable_cores
 
 if TYPE_CHECKING:
     from zebfast.exchange import Say
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _MOST = 64  # entries; the oldest go first
 _TUNE = "zebfast bench --tune"
+
+
+def machine_facts(device: str) -> dict[str, str | int | None]:
+    """What decides how fast a command runs on ``device``: cpu, cores, gpu, torch, zebfast."""
+    import torch
+
+    import zebfast
+
+    return {
+        "cpu": cpu_model(),
+        "cores": usable_cores(),
+        "gpu": torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
+        "torch": str(torch.__version__),
+        "zebfast": zebfast.__version__,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from click.core import ParameterSource
 from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.arena.players.specs import MAX_WORLDS as MAX_SAMPLES
 from zebfast.cli.learn import choose_device, option
-from zebfast.cli.machine import usable_cores
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
 from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
 from zebfast.core.forest import (
@@ -33,6 +32,7 @@ from zebfast.core.forest import (
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig
+from zebfast.system.machine import usable_cores
 
 if TYPE_CHECKING:
     from zebfast.exchange import ExampleStore, Place, Say

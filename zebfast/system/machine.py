@@ -22,27 +22,3 @@ def cpu_model() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, "") or platform.processor() or platform.machine()
-
-
-def gpu_model(device: str) -> str | None:
-    """Name of the GPU that torch calls ``device``; None for the CPU."""
-    if not device.startswith("cuda"):
-        return None
-    import torch
-
-    return torch.cuda.get_device_name(device)
-
-
-def machine_facts(device: str) -> dict[str, str | int | None]:
-    """What decides how fast a command runs on ``device``: cpu, cores, gpu, torch, zebfast."""
-    import torch
-
-    import zebfast
-
-    return {
-        "cpu": cpu_model(),
-        "cores": usable_cores(),
-        "gpu": gpu_model(device),
-        "torch": str(torch.__version__),
-        "zebfast": zebfast.__version__,
-    }
