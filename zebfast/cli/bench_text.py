@@ -54,13 +54,13 @@ def spent(selfplay: Measurement, results: Sequence[Measurement]) -> dict[str, fl
 
     The solver is not timed, which would cost more than it does: what the trees take beyond what
     as many simulations take in the stage without it is counted as the solver's, so the drawing of
-    worlds is in it.
+    worlds is in it. Both are times on a core, whatever else the machine did meanwhile.
     """
     shares = {part: selfplay.detail[f"{part}_share"] for part in PARTS}
     plain = next((r for r in results if r.key == "simulations"), None)
     if plain is not None and selfplay.detail["solved_per_game"]:
         took = selfplay.detail["tree_nanoseconds_per_simulation"]
-        beyond = max(0.0, 1 - 1e9 / plain.rate / took)
+        beyond = max(0.0, 1 - plain.detail["nanoseconds_each"] / took) if took else 0.0
         shares["solver"] = shares["trees"] * beyond
         shares["trees"] -= shares["solver"]
     return {name: shares[name] for name in _COLUMNS if name in shares}

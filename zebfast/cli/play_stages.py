@@ -54,9 +54,9 @@ def _detail(stats: SelfPlayStats, on_gpu: bool) -> dict[str, float]:
     A thread off the core is waiting: for the other groups, for what else runs on the machine. On a
     GPU all of the evaluator's time is the network's.
     """
-    network = stats.evaluator_seconds if on_gpu else stats.evaluator_cpu_seconds
-    python = stats.thread_cpu_seconds - stats.evaluator_cpu_seconds - stats.tree_cpu_seconds
-    spent = {"network": network, "trees": stats.tree_cpu_seconds, "python": max(python, 0.0)}
+    trees, network = stats.tree_cpu_seconds, stats.evaluator_cpu_seconds
+    spent = {"trees": trees, "python": max(stats.thread_cpu_seconds - trees - network, 0.0)}
+    spent["network"] = stats.evaluator_seconds if on_gpu else network
     spent["waiting"] = max(stats.thread_seconds - sum(spent.values()), 0.0)
     total = sum(spent.values())
     games = max(stats.plays, 1) / PLAYS
@@ -64,7 +64,7 @@ def _detail(stats: SelfPlayStats, on_gpu: bool) -> dict[str, float]:
         "simulations_per_game": stats.simulations / games,
         "evaluations_per_game": stats.evaluations / games,
         "solved_per_game": stats.solved / games,
-        "tree_nanoseconds_per_simulation": 1e9 * stats.tree_cpu_seconds / stats.simulations,
+        "tree_nanoseconds_per_simulation": 1e9 * trees / max(stats.simulations, 1),
         **{f"{part}_share": spent[part] / total for part in PARTS},
     }
 

@@ -145,15 +145,15 @@ def simulations(n_trees: int = 64, n_steps: int = 500) -> Work:
     room = n_trees * (2 + n_steps // N_SIMULATIONS)
 
     def work() -> Done:
-        before = forest.counts()
+        before, began = forest.counts(), time.thread_time()
         forest.allow(before["games"] + room)
         for _ in range(n_steps):
             n = forest.select(leaves)
             uniform_evaluate(leaves[:n], evals[:n])
             forest.update(evals[:n])
         forest.take()
-        after = forest.counts()
-        return Done(after["simulations"] - before["simulations"])
+        done = forest.counts()["simulations"] - before["simulations"]
+        return Done(done, {"nanoseconds_each": 1e9 * (time.thread_time() - began) / done})
 
     return work
 

@@ -17,9 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
-from zebfast.selfplay.stats import SelfPlayStats, Stopwatch
-
-_ASK_EVERY = 16  # steps between those whose time on a core is asked for
+from zebfast.selfplay.stats import SelfPlayStats, StepClock
 
 
 class Evaluator(Protocol):
@@ -60,7 +58,7 @@ class _Group:
         self.finished: list[np.ndarray] = []
         self.limit = 0
         self.n_finished = 0  # games taken from the engine since the start
-        self.trees, self.network, self.thread = Stopwatch(), Stopwatch(), Stopwatch()
+        self.clock = StepClock()
         self.batches = 0
 
     def allow(self, limit: int) -> None:
@@ -70,20 +68,18 @@ class _Group:
 
     def step(self) -> bool:
         """Ask the network once, and apply it. False when all allowed games are finished."""
-        on_core = self.batches % _ASK_EVERY == 0
-        began = Stopwatch.now(on_core=on_core)
+        clock = self.clock
+        clock.step()
         n = self.engine.select(self.leaves)
         self._take()
-        selected = Stopwatch.now(on_core=on_core)
-        self.trees.add(began, selected)
+        clock.lap("trees")
         if n == 0:
             return False
         self.evaluator.evaluate(self.leaves[:n], self.evals[:n])
-        evaluated = Stopwatch.now(on_core=on_core)
+        clock.lap("evaluator")
         self.engine.update(self.evals[:n])
+        clock.lap("trees")
         self.batches += 1
-        self.network.add(selected, evaluated)
-        self.trees.add(evaluated, Stopwatch.now(on_core=on_core))
         return True
 
     def _take(self) -> None:
@@ -94,16 +90,17 @@ class _Group:
 
     def stats(self) -> SelfPlayStats:
         """Totals since the start; games and wall time are the caller's to say."""
-        counts = self.engine.counts()
+        counts, clock = self.engine.counts(), self.clock
         return SelfPlayStats(
             finished=counts.pop("games"),
             batches=self.batches,
-            tree_seconds=self.trees.wall,
-            tree_cpu_seconds=self.trees.cpu,
-            evaluator_seconds=self.network.wall,
-            evaluator_cpu_seconds=self.network.cpu,
-            thread_seconds=self.thread.wall,
-            thread_cpu_seconds=self.thread.cpu,
+            tree_seconds=clock.wall["trees"],
+            evaluator_seconds=clock.wall["evaluator"],
+            thread_seconds=clock.thread,
+            thread_cpu_seconds=clock.thread_cpu,
+            sampled_seconds=sum(clock.sampled.values()),
+            sampled_tree_seconds=clock.sampled["trees"],
+            sampled_evaluator_seconds=clock.sampled["evaluator"],
             **counts,
         )
 
@@ -226,7 +223,7 @@ class GroupedGames:
             return all(g.n_finished >= w for g, w in zip(groups, wanted, strict=True))
 
         def run(k: int) -> None:
-            began = Stopwatch.now()
+            groups[k].clock.start()
             try:
                 while not (complete() or failed.is_set() or should_stop()):
                     if not groups[k].step():
@@ -237,7 +234,7 @@ class GroupedGames:
                 failed.set()
                 raise
             finally:
-                groups[k].thread.add(began, Stopwatch.now())
+                groups[k].clock.stop()
 
         futures = [self._threads.submit(run, k) for k in range(len(groups))]
         try:

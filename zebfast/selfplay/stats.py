@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import time
 from collections.abc import Callable
@@ -15,8 +14,9 @@ class SelfPlayStats:
     """Counts and seconds of one call of ``SelfPlay.play``.
 
     Seconds of trees and evaluator are sums over the groups' threads, so together they may exceed
-    the wall time; thread_seconds are all of those threads' time. What of it they ran on a core is
-    in the cpu_seconds (torch's own threads are not in it): the rest is waiting.
+    the wall time; thread_seconds are all of those threads' time, and thread_cpu_seconds what of it
+    they ran on a core (torch's own threads are not in it): the rest is waiting. The sampled_seconds
+    are time on a core, too, of some of the steps (see StepClock).
     simulations + reused = visits of the searched roots; evaluations are the positions sent to the
     network, cache_hits those that it had been sent before; terminals and solved are the simulations
     that needed none. The other counts: ``core.forest.COUNTS``.
@@ -42,16 +42,28 @@ class SelfPlayStats:
     rollouts: int = 0  # games that it played to their end for them
     batches: int = 0
     tree_seconds: float = 0.0
-    tree_cpu_seconds: float = 0.0
     evaluator_seconds: float = 0.0
-    evaluator_cpu_seconds: float = 0.0
     thread_seconds: float = 0.0
     thread_cpu_seconds: float = 0.0
+    sampled_seconds: float = 0.0
+    sampled_tree_seconds: float = 0.0
+    sampled_evaluator_seconds: float = 0.0
 
     @property
     def games_per_second(self) -> float:
         """Games finished a second; some may belong to later calls."""
         return self.finished / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def tree_cpu_seconds(self) -> float:
+        """What of thread_cpu_seconds the trees took, by the steps that were sampled."""
+        return self.thread_cpu_seconds * self.sampled_tree_seconds / (self.sampled_seconds or 1.0)
+
+    @property
+    def evaluator_cpu_seconds(self) -> float:
+        """The same of the evaluator; with the trees' at most all of it."""
+        sampled = self.sampled_evaluator_seconds
+        return self.thread_cpu_seconds * sampled / (self.sampled_seconds or 1.0)
 
     def __add__(self, other: SelfPlayStats) -> SelfPlayStats:
         return _combine(operator.add, self, other)
@@ -67,29 +79,65 @@ def _combine(
     return SelfPlayStats(**{n: operation(getattr(a, n), getattr(b, n)) for n in names})
 
 
-class Stopwatch:
-    """Sums the time of one thread between calls: on the clock, and on a core.
+_SAMPLE_EVERY = 8  # steps of a run
 
-    Asking for the time on a core takes microseconds, so it may be left out of some calls: the
-    others then stand for all.
+
+class StepClock:
+    """Where the time of one group goes, step by step; used by one thread at a time.
+
+    Wall time is taken of every step. Time on a core, which takes microseconds to ask for, is taken
+    of the first step of a run and of every eighth after it, from its start to the start of the
+    next. It is kept apart and never scaled by wall time: how much of that a thread is on a core
+    changes with what else runs, so an estimate from both can even fall from one call to the next.
+
+    Attributes:
+        wall: seconds of trees and evaluator.
+        sampled: seconds on a core of trees, evaluator and rest of the sampled steps.
+        thread, thread_cpu: seconds between ``start`` and ``stop``, and what of it was on a core.
     """
 
     def __init__(self) -> None:
-        self.wall = self._asked_wall = self._asked_cpu = 0.0
+        self.wall = {"trees": 0.0, "evaluator": 0.0}
+        self.sampled = {"trees": 0.0, "evaluator": 0.0, "rest": 0.0}
+        self.thread = self.thread_cpu = 0.0
+        self._began = (0.0, 0.0)  # of the run
+        self._n_steps = 0  # of the run
+        self._lap_began = self._sample_began = 0.0
+        self._sampling = False
 
-    @staticmethod
-    def now(*, on_core: bool = True) -> tuple[float, float]:
-        """Seconds on the clock and on a core; the latter NaN where it is not asked for."""
-        return time.perf_counter(), time.thread_time() if on_core else math.nan
+    def start(self) -> None:
+        """The group's thread begins a run of steps."""
+        self._n_steps = 0
+        self._began = time.perf_counter(), time.thread_time()
 
-    def add(self, since: tuple[float, float], until: tuple[float, float]) -> None:
-        wall, cpu = until[0] - since[0], until[1] - since[1]
-        self.wall += wall
-        if not math.isnan(cpu):
-            self._asked_wall += wall
-            self._asked_cpu += cpu
+    def stop(self) -> None:
+        """The run is over, for whatever reason."""
+        now = time.thread_time()
+        if self._sampling:
+            self.sampled["rest"] += now - self._sample_began
+            self._sampling = False
+        self.thread += time.perf_counter() - self._began[0]
+        self.thread_cpu += now - self._began[1]
 
-    @property
-    def cpu(self) -> float:
-        """Seconds on a core."""
-        return self.wall * self._asked_cpu / self._asked_wall if self._asked_wall else 0.0
+    def step(self) -> None:
+        """A step begins, and with it ends the one before."""
+        now = time.perf_counter()
+        sample = self._n_steps % _SAMPLE_EVERY == 0
+        if sample or self._sampling:
+            on_core = time.thread_time()
+            if self._sampling:
+                self.sampled["rest"] += on_core - self._sample_began
+            self._sample_began = on_core
+        self._sampling = sample
+        self._n_steps += 1
+        self._lap_began = now
+
+    def lap(self, part: str) -> None:
+        """What was done since the step's start or its last lap was this part."""
+        now = time.perf_counter()
+        self.wall[part] += now - self._lap_began
+        self._lap_began = now
+        if self._sampling:
+            on_core = time.thread_time()
+            self.sampled[part] += on_core - self._sample_began
+            self._sample_began = on_core
