@@ -108,7 +108,7 @@ static uint64_t search(size_t n_games, zf_worlds kind, zf_search options, size_t
     config.search.gumbel_scale = 1.0f;
     zf_selfplay *f = zf_selfplay_new(&config);
     if (!f) exit(1);
-    zf_sequence_limit(zf_selfplay_sequence(f), n_games, records, done, 64);
+    zf_game_queue_limit(zf_selfplay_queue(f), n_games, records, done, 64);
     for (size_t n; (n = zf_selfplay_select(f, leaves)) > 0;) {
         zf_uniform_evaluate(evals, leaves, n);
         zf_selfplay_update(f, evals);

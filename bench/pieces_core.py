@@ -15,7 +15,8 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.core.solve import Solver, positions_of
+from zebfast.core.solve import Solver
+from zebfast.rules import N_PLIES, N_SEATS
 
 
 class Constant:
@@ -109,7 +110,7 @@ def worlds(_folder: Path, *, n_plays: int) -> Work:
 
 
 def solver(_folder: Path, *, tricks: int, n: int, question: str) -> Work:
-    positions = positions_of(games_at(28 - 4 * tricks, n))
+    positions = games_at(N_PLIES - N_SEATS * tricks, n).positions()
 
     def work() -> object:
         fresh = Solver()

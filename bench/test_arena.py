@@ -1,4 +1,4 @@
-"""Matches between plain players and games in lanes: games a second."""
+"""Matches between plain players and games in rollouts (lanes): games a second."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench.pieces_core import Constant
 from zebfast.arena.match import play_match
 from zebfast.arena.players.base import plain_player
 from zebfast.core.engine import GameBatch
-from zebfast.core.lanes import Lanes
 from zebfast.core.records import OBS_DTYPE
+from zebfast.core.rollouts import RolloutGames
 
 N_GAMES = 20_000
-N_LANES = 8192
+N_GAMES_AT_ONCE = 8192
 
 
 @pytest.mark.benchmark(group="arena")
@@ -40,16 +40,16 @@ def test_match(benchmark: Any, opponent: str) -> None:
 @pytest.mark.benchmark(group="arena")
 def test_lanes(benchmark: Any) -> None:
     """Whole games side by side with the constant evaluator: what rollouts cost but the network."""
-    games = GameBatch.deal(N_LANES, seed=1)
-    observations = np.empty(N_LANES, OBS_DTYPE)
-    evals = np.empty((N_LANES, 8), np.float32)
+    games = GameBatch.deal(N_GAMES_AT_ONCE, seed=1)
+    observations = np.empty(N_GAMES_AT_ONCE, OBS_DTYPE)
+    evals = np.empty((N_GAMES_AT_ONCE, 8), np.float32)
 
     def work() -> GameBatch:
-        lanes, evaluator = Lanes(games), Constant()
-        while n := lanes.advance(observations):
+        rollouts, evaluator = RolloutGames(games), Constant()
+        while n := rollouts.advance(observations):
             evaluator.evaluate(observations[:n], evals[:n])
-            lanes.play_favourites(evals[:n])
-        return lanes.games
+            rollouts.play_greedy(evals[:n])
+        return rollouts.games
 
     ended = benchmark.pedantic(work, rounds=5, warmup_rounds=1)
     assert ended.over.all()
@@ -58,5 +58,5 @@ def test_lanes(benchmark: Any) -> None:
         key="lanes",
         what="games side by side with the constant evaluator, one core",
         unit="games/s",
-        units=N_LANES,
+        units=N_GAMES_AT_ONCE,
     )

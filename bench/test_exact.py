@@ -17,7 +17,7 @@ from zebfast.arena.players.specs import parse_spec
 from zebfast.cli import exact_stages, stages
 from zebfast.cli.stages import Stage
 from zebfast.core.engine import GameBatch
-from zebfast.core.solve import Solver, positions_of
+from zebfast.core.solve import Solver
 from zebfast.core.solver_pool import SolverPool
 from zebfast.system.machine import usable_cores
 
@@ -62,7 +62,7 @@ def random_decisions(n_games: int) -> np.ndarray:
     found, batch = [], GameBatch.deal(n_games, seed=stages.SEED)
     while not batch.over.all():
         legal = batch.legal()
-        found.append(positions_of(batch, np.flatnonzero(legal & (legal - np.uint32(1)))))
+        found.append(batch.positions(np.flatnonzero(legal & (legal - np.uint32(1)))))
         batch.play_random(seed=stages.SEED)
     return np.concatenate(found)
 

@@ -13,10 +13,10 @@ ZF_INLINE void deal_inline(zf_state *s, uint64_t seed, uint64_t stream, uint64_t
         order[i] = order[j];
         order[j] = t;
     }
-    for (int seat = 0; seat < 4; seat++)
-        for (int i = 0; i < 7; i++) hands[seat] |= 1u << order[7 * seat + i];
-    zf_init(s, hands, (uint8_t)zf_bounded(key, 27, ZF_N_DECLARATIONS),
-            (uint8_t)zf_bounded(key, 28, 4));
+    for (int seat = 0; seat < ZF_N_SEATS; seat++)
+        for (int i = 0; i < ZF_HAND_SIZE; i++) hands[seat] |= 1u << order[ZF_HAND_SIZE * seat + i];
+    zf_init(s, hands, (uint8_t)zf_bounded(key, ZF_N_DOMINOES - 1, ZF_N_DECLARATIONS),
+            (uint8_t)zf_bounded(key, ZF_N_DOMINOES, ZF_N_SEATS));
 }
 
 void zf_deal(zf_state *s, uint64_t seed, uint64_t stream, uint64_t game) {
@@ -40,7 +40,8 @@ ZF_HOT void zf_random_games(uint8_t *points_team0, size_t n, uint64_t seed, uint
         deal_inline(&s, seed, ZF_STREAM_DEAL, first_game + i);
         uint64_t key = zf_stream_key(seed, ZF_STREAM_PLAY, first_game + i);
 #pragma GCC unroll 28
-        for (int ply = 0; ply < ZF_N_PLIES; ply++) random_play(&s, key, 7 - ply / 4);
+        for (int ply = 0; ply < ZF_N_PLIES; ply++)
+            random_play(&s, key, ZF_HAND_SIZE - ply / ZF_N_SEATS);
         points_team0[i] = s.points[0];
     }
 }
@@ -49,7 +50,7 @@ ZF_HOT void zf_random_plays(zf_state *s, const int64_t *rows, const uint64_t *ga
                             uint64_t seed, uint64_t stream) {
     for (size_t i = 0; i < n; i++) {
         zf_state *g = &s[rows[i]];
-        if (!zf_over(g)) random_play(g, zf_stream_key(seed, stream, games[i]), 7);
+        if (!zf_over(g)) random_play(g, zf_stream_key(seed, stream, games[i]), ZF_HAND_SIZE);
     }
 }
 

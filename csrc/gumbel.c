@@ -21,10 +21,10 @@ void zf_gumbel_open(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t game
     uint64_t first = (uint64_t)t->root.n_plays << 32; /* no two plays of a game share draws */
     for (uint32_t i = 0; i < t->nodes[0].n_edges; i++) {
         double noise = p->gumbel_scale > 0 ? gumbel(zf_bits(key, first + i)) : 0.0;
-        t->lead[i] = logit(&edges[i]) + (double)p->gumbel_scale * noise;
-        t->inherited[i] = edges[i].visits;
+        t->gumbel.lead[i] = logit(&edges[i]) + (double)p->gumbel_scale * noise;
+        t->gumbel.inherited[i] = edges[i].visits;
     }
-    t->n_inherited = t->root_visits;
+    t->gumbel.n_inherited = t->root_visits;
 }
 
 /* Mean value of an edge for the side to play, 0 for a loss to 1 for a win. */
@@ -80,8 +80,9 @@ static uint32_t best_at(const zf_tree *t, uint32_t level) {
     uint32_t best = 0;
     sigmas(t, sigma);
     for (uint32_t i = 0; i < t->nodes[0].n_edges; i++) {
-        double score = t->lead[i] + sigma[i];
-        if ((uint32_t)(edges[i].visits - t->inherited[i]) != level || !(score > best_score)) continue;
+        double score = t->gumbel.lead[i] + sigma[i];
+        uint32_t visits = (uint32_t)(edges[i].visits - t->gumbel.inherited[i]);
+        if (visits != level || !(score > best_score)) continue;
         best = i;
         best_score = score;
     }
@@ -89,15 +90,17 @@ static uint32_t best_at(const zf_tree *t, uint32_t level) {
 }
 
 uint32_t zf_gumbel_next(const zf_tree *t, const zf_search *p) {
-    uint32_t budget = p->n_simulations - t->n_inherited, done = t->root_visits - t->n_inherited;
-    return best_at(t, level_of(t->nodes[0].n_edges, budget, done));
+    uint32_t before = t->gumbel.n_inherited;
+    uint32_t level = level_of(t->nodes[0].n_edges, p->n_simulations - before,
+                              t->root_visits - before);
+    return best_at(t, level);
 }
 
 uint32_t zf_gumbel_best(const zf_tree *t) {
     const zf_edge *edges = t->edges + t->nodes[0].first_edge;
     uint32_t most = 0;
     for (uint32_t i = 0; i < t->nodes[0].n_edges; i++) {
-        uint32_t visits = (uint32_t)(edges[i].visits - t->inherited[i]);
+        uint32_t visits = (uint32_t)(edges[i].visits - t->gumbel.inherited[i]);
         most = visits > most ? visits : most;
     }
     return best_at(t, most);

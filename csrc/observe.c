@@ -8,16 +8,17 @@ ZF_HOT void zf_uniform_evaluate(float *out, const zf_obs *obs, size_t n) {
     for (size_t i = 0; i < n; i++) {
         uint32_t legal = obs[i].legal;
         float p = 1.0f / (float)__builtin_popcount(legal | (legal == 0));
-        for (int slot = 0; slot < 7; slot++) out[8 * i + slot] = legal >> slot & 1 ? p : 0.0f;
+        for (int slot = 0; slot < ZF_HAND_SIZE; slot++)
+            out[8 * i + slot] = legal >> slot & 1 ? p : 0.0f;
         out[8 * i + 7] = 0.0f;
     }
 }
 
 void zf_game_begin(zf_game *g, const zf_state *s) {
     memset(g, 0, sizeof *g);
-    for (int seat = 0; seat < 4; seat++)
-        for (int i = 0; i < 7; i++)
-            g->hands[seat][i] = (uint8_t)zf_select(s->dealt[seat], (uint32_t)i, 7);
+    for (int seat = 0; seat < ZF_N_SEATS; seat++)
+        for (int i = 0; i < ZF_HAND_SIZE; i++)
+            g->hands[seat][i] = (uint8_t)zf_select(s->dealt[seat], (uint32_t)i, ZF_HAND_SIZE);
     g->decl = s->decl;
     g->leader = s->first_leader;
 }
@@ -25,8 +26,8 @@ void zf_game_begin(zf_game *g, const zf_state *s) {
 static bool start(zf_state *s, const zf_game *g) {
     uint32_t hands[4] = {0, 0, 0, 0}, all = 0;
     if (g->decl >= ZF_N_DECLARATIONS || g->leader > 3) return false;
-    for (int seat = 0; seat < 4; seat++) {
-        for (int i = 0; i < 7; i++) {
+    for (int seat = 0; seat < ZF_N_SEATS; seat++) {
+        for (int i = 0; i < ZF_HAND_SIZE; i++) {
             uint8_t d = g->hands[seat][i];
             if (d >= ZF_N_DOMINOES || all >> d & 1) return false;
             if (i > 0 && d < g->hands[seat][i - 1]) return false; /* slots are ascending */
@@ -60,7 +61,7 @@ zf_game_fault zf_game_examples(zf_example out[ZF_N_PLIES], const zf_game *game, 
         if (domino >= ZF_N_DOMINOES || !(zf_legal(&s) >> domino & 1)) return ZF_GAME_BAD_PLAY;
         zf_observe(&e->obs, &s);
         uint32_t any = 0;
-        for (int slot = 0; slot < 7; slot++) {
+        for (int slot = 0; slot < ZF_HAND_SIZE; slot++) {
             uint16_t w = game->policy[*ply][slot];
             if (w && !(e->obs.legal >> slot & 1)) return ZF_GAME_BAD_POLICY;
             e->policy[slot] = w;

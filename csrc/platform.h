@@ -11,9 +11,9 @@
 #endif
 
 /* ZF_HOT marks the few outermost kernels. They are compiled once for the baseline and once for
- * x86-64-v3 (BMI2, AVX2); the loader picks by CPU. Everything they call is inlined, because clones
- * do not reach callees. FMA contraction is off for the whole build (-ffp-contract=off), so both
- * clones give the same floats. */
+ * x86-64-v3 (BMI2, AVX2 and all else of that level); the loader picks by CPU. Everything they call
+ * is inlined, because clones do not reach callees. FMA contraction is off for the whole build
+ * (-ffp-contract=off), so both clones give the same floats. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(ZF_NO_CLONES)
 #define ZF_HOT __attribute__((target_clones("arch=x86-64-v3", "default")))
@@ -28,9 +28,9 @@ ZF_INLINE const char *zf_isa(void) {
 #if defined(ZF_NATIVE)
     return "native";
 #elif ZF_HAS_CLONES
+    /* The very question that the loader asks for a clone: all features of the level, not some. */
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") ? "x86-64-v3"
-                                                                            : "baseline";
+    return __builtin_cpu_supports("x86-64-v3") ? "x86-64-v3" : "baseline";
 #else
     return "baseline";
 #endif

@@ -11,9 +11,9 @@ ZF_INLINE uint32_t has_played(const zf_position *p, uint32_t seat) {
 static uint32_t tricks_left(const zf_position *p) {
     uint32_t votes[ZF_N_DOMINOES + 2] = {0};
     uint32_t best = p->n_table > 0; /* the trick on the table is unfinished */
-    for (uint32_t seat = 0; seat < 4; seat++)
+    for (uint32_t seat = 0; seat < ZF_N_SEATS; seat++)
         votes[(uint32_t)__builtin_popcount(p->hand[seat]) + has_played(p, seat)]++;
-    for (uint32_t n = 1; n <= ZF_N_DOMINOES / 4; n++)
+    for (uint32_t n = 1; n <= ZF_HAND_SIZE; n++)
         if (votes[n] >= votes[best]) best = n;
     return best;
 }
@@ -87,7 +87,8 @@ void zf_position_of(zf_position *p, const zf_state *s) {
 
 int zf_position_points(const zf_position *p) {
     uint32_t held = p->hand[0] | p->hand[1] | p->hand[2] | p->hand[3];
-    int points = (__builtin_popcount(held) + p->n_table) / 4; /* 1 for each unfinished trick */
+    /* 1 for each unfinished trick */
+    int points = (__builtin_popcount(held) + p->n_table) / ZF_N_SEATS;
     for (int i = 0; i < p->n_table; i++) points += zf_count[p->table[i]];
     for (; held; held &= held - 1) points += zf_count[__builtin_ctz(held)];
     return points;

@@ -19,11 +19,14 @@ _Static_assert(sizeof(zf_obs) == 36, "OBS_DTYPE");
 
 /* One finished game. */
 typedef struct {
-    uint8_t hands[4][7]; /* ascending per seat */
+    uint8_t hands[ZF_N_SEATS][ZF_HAND_SIZE]; /* ascending per seat */
     uint8_t decl;
     uint8_t leader;
-    uint8_t plays[ZF_N_PLIES];      /* domino ids in order of play */
-    uint16_t policy[ZF_N_PLIES][7]; /* weights per slot of the seat that played; all 0 = none */
+    uint8_t plays[ZF_N_PLIES]; /* domino ids in order of play */
+    union { /* by ply and slot of the seat that played; all 0 = nothing is known of the ply */
+        uint16_t policy[ZF_N_PLIES][ZF_HAND_SIZE]; /* weights */
+        uint16_t labels[ZF_N_PLIES][ZF_HAND_SIZE]; /* of a teacher (labelling.c) */
+    };
 } zf_game;
 _Static_assert(sizeof(zf_game) == 450, "GAME_DTYPE");
 
@@ -37,7 +40,7 @@ enum {
 /* One training example. */
 typedef struct {
     zf_obs obs;
-    uint16_t policy[7];
+    uint16_t policy[ZF_HAND_SIZE];
     uint16_t flags;
     float value;      /* -1..1 for the observer's side */
     uint32_t left;    /* dominoes dealt to the seat on the observer's left */

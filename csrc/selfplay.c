@@ -5,29 +5,29 @@
 
 #include "cache.h"
 #include "engine.h"
-#include "memory.h"
 #include "rng.h"
+#include "tree_pool.h"
 
 typedef struct {
     zf_tree *tree;
-    uint64_t number; /* of the own sequence */
+    uint64_t number; /* in the queue */
     uint64_t game;   /* what the randomness sees */
     bool active;
     bool fresh; /* a new root whose noise and worlds are still to be drawn */
-    bool full;  /* that root is searched with n_simulations, and recorded */
+    bool recorded; /* that root is searched with n_simulations, and its policy recorded */
 } slot;
 
 struct zf_selfplay {
     zf_selfplay_config config;
     zf_search fast; /* the search of decisions that are not recorded */
     zf_counts counts;
-    zf_memory memory;
+    zf_tree_pool pool;
     slot *slots;
     uint32_t *waiting; /* slots whose leaves were handed out, in leaf order */
     size_t n_waiting;
     zf_cache *cache; /* NULL: evaluations are not remembered */
     zf_obs *asked;   /* copies of the leaves that were handed out, for the cache */
-    zf_sequence sequence;
+    zf_game_queue queue;
 };
 
 static bool allocate(zf_selfplay *f) {
@@ -40,14 +40,14 @@ static bool allocate(zf_selfplay *f) {
         f->asked = calloc(c->n_trees, sizeof *f->asked);
         if (!f->cache || !f->asked) return false;
     }
-    return zf_memory_get(&f->memory, &c->search, c->n_trees, c->worlds == ZF_WORLDS_SAMPLED);
+    return zf_tree_pool_alloc(&f->pool, &c->search, c->n_trees, c->worlds == ZF_WORLDS_SAMPLED);
 }
 
 zf_selfplay *zf_selfplay_new(const zf_selfplay_config *c) {
     zf_selfplay *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->config = *c;
-    f->sequence = (zf_sequence){.first_game = c->first_game, .stride = c->stride};
+    f->queue = (zf_game_queue){.first_game = c->first_game, .stride = c->stride};
     f->fast = c->search;
     f->fast.n_simulations = c->search.fast_simulations;
     f->fast.noise_fraction = f->fast.gumbel_scale = 0.0f;
@@ -55,13 +55,13 @@ zf_selfplay *zf_selfplay_new(const zf_selfplay_config *c) {
         zf_selfplay_free(f);
         return NULL;
     }
-    for (uint32_t i = 0; i < c->n_trees; i++) f->slots[i].tree = &f->memory.trees[i];
+    for (uint32_t i = 0; i < c->n_trees; i++) f->slots[i].tree = &f->pool.trees[i];
     return f;
 }
 
 void zf_selfplay_free(zf_selfplay *f) {
     if (!f) return;
-    zf_memory_free(&f->memory);
+    zf_tree_pool_free(&f->pool);
     zf_cache_free(f->cache);
     free(f->asked);
     free(f->slots);
@@ -69,7 +69,7 @@ void zf_selfplay_free(zf_selfplay *f) {
     free(f);
 }
 
-zf_sequence *zf_selfplay_sequence(zf_selfplay *f) { return &f->sequence; }
+zf_game_queue *zf_selfplay_queue(zf_selfplay *f) { return &f->queue; }
 
 /* Write the plays from ply on into the record; those that were forced get their one-hot policy. */
 static void record_plays(zf_game *g, const zf_state *s, int ply, bool searched) {
@@ -87,15 +87,15 @@ static void meet_root(const zf_selfplay *f, slot *s) {
     float share = f->config.search.full_share;
     uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_CAP, s->game);
     s->fresh = true;
-    s->full = share >= 1.0f || zf_unit(key, s->tree->root.n_plays) < (double)share;
+    s->recorded = share >= 1.0f || zf_unit(key, s->tree->root.n_plays) < (double)share;
 }
 
 static void start_game(zf_selfplay *f, slot *s) {
     zf_state root;
-    s->number = zf_sequence_start(&f->sequence, &s->game);
+    s->number = zf_game_queue_start(&f->queue, &s->game);
     s->active = true;
     zf_deal(&root, f->config.seed, ZF_STREAM_DEAL, s->game);
-    zf_game *g = zf_sequence_record(&f->sequence, s->number);
+    zf_game *g = zf_game_queue_record(&f->queue, s->number);
     zf_game_begin(g, &root);
     zf_play_forced(&root);
     record_plays(g, &root, 0, false);
@@ -104,24 +104,24 @@ static void start_game(zf_selfplay *f, slot *s) {
 }
 
 static const zf_search *search_of(const zf_selfplay *f, const slot *s) {
-    return s->full ? &f->config.search : &f->fast;
+    return s->recorded ? &f->config.search : &f->fast;
 }
 
 /* The search of this root is over: record its policy, play, move the tree. False: game over. */
 static bool play_searched(zf_selfplay *f, slot *s) {
     const zf_search *p = search_of(f, s);
     zf_tree *t = s->tree;
-    zf_game *g = zf_sequence_record(&f->sequence, s->number);
+    zf_game *g = zf_game_queue_record(&f->queue, s->number);
     int ply = t->root.n_plays;
     uint16_t weights[ZF_MAX_EDGES];
     uint32_t slots = zf_compress(zf_legal(&t->root), t->root.dealt[t->root.to_play]);
     zf_tree_policy(t, p, weights);
-    for (uint32_t i = 0; s->full && slots; slots &= slots - 1, i++)
+    for (uint32_t i = 0; s->recorded && slots; slots &= slots - 1, i++)
         g->policy[ply][__builtin_ctz(slots)] = weights[i];
     uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_PLAY, s->game);
     uint32_t edge = zf_tree_choose(t, p, p->temperature, zf_bits(key, (uint64_t)ply));
     f->counts.searches++;
-    f->counts.fast += !s->full;
+    f->counts.fast += !s->recorded;
     f->counts.reused += zf_tree_advance(t, edge);
     record_plays(g, &t->root, ply, true);
     meet_root(f, s);
@@ -131,7 +131,7 @@ static bool play_searched(zf_selfplay *f, slot *s) {
 /* Play the rest of a hand at random; only forced plays have a policy target. */
 static void play_out(zf_selfplay *f, slot *s) {
     zf_state state = s->tree->root;
-    zf_game *g = zf_sequence_record(&f->sequence, s->number);
+    zf_game *g = zf_game_queue_record(&f->queue, s->number);
     uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_PLAY, s->game);
     while (!zf_over(&state)) {
         uint32_t legal = zf_legal(&state), n = (uint32_t)__builtin_popcount(legal);
@@ -142,7 +142,7 @@ static void play_out(zf_selfplay *f, slot *s) {
 }
 
 static void finish_game(zf_selfplay *f, slot *s) {
-    zf_sequence_finish(&f->sequence, s->number);
+    zf_game_queue_finish(&f->queue, s->number);
     f->counts.games++;
     f->counts.plays += ZF_N_PLIES;
     s->active = false;
@@ -152,7 +152,7 @@ static void finish_game(zf_selfplay *f, slot *s) {
 static bool run_slot(zf_selfplay *f, slot *s, zf_obs *leaf) {
     for (;;) {
         if (!s->active) {
-            if (!zf_sequence_has_next(&f->sequence)) return false;
+            if (!zf_game_queue_has_next(&f->queue)) return false;
             start_game(f, s);
         }
         if (s->fresh && f->config.search.skip_decided && zf_decided(&s->tree->root)) {
@@ -199,7 +199,7 @@ int64_t zf_selfplay_update(zf_selfplay *f, const float *evals) {
     return -1;
 }
 
-void zf_selfplay_forget(zf_selfplay *f) {
+void zf_selfplay_clear_cache(zf_selfplay *f) {
     if (f->cache) zf_cache_clear(f->cache);
 }
 
@@ -210,5 +210,5 @@ size_t zf_selfplay_bytes(const zf_selfplay *f) {
     size_t cache =
         f->cache ? zf_cache_bytes(f->cache) + c->n_trees * sizeof *f->asked : 0;
     return sizeof *f + c->n_trees * (sizeof *f->slots + sizeof *f->waiting) + cache +
-           zf_memory_bytes(&f->memory, &c->search);
+           zf_tree_pool_bytes(&f->pool, &c->search);
 }

@@ -2,7 +2,7 @@
 #ifndef ZF_SELFPLAY_H
 #define ZF_SELFPLAY_H
 
-#include "sequence.h"
+#include "game_queue.h"
 #include "tree.h"
 
 typedef enum {
@@ -27,7 +27,7 @@ zf_selfplay *zf_selfplay_new(const zf_selfplay_config *config);
 void zf_selfplay_free(zf_selfplay *f);
 
 /* Its games; none may be started before it is given a limit. */
-zf_sequence *zf_selfplay_sequence(zf_selfplay *f);
+zf_game_queue *zf_selfplay_queue(zf_selfplay *f);
 
 /* Run every tree to its next leaf whose evaluation is not remembered. Leaves are packed at the front
  * of leaves[n_trees]; returns how many. 0 = every allowed game is finished. */
@@ -38,7 +38,7 @@ size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves);
 int64_t zf_selfplay_update(zf_selfplay *f, const float *evals);
 
 /* Forget the evaluations: those to come are another network's. */
-void zf_selfplay_forget(zf_selfplay *f);
+void zf_selfplay_clear_cache(zf_selfplay *f);
 
 void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out);
 size_t zf_selfplay_bytes(const zf_selfplay *f);

@@ -6,11 +6,11 @@
 
 #include "cache.h"
 #include "engine.h"
-#include "lanes.h"
+#include "labelling.h"
 #include "observe.h"
 #include "rng.h"
+#include "rollouts.h"
 #include "selfplay.h"
-#include "teaching.h"
 #include "v2_features.h"
 #include "worlds.h"
 #include "solve.h"
@@ -120,7 +120,7 @@ static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games, zf_
     zf_obs *leaves = calloc(n_trees, sizeof *leaves);
     float *evals = calloc(n_trees, 8 * sizeof *evals);
     CHECK(f && records && done && leaves && evals);
-    zf_sequence_limit(zf_selfplay_sequence(f), n_games, records, done, n_games);
+    zf_game_queue_limit(zf_selfplay_queue(f), n_games, records, done, n_games);
     for (size_t n; (n = zf_selfplay_select(f, leaves)) > 0;) {
         zf_uniform_evaluate(evals, leaves, n);
         CHECK(zf_selfplay_update(f, evals) == -1);
@@ -157,19 +157,19 @@ static void test_selfplay(void) {
 /* Labelled games side by side: a record is a legal game, and one at a time gives the same. */
 static uint64_t teach(uint32_t n_games, zf_teacher teacher, uint32_t n_worlds) {
     enum { N = 20 };
-    zf_teaching_config config = {.seed = 3, .stride = 1, .n_games = n_games, .n_worlds = n_worlds,
-                                 .teacher = teacher, .label_share = 0.2f, .temperature = 0.5f,
-                                 .explore = 0.2f, .exact_tricks = 2};
-    zf_teaching *t = zf_teaching_new(&config);
+    zf_labelling_config config = {.seed = 3, .stride = 1, .n_games = n_games, .n_worlds = n_worlds,
+                                  .teacher = teacher, .label_share = 0.2f, .temperature = 0.5f,
+                                  .explore = 0.2f, .exact_tricks = 2};
+    zf_labelling *t = zf_labelling_new(&config);
     zf_game *records = calloc(N, sizeof *records);
     uint8_t done[N] = {0};
-    zf_obs *obs = calloc(zf_teaching_room(&config), sizeof *obs);
-    float *evals = calloc(zf_teaching_room(&config), 8 * sizeof *evals);
-    CHECK(t && records && obs && evals && zf_teaching_bytes(t) > 0);
-    zf_sequence_limit(zf_teaching_sequence(t), N, records, done, N);
-    for (size_t n; (n = zf_teaching_select(t, obs)) > 0;) {
+    zf_obs *obs = calloc(zf_labelling_room(&config), sizeof *obs);
+    float *evals = calloc(zf_labelling_room(&config), 8 * sizeof *evals);
+    CHECK(t && records && obs && evals && zf_labelling_bytes(t) > 0);
+    zf_game_queue_limit(zf_labelling_queue(t), N, records, done, N);
+    for (size_t n; (n = zf_labelling_select(t, obs)) > 0;) {
         zf_uniform_evaluate(evals, obs, n);
-        CHECK(zf_teaching_update(t, evals) == -1);
+        CHECK(zf_labelling_update(t, evals) == -1);
     }
     uint64_t sum = 0, labels = 0;
     for (int i = 0; i < N; i++) {
@@ -181,10 +181,10 @@ static uint64_t teach(uint32_t n_games, zf_teacher teacher, uint32_t n_worlds) {
             for (int s = 0; s < 7; s++) sum = zf_mix(sum + examples[ply].policy[s]);
         }
     }
-    zf_teaching_counts counts;
-    zf_teaching_counts_of(t, &counts);
+    zf_labelling_counts counts;
+    zf_labelling_counts_of(t, &counts);
     CHECK(counts.games == N && counts.labels == labels && labels > 0);
-    zf_teaching_free(t);
+    zf_labelling_free(t);
     free(records);
     free(obs);
     free(evals);
@@ -228,7 +228,7 @@ static void test_update_refuses_nan(void) {
     zf_obs leaves[2];
     float evals[16] = {0};
     CHECK(f);
-    zf_sequence_limit(zf_selfplay_sequence(f), 2, records, done, 2);
+    zf_game_queue_limit(zf_selfplay_queue(f), 2, records, done, 2);
     CHECK(zf_selfplay_select(f, leaves) == 2);
     evals[15] = 0.0f / (evals[0] + 0.0f);
     CHECK(zf_selfplay_update(f, evals) == 1);
@@ -359,7 +359,7 @@ static void test_worlds(void) {
     CHECK(zf_worlds_of(&w, &k) == 0);
 }
 
-static void test_lanes(void) {
+static void test_rollouts(void) {
     enum { N = 40 };
     zf_state s[N];
     zf_obs obs[N];
@@ -372,14 +372,14 @@ static void test_lanes(void) {
         until[i] = (uint8_t)(i % (ZF_N_PLIES + 1));
         live[i] = (int64_t)i;
     }
-    while ((n = zf_lanes_advance(s, until, live, n, obs)) > 0) {
+    while ((n = zf_rollouts_advance(s, until, live, n, obs)) > 0) {
         for (size_t i = 0; i < n; i++) {
-            const zf_state *lane = &s[live[i]];
-            CHECK(lane->n_plays < until[live[i]] && obs[i].n_plays == lane->n_plays);
+            const zf_state *rollout = &s[live[i]];
+            CHECK(rollout->n_plays < until[live[i]] && obs[i].n_plays == rollout->n_plays);
             CHECK(__builtin_popcount(obs[i].legal) > 1);
         }
         zf_uniform_evaluate(evals, obs, n);
-        zf_lanes_favourites(s, live, n, evals);
+        zf_rollouts_greedy(s, live, n, evals);
     }
     for (size_t i = 0; i < N; i++) {
         zf_state back = s[i];
@@ -401,7 +401,7 @@ int main(void) {
     test_teaching();
     test_update_refuses_nan();
     test_solver();
-    test_lanes();
+    test_rollouts();
     printf("C core: all checks passed (%s)\n", zf_engine_isa());
     return 0;
 }

@@ -42,7 +42,7 @@ typedef struct {
     const uint32_t *follow;
     const uint8_t *led;
     uint32_t hand[4];
-    uint32_t settled; /* dominoes whose lower end no longer matters, as of the last trick start */
+    uint32_t interchangeable; /* as of the last trick start: their lower ends no longer matter */
     uint64_t nodes;
 } search;
 
@@ -131,12 +131,13 @@ ZF_INLINE uint32_t unbeaten(const uint32_t *higher, uint32_t dominoes, uint32_t 
  * no other hand's domino lies between them there, and nobody can lead the suit of their other ends
  * any more. */
 
-/* Dominoes that can follow no suit but the one they ask for when led. */
-ZF_INLINE uint32_t settled_of(const decl_tables *t, uint32_t left) {
-    uint32_t settled = t->one_suit;
-    for (int suit = 0; suit < ZF_CALLED_SUIT - 1; suit++) /* no 6 is the lower end of another suit */
-        settled |= left & t->leads[suit] ? 0 : t->only_follow[suit];
-    return settled;
+/* Dominoes that can follow no suit but the one they ask for when led: their lower ends no longer
+ * matter. */
+ZF_INLINE uint32_t interchangeable_of(const decl_tables *t, uint32_t left) {
+    uint32_t interchangeable = t->one_suit;
+    for (int suit = 0; suit < ZF_CALLED_SUIT - 1; suit++) /* a 6 is never a lower end */
+        interchangeable |= left & t->leads[suit] ? 0 : t->only_follow[suit];
+    return interchangeable;
 }
 
 /* Those of rest that are the same play as d. In a trick, `beats` are what beats its best domino so
@@ -144,9 +145,9 @@ ZF_INLINE uint32_t settled_of(const decl_tables *t, uint32_t left) {
 ZF_INLINE uint32_t same_play(const search *s, uint32_t d, uint32_t rest, uint32_t seat,
                              uint32_t beats) {
     uint32_t suit = s->led[d], same = 0;
-    rest &= s->settled & s->decl->leads[suit] & s->solver->same_count[d];
+    rest &= s->interchangeable & s->decl->leads[suit] & s->solver->same_count[d];
     rest &= beats >> d & 1 ? beats : ~beats;
-    if (ZF_LIKELY(!(s->settled >> d & 1) || !rest)) return 0;
+    if (ZF_LIKELY(!(s->interchangeable >> d & 1) || !rest)) return 0;
     uint32_t others = s->hand[(seat + 1) & 3] | s->hand[(seat + 2) & 3] | s->hand[(seat + 3) & 3];
     const uint32_t *higher = s->decl->higher[suit];
     for (; rest; rest &= rest - 1)
@@ -220,7 +221,12 @@ ZF_INLINE uint32_t next_try(try_order *o) {
     return (uint32_t)__builtin_ctzll(word) & 31u;
 }
 
-ZF_INLINE void forget(try_order *o, uint32_t dominoes) {
+/* Those that are still to be tried. */
+ZF_INLINE uint32_t all_tries(const try_order *o) {
+    return (uint32_t)(o->first | o->first >> 32 | o->last | o->last >> 32);
+}
+
+ZF_INLINE void drop(try_order *o, uint32_t dominoes) {
     uint64_t both = dominoes | (uint64_t)dominoes << 32;
     o->first &= ~both;
     o->last &= ~both;
@@ -261,8 +267,7 @@ ZF_INLINE int follow(search *s, const trick *t, const int n, uint32_t seat, uint
         if (value >= need) return value;
         most = value > most ? value : most;
         if (n < 3) /* behind the last seat the test costs more than the search it saves */
-            forget(&order, same_play(s, d, (uint32_t)(order.first | order.first >> 32 | order.last |
-                                                      order.last >> 32), seat, beats));
+            drop(&order, same_play(s, d, all_tries(&order), seat, beats));
     } while (order.first | order.last);
     return most;
 }
@@ -367,7 +372,7 @@ ZF_INLINE int lead_all(search *s, uint32_t leader, int total, int need, uint32_t
         if (!left) break;
         if (!ordered) order = lead_order(s, leader);
         ordered = true;
-        forget(&order, ~left);
+        drop(&order, ~left);
     }
     *first = best;
     return most;
@@ -397,10 +402,10 @@ ZF_HOT static int trick_start(search *s, uint32_t leader, int total, int need) {
         if (mine && points >= need) return points;
         if (!mine && total - points < need) return total - points;
     }
-    uint32_t settled = s->settled;
-    s->settled = two_left ? 0 : settled_of(s->decl, all);
+    uint32_t interchangeable = s->interchangeable;
+    s->interchangeable = two_left ? 0 : interchangeable_of(s->decl, all);
     int value = lead_all(s, leader, total, need, &first);
-    s->settled = settled;
+    s->interchangeable = interchangeable;
     if (value >= need)
         low = value;
     else
@@ -446,8 +451,8 @@ static uint32_t table_best(const search *s, const zf_position *p, uint32_t *winn
     return best;
 }
 
-/* Points to come for the mover's side, as everywhere fail-soft about need; s->hand is p's. */
-static int probe(search *s, const zf_position *p, int total, int need) {
+/* Whether the mover's side has need points to come: fail-soft, as everywhere; s->hand is p's. */
+static int zero_window(search *s, const zf_position *p, int total, int need) {
     uint32_t winner, best, mover = zf_position_to_play(p);
     int table = 0;
     if (total == 0 || need <= 0) return 0;
@@ -457,20 +462,20 @@ static int probe(search *s, const zf_position *p, int total, int need) {
     for (int i = 0; i < p->n_table; i++) table += zf_count[p->table[i]];
     uint32_t suit = s->led[p->table[0]];
     trick t = {s->decl->higher[suit], s->follow[suit], total};
-    s->settled = 0;
+    s->interchangeable = 0;
     return p->n_table == 1   ? second_seat(s, &t, mover, best, winner, table, need)
            : p->n_table == 2 ? third_seat(s, &t, mover, best, winner, table, need)
                              : fourth_seat(s, &t, mover, best, winner, table, need);
 }
 
-/* The exact value for the mover's side: probes close in from both ends, first at guess, then at a
- * growing distance from the bound just found, at most half-way. */
-static int settle(search *s, const zf_position *p, int total, int guess, int step) {
+/* The exact value for the mover's side: zero windows close in from both ends, first at guess, then
+ * at a growing distance from the bound just found, at most half-way. */
+static int exact_value(search *s, const zf_position *p, int total, int guess, int step) {
     int low = 0, high = total, need = guess;
     while (low < high) {
         int half = (low + high + 1) / 2;
         need = need <= low ? low + 1 : need > high ? high : need;
-        int value = probe(s, p, total, need);
+        int value = zero_window(s, p, total, need);
         if (value >= need) {
             low = value;
             half = (low + high + 1) / 2;
@@ -485,13 +490,13 @@ static int settle(search *s, const zf_position *p, int total, int guess, int ste
     return low;
 }
 
-#define HALVING 64 /* a first step this wide makes settle() halve the range every time */
+#define HALVING 64 /* a first step this wide makes exact_value() halve the range every time */
 
 int zf_solve(zf_solver *c, const zf_position *p) {
     search s;
     int total = zf_position_points(p);
     begin(&s, c, p);
-    int value = settle(&s, p, total, (total + 1) / 2, HALVING);
+    int value = exact_value(&s, p, total, (total + 1) / 2, HALVING);
     c->nodes += s.nodes;
     return zf_position_to_play(p) & 1 ? total - value : value;
 }
@@ -502,7 +507,7 @@ bool zf_solve_at_least(zf_solver *c, const zf_position *p, int points) {
     bool second_team = zf_position_to_play(p) & 1;
     int need = second_team ? total - points + 1 : points;
     begin(&s, c, p);
-    bool reached = total == 0 ? points <= 0 : need <= 0 || probe(&s, p, total, need) >= need;
+    bool reached = total == 0 ? points <= 0 : need <= 0 || zero_window(&s, p, total, need) >= need;
     c->nodes += s.nodes;
     return total == 0 ? reached : reached != second_team;
 }
@@ -537,22 +542,22 @@ void zf_solve_plays(zf_solver *c, const zf_position *p, int8_t points[ZF_N_DOMIN
     uint32_t seat = zf_position_to_play(p), hand = p->hand[seat];
     begin(&s, c, p);
     uint32_t left = p->n_table ? legal_from(hand, s.follow[s.led[p->table[0]]]) : hand;
-    uint32_t all = p->hand[0] | p->hand[1] | p->hand[2] | p->hand[3], settled;
-    settled = settled_of(s.decl, all);
+    uint32_t all = p->hand[0] | p->hand[1] | p->hand[2] | p->hand[3];
+    uint32_t interchangeable = interchangeable_of(s.decl, all);
     int known = -1; /* team 0's points after the play before: the next one's are likely near */
     memset(points, -1, ZF_N_DOMINOES);
     while (left) {
         uint32_t d = (uint32_t)__builtin_ctz(left);
         memcpy(s.hand, p->hand, sizeof s.hand);
-        s.settled = settled;
+        s.interchangeable = interchangeable;
         uint32_t same = same_play(&s, d, left & (left - 1), seat, table_beats(&s, p)) | 1u << d;
         zf_position after = *p;
         int taken = play(&s, &after, d), total = zf_position_points(&after);
         bool second_team = zf_position_to_play(&after) & 1;
         int guess = second_team ? total - (known - taken) : known - taken;
         memcpy(s.hand, after.hand, sizeof s.hand);
-        int value = known < 0 ? settle(&s, &after, total, (total + 1) / 2, HALVING)
-                              : settle(&s, &after, total, guess, 1);
+        int value = known < 0 ? exact_value(&s, &after, total, (total + 1) / 2, HALVING)
+                              : exact_value(&s, &after, total, guess, 1);
         known = taken + (second_team ? total - value : value);
         for (left &= ~same; same; same &= same - 1) points[__builtin_ctz(same)] = (int8_t)known;
     }
@@ -561,7 +566,7 @@ void zf_solve_plays(zf_solver *c, const zf_position *p, int8_t points[ZF_N_DOMIN
 
 int zf_solve_outcome(zf_solver *c, const zf_state *state) {
     zf_position p;
-    int need = ZF_WIN_POINTS - state->points[0];
+    int need = ZF_HALF_POINTS + 1 - state->points[0];
     zf_position_of(&p, state);
     if (zf_solve_at_least(c, &p, need)) return 1;
     return zf_solve_at_least(c, &p, need - 1) ? 0 : -1;

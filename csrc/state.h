@@ -32,7 +32,7 @@ _Static_assert(sizeof(zf_state) == 72, "the state is copied on every descent: ke
 
 ZF_INLINE void zf_init(zf_state *s, const uint32_t hands[4], uint8_t decl, uint8_t leader) {
     memset(s, 0, sizeof *s);
-    for (int seat = 0; seat < 4; seat++) s->hand[seat] = s->dealt[seat] = hands[seat];
+    for (int seat = 0; seat < ZF_N_SEATS; seat++) s->hand[seat] = s->dealt[seat] = hands[seat];
     s->decl = decl;
     s->first_leader = s->to_play = leader;
 }
@@ -86,13 +86,13 @@ ZF_INLINE uint32_t zf_select(uint32_t mask, uint32_t r, uint32_t most) {
 
 /* The domino in a slot of the seat to play: the slot-th of those dealt to it. */
 ZF_INLINE uint32_t zf_slot_domino(const zf_state *s, uint32_t slot) {
-    return zf_select(s->dealt[s->to_play], slot, 7);
+    return zf_select(s->dealt[s->to_play], slot, ZF_HAND_SIZE);
 }
 
 /* The slot of the largest prior among slots (not empty), the lowest of equals. */
-ZF_INLINE uint32_t zf_favourite(const float priors[7], uint32_t slots) {
+ZF_INLINE uint32_t zf_greedy_slot(const float priors[ZF_HAND_SIZE], uint32_t slots) {
     uint32_t best = (uint32_t)__builtin_ctz(slots);
-    for (uint32_t slot = best + 1; slot < 7; slot++)
+    for (uint32_t slot = best + 1; slot < ZF_HAND_SIZE; slot++)
         best = (slots >> slot & 1) && priors[slot] > priors[best] ? slot : best;
     return best;
 }

@@ -1,21 +1,25 @@
-/* The rules of zebfast/rules as tables. tables.c is generated; see tools/gen_tables.py. */
+/* The rules of zebfast/rules as numbers and tables.
+ * Written by tools/gen_tables.py. Do not edit. */
 #ifndef ZF_TABLES_H
 #define ZF_TABLES_H
 
 #include <stdint.h>
 
 #define ZF_N_DOMINOES 28
-#define ZF_N_DECLARATIONS 10
-#define ZF_N_PLIES 28
-#define ZF_CALLED_SUIT 7
 #define ZF_ALL_DOMINOES 0x0FFFFFFFu
-#define ZF_POINTS 42     /* of both sides together */
-#define ZF_WIN_POINTS 22 /* more than half of them */
+#define ZF_N_DECLARATIONS 10
+#define ZF_N_SEATS 4
+#define ZF_HAND_SIZE 7 /* dominoes dealt to a seat */
+#define ZF_N_TRICKS 7
+#define ZF_N_PLIES 28 /* plays of a whole deal */
+#define ZF_TOTAL_POINTS 42 /* of both teams together */
+#define ZF_HALF_POINTS 21 /* of each team in a tie; more wins */
+#define ZF_CALLED_SUIT 7
 
-extern const uint8_t zf_count[ZF_N_DOMINOES];              /* points in a trick */
-extern const uint8_t zf_led_suit[ZF_N_DECLARATIONS][32];   /* suit a lead asks for */
-extern const uint32_t zf_follow[ZF_N_DECLARATIONS][8];     /* dominoes of a led suit */
-extern const uint8_t zf_rank[ZF_N_DECLARATIONS][8][32];    /* strength in a trick, 0 = cannot win */
-extern const uint32_t zf_beats[ZF_N_DECLARATIONS][32];     /* dominoes that beat it as a lead */
+extern const uint8_t zf_count[ZF_N_DOMINOES];            /* points in a trick */
+extern const uint8_t zf_led_suit[ZF_N_DECLARATIONS][32]; /* suit a lead asks for */
+extern const uint32_t zf_follow[ZF_N_DECLARATIONS][8];   /* dominoes of a led suit */
+extern const uint8_t zf_rank[ZF_N_DECLARATIONS][8][32];  /* strength, 0 = loses */
+extern const uint32_t zf_beats[ZF_N_DECLARATIONS][32];   /* beat it as a lead */
 
 #endif

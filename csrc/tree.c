@@ -12,7 +12,6 @@ static void clear(zf_tree *t) {
 
 void zf_tree_reset(zf_tree *t, const zf_state *root) {
     t->root = *root;
-    t->pending = 0;
     clear(t);
 }
 
@@ -35,10 +34,10 @@ ZF_INLINE uint32_t best_edge(const zf_edge *edges, uint32_t n, float node_total,
 }
 
 ZF_INLINE void back_up(zf_tree *t, float value_team0) {
-    for (int i = 0; i < t->depth; i++) {
-        zf_node *node = &t->nodes[t->path_node[i]];
-        zf_edge *edge = &t->edges[node->first_edge + t->path_edge[i]];
-        float v = t->path_team[i] ? -value_team0 : value_team0;
+    for (int i = 0; i < t->path.depth; i++) {
+        zf_node *node = &t->nodes[t->path.node[i]];
+        zf_edge *edge = &t->edges[node->first_edge + t->path.edge[i]];
+        float v = t->path.team[i] ? -value_team0 : value_team0;
         edge->total += v;
         edge->visits++;
         node->total += v;
@@ -48,9 +47,8 @@ ZF_INLINE void back_up(zf_tree *t, float value_team0) {
 
 ZF_INLINE void emit_leaf(zf_tree *t, const zf_state *s, zf_obs *leaf) {
     zf_observe(leaf, s);
-    t->leaf_legal = leaf->legal;
-    t->leaf_team = s->to_play & 1;
-    t->pending = 1;
+    t->leaf.legal = leaf->legal;
+    t->leaf.team = s->to_play & 1;
 }
 
 /* The ending that this position is, or 0. */
@@ -59,7 +57,7 @@ ZF_INLINE uint16_t ending_of(const zf_tree *t, uint32_t exact_tricks, const zf_s
     if (zf_over(s)) return (uint16_t)(ZF_FINISHED + (uint32_t)zf_outcome(s));
     if (exact_tricks == 0) return 0;
     if (zf_decided(s)) return (uint16_t)(ZF_SOLVED + (uint32_t)zf_outcome(s));
-    if (ZF_N_TRICKS - s->n_plays / 4u > exact_tricks) return 0;
+    if (ZF_N_TRICKS - s->n_plays / ZF_N_SEATS > (int)exact_tricks) return 0;
     counts->solver_calls++;
     return (uint16_t)(ZF_SOLVED + (uint32_t)zf_solve_outcome(t->solver, s));
 }
@@ -94,8 +92,8 @@ ZF_INLINE uint16_t first_met(zf_tree *t, const zf_search *p, uint32_t world, con
                              zf_counts *counts) {
     uint16_t behind = ending_of(t, p->exact_tricks, s, counts);
     if (behind || !t->table) return behind;
-    t->leaf_key = (s->n_plays & 3) == 0 ? trick_key(s, world) : 0;
-    if (t->leaf_key) behind = *place_of(t, t->leaf_key);
+    t->leaf.key = (s->n_plays & 3) == 0 ? trick_key(s, world) : 0;
+    if (t->leaf.key) behind = *place_of(t, t->leaf.key);
     counts->transposed += behind != 0;
     return behind;
 }
@@ -117,9 +115,9 @@ ZF_INLINE bool simulate(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts 
             zf_worlds_apply(&s, t->worlds[world].hands);
             link = &t->worlds[world].child[edge];
         }
-        t->path_node[depth] = (uint16_t)node;
-        t->path_edge[depth] = (uint8_t)edge;
-        t->path_team[depth++] = s.to_play & 1;
+        t->path.node[depth] = (uint16_t)node;
+        t->path.edge[depth] = (uint8_t)edge;
+        t->path.team[depth++] = s.to_play & 1;
         behind = *link;
         if (behind >= ZF_FIRST_ENDING) break;
         zf_play(&s, zf_select(zf_legal(&s), edge, ZF_MAX_EDGES));
@@ -127,9 +125,9 @@ ZF_INLINE bool simulate(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts 
         if (behind == 0) *link = (uint16_t)(behind = first_met(t, p, world, &s, counts));
         node = behind;
     } while (is_node(behind));
-    t->depth = (uint8_t)depth;
+    t->path.depth = (uint8_t)depth;
     if (behind == 0) {
-        t->link = link;
+        t->leaf.link = link;
         emit_leaf(t, &s, leaf);
         return true;
     }
@@ -138,7 +136,7 @@ ZF_INLINE bool simulate(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts 
 }
 
 /* Whether the most visited play stays it, whatever the simulations to come do. */
-static bool settled(const zf_tree *t, const zf_search *p) {
+static bool choice_is_final(const zf_tree *t, const zf_search *p) {
     const zf_edge *edges = t->edges + t->nodes[0].first_edge;
     uint32_t most = 0, second = 0;
     for (uint32_t i = 0; i < t->nodes[0].n_edges; i++) {
@@ -149,17 +147,16 @@ static bool settled(const zf_tree *t, const zf_search *p) {
     return most - second > p->n_simulations - t->root_visits;
 }
 
-ZF_HOT zf_step zf_tree_descend(zf_tree *t, const zf_search *p, zf_obs *leaf,
-                                    zf_counts *counts) {
+ZF_HOT zf_step zf_tree_descend(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts *counts) {
     if (t->n_nodes == 0) {
-        t->depth = 0;
-        t->leaf_key = 0;
+        t->path.depth = 0;
+        t->leaf.key = 0;
         emit_leaf(t, &t->root, leaf);
         return ZF_LEAF;
     }
     bool may_stop = p->early_stop && p->root == ZF_ROOT_PUCT;
     while (t->root_visits < p->n_simulations) {
-        if (may_stop && settled(t, p)) return ZF_STOPPED;
+        if (may_stop && choice_is_final(t, p)) return ZF_STOPPED;
         /* Room is asked for before the descent, so that no evaluation is ever thrown away. */
         if (t->n_nodes >= p->max_nodes ||
             t->n_edges + ZF_MAX_EDGES > zf_edge_capacity(p->max_nodes))
@@ -175,21 +172,20 @@ ZF_HOT void zf_tree_expand(zf_tree *t, const float eval[8], zf_counts *counts) {
     uint32_t n = 0;
     node->first_edge = t->n_edges;
     node->total = eval[7];
-    for (uint32_t legal = t->leaf_legal; legal; legal &= legal - 1) {
+    for (uint32_t legal = t->leaf.legal; legal; legal &= legal - 1) {
         t->edges[t->n_edges + n++] =
             (zf_edge){.prior = eval[__builtin_ctz(legal)], .total = 0, .visits = 0, .child = 0};
     }
     node->n_edges = n & 15u;
     t->n_edges += n;
-    t->pending = 0;
     if (t->table) {
-        t->keys[index] = t->leaf_key;
-        if (t->leaf_key) *place_of(t, t->leaf_key) = (uint16_t)index;
+        t->keys[index] = t->leaf.key;
+        if (t->leaf.key) *place_of(t, t->leaf.key) = (uint16_t)index;
     }
     if (index == 0) return;
-    *t->link = (uint16_t)index;
+    *t->leaf.link = (uint16_t)index;
     counts->simulations++;
-    back_up(t, t->leaf_team ? -eval[7] : eval[7]);
+    back_up(t, t->leaf.team ? -eval[7] : eval[7]);
 }
 
 /* Mark the nodes below new_root KEPT in scratch, from the node first on; the others get DROPPED. A

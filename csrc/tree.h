@@ -31,12 +31,11 @@
 #include "state.h"
 #include "worlds.h"
 
-#define ZF_MAX_EDGES 7
+#define ZF_MAX_EDGES ZF_HAND_SIZE
 #define ZF_MIN_NODES 8
 #define ZF_MAX_NODES 65000 /* children are 16-bit node indices, 0 = none, and above are endings */
 #define ZF_MAX_VISITS 65535
 #define ZF_MAX_WORLDS 65535
-#define ZF_N_TRICKS 7
 
 /* What stands in an edge that leads to an ending, plus the outcome (-1, 0, +1) for team 0. */
 #define ZF_FINISHED 0xFFFBu /* the game is over */
@@ -44,6 +43,9 @@
 #define ZF_FIRST_ENDING (ZF_FINISHED - 1u)
 _Static_assert(ZF_MAX_NODES < ZF_FIRST_ENDING, "no node may look like an ending");
 
+/* A float is enough for a total: it adds at most 2^16 values between -1 and 1. Outcomes add
+ * exactly; a sum with values of the network is rounded by at most 2^-9 each time, so the error of a
+ * mean is below 2^-9 (and far below: the bound is that of sums near 2^16). */
 typedef struct {
     float total; /* sum of simulation values for the side to play at the node */
     float prior;
@@ -60,8 +62,8 @@ typedef struct {
 _Static_assert(sizeof(zf_node) == 8, "64 bytes a node");
 
 /* A tree owns 8 bytes a node, 9/2 edges of 12 bytes a node and, even alone in its forest, 2 bytes a
- * node of scratch: 64 bytes in all. Nodes have 4.3 edges in the mean at the first play and fewer later, so only
- * trees of unusually wide positions are full before they have max_nodes. */
+ * node of scratch: 64 bytes in all. Nodes have 4.3 edges in the mean at the first play and fewer
+ * later, so only trees of unusually wide positions are full before they have max_nodes. */
 ZF_INLINE uint32_t zf_edge_capacity(uint32_t max_nodes) { return max_nodes * 9 / 2; }
 
 /* One layout that a root is searched on. */
@@ -109,6 +111,27 @@ typedef struct {
     uint64_t plays;       /* dominoes played, forced ones included */
 } zf_counts;
 
+/* What a gumbel root remembers of the start of its search, by edge (gumbel.h). */
+typedef struct {
+    double lead[ZF_MAX_EDGES];
+    uint16_t inherited[ZF_MAX_EDGES]; /* visits that an edge had before */
+    uint32_t n_inherited;             /* and the root */
+} zf_gumbel_root;
+
+/* The leaf that waits for its evaluation. */
+typedef struct {
+    uint16_t *link; /* where its node's index goes */
+    uint64_t key;   /* as in keys */
+    uint8_t legal, team;
+} zf_pending_leaf;
+
+/* The way of the last descent, from the root to the leaf or ending. */
+typedef struct {
+    uint8_t depth;
+    uint8_t edge[ZF_N_PLIES], team[ZF_N_PLIES];
+    uint16_t node[ZF_N_PLIES];
+} zf_path;
+
 typedef struct {
     zf_state root;
     zf_node *nodes;
@@ -122,17 +145,9 @@ typedef struct {
     uint32_t n_worlds; /* drawn for this root */
     uint32_t n_nodes, n_edges;
     uint32_t root_visits; /* visits over the root's edges */
-    /* the gumbel root: gumbel.h */
-    double lead[ZF_MAX_EDGES];
-    uint16_t inherited[ZF_MAX_EDGES];
-    uint32_t n_inherited;
-    /* the leaf that waits for its evaluation */
-    uint16_t *link;    /* where its node's index goes */
-    uint64_t leaf_key; /* as in keys */
-    uint8_t depth, leaf_legal, leaf_team, pending;
-    uint16_t path_node[ZF_N_PLIES];
-    uint8_t path_edge[ZF_N_PLIES];
-    uint8_t path_team[ZF_N_PLIES];
+    zf_gumbel_root gumbel;
+    zf_pending_leaf leaf;
+    zf_path path;
 } zf_tree;
 
 typedef enum {
@@ -178,8 +193,10 @@ uint32_t zf_tree_choose(const zf_tree *t, const zf_search *p, float temperature,
 /* The root's policy target, a weight for each edge: visits, or the gumbel root's improved policy. */
 void zf_tree_policy(const zf_tree *t, const zf_search *p, uint16_t weights[ZF_MAX_EDGES]);
 
-/* Whether one side has more than half of the hand's 42 points: the other cannot draw level. */
-ZF_INLINE bool zf_decided(const zf_state *s) { return s->points[0] > 21 || s->points[1] > 21; }
+/* Whether one side has more than half of the hand's points: the other cannot draw level. */
+ZF_INLINE bool zf_decided(const zf_state *s) {
+    return s->points[0] > ZF_HALF_POINTS || s->points[1] > ZF_HALF_POINTS;
+}
 
 /* Forced plays from a position on, until a decision or the end. */
 ZF_INLINE void zf_play_forced(zf_state *s) {

@@ -11,7 +11,7 @@ enum { WORDS = (ZF_N_FEATURES + 63) / 64 };
 /* What the replay of an observation's plays comes to. Seats are relative to the observer. */
 typedef struct {
     uint32_t by_seat[4];
-    uint32_t by_trick[7];
+    uint32_t by_trick[ZF_N_TRICKS];
     uint32_t led;
     uint32_t lacks[4]; /* dominoes of the suits a seat has shown not to hold */
     uint32_t voids[4]; /* those suits */
@@ -38,7 +38,7 @@ ZF_INLINE bool sane(const zf_obs *o) {
     }
     return most < ZF_N_DOMINOES && all < 128 && o->decl < ZF_N_DECLARATIONS &&
            o->n_plays < ZF_N_PLIES && (o->hand & ~ZF_ALL_DOMINOES) == 0 &&
-           __builtin_popcount(o->hand) == 7;
+           __builtin_popcount(o->hand) == ZF_HAND_SIZE;
 }
 
 ZF_INLINE void replay(history *h, const zf_obs *o) {
@@ -61,7 +61,7 @@ ZF_INLINE void replay(history *h, const zf_obs *o) {
             h->voids[seat] |= (uint32_t)off << h->suit;
             mask |= 1u << domino;
         }
-        h->by_trick[first / 4] = mask;
+        h->by_trick[first / ZF_N_SEATS] = mask;
         if (end == first + 4) h->points[h->best & 1] += h->count + 1;
     }
 }
@@ -115,8 +115,8 @@ ZF_INLINE void put_table(uint64_t w[WORDS], const zf_obs *o, const history *h, u
     set(w, ZF_F_WINNING + h->best);
     set(w, ZF_F_TABLE_COUNT + h->count / 5);
     put(w, ZF_F_SAFE, (above & unseen) == 0);
-    uint32_t table = h->by_trick[o->n_plays / 4];
-    for (uint32_t seat = 1; seat < 4; seat++)
+    uint32_t table = h->by_trick[o->n_plays / ZF_N_SEATS];
+    for (uint32_t seat = 1; seat < ZF_N_SEATS; seat++)
         put(w, ZF_F_TABLE + (seat - 1) * ZF_N_DOMINOES, table & h->by_seat[seat]);
 }
 
@@ -131,12 +131,12 @@ ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o) {
     uint32_t called = zf_follow[o->decl][ZF_CALLED_SUIT];
     put(w, ZF_F_HELD, held);
     put(w, ZF_F_LEGAL, legal);
-    for (uint32_t seat = 0; seat < 4; seat++)
+    for (uint32_t seat = 0; seat < ZF_N_SEATS; seat++)
         put(w, ZF_F_PLAYED + seat * ZF_N_DOMINOES, h.by_seat[seat]);
-    for (uint32_t trick = 0; trick < 7; trick++)
+    for (uint32_t trick = 0; trick < ZF_N_TRICKS; trick++)
         put(w, ZF_F_WHEN + trick * ZF_N_DOMINOES, h.by_trick[trick]);
     put(w, ZF_F_LED, h.led);
-    for (uint32_t seat = 1; seat < 4; seat++) {
+    for (uint32_t seat = 1; seat < ZF_N_SEATS; seat++) {
         put(w, ZF_F_CANNOT + (seat - 1) * ZF_N_DOMINOES, h.lacks[seat] & unseen);
         put(w, ZF_F_VOID + (seat - 1) * 8, h.voids[seat]);
     }
@@ -145,9 +145,9 @@ ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o) {
     put(w, ZF_F_CALLED_UNSEEN, called & unseen);
     put_table(w, o, &h, legal, unseen);
     set(w, ZF_F_DECL + o->decl);
-    set(w, ZF_F_TRICK + o->n_plays / 4);
-    put(w, ZF_F_WON, h.points[0] >= ZF_WIN_POINTS);
-    put(w, ZF_F_LOST, h.points[1] >= ZF_WIN_POINTS);
+    set(w, ZF_F_TRICK + o->n_plays / ZF_N_SEATS);
+    put(w, ZF_F_WON, h.points[0] > ZF_HALF_POINTS);
+    put(w, ZF_F_LOST, h.points[1] > ZF_HALF_POINTS);
     set(w, ZF_F_US + h.points[0]);
     set(w, ZF_F_THEM + h.points[1]);
     set(w, ZF_F_FIRST_LEADER + (o->plays[0] >> 5));
@@ -218,7 +218,7 @@ ZF_INLINE float chance_of_more(const float points[ZF_N_POINTS]) {
     for (int k = 1; k < ZF_N_POINTS; k++) most = points[k] > most ? points[k] : most;
     for (int k = 0; k < ZF_N_POINTS; k++) {
         float weight = expf(points[k] - most);
-        *(k < ZF_WIN_POINTS - 1 ? &fewer : k < ZF_WIN_POINTS ? &even : &more) += weight;
+        *(k < ZF_HALF_POINTS ? &fewer : k > ZF_HALF_POINTS ? &more : &even) += weight;
     }
     return (more - fewer) / (fewer + even + more);
 }
@@ -226,16 +226,16 @@ ZF_INLINE float chance_of_more(const float points[ZF_N_POINTS]) {
 ZF_HOT void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores) {
     for (size_t i = 0; i < n; i++, out += 8, scores += ZF_N_SCORES) {
         uint32_t legal = obs[i].legal, left = obs[i].hand, slot = 0;
-        float logit[7] = {0}, most = -INFINITY, sum = 0.0f;
-        for (; left && slot < 7; left &= left - 1, slot++) {
+        float logit[ZF_HAND_SIZE] = {0}, most = -INFINITY, sum = 0.0f;
+        for (; left && slot < ZF_HAND_SIZE; left &= left - 1, slot++) {
             logit[slot] = scores[__builtin_ctz(left)];
             most = legal >> slot & 1 && logit[slot] > most ? logit[slot] : most;
         }
-        for (slot = 0; slot < 7; slot++) {
+        for (slot = 0; slot < ZF_HAND_SIZE; slot++) {
             out[slot] = legal >> slot & 1 ? expf(logit[slot] - most) : 0.0f;
             sum += out[slot];
         }
-        for (slot = 0; slot < 7; slot++) out[slot] /= sum;
+        for (slot = 0; slot < ZF_HAND_SIZE; slot++) out[slot] /= sum;
         out[7] = chance_of_more(scores + ZF_N_DOMINOES);
     }
 }

@@ -40,7 +40,7 @@ enum {
     ZF_N_FEATURES = 856,
     ZF_FEATURE_BYTES = ZF_N_FEATURES / 8,
     ZF_FIRST_LAYER_STEP = 16, /* widths are multiples of this */
-    ZF_N_POINTS = 43,         /* final points of a side: 0..42 */
+    ZF_N_POINTS = ZF_TOTAL_POINTS + 1, /* final points of a side: 0..42 */
     ZF_N_SCORES = ZF_N_DOMINOES + ZF_N_POINTS,
 };
 

@@ -25,7 +25,7 @@ ZF_INLINE void know(zf_knowledge *k, const zf_state *s, uint32_t viewer) {
         if ((i & 3) == 0) suit_dominoes = zf_follow[s->decl][zf_led_suit[s->decl][domino]];
         k->barred[seat] |= suit_dominoes >> domino & 1 ? 0 : suit_dominoes;
     }
-    for (uint32_t seat = 0; seat < 4; seat++) {
+    for (uint32_t seat = 0; seat < ZF_N_SEATS; seat++) {
         k->size[seat] = (uint8_t)__builtin_popcount(s->hand[seat]);
         k->hidden |= s->hand[seat];
     }
@@ -198,7 +198,7 @@ uint64_t zf_worlds_rank(const zf_world_set *w, const uint32_t hands[4]) {
 }
 
 void zf_worlds_apply(zf_state *s, const uint32_t hands[4]) {
-    for (int seat = 0; seat < 4; seat++) {
+    for (int seat = 0; seat < ZF_N_SEATS; seat++) {
         uint32_t played = s->dealt[seat] & ~s->hand[seat];
         s->hand[seat] = hands[seat];
         s->dealt[seat] = hands[seat] | played;
@@ -207,7 +207,7 @@ void zf_worlds_apply(zf_state *s, const uint32_t hands[4]) {
 
 bool zf_worlds_fit(const zf_state *s, const uint32_t hands[4]) {
     uint32_t together = 0, held = 0;
-    for (int seat = 0; seat < 4; seat++) {
+    for (int seat = 0; seat < ZF_N_SEATS; seat++) {
         bool size = __builtin_popcount(hands[seat]) == __builtin_popcount(s->hand[seat]);
         if (!size || (together & hands[seat])) return false;
         together |= hands[seat];

@@ -16,7 +16,7 @@
 
 #include "state.h"
 
-#define ZF_MAX_HIDDEN 21
+#define ZF_MAX_HIDDEN (3 * ZF_HAND_SIZE)
 #define ZF_NO_RANK UINT64_MAX
 
 /* What one seat knows of the others' hands. */

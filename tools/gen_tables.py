@@ -1,4 +1,4 @@
-"""Write csrc/tables.c from the Python law. ``--check`` fails if the file differs.
+"""Write csrc/tables.h and csrc/tables.c from the Python law. ``--check`` fails if one differs.
 
 python tools/gen_tables.py            # rewrite
 python tools/gen_tables.py --check    # used by the tests
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from zebfast import rules
 
-TARGET = ROOT / "csrc" / "tables.c"
+HEADER, TABLES = ROOT / "csrc" / "tables.h", ROOT / "csrc" / "tables.c"
 
 
 def _rows(values: list[int], fmt: str, per_line: int = 14) -> str:
@@ -32,7 +32,44 @@ def _beats_mask(decl: int, lead: int) -> int:
     return sum(1 << d for d in range(rules.N_DOMINOES) if rules.rank(d, suit, decl) > own)
 
 
-def render() -> str:
+def render_header() -> str:
+    """Text of csrc/tables.h."""
+    sizes = {
+        "N_DOMINOES": rules.N_DOMINOES,
+        "ALL_DOMINOES": f"0x{(1 << rules.N_DOMINOES) - 1:08X}u",
+        "N_DECLARATIONS": rules.N_DECLARATIONS,
+        "N_SEATS": rules.N_SEATS,
+        "HAND_SIZE": f"{rules.HAND_SIZE} /* dominoes dealt to a seat */",
+        "N_TRICKS": rules.N_TRICKS,
+        "N_PLIES": f"{rules.N_PLIES} /* plays of a whole deal */",
+        "TOTAL_POINTS": f"{rules.TOTAL_POINTS} /* of both teams together */",
+        "HALF_POINTS": f"{rules.HALF_POINTS} /* of each team in a tie; more wins */",
+        "CALLED_SUIT": rules.CALLED_SUIT,
+    }
+    return "\n".join(
+        [
+            "/* The rules of zebfast/rules as numbers and tables.",
+            " * Written by tools/gen_tables.py. Do not edit. */",
+            "#ifndef ZF_TABLES_H",
+            "#define ZF_TABLES_H",
+            "",
+            "#include <stdint.h>",
+            "",
+            *(f"#define ZF_{name} {value}" for name, value in sizes.items()),
+            "",
+            "extern const uint8_t zf_count[ZF_N_DOMINOES];            /* points in a trick */",
+            "extern const uint8_t zf_led_suit[ZF_N_DECLARATIONS][32]; /* suit a lead asks for */",
+            "extern const uint32_t zf_follow[ZF_N_DECLARATIONS][8];   /* dominoes of a led suit */",
+            "extern const uint8_t zf_rank[ZF_N_DECLARATIONS][8][32];  /* strength, 0 = loses */",
+            "extern const uint32_t zf_beats[ZF_N_DECLARATIONS][32];   /* beat it as a lead */",
+            "",
+            "#endif",
+            "",
+        ]
+    )
+
+
+def render_tables() -> str:
     """Text of csrc/tables.c."""
     out = [
         "/* Written by tools/gen_tables.py from zebfast/rules. Do not edit. */",
@@ -68,4 +105,5 @@ def render() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__ or "", TARGET, render))
+    files = ((HEADER, render_header), (TABLES, render_tables))
+    sys.exit(max(main(__doc__ or "", target, render) for target, render in files))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from choices import choose
-from slow_lanes import margin
+from slow_rollouts import margin
 from slow_solver import SlowSolver
 from slow_tree import HashedEvaluator, hashed_evaluate
 from world_games import as_position, batch_after, relaid

@@ -6,7 +6,7 @@ from math import log
 
 import numpy as np
 import pytest
-from slow_lanes import copied, margin, valued
+from slow_rollouts import copied, margin, valued
 from slow_solver import SlowSolver
 from slow_tree import HashedEvaluator, hashed_evaluate
 from world_games import as_position, batch_after

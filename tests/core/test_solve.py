@@ -20,7 +20,6 @@ from zebfast.core.solve import (
     SolverInterrupted,
     check_positions,
     points_to_come,
-    positions_of,
 )
 
 #: (unfinished tricks, how many random positions): 10,000 in all.
@@ -64,7 +63,7 @@ def fresh() -> np.ndarray:
     """Positions of six random games, from the first play to the 20th."""
     games, found = GameBatch.deal(6, seed=5), []
     for _ in range(20):
-        found.append(positions_of(games))
+        found.append(games.positions())
         games.play_random(seed=5)
     return np.concatenate(found)
 
@@ -156,7 +155,7 @@ def test_positions_follow_the_games() -> None:
     games.play_random(seed=9, rows=[2, 3])
     for _ in range(5):
         games.play_random(seed=9, rows=[3])
-    positions = positions_of(games, [3, 1, 0])
+    positions = games.positions([3, 1, 0])
     assert positions["n_table"].tolist() == [3, 1, 0]
     np.testing.assert_array_equal(positions["hands"], games.held[[3, 1, 0]])
     np.testing.assert_array_equal(to_play(positions), games.to_play[[3, 1, 0]])
@@ -165,7 +164,7 @@ def test_positions_follow_the_games() -> None:
     to_come = points_to_come(positions)
     np.testing.assert_array_equal(to_come, 42 - games.points[[3, 1, 0]].sum(1))
     with pytest.raises(IndexError):
-        positions_of(games, [6])
+        games.positions([6])
 
 
 HAND = [[0, 1], [2, 3], [4, 5], [6, 7]]  # 0-0 1-0, 1-1 2-0, 2-1 2-2, 3-0 3-1

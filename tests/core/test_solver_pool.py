@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from zebfast.core.engine import GameBatch
-from zebfast.core.solve import ImpossiblePosition, Solver, points_to_come, positions_of
+from zebfast.core.solve import ImpossiblePosition, Solver, points_to_come
 from zebfast.core.solver_pool import MAX_CHUNK, SolverPool
 
 
@@ -24,7 +24,7 @@ def positions() -> np.ndarray:
     games, found = GameBatch.deal(50, seed=8), []
     for ply in range(22):
         if ply >= 8:
-            found.append(positions_of(games))
+            found.append(games.positions())
         games.play_random(seed=8)
     return np.random.default_rng(1).permutation(np.concatenate(found))
 
@@ -113,10 +113,9 @@ HOURS_OF_WORK = """
     import sys
     import numpy as np
     from zebfast.core.engine import GameBatch
-    from zebfast.core.solve import positions_of
     from zebfast.core.solver_pool import SolverPool
 
-    positions = np.tile(positions_of(GameBatch.deal(1000, seed=1)), 1000)
+    positions = np.tile(GameBatch.deal(1000, seed=1).positions(), 1000)
     pool = SolverPool({n_threads})
     few = positions[:50]
     before = pool.values(few)

@@ -11,7 +11,6 @@ from world_games import batch_after, relaid, single
 
 from zebfast import rules
 from zebfast.core.engine import GameBatch
-from zebfast.core.solve import positions_of
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
 from zebfast.rules import Stream
 
@@ -194,7 +193,7 @@ def test_positions_of_worlds_are_those_of_the_games() -> None:
         got = world_positions(games, None, hands)
         assert got.shape == (20, 3)
         rows = np.repeat(np.arange(20), 3)
-        assert (positions_of(relaid(games, rows, hands.reshape(-1, 4))) == got.reshape(-1)).all()
+        assert (relaid(games, rows, hands.reshape(-1, 4)).positions() == got.reshape(-1)).all()
         hands[7, 2, 0] ^= 1
         with pytest.raises(ValueError, match="game 7: layout 2 does not deal out the dominoes"):
             world_positions(games, None, hands)

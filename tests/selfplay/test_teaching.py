@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from slow_teaching import SlowTeaching
+from slow_labelling import SlowTeaching
 from slow_tree import HashedEvaluator
 
+from zebfast.core.labelling import LabelledGames
 from zebfast.core.records import GAME_DTYPE
-from zebfast.core.teaching import TaughtGames
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import write_native
 from zebfast.selfplay.play_values import unpack
@@ -136,11 +136,11 @@ def test_settings_that_cannot_be(changes: dict[str, Any], why: str) -> None:
 
 
 def test_engine_refuses_what_it_cannot_do() -> None:
-    games = TaughtGames(2, teacher="rollout", seed=1)
+    games = LabelledGames(2, teacher="rollout", seed=1)
     assert games.room == 14
     assert games.nbytes > 0
     with pytest.raises(ValueError, match="must hold 14 records"):
         games.select(np.zeros(3, GAME_DTYPE))
     for wrong in ({"teacher": "oracle"}, {"n_worlds": -1}, {"stride": 0}):
         with pytest.raises(ValueError, match="must be"):
-            TaughtGames(2, **{"teacher": "exact", "seed": 1, **wrong})
+            LabelledGames(2, **{"teacher": "exact", "seed": 1, **wrong})

@@ -127,7 +127,7 @@ class SlowTree:
                 seed=self.draw["seed"], game=self.draw["game"], ply=len(self.root.plays),
             )  # fmt: skip
         while self.root_visits < self.options.n_simulations:
-            if self._settled():
+            if self._choice_is_final():
                 return "stopped"
             if self._full():
                 return "full"
@@ -140,7 +140,7 @@ class SlowTree:
             self.worlds = draw_worlds(self.root, n, **self.draw)
             self.children = [[0] * len(self.nodes[0].edges) for _ in self.worlds]
 
-    def _settled(self) -> bool:
+    def _choice_is_final(self) -> bool:
         visits = sorted(e.visits for e in self.nodes[0].edges)
         left = self.options.n_simulations - self.root_visits
         return self.options.early_stop and self.gumbel is None and visits[-1] > visits[-2] + left

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from zebfast.cli.stages import SEED, Done, Stage, Work
 from zebfast.core.engine import GameBatch
-from zebfast.core.solve import Solver, positions_of
+from zebfast.core.solve import Solver
 from zebfast.core.worlds import sample_worlds
+from zebfast.rules import HALF_POINTS, N_PLIES, N_SEATS
 
 WORLDS_EACH = 5000  # of one information set: what the call itself costs is shared by so many
 
@@ -29,8 +30,8 @@ def solver_work(tricks: int, n: int) -> tuple[np.ndarray, NDArray[np.int64]]:
 
     The second, int64 [n], are those that team 0 still needs for 22 of 42.
     """
-    batch = games_at(28 - 4 * tricks, n)
-    return positions_of(batch), 22 - batch.points[:, 0].astype(np.int64)
+    batch = games_at(N_PLIES - N_SEATS * tricks, n)
+    return batch.positions(), HALF_POINTS + 1 - batch.points[:, 0].astype(np.int64)
 
 
 def exact_deals(n: int = 100) -> Work:

@@ -171,3 +171,6 @@ class GameBatch:
 
     def observe(self, rows: ArrayLike | None = None) -> np.ndarray:
         """What the seats to play know, OBS_DTYPE [k]. ValueError if a listed game is over."""
+
+    def positions(self, rows: ArrayLike | None = None) -> np.ndarray:
+        """The positions of the listed games, all hands as they are, for a solver: POSITION_DTYPE [k]."""

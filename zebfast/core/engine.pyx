@@ -5,10 +5,11 @@ from libc.stdlib cimport calloc, free
 
 import numpy as np
 
-from zebfast.core.records import OBS_DTYPE
+from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
 from zebfast.rules import IllegalPlay, ImpossibleDeal, check_deal, domino_name
 
 from zebfast.core.observe cimport zf_obs, zf_observe, zf_observe_rows
+from zebfast.core.solve cimport zf_position, zf_position_of
 
 
 def isa():
@@ -381,6 +382,25 @@ cdef class GameBatch:
         if r.shape[0]:
             with nogil:
                 zf_observe_rows(<zf_obs *>&o[0], self.states, &r[0], r.shape[0])
+        return out
+
+    def positions(self, rows=None):
+        """The positions of the listed games, all hands as they are, for a solver.
+
+        Args:
+            rows: int [k], may repeat; all games by default.
+
+        Returns:
+            POSITION_DTYPE [k].
+        """
+        cdef int64_t[::1] r = self._rows(rows)
+        out = np.zeros(r.shape[0], POSITION_DTYPE)
+        cdef uint8_t[::1] raw = out.view(np.uint8)
+        cdef Py_ssize_t i
+        if r.shape[0]:
+            with nogil:
+                for i in range(r.shape[0]):
+                    zf_position_of(&(<zf_position *>&raw[0])[i], &self.states[r[i]])
         return out
 
 

@@ -74,7 +74,6 @@ cdef extern from "tree.h" nogil:
         uint32_t n_nodes
         uint32_t n_edges
         uint32_t root_visits
-        uint8_t pending
 
     ctypedef enum zf_step:
         ZF_LEAF
@@ -91,12 +90,12 @@ cdef extern from "tree.h" nogil:
     void zf_tree_policy(const zf_tree *t, const zf_search *p, uint16_t *weights)
 
 
-cdef extern from "memory.h" nogil:
-    ctypedef struct zf_memory:
+cdef extern from "tree_pool.h" nogil:
+    ctypedef struct zf_tree_pool:
         zf_tree *trees
 
-    bint zf_memory_get(zf_memory *m, const zf_search *p, size_t n_trees, bint sampled)
-    void zf_memory_free(zf_memory *m)
+    bint zf_tree_pool_alloc(zf_tree_pool *m, const zf_search *p, size_t n_trees, bint sampled)
+    void zf_tree_pool_free(zf_tree_pool *m)
 
 
 cdef zf_search search_struct(object options) except *
@@ -106,7 +105,7 @@ cdef class Forest:
     cdef zf_search search
     cdef zf_counts totals
     cdef Py_ssize_t size, n_waiting
-    cdef zf_memory memory
+    cdef zf_tree_pool pool
     cdef zf_tree *trees
     cdef uint32_t *waiting
     cdef uint64_t[::1] numbers

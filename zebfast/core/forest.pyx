@@ -72,16 +72,16 @@ cdef class Forest:
         if self.numbers.shape[0] != self.size:
             raise ValueError(f"{len(game_numbers)} game numbers for {self.size} games")
         self.waiting = <uint32_t *>calloc(max(self.size, 1), sizeof(uint32_t))
-        if self.waiting == NULL or not zf_memory_get(
-                &self.memory, &self.search, max(self.size, 1), worlds == "sampled"):
+        if self.waiting == NULL or not zf_tree_pool_alloc(
+                &self.pool, &self.search, max(self.size, 1), worlds == "sampled"):
             raise MemoryError(f"no memory for {self.size} trees of {options.max_nodes} nodes")
-        self.trees = self.memory.trees
+        self.trees = self.pool.trees
         for i in range(self.size):
             zf_tree_reset(&self.trees[i], &games.states[i])
 
     def __dealloc__(self):
         free(self.waiting)
-        zf_memory_free(&self.memory)
+        zf_tree_pool_free(&self.pool)
 
     def __len__(self):
         return self.size

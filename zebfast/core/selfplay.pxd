@@ -5,11 +5,11 @@ from zebfast.core.forest cimport zf_counts, zf_search
 from zebfast.core.observe cimport zf_game, zf_obs
 
 
-cdef extern from "sequence.h" nogil:
-    ctypedef struct zf_sequence:
+cdef extern from "game_queue.h" nogil:
+    ctypedef struct zf_game_queue:
         pass
 
-    void zf_sequence_limit(zf_sequence *q, uint64_t limit, zf_game *records, uint8_t *done,
+    void zf_game_queue_limit(zf_game_queue *q, uint64_t limit, zf_game *records, uint8_t *done,
                            uint64_t capacity)
 
 
@@ -32,16 +32,16 @@ cdef extern from "selfplay.h" nogil:
 
     zf_selfplay *zf_selfplay_new(const zf_selfplay_config *config)
     void zf_selfplay_free(zf_selfplay *f)
-    zf_sequence *zf_selfplay_sequence(zf_selfplay *f)
+    zf_game_queue *zf_selfplay_queue(zf_selfplay *f)
     size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves)
     int64_t zf_selfplay_update(zf_selfplay *f, const float *evals)
-    void zf_selfplay_forget(zf_selfplay *f)
+    void zf_selfplay_clear_cache(zf_selfplay *f)
     void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out)
     size_t zf_selfplay_bytes(const zf_selfplay *f)
 
 
 cdef class RunningGames:
-    cdef zf_sequence *sequence
+    cdef zf_game_queue *queue
     cdef readonly Py_ssize_t room
     cdef Py_ssize_t n_waiting
     cdef object records, done

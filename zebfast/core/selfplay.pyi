@@ -13,7 +13,7 @@ class RunningGames:
     room: int  # most observations that one select hands out
 
     def allow(self, limit: int) -> None:
-        """Let games be started up to, not including, this number of the own sequence.
+        """Let games be started up to, not including, this number in the queue.
 
         Must not shrink (ValueError).
         """
@@ -67,7 +67,7 @@ class SelfPlayForest(RunningGames):
                 makes room.
         """
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Drop the cached evaluations: those to come are another network's."""
 
     def counts(self) -> dict[str, int]:

@@ -16,11 +16,11 @@ _NO_GAMES = np.zeros(0, GAME_DTYPE)
 cdef class RunningGames:
     """Games side by side that wait for evaluations together; they end in any order.
 
-    A subclass sets ``sequence`` and ``room``, and runs them.
+    A subclass sets ``queue`` and ``room``, and runs them.
     """
 
     def __cinit__(self, *args, **kwargs):
-        self.sequence, self.room, self.n_waiting = NULL, 0, 0
+        self.queue, self.room, self.n_waiting = NULL, 0, 0
         self.capacity, self.limit, self.taken = 0, 0, 0
         self.records = np.zeros(0, GAME_DTYPE)
         self.done = np.zeros(0, np.uint8)
@@ -32,7 +32,7 @@ cdef class RunningGames:
         return -1
 
     def allow(self, limit):
-        """Let games be started up to, not including, this number of the own sequence.
+        """Let games be started up to, not including, this number in the queue.
 
         Must not shrink. Room for records grows with it; what is finished stays.
         """
@@ -50,7 +50,7 @@ cdef class RunningGames:
             return
         cdef uint8_t[::1] raw = self.records.view(np.uint8)
         cdef uint8_t[::1] d = self.done
-        zf_sequence_limit(self.sequence, limit, <zf_game *>&raw[0], &d[0], self.capacity)
+        zf_game_queue_limit(self.queue, limit, <zf_game *>&raw[0], &d[0], self.capacity)
 
     def select(self, obs):
         """Run the games to where they need the network, playing as many dominoes as that takes.
@@ -133,7 +133,7 @@ cdef class SelfPlayForest(RunningGames):
         self.games = zf_selfplay_new(&config)
         if self.games == NULL:
             raise MemoryError(f"no memory for {n_trees} trees of {options.max_nodes} nodes")
-        self.sequence, self.room = zf_selfplay_sequence(self.games), n_trees
+        self.queue, self.room = zf_selfplay_queue(self.games), n_trees
 
     def __dealloc__(self):
         zf_selfplay_free(self.games)
@@ -144,9 +144,9 @@ cdef class SelfPlayForest(RunningGames):
     cdef int64_t _update(self, const float *evals) noexcept nogil:
         return zf_selfplay_update(self.games, evals)
 
-    def forget(self):
+    def clear_cache(self):
         """Drop the cached evaluations: those to come are another network's."""
-        zf_selfplay_forget(self.games)
+        zf_selfplay_clear_cache(self.games)
 
     def counts(self):
         """Totals since the start, by the names in forest.COUNTS."""

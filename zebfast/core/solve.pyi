@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from zebfast.core.engine import GameBatch
-
 #: What play_values holds for a domino that may not be played.
 NO_PLAY: int
 
@@ -27,13 +25,6 @@ def check_positions(positions: np.ndarray) -> None:
 
     Raises:
         ImpossiblePosition: names the first bad row and the rule that it breaks.
-    """
-
-def positions_of(games: GameBatch, rows: ArrayLike | None = None) -> np.ndarray:
-    """The positions of the listed games (int [k], default all), all hands as they are.
-
-    Returns:
-        POSITION_DTYPE [k].
     """
 
 def points_to_come(positions: np.ndarray) -> NDArray[np.int8]:

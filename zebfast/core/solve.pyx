@@ -1,14 +1,12 @@
 """Exact values of positions with all hands open, by the compiled solver."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int8_t, uint8_t, uint64_t
 
 import numpy as np
 
 from zebfast.core.records import POSITION_DTYPE
 from zebfast.rules import domino_name, led_suit
-
-from zebfast.core.engine cimport GameBatch
 
 NO_PLAY = -128
 
@@ -110,19 +108,6 @@ def check_positions(positions):
                 break
     if bad >= 0:
         _refuse(&p[bad], bad)
-
-
-def positions_of(GameBatch games, rows=None):
-    """The positions of the listed games, all hands as they are: POSITION_DTYPE [k]."""
-    cdef int64_t[::1] r = games._rows(rows)
-    out = np.zeros(r.shape[0], POSITION_DTYPE)
-    cdef uint8_t[::1] raw = out.view(np.uint8)
-    cdef Py_ssize_t i
-    if r.shape[0]:
-        with nogil:
-            for i in range(r.shape[0]):
-                zf_position_of(&(<zf_position *>&raw[0])[i], &games.states[r[i]])
-    return out
 
 
 def points_to_come(positions):

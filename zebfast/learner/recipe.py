@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zebfast.arena.players.specs import parse_spec
-from zebfast.core.teaching import TEACHERS
+from zebfast.core.labelling import TEACHERS
 
 if TYPE_CHECKING:
     from zebfast.net.networks import AnyConfig

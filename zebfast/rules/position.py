@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 from zebfast.rules.tiles import (
     DECLARATIONS,
+    HAND_SIZE,
     N_DOMINOES,
+    N_PLIES,
+    N_SEATS,
     domino_name,
     legal_plays,
     trick_points,
@@ -24,11 +27,11 @@ class IllegalPlay(ValueError):
 
 def check_deal(hands: Sequence[Sequence[int]], decl: int, leader: int) -> None:
     """Raise ImpossibleDeal, naming the rule, unless this is a full deal of 28 dominoes."""
-    if len(hands) != 4:
+    if len(hands) != N_SEATS:
         raise ImpossibleDeal(f"a deal has 4 hands, not {len(hands)}")
     holder: dict[int, int] = {}
     for seat, hand in enumerate(hands):
-        if len(hand) != 7:
+        if len(hand) != HAND_SIZE:
             raise ImpossibleDeal(f"seat {seat} holds {len(hand)} dominoes, not 7")
         for domino in hand:
             if not 0 <= domino < N_DOMINOES:
@@ -41,7 +44,7 @@ def check_deal(hands: Sequence[Sequence[int]], decl: int, leader: int) -> None:
             holder[domino] = seat
     if not 0 <= decl < len(DECLARATIONS):
         raise ImpossibleDeal(f"declaration {decl}: ids run from 0 to 9")
-    if not 0 <= leader < 4:
+    if not 0 <= leader < N_SEATS:
         raise ImpossibleDeal(f"leader {leader}: seats run from 0 to 3")
 
 
@@ -67,17 +70,17 @@ class Position:
     @property
     def trick(self) -> list[int]:
         """Dominoes on the table, the lead first."""
-        done = len(self.plays) // 4 * 4
+        done = len(self.plays) // N_SEATS * N_SEATS
         return [d for _, d in self.plays[done:]]
 
     @property
     def over(self) -> bool:
-        return len(self.plays) == 28
+        return len(self.plays) == N_PLIES
 
     @property
     def to_play(self) -> int:
         """Seat to play (after the last trick: its winner)."""
-        return (self._trick_leaders[-1] + len(self.plays) % 4) % 4
+        return (self._trick_leaders[-1] + len(self.plays) % N_SEATS) % N_SEATS
 
     def legal(self) -> list[int]:
         """Legal dominoes of the seat to play, ascending; empty when the game is over."""
@@ -99,12 +102,12 @@ class Position:
         seat = self.to_play
         self.hands[seat].remove(domino)
         self.plays.append((seat, domino))
-        if len(self.plays) % 4 == 0:
+        if len(self.plays) % N_SEATS == 0:
             self._finish_trick()
 
     def _finish_trick(self) -> None:
-        dominoes = [d for _, d in self.plays[-4:]]
-        winner = (self._trick_leaders[-1] + trick_winner(dominoes, self.decl)) % 4
+        dominoes = [d for _, d in self.plays[-N_SEATS:]]
+        winner = (self._trick_leaders[-1] + trick_winner(dominoes, self.decl)) % N_SEATS
         self.points[winner % 2] += trick_points(dominoes)
         self._trick_leaders.append(winner)
 
@@ -112,9 +115,9 @@ class Position:
         """Take the last play back. IndexError when nothing was played."""
         if not self.plays:
             raise IndexError("nothing to undo: no domino has been played")
-        if len(self.plays) % 4 == 0:
+        if len(self.plays) % N_SEATS == 0:
             winner = self._trick_leaders.pop()
-            self.points[winner % 2] -= trick_points(d for _, d in self.plays[-4:])
+            self.points[winner % 2] -= trick_points(d for _, d in self.plays[-N_SEATS:])
         seat, domino = self.plays.pop()
         self.hands[seat] = sorted([*self.hands[seat], domino])
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from zebfast.rules.tiles import HAND_SIZE, N_DECLARATIONS, N_DOMINOES, N_SEATS
+
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _GAME = 0xD1342543DE82EF95  # another odd constant: seed and game must not be interchangeable
@@ -58,9 +60,10 @@ def deal(seed: int, game: int, stream: int = Stream.DEAL) -> tuple[list[list[int
     declaration, draw 28 the leader.
     """
     key = stream_key(seed, stream, game)
-    order = list(range(28))
-    for i in range(27, 0, -1):
-        j = bounded(key, 27 - i, i + 1)
+    order = list(range(N_DOMINOES))
+    last = N_DOMINOES - 1
+    for i in range(last, 0, -1):
+        j = bounded(key, last - i, i + 1)
         order[i], order[j] = order[j], order[i]
-    hands = [sorted(order[7 * s : 7 * s + 7]) for s in range(4)]
-    return hands, bounded(key, 27, 10), bounded(key, 28, 4)
+    hands = [sorted(order[HAND_SIZE * s : HAND_SIZE * (s + 1)]) for s in range(N_SEATS)]
+    return hands, bounded(key, last, N_DECLARATIONS), bounded(key, last + 1, N_SEATS)

@@ -6,7 +6,12 @@ from collections.abc import Iterable, Sequence
 
 N_DOMINOES = 28
 N_DECLARATIONS = 10
-TOTAL_POINTS = 42
+N_SEATS = 4  # teams are seats 0 and 2 against 1 and 3
+HAND_SIZE = 7  # dominoes dealt to a seat
+N_TRICKS = HAND_SIZE
+N_PLIES = N_SEATS * N_TRICKS  # plays of a whole deal
+TOTAL_POINTS = 42  # of both teams: one for each trick, and the count
+HALF_POINTS = TOTAL_POINTS // 2  # of each team in a tie; more wins
 
 #: Domino id -> (high pip, low pip); id = h(h+1)/2 + l.
 DOMINOES: tuple[tuple[int, int], ...] = tuple(

@@ -28,12 +28,12 @@ class Evaluator(Protocol):
 
 
 class Engine(Protocol):
-    """Games side by side, every so many of a sequence: SelfPlayForest, TaughtGames."""
+    """Games side by side, every so many of a sequence: SelfPlayForest, LabelledGames."""
 
     def allow(self, limit: int) -> None: ...
     def select(self, leaves: np.ndarray, /) -> int: ...
     def update(self, evals: np.ndarray, /) -> None: ...
-    def forget(self) -> None: ...
+    def clear_cache(self) -> None: ...
     def take(self) -> np.ndarray: ...
     def counts(self) -> dict[str, int]: ...
     @property
@@ -199,7 +199,7 @@ class GroupedGames:
         if (version := _version(self._evaluator)) != self._version:
             self._version = version
             for group in self._groups:
-                group.engine.forget()
+                group.engine.clear_cache()
 
     def _stats(self) -> SelfPlayStats:
         return sum((group.stats() for group in self._groups), SelfPlayStats())

@@ -15,7 +15,7 @@ from zebfast.core.engine import Game, GameBatch, random_games
 from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
-from zebfast.core.solve import Solver, positions_of
+from zebfast.core.solve import Solver
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
 _SEED = 42
@@ -41,7 +41,7 @@ def _selfplay(*, worlds: str, search: SearchOptions) -> bytes:
 def _solver() -> bytes:
     """Values of all plays of 20 whole deals, and the nodes that they took."""
     solver = Solver()
-    values = solver.play_values(positions_of(GameBatch.deal(20, seed=_SEED)))
+    values = solver.play_values(GameBatch.deal(20, seed=_SEED).positions())
     return repr(solver.nodes).encode() + values.tobytes()
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from zebfast.core.forest import MAX_WORLDS, N_TRICKS
-from zebfast.core.teaching import TEACHERS, TaughtGames
+from zebfast.core.forest import MAX_WORLDS
+from zebfast.core.labelling import TEACHERS, LabelledGames
+from zebfast.rules import N_TRICKS
 from zebfast.selfplay.groups import Evaluator, GroupedGames
 
 #: Games side by side in a group: with their rollouts they make batches of about 400.
@@ -88,8 +89,8 @@ class Teaching(GroupedGames):
         options = asdict(config)
         n_parallel, n_groups = options.pop("n_parallel_games"), options.pop("n_groups")
 
-        def open_games(n_games: int, first: int, stride: int) -> TaughtGames:
-            return TaughtGames(n_games, seed=seed, first_game=first, stride=stride, **options)
+        def open_games(n_games: int, first: int, stride: int) -> LabelledGames:
+            return LabelledGames(n_games, seed=seed, first_game=first, stride=stride, **options)
 
         super().__init__(
             evaluator,

@@ -20,10 +20,9 @@ from zebfast.arena.players.pimc import Race
 from zebfast.arena.players.world_weights import WorldSource
 from zebfast.core.engine import GameBatch
 from zebfast.core.forest import Forest
-from zebfast.core.lanes import Lanes
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
-from zebfast.core.solve import positions_of
+from zebfast.core.rollouts import RolloutGames
 from zebfast.rules import Stream
 from zebfast.selfplay.play_values import EPSILON, TAU
 
@@ -102,7 +101,7 @@ class Rollouts:
         margins: NDArray[np.float32] = points[:, 0] - points[:, 1]
         rest = np.flatnonzero(~games.over)
         if len(rest):
-            margins[rest] += self.pool.values(positions_of(games, rest))
+            margins[rest] += self.pool.values(games.positions(rest))
         return np.where(players & 1 == 0, margins, -margins)
 
     def _played_on(
@@ -118,21 +117,22 @@ class Rollouts:
         Returns:
             The games, and the network's values f4[n] of those choices, NaN where none was met.
         """
-        lanes, values = Lanes(games, until=until), np.full(len(games), np.nan, np.float32)
+        rollouts = RolloutGames(games, until=until)
+        values = np.full(len(games), np.nan, np.float32)
         observations = np.empty(len(games), OBS_DTYPE)
         evals = np.empty((len(games), 8), np.float32)
-        while n := lanes.advance(observations):
+        while n := rollouts.advance(observations):
             self.evaluator.evaluate(observations[:n], evals[:n])
             answers = evals[:n]
             if valued is not None:
                 seats, since = valued
-                at, plays = lanes.waiting, observations["n_plays"][:n]
-                met = (lanes.games.to_play[at] == seats[at]) & (plays >= since[at])
+                at, plays = rollouts.waiting, observations["n_plays"][:n]
+                met = (rollouts.games.to_play[at] == seats[at]) & (plays >= since[at])
                 values[at[met]] = answers[met, 7]
-                lanes.leave(met)
+                rollouts.leave(met)
                 answers = answers[~met]
-            lanes.play_favourites(answers)
-        return lanes.games, values
+            rollouts.play_greedy(answers)
+        return rollouts.games, values
 
 
 #: Thought about side by side: full batches. Without a limit of time it has no influence on what is

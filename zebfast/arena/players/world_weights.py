@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from zebfast import rules
 from zebfast.arena.pairs import PlayDraws
 from zebfast.core.engine import GameBatch
-from zebfast.core.lanes import laid_out, rewound
 from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
+from zebfast.core.rollouts import laid_out, rewound
 from zebfast.core.solve import NO_PLAY
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import sample_worlds

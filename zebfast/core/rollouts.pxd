@@ -1,4 +1,4 @@
-# Games that go on side by side: csrc/lanes.h.
+# Games that go on side by side: csrc/rollouts.h.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from zebfast.core.engine cimport GameBatch, zf_state
@@ -10,13 +10,14 @@ cdef extern from "worlds.h" nogil:
     bint zf_worlds_fit(const zf_state *s, const uint32_t *hands)
 
 
-cdef extern from "lanes.h" nogil:
-    size_t zf_lanes_advance(zf_state *s, const uint8_t *until, int64_t *live, size_t n, zf_obs *obs)
-    void zf_lanes_favourites(zf_state *s, const int64_t *live, size_t n, const float *evals)
+cdef extern from "rollouts.h" nogil:
+    size_t zf_rollouts_advance(zf_state *s, const uint8_t *until, int64_t *live, size_t n,
+                               zf_obs *obs)
+    void zf_rollouts_greedy(zf_state *s, const int64_t *live, size_t n, const float *evals)
     void zf_rewind(zf_state *s, uint8_t n_plays)
 
 
-cdef class Lanes:
+cdef class RolloutGames:
     cdef readonly GameBatch games
     cdef uint8_t[::1] until
     cdef int64_t[::1] live

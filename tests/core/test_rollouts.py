@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from slow_lanes import copied, favourite, play_on
+from slow_rollouts import copied, favourite, play_on
 from slow_tree import hashed_evaluate
 from world_games import as_position, batch_after, relaid, single
 
 from zebfast import rules
 from zebfast.core.engine import GameBatch
-from zebfast.core.lanes import Lanes, laid_out, rewound
 from zebfast.core.records import OBS_DTYPE
+from zebfast.core.rollouts import RolloutGames, laid_out, rewound
 from zebfast.core.worlds import sample_worlds
 
 
@@ -35,86 +35,86 @@ def mixed(n: int) -> GameBatch:
 
 def test_favourites_to_the_end_are_those_of_single_games() -> None:
     games, until = mixed(30), np.resize([28, 12, 28, 5, 24], 30)
-    lanes = Lanes(games, until=until)
+    rollouts = RolloutGames(games, until=until)
     obs, evals, asked = np.empty(30, OBS_DTYPE), np.empty((30, 8), np.float32), 0
-    while n := lanes.advance(obs):
-        waiting = lanes.waiting
+    while n := rollouts.advance(obs):
+        waiting = rollouts.waiting
         assert (np.diff(waiting) > 0).all()
         assert len(waiting) == n
-        np.testing.assert_array_equal(obs[:n], lanes.games.observe(waiting))
+        np.testing.assert_array_equal(obs[:n], rollouts.games.observe(waiting))
         evals[:n] = hashed_evaluate(obs[:n])
-        lanes.play_favourites(evals[:n])
+        rollouts.play_greedy(evals[:n])
         asked += n
     wanted = 0
     for row in range(30):
         position = as_position(games, row)
         wanted += play_on(position, int(until[row]), hashed_evaluate)
-        same(lanes.games, row, position)
+        same(rollouts.games, row, position)
     assert asked == wanted > 100
-    assert len(lanes.waiting) == 0
-    assert lanes.advance(obs) == 0
+    assert len(rollouts.waiting) == 0
+    assert rollouts.advance(obs) == 0
 
 
 def test_equal_priors_play_the_lowest_slot_and_illegal_ones_never() -> None:
     games = batch_after(50, 6, seed=2)
-    lanes, obs = Lanes(games), np.empty(50, OBS_DTYPE)
-    n = lanes.advance(obs)
-    before, waiting = lanes.games.copy(), lanes.waiting
+    rollouts, obs = RolloutGames(games), np.empty(50, OBS_DTYPE)
+    n = rollouts.advance(obs)
+    before, waiting = rollouts.games.copy(), rollouts.waiting
     evals = np.zeros((n, 8), np.float32)
     for i in range(n):  # a prior of 1 where it is not legal
         evals[i, :7] = [0 if obs[i]["legal"] >> s & 1 else 1 for s in range(7)]
-    lanes.play_favourites(evals)
-    played = lanes.games.history[waiting, before.n_plays[waiting]]
+    rollouts.play_greedy(evals)
+    played = rollouts.games.history[waiting, before.n_plays[waiting]]
     lowest = before.legal(waiting)
     np.testing.assert_array_equal(np.uint32(1) << played.astype(np.uint32), lowest & -lowest)
 
 
 def test_the_order_of_calls_is_kept() -> None:
-    lanes, obs = Lanes(batch_after(4, 0, seed=1)), np.empty(4, OBS_DTYPE)
-    with pytest.raises(ValueError, match="plays for 4 lanes, but 0 wait"):
-        lanes.play_favourites(np.zeros((4, 8), np.float32))
-    with pytest.raises(ValueError, match="room for 3 of 4 lanes"):
-        lanes.advance(obs[:3])
+    rollouts, obs = RolloutGames(batch_after(4, 0, seed=1)), np.empty(4, OBS_DTYPE)
+    with pytest.raises(ValueError, match="plays for 4 rollouts, but 0 wait"):
+        rollouts.play_greedy(np.zeros((4, 8), np.float32))
+    with pytest.raises(ValueError, match="room for 3 of 4 rollouts"):
+        rollouts.advance(obs[:3])
     with pytest.raises(ValueError, match="contiguous vector of observations"):
-        lanes.advance(np.empty(8, OBS_DTYPE)[::2])
-    assert lanes.advance(obs) == 4
-    with pytest.raises(RuntimeError, match="4 lanes still wait"):
-        lanes.advance(obs)
-    with pytest.raises(ValueError, match="8 a lane, not 7"):
-        lanes.play_favourites(np.zeros((4, 7), np.float32))
-    with pytest.raises(ValueError, match="plays for 3 lanes, but 4 wait"):
-        lanes.play_favourites(np.zeros((3, 8), np.float32))
+        rollouts.advance(np.empty(8, OBS_DTYPE)[::2])
+    assert rollouts.advance(obs) == 4
+    with pytest.raises(RuntimeError, match="4 rollouts still wait"):
+        rollouts.advance(obs)
+    with pytest.raises(ValueError, match="8 a rollout, not 7"):
+        rollouts.play_greedy(np.zeros((4, 7), np.float32))
+    with pytest.raises(ValueError, match="plays for 3 rollouts, but 4 wait"):
+        rollouts.play_greedy(np.zeros((3, 8), np.float32))
 
 
-def test_lanes_that_leave_stop_where_they_are() -> None:
+def test_rollouts_that_leave_stop_where_they_are() -> None:
     games = batch_after(8, 5, seed=3)
-    lanes, twin, obs = Lanes(games), Lanes(games), np.zeros(8, OBS_DTYPE)
+    rollouts, twin, obs = RolloutGames(games), RolloutGames(games), np.zeros(8, OBS_DTYPE)
     evals = np.ones((8, 8), np.float32)
-    n = lanes.advance(obs)
+    n = rollouts.advance(obs)
     assert twin.advance(obs.copy()) == n > 3
-    waiting, marked = lanes.waiting, np.arange(n) % 3 == 1
-    lanes.leave(marked)
-    assert lanes.waiting.tolist() == waiting[~marked].tolist()
-    left, stood = waiting[marked], lanes.games.n_plays[waiting[marked]]
+    waiting, marked = rollouts.waiting, np.arange(n) % 3 == 1
+    rollouts.leave(marked)
+    assert rollouts.waiting.tolist() == waiting[~marked].tolist()
+    left, stood = waiting[marked], rollouts.games.n_plays[waiting[marked]]
     while True:
-        lanes.play_favourites(evals[: len(lanes.waiting)])
-        if not lanes.advance(obs):
+        rollouts.play_greedy(evals[: len(rollouts.waiting)])
+        if not rollouts.advance(obs):
             break
     while len(twin.waiting):
-        twin.play_favourites(evals[: len(twin.waiting)])
+        twin.play_greedy(evals[: len(twin.waiting)])
         twin.advance(obs)
-    assert lanes.games.n_plays[left].tolist() == stood.tolist()
+    assert rollouts.games.n_plays[left].tolist() == stood.tolist()
     stayed = np.setdiff1d(np.arange(8), left)
-    assert (lanes.games.history[stayed] == twin.games.history[stayed]).all()
+    assert (rollouts.games.history[stayed] == twin.games.history[stayed]).all()
     for wrong in (np.zeros(1, np.bool_), np.zeros(0, np.int64)):
-        with pytest.raises(ValueError, match="0 lanes wait"):
-            lanes.leave(wrong)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="0 rollouts wait"):
+            rollouts.leave(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("until", [29, -1, 1.5, [28, 28]])
 def test_impossible_ends(until: object) -> None:
     with pytest.raises(ValueError, match=r"0 to 28|shape \[2\], not \[3\]"):
-        Lanes(batch_after(3, 0, seed=1), until=until)  # type: ignore[arg-type]
+        RolloutGames(batch_after(3, 0, seed=1), until=until)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("plies", [0, 7, 18])

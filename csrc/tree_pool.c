@@ -1,4 +1,4 @@
-#include "memory.h"
+#include "tree_pool.h"
 
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@ static uint32_t table_size(uint32_t max_nodes) {
     return size;
 }
 
-static void share_out(zf_memory *m, const zf_search *p) {
+static void share_out(zf_tree_pool *m, const zf_search *p) {
     for (size_t i = 0; i < m->n_trees; i++) {
         zf_tree *t = &m->trees[i];
         t->nodes = m->nodes + i * p->max_nodes;
@@ -24,8 +24,8 @@ static void share_out(zf_memory *m, const zf_search *p) {
     }
 }
 
-bool zf_memory_get(zf_memory *m, const zf_search *p, size_t n_trees, bool sampled) {
-    *m = (zf_memory){.n_trees = n_trees, .table_size = table_size(p->max_nodes)};
+bool zf_tree_pool_alloc(zf_tree_pool *m, const zf_search *p, size_t n_trees, bool sampled) {
+    *m = (zf_tree_pool){.n_trees = n_trees, .table_size = table_size(p->max_nodes)};
     m->trees = calloc(n_trees, sizeof *m->trees);
     m->nodes = calloc(n_trees * p->max_nodes, sizeof *m->nodes);
     m->edges = calloc(n_trees * zf_edge_capacity(p->max_nodes), sizeof *m->edges);
@@ -42,7 +42,7 @@ bool zf_memory_get(zf_memory *m, const zf_search *p, size_t n_trees, bool sample
     return got;
 }
 
-void zf_memory_free(zf_memory *m) {
+void zf_tree_pool_free(zf_tree_pool *m) {
     free(m->trees);
     free(m->nodes);
     free(m->edges);
@@ -51,10 +51,10 @@ void zf_memory_free(zf_memory *m) {
     free(m->keys);
     free(m->table);
     if (m->solver) zf_solver_free(m->solver);
-    *m = (zf_memory){0};
+    *m = (zf_tree_pool){0};
 }
 
-size_t zf_memory_bytes(const zf_memory *m, const zf_search *p) {
+size_t zf_tree_pool_bytes(const zf_tree_pool *m, const zf_search *p) {
     size_t each = sizeof *m->trees + p->max_nodes * sizeof *m->nodes +
                   zf_edge_capacity(p->max_nodes) * sizeof *m->edges;
     if (m->worlds) each += zf_worlds_room(p) * sizeof *m->worlds;

@@ -4,7 +4,7 @@ from zebfast.core.selfplay import RunningGames
 
 TEACHERS: tuple[str, ...]
 
-class TaughtGames(RunningGames):
+class LabelledGames(RunningGames):
     """n_games games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game and its labels depend only on (seed, its number, the options, the evaluations): never on
@@ -42,7 +42,7 @@ class TaughtGames(RunningGames):
             exact_tricks: rollouts are solved where so many tricks are left.
         """
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Drop what evaluations have shown of games under way: those to come are another network's."""
 
     def counts(self) -> dict[str, int]:

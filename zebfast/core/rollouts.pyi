@@ -1,12 +1,12 @@
-"""Lanes: games that go on side by side, forced plays made, until so many plays are made in each.
+"""Rollouts: games that go on side by side, forced plays made, until so many plays are made in each.
 
-    lanes = Lanes(games)
+    rollouts = RolloutGames(games)
     obs, evals = np.empty(len(games), OBS_DTYPE), np.empty((len(games), 8), np.float32)
-    while n := lanes.advance(obs):
+    while n := rollouts.advance(obs):
         evaluator.evaluate(obs[:n], evals[:n])
-        lanes.play_favourites(evals[:n])
+        rollouts.play_greedy(evals[:n])
 
-The GIL is released while lanes advance.
+The GIL is released while rollouts advance.
 """
 
 import numpy as np
@@ -36,43 +36,43 @@ def rewound(games: GameBatch, n_plays: int) -> GameBatch:
     Raises ValueError for a game with fewer plays.
     """
 
-class Lanes:
-    """Copies of games that go on side by side; a lane is a row of `games`."""
+class RolloutGames:
+    """Copies of games that go on side by side; a rollout is a row of `games`."""
 
     games: GameBatch  # as they stand
 
     def __init__(self, games: GameBatch, *, until: ArrayLike = 28) -> None:
-        """until: plays after which a lane stops, 0..28, one for all or int [n] for each."""
+        """until: plays after which a rollout stops, 0..28, one for all or int [n] for each."""
 
     def __len__(self) -> int:
-        """Number of lanes."""
+        """Number of rollouts."""
 
     @property
     def waiting(self) -> NDArray[np.int64]:
-        """Lanes that the last `advance` gave an observation of, ascending, int64 [m]."""
+        """Rollouts that the last `advance` gave an observation of, ascending, int64 [m]."""
 
     def advance(self, obs: np.ndarray) -> int:
-        """Make the forced plays of every lane, and observe where there is a choice.
+        """Make the forced plays of every rollout, and observe where there is a choice.
 
         Args:
-            obs: OBS_DTYPE, contiguous, with room for every lane; the first m records are written.
+            obs: OBS_DTYPE, contiguous, with room for every rollout; the first m are written.
 
         Returns:
-            m, how many lanes wait for a play, in ascending order of lanes; 0 when all have stopped.
+            m, how many rollouts wait for a play, in ascending order; 0 when all have stopped.
 
         Raises:
             ValueError: obs is something else or too short.
-            RuntimeError: lanes still wait for plays.
+            RuntimeError: rollouts still wait for plays.
         """
 
     def leave(self, which: NDArray[np.bool_]) -> None:
-        """The waiting lanes marked, bool [m], stop where they are; the others wait on.
+        """The waiting rollouts marked, bool [m], stop where they are; the others wait on.
 
         ValueError for another shape or dtype.
         """
 
-    def play_favourites(self, evals: NDArray[np.float32]) -> None:
-        """Each waiting lane plays the legal slot of the largest prior, the lowest among equals.
+    def play_greedy(self, evals: NDArray[np.float32]) -> None:
+        """Every waiting rollout plays its legal slot of the largest prior, the lowest of equals.
 
         evals: float32 [m, 8], as evaluators fill it. ValueError for another shape.
         """

@@ -1,6 +1,6 @@
 /* What the trees of one forest live in: one allocation each, shared out by index. */
-#ifndef ZF_MEMORY_H
-#define ZF_MEMORY_H
+#ifndef ZF_TREE_POOL_H
+#define ZF_TREE_POOL_H
 
 #include "tree.h"
 
@@ -15,11 +15,11 @@ typedef struct {
     uint16_t *table;
     zf_solver *solver; /* NULL: no endings are solved; one for all */
     uint32_t table_size;
-} zf_memory;
+} zf_tree_pool;
 
-/* False when memory is short; zf_memory_free is due either way. Trees still want a reset. */
-bool zf_memory_get(zf_memory *m, const zf_search *p, size_t n_trees, bool sampled);
-void zf_memory_free(zf_memory *m);
-size_t zf_memory_bytes(const zf_memory *m, const zf_search *p);
+/* False when memory is short; zf_tree_pool_free is due either way. Trees still want a reset. */
+bool zf_tree_pool_alloc(zf_tree_pool *m, const zf_search *p, size_t n_trees, bool sampled);
+void zf_tree_pool_free(zf_tree_pool *m);
+size_t zf_tree_pool_bytes(const zf_tree_pool *m, const zf_search *p);
 
 #endif

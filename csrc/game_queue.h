@@ -1,24 +1,24 @@
-/* Games of a sequence that are played side by side: which may begin, and where finished ones go. */
-#ifndef ZF_SEQUENCE_H
-#define ZF_SEQUENCE_H
+/* The queue of games that are played side by side: which may begin, and where finished ones go. */
+#ifndef ZF_GAME_QUEUE_H
+#define ZF_GAME_QUEUE_H
 
 #include <stdbool.h>
 
 #include "records.h"
 
-/* Game n of the sequence (0, 1, 2, ...) is the game first_game + n * stride to all randomness. */
+/* Game n of the queue (0, 1, 2, ...) is the game first_game + n * stride to all randomness. */
 typedef struct {
     uint64_t first_game, stride;
     uint64_t next, limit, capacity;
     zf_game *records;
     uint8_t *done;
-} zf_sequence;
+} zf_game_queue;
 
 /* Allow games up to, not including, this number to be started. A finished game's record goes to
  * records[n % capacity]; done[n % capacity] becomes 1. The caller keeps capacity >= limit - (oldest
  * number whose record it has not taken). */
-static inline void zf_sequence_limit(zf_sequence *q, uint64_t limit, zf_game *records,
-                                     uint8_t *done, uint64_t capacity) {
+static inline void zf_game_queue_limit(zf_game_queue *q, uint64_t limit, zf_game *records,
+                                       uint8_t *done, uint64_t capacity) {
     q->limit = limit;
     q->records = records;
     q->done = done;
@@ -26,19 +26,19 @@ static inline void zf_sequence_limit(zf_sequence *q, uint64_t limit, zf_game *re
 }
 
 /* May another game be started? */
-static inline bool zf_sequence_has_next(const zf_sequence *q) { return q->next < q->limit; }
+static inline bool zf_game_queue_has_next(const zf_game_queue *q) { return q->next < q->limit; }
 
 /* The next game: its number, and what the randomness sees. */
-static inline uint64_t zf_sequence_start(zf_sequence *q, uint64_t *game) {
+static inline uint64_t zf_game_queue_start(zf_game_queue *q, uint64_t *game) {
     *game = q->first_game + q->next * q->stride;
     return q->next++;
 }
 
-static inline zf_game *zf_sequence_record(const zf_sequence *q, uint64_t number) {
+static inline zf_game *zf_game_queue_record(const zf_game_queue *q, uint64_t number) {
     return &q->records[number % q->capacity];
 }
 
-static inline void zf_sequence_finish(const zf_sequence *q, uint64_t number) {
+static inline void zf_game_queue_finish(const zf_game_queue *q, uint64_t number) {
     q->done[number % q->capacity] = 1;
 }
 

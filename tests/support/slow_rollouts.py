@@ -1,4 +1,4 @@
-"""The twin of csrc/lanes.c and of the rollouts on it: one game at a time, by the plain rules."""
+"""The twin of csrc/rollouts.c and of the rollouts on it: one game at a time, by the plain rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One labelled game on the plain-Python law: the twin of csrc/teaching.c.
+"""One labelled game on the plain-Python law: the twin of csrc/labelling.c.
 
 Every rollout is played to its end, also those that the game itself shows; the solver and the worlds
 are the compiled ones, which have twins of their own.
@@ -12,7 +12,7 @@ from slow_tree import hashed_evaluate
 
 from zebfast import rules
 from zebfast.core.engine import GameBatch
-from zebfast.core.solve import Solver, positions_of
+from zebfast.core.solve import Solver
 from zebfast.core.worlds import WorldSet
 from zebfast.rules import Position, Stream
 from zebfast.selfplay.play_values import pack
@@ -93,7 +93,7 @@ class SlowTeaching:
         points = batch.points[0].astype(int)
         if batch.over[0]:
             return int(points[0])
-        margin = int(self._solver.values(positions_of(batch))[0])
+        margin = int(self._solver.values(batch.positions())[0])
         return int((42 + points[0] - points[1] + margin) // 2)
 
     def _rollout(self, hands: list[list[int]], domino: int) -> int:

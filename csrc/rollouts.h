@@ -1,0 +1,41 @@
+/* Rollouts: games that go on side by side, each until a number of plays is made in it.
+ *
+ * Who plays is outside: forced plays are made here, and where a seat has a choice its observation
+ * is handed out. Twin: tests/support/slow_rollouts.py, one game at a time by the plain rules. */
+#ifndef ZF_ROLLOUTS_H
+#define ZF_ROLLOUTS_H
+
+#include <stddef.h>
+
+#include "records.h"
+#include "state.h"
+
+/* Forced plays until a game has so many plays. The legal dominoes of the choice it comes to, or 0. */
+ZF_INLINE uint32_t zf_rollout_to_choice(zf_state *s, int until) {
+    while (s->n_plays < until) {
+        uint32_t legal = zf_legal(s);
+        if (legal & (legal - 1)) return legal;
+        zf_play(s, (uint32_t)__builtin_ctz(legal));
+    }
+    return 0;
+}
+
+/* The legal slot of the largest prior is played, the lowest of equals. */
+ZF_INLINE void zf_rollout_greedy(zf_state *s, const float priors[ZF_HAND_SIZE]) {
+    uint32_t slots = zf_compress(zf_legal(s), s->dealt[s->to_play]);
+    zf_play(s, zf_slot_domino(s, zf_greedy_slot(priors, slots)));
+}
+
+/* Make the forced plays of the rollouts live[0..n), each until its until[rollout] plays are made,
+ * and write the observation of every one that then has a choice. live keeps those, in the order
+ * they were in; returns how many. */
+size_t zf_rollouts_advance(zf_state *s, const uint8_t *until, int64_t *live, size_t n,
+                           zf_obs *obs);
+
+/* Each rollout of live plays greedily. evals is [n][8], seven priors and a value. */
+void zf_rollouts_greedy(zf_state *s, const int64_t *live, size_t n, const float *evals);
+
+/* The game after its first n_plays plays, with what was dealt as it stands. */
+void zf_rewind(zf_state *s, uint8_t n_plays);
+
+#endif
