@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.pieces import Piece, Work
 from bench.pieces_core import finished_games
+from zebfast.rules import N_PLIES
 
 N_GAMES = {"safetensors": 2048, "pt": 32}  # by suffix: pieces of about the same time
 
@@ -65,7 +66,7 @@ def ingest(folder: Path) -> Work:
     write, n_games = writer("safetensors"), 4 * N_GAMES["safetensors"]
     for number in range(4):
         store.put(f"b_{number}_00.safetensors", write)
-    config = learner_config(replay_buffer_size=28 * n_games)
+    config = learner_config(replay_buffer_size=N_PLIES * n_games)
     pace = Pace(poll_seconds=60, prune_seconds=60, squash_after=0)
 
     def work() -> object:

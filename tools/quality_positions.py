@@ -16,12 +16,11 @@ from zebfast.core.engine import GameBatch
 from zebfast.core.solve import NO_PLAY
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
-from zebfast.rules import TOTAL_POINTS, Stream
+from zebfast.rules import HALF_POINTS, N_DOMINOES, N_PLIES, Stream
 
 if TYPE_CHECKING:
     from zebfast.selfplay.config import Evaluator
 
-PLIES = 28
 PART = 64  # positions whose worlds are solved in one call
 EQUAL = 1e-9  # means that differ by less are equal
 
@@ -47,7 +46,7 @@ class Positions:
     @cached_property
     def decided(self) -> NDArray[np.bool_]:
         """Whether one side has won by points already, bool[n]."""
-        return np.asarray(self.games.points.max(axis=1) > TOTAL_POINTS // 2)
+        return np.asarray(self.games.points.max(axis=1) > HALF_POINTS)
 
 
 def network_positions(evaluator: Evaluator, n: int, *, seed: int) -> Positions:
@@ -59,8 +58,8 @@ def network_positions(evaluator: Evaluator, n: int, *, seed: int) -> Positions:
     games = GameBatch.deal(n, seed=seed, stream=Stream.EVAL_DEAL)
     numbers, rows = np.arange(n, dtype=np.uint64), np.arange(n)
     player = NetworkPlayer(name="policy", evaluator=evaluator, temperature=1.0)
-    open_plies = np.zeros((PLIES, n), np.bool_)
-    for ply in range(PLIES):
+    open_plies = np.zeros((N_PLIES, n), np.bool_)
+    for ply in range(N_PLIES):
         legal = games.legal()
         open_plies[ply] = (legal & (legal - np.uint32(1))) != 0
         draws = PlayDraws(seed=seed, games=numbers, plies=games.n_plays)
@@ -83,7 +82,7 @@ def _replayed(games: GameBatch, rows: NDArray[np.intp], plies: NDArray[np.intp])
     """The games of these rows as they stood after so many plies each."""
     again = GameBatch(games.hands[rows], games.decl[rows], games.leader[rows])
     history = games.history[rows]
-    for ply in range(PLIES):
+    for ply in range(N_PLIES):
         again.play(np.where(plies > ply, history[:, ply], 255))
     return again
 
@@ -123,7 +122,7 @@ class Reference:
 def reference(positions: Positions, *, n_worlds: int, seed: int, pool: SolverPool) -> Reference:
     """Solve every play of every position. `seed`: of the worlds, not that of any search."""
     games = positions.games
-    means = np.full((len(games), PLIES), np.nan)
+    means = np.full((len(games), N_PLIES), np.nan)
     few = world_counts(games) <= n_worlds
     for row in np.flatnonzero(few):
         hands = WorldSet(games, int(row)).enumerate(n_worlds)
@@ -143,7 +142,7 @@ def _mean_outcomes(
 ) -> NDArray[np.float64]:
     """Mean outcomes f8[k, 28] by domino over the worlds u4[k, n, 4]; NaN where not legal."""
     positions = world_positions(games, rows, hands)
-    values = pool.play_values(positions.reshape(-1)).reshape(*hands.shape[:2], 28)
+    values = pool.play_values(positions.reshape(-1)).reshape(*hands.shape[:2], N_DOMINOES)
     taken = games.points[rows].astype(np.int64)
     ahead = (taken[:, 0] - taken[:, 1])[:, None, None] + values
     sign = 1 - 2 * (games.to_play[rows].astype(np.int64) & 1)

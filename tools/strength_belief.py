@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from strength_states import Answers, States
 
-from zebfast.core.forest import N_TRICKS
 from zebfast.net.output import N_OTHER_SEATS
+from zebfast.rules import N_TRICKS
 
 _LEAST = 1e-6  # a chance below counts as this in the log loss
 

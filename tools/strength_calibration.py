@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from strength_states import Answers, States
 
-from zebfast.core.forest import N_TRICKS
-from zebfast.rules import TOTAL_POINTS
+from zebfast.rules import HALF_POINTS, N_TRICKS
 
 BINS = 10
 RESAMPLES = 500
@@ -38,7 +37,7 @@ def forecasts(answers: Answers, states: States) -> dict[str, Forecast]:
     "won": more points than the others, a tie half of it. "contract": the own side gets its way
     with the contract, makes it if it declared and sets it if not; of networks with points only.
     """
-    won = (np.sign(states.final - TOTAL_POINTS // 2) + 1) / 2
+    won = (np.sign(states.final - HALF_POINTS) + 1) / 2
     found = {"won": Forecast((1 + answers.value) / 2, won)}
     if answers.points is not None:
         # Chance of at least so many points, f8[n, 44]; the last column is never asked for.

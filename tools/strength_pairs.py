@@ -25,6 +25,7 @@ from zebfast.arena.match import play_deals
 from zebfast.arena.pairs import Contracts, contracts
 from zebfast.arena.players.base import Player
 from zebfast.arena.stats import Z_95, MatchTally
+from zebfast.rules import HALF_POINTS
 
 Names = tuple[str, str]
 SAVE_EVERY_S = 20.0
@@ -96,8 +97,8 @@ def decided(points: NDArray[np.uint8]) -> dict[str, float | int]:
 
     By deals, because the two games of a deal share it: the score of a deal is wins less losses.
     """
-    score = (np.sign(points.astype(np.int64) - 21)).sum(axis=1)
-    n_decided = int((points != 21).sum())
+    score = (np.sign(points.astype(np.int64) - HALF_POINTS)).sum(axis=1)
+    n_decided = int((points != HALF_POINTS).sum())
     if n_decided == 0:
         return {"decided": 0, "decided_share": 0.5, "decided_se": 0.0, "z": 0.0}
     share = 0.5 + float(score.sum()) / (2 * n_decided)
@@ -222,7 +223,7 @@ def _play_part(pairing: Pairing, players: Mapping[str, Player], *, seed: int, n_
 def in_short(pairing: Pairing) -> str:
     """What a line of progress says of a pairing."""
     figures, games = decided(pairing.points), 2 * pairing.n_deals
-    won = 100 * float((pairing.points > 21).sum()) / games
+    won = 100 * float((pairing.points > HALF_POINTS).sum()) / games
     a, b = pairing.names
     return (
         f"{a} against {b}: {games:,} games, won {won:.1f} %, "

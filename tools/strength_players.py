@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from strength_record import RecordError, without_folders
 
-from zebfast.arena.pairs import LOWEST_BID, PLIES, PlayDraws
+from zebfast.arena.pairs import LOWEST_BID, PlayDraws
 from zebfast.arena.players.base import Player, plain_player
 from zebfast.arena.players.build import build_player, weights_digest
 from zebfast.arena.players.specs import PlayerSpec, parse_spec
 from zebfast.core.engine import GameBatch
 from zebfast.core.solver_pool import SolverPool
-from zebfast.rules import Stream
+from zebfast.rules import N_PLIES, N_SEATS, Stream
 
 _NAMED = re.compile(r"([^:=,]+)=(.+)")
 
@@ -78,10 +78,11 @@ def alone(player: Player, n: int, *, seed: int) -> dict[str, float]:
     games = GameBatch.deal(n + _WARM, seed=seed, stream=Stream.EVAL_DEAL)
     numbers = np.arange(len(games), dtype=np.uint64)
     bids = np.full(len(games), LOWEST_BID, np.uint8)
-    wanted = numbers.astype(np.int64) * (PLIES - 4) // len(games)  # the last trick is forced
+    n_open = N_PLIES - N_SEATS  # the last trick is forced
+    wanted = numbers.astype(np.int64) * n_open // len(games)
     mover, taken = plain_player("heuristic2"), []
     done = np.zeros(len(games), np.bool_)
-    for ply in range(PLIES):
+    for ply in range(N_PLIES):
         draws = PlayDraws(seed=seed, games=numbers, plies=games.n_plays)
         legal = games.legal()
         open_now = (legal & (legal - np.uint32(1))) != 0

@@ -28,7 +28,8 @@ from zebfast.net import checkpoint
 from zebfast.net.encoding import record_bytes
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.features import GROUPS, START, expand_on_cpu
-from zebfast.net.output import N_DOMINOES, N_OTHER_SEATS
+from zebfast.net.output import N_OTHER_SEATS
+from zebfast.rules import N_DOMINOES, N_SEATS, TOTAL_POINTS
 
 CHUNK = 4096  # observations in one call; bounds memory
 DEALS = 250  # played side by side
@@ -193,7 +194,7 @@ class _Watched:
                 "obs": obs,
                 "rows": rows,
                 "seats": seats,
-                "needed": np.where(declared, bids, 43 - bids.astype(np.int64)),
+                "needed": np.where(declared, bids, TOTAL_POINTS + 1 - bids.astype(np.int64)),
                 "layouts": self._layouts(batch, rows, draws, seats),
             }
         )
@@ -214,8 +215,8 @@ class _Watched:
             weights = np.exp(logs - logs.max(axis=1, keepdims=True)).astype(np.float32)
             weights /= weights.sum(axis=1, keepdims=True)
             held = mask_bits(worlds.held.reshape(-1)).astype(np.float32)
-            held = held.reshape(len(rows), self.worlds, 4 * N_DOMINOES)
-            shares = (weights[:, None] @ held).reshape(len(rows), 4, N_DOMINOES)
+            held = held.reshape(len(rows), self.worlds, N_SEATS * N_DOMINOES)
+            shares = (weights[:, None] @ held).reshape(len(rows), N_SEATS, N_DOMINOES)
             own = np.take_along_axis(shares, others[:, :, None], axis=1)
             found[:, number] = own.swapaxes(1, 2)
         return found
@@ -254,8 +255,9 @@ def open_seats(obs: NDArray[Any]) -> NDArray[np.bool_]:
     for first, last in pairwise([*range(0, len(obs), CHUNK), len(obs)]):
         part = obs[first:last]
         bits = expand_on_cpu(record_bytes(part)).features.numpy() > 0
+        shape = (len(part), -1, N_DOMINOES)
         groups = {
-            name: bits[:, START[name] : START[name] + GROUPS[name]].reshape(len(part), -1, 28)
+            name: bits[:, START[name] : START[name] + GROUPS[name]].reshape(shape)
             for name in ("held", "played", "cannot")
         }
         hidden = ~(groups["held"][:, 0] | groups["played"].any(axis=1))

@@ -17,6 +17,7 @@ from zebfast.arena.pairs import Contracts, contracts
 from zebfast.arena.players.base import Player
 from zebfast.arena.ratings import ELO_PER_LOG_ODDS, N_RESAMPLES, VIRTUAL_TIES, Rating, rate
 from zebfast.arena.stats import RANDOM_BIDS, MatchResult, MatchTally, PlayedDeals
+from zebfast.rules import HALF_POINTS
 
 Pair = tuple[int, int]
 
@@ -181,7 +182,7 @@ def _progress(
 ) -> MatrixProgress:
     n_pairs, games = len(matrix.config.pairs), matrix.config.games_per_pairing
     done = 2 * sum(len(part) for part in parts)
-    wins = sum(int((part.points > 21).sum()) for part in parts)
+    wins = sum(int((part.points > HALF_POINTS).sum()) for part in parts)
     return MatrixProgress(
         pair=pair,
         finished_pairs=n_pairs - len(matrix.missing),

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from zebfast import rules
 from zebfast.arena.stats import PlayedDeals
 from zebfast.core.engine import GameBatch
-from zebfast.rules import Stream
+from zebfast.rules import N_PLIES, Stream
 
 # --- Random numbers for matches: the shared counter-based generator, over whole arrays at once.
 
-LOWEST_BID, HIGHEST_BID = 30, 42  # bids in points; nobody may bid less, nobody can take more
+# Bids in points: nobody may bid less, nobody can take more.
+LOWEST_BID, HIGHEST_BID = 30, rules.TOTAL_POINTS
 
 _BID_DRAW = 29  # of a deal's stream: `rules.deal` takes draws 0 to 28
 _LOW_HALF = np.uint64(0xFFFFFFFF)
@@ -89,7 +90,6 @@ def _scaled(
     return high >> _HALF
 
 
-PLIES = 28
 DEALS_PER_CHUNK = 512
 
 #: `Player.choose`: (batch, rows intp[k], draws, bids u1[k]) -> legal dominoes u1[k].
@@ -165,7 +165,7 @@ class PairedGames:
     @property
     def over(self) -> bool:
         """Are all games finished? They all have as many plays."""
-        return self._ply == PLIES
+        return self._ply == N_PLIES
 
     def advance(self, choose_a: Choose, choose_b: Choose) -> None:
         """One play in every game."""

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from zebfast.cli.stages import Done, Stage, Work, mixed_observations, some_games, write_examples
+from zebfast.rules import N_PLIES
 
 N_GAMES = 256
 
@@ -30,7 +31,7 @@ def examples_written(n_games: int = N_GAMES) -> Work:
     def work() -> Done:
         with tempfile.TemporaryDirectory() as folder:
             size = write_examples(Path(folder), games).stat().st_size
-        n_examples = 28 * n_games
+        n_examples = N_PLIES * n_games
         return Done(n_examples, {"bytes_per_example": size / n_examples})
 
     return work

@@ -11,10 +11,10 @@ from typing import Any
 
 from zebfast.cli.stages import N_SIMULATIONS, SEED, SIZE, Done, Stage, Work, network
 from zebfast.core.options import SearchOptions
+from zebfast.rules import N_PLIES
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.trial import Trial
-from zebfast.selfplay.tuning import PLAYS
 from zebfast.system.machine import usable_cores
 
 WINDOW = 0.75  # seconds of one piece of work
@@ -43,7 +43,7 @@ def selfplay_games(
         nonlocal seen
         stats = trial.run(WINDOW)
         seen += stats
-        return Done(stats.plays / PLAYS, _detail(seen, on_gpu))
+        return Done(stats.plays / N_PLIES, _detail(seen, on_gpu))
 
     return work
 
@@ -59,7 +59,7 @@ def _detail(stats: SelfPlayStats, on_gpu: bool) -> dict[str, float]:
     spent["network"] = stats.evaluator_seconds if on_gpu else network
     spent["waiting"] = max(stats.thread_seconds - sum(spent.values()), 0.0)
     total = sum(spent.values())
-    games = max(stats.plays, 1) / PLAYS
+    games = max(stats.plays, 1) / N_PLIES
     return {
         "simulations_per_game": stats.simulations / games,
         "evaluations_per_game": stats.evaluations / games,

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from zebfast.rules import N_PLIES
 from zebfast.system.machine import usable_cores
 
 SEED = 42
@@ -233,7 +234,7 @@ def bytes_per_example(n_games: int = 256) -> float:
     """Size of a compact example file divided by its examples (28 a game)."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_examples(Path(folder), some_games(n_games))
-        return path.stat().st_size / (28 * n_games)
+        return path.stat().st_size / (N_PLIES * n_games)
 
 
 def write_examples(folder: Path, games: np.ndarray) -> Path:

@@ -25,11 +25,11 @@ from zebfast.core.forest import (
     MAX_VISITS,
     MAX_WORLDS,
     MIN_NODES,
-    N_TRICKS,
     ROOTS,
     WORLDS,
 )
 from zebfast.core.options import SearchOptions
+from zebfast.rules import N_TRICKS
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig
 from zebfast.system.machine import usable_cores

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from zebfast.rules import HAND_SIZE, N_PLIES, N_SEATS
+
 #: One information state as the seat to play sees it (36 bytes).
 OBS_DTYPE = np.dtype(
     [
@@ -18,21 +20,21 @@ OBS_DTYPE = np.dtype(
         ("legal", "u1"),  # bit s: slot s may be played now
         ("in_hand", "u1"),  # bit s: slot s has not been played
         # Play i is domino | rel << 5, rel = (seat - observer) mod 4; zero from n_plays on.
-        ("plays", "u1", (28,)),
+        ("plays", "u1", (N_PLIES,)),
     ]
 )
 
 #: One finished game (450 bytes).
 GAME_DTYPE = np.dtype(
     [
-        ("hands", "u1", (4, 7)),  # dominoes dealt to each seat, ascending
+        ("hands", "u1", (N_SEATS, HAND_SIZE)),  # dominoes dealt to each seat, ascending
         ("decl", "u1"),
         ("leader", "u1"),  # seat that leads the first trick
-        ("plays", "u1", (28,)),  # domino ids in order of play
+        ("plays", "u1", (N_PLIES,)),  # domino ids in order of play
         # Weights per slot of the seat that made the play; the policy target is the row divided by
-        # its sum, and an all-zero row means that no policy target was recorded. Teaching games
-        # have labels of selfplay.play_values instead.
-        ("policy", "<u2", (28, 7)),
+        # its sum, and an all-zero row means that no policy target was recorded. Games of a
+        # teacher have labels of selfplay.play_values instead.
+        ("policy", "<u2", (N_PLIES, HAND_SIZE)),
     ]
 )
 
@@ -40,7 +42,7 @@ GAME_DTYPE = np.dtype(
 EXAMPLE_DTYPE = np.dtype(
     [
         ("obs", OBS_DTYPE),
-        ("policy", "<u2", (7,)),  # weights per slot, as in GAME_DTYPE
+        ("policy", "<u2", (HAND_SIZE,)),  # weights per slot, as in GAME_DTYPE
         ("flags", "<u2"),  # the EXAMPLE_ bits below; from bit 8 on final points, if known
         ("value", "<f4"),  # in [-1, 1], for the observer's side
         ("left", "<u4"),  # 28-bit mask dealt to the seat on the observer's left
@@ -58,7 +60,8 @@ EXAMPLE_POINTS_SHIFT = 8  # those points, 0..42, are flags >> 8; 0 where they ar
 #: One position with open hands, to be solved (24 bytes).
 POSITION_DTYPE = np.dtype(
     [
-        ("hands", "<u4", (4,)),  # 28-bit masks of the dominoes still held; the table's are in none
+        # 28-bit masks of the dominoes still held; those on the table are in none
+        ("hands", "<u4", (N_SEATS,)),
         ("decl", "u1"),
         ("leader", "u1"),  # of the trick on the table or, if it is empty, of the next one
         ("n_table", "u1"),  # dominoes on the table, 0..3

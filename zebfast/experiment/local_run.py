@@ -19,6 +19,7 @@ from zebfast.exchange import ExchangeError, Namespace
 from zebfast.experiment.commands import worker_flags
 from zebfast.experiment.experiment import Experiment
 from zebfast.learner.metrics import read_metrics
+from zebfast.rules import N_PLIES
 
 _BATCH = re.compile(r"batch (\d+): (\d+) examples, ([\d.]+) games/s, step=(\d+), total_games=(\d+)")
 _STOP_SECONDS = 60.0
@@ -136,7 +137,7 @@ class LocalRun:
         trained = _last_with(rows, "train/policy_loss")
         rated = _last_with(rows, "eval/vs_random_win_rate")
         return RunStatus(
-            games=sum(int(n) for _, n, *_ in batches) // 28,
+            games=sum(int(n) for _, n, *_ in batches) // N_PLIES,
             examples=sum(int(n) for _, n, *_ in batches),
             games_per_second=float(batches[-1][2]) if batches else 0.0,
             cycle=int(trained.get("step", 0)),

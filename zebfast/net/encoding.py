@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.output import N_DOMINOES, N_SLOTS
+from zebfast.net.output import N_SLOTS
 from zebfast.net.packing import (
     COUNT_CLASS,
     FIRST_PLAY,
     N_FEATURES,
-    N_PLAYS,
     N_TOKENS,
     TYPE_HAND,
     TYPE_PLAY,
@@ -29,7 +28,7 @@ from zebfast.net.packing import (
     domino_features,
     pack_tokens,
 )
-from zebfast.rules import COUNT, DOMINOES
+from zebfast.rules import COUNT, DOMINOES, N_DOMINOES, N_PLIES
 
 __all__ = [
     "Fields",
@@ -103,7 +102,7 @@ def expand(raw: Tensor) -> TokenBatch:
     n, device = raw.shape[0], raw.device
     table = _device_domino_features(device)
     in_hand = bit_columns(fields.in_hand)
-    played = torch.arange(N_PLAYS, device=device) < fields.n_plays.unsqueeze(1)
+    played = torch.arange(N_PLIES, device=device) < fields.n_plays.unsqueeze(1)
     mask = torch.cat([torch.ones(n, 1, dtype=torch.bool, device=device), in_hand, played], dim=1)
 
     tokens = torch.zeros(n, N_TOKENS, N_FEATURES, dtype=torch.int64, device=device)

@@ -21,13 +21,22 @@ from torch import Tensor
 from zebfast.core.features import feature_bits
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.encoding import Fields, bit_columns, unpack
-from zebfast.net.output import N_DOMINOES, N_OTHER_SEATS, N_POINTS
-from zebfast.rules import CALLED_SUIT, COUNT, N_DECLARATIONS, follows, led_suit, rank
+from zebfast.net.output import N_OTHER_SEATS, N_POINTS
+from zebfast.rules import (
+    CALLED_SUIT,
+    COUNT,
+    HALF_POINTS,
+    N_DECLARATIONS,
+    N_DOMINOES,
+    N_PLIES,
+    N_SEATS,
+    N_TRICKS,
+    follows,
+    led_suit,
+    rank,
+)
 
-N_SEATS = 4
 N_SUITS = 8
-N_TRICKS = 7
-N_PLAYS = 28
 
 #: Groups of bits in their order: what a set bit says.
 GROUPS: Mapping[str, int] = MappingProxyType(
@@ -64,7 +73,6 @@ START: Mapping[str, int] = MappingProxyType(
     dict(zip(GROUPS, accumulate(GROUPS.values(), initial=0), strict=False))
 )
 N_BITS = sum(GROUPS.values())
-_WIN_POINTS = 22
 
 
 class FeatureBatch(NamedTuple):
@@ -149,10 +157,10 @@ def expand(raw: Tensor) -> FeatureBatch:
     bits.set("legal", fields.slots, legal)
 
     domino, seat = fields.plays & 31, fields.plays >> 5
-    made = torch.arange(N_PLAYS, device=raw.device) < fields.n_plays.unsqueeze(1)
-    trick = torch.arange(N_PLAYS, device=raw.device) // N_SEATS
+    made = torch.arange(N_PLIES, device=raw.device) < fields.n_plays.unsqueeze(1)
+    trick = torch.arange(N_PLIES, device=raw.device) // N_SEATS
     on_table = made & (trick == (fields.n_plays // N_SEATS).unsqueeze(1))
-    leads = torch.arange(N_PLAYS, device=raw.device) % N_SEATS == 0
+    leads = torch.arange(N_PLIES, device=raw.device) % N_SEATS == 0
     bits.set("played", seat * N_DOMINOES + domino, made)
     bits.set("table", (seat - 1) * N_DOMINOES + domino, on_table)
     bits.set("when", trick * N_DOMINOES + domino, made)
@@ -206,8 +214,8 @@ def _tricks(
     them = ((count + 1) * (done & ~ours)).sum(1)
     bits.one("us", us)
     bits.one("them", them)
-    bits.fill("won", us.unsqueeze(1) >= _WIN_POINTS)
-    bits.fill("lost", them.unsqueeze(1) >= _WIN_POINTS)
+    bits.fill("won", us.unsqueeze(1) > HALF_POINTS)
+    bits.fill("lost", them.unsqueeze(1) > HALF_POINTS)
 
     now = (fields.n_plays // N_SEATS).unsqueeze(1)
     place = fields.n_plays % N_SEATS

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-N_SLOTS = 7
-N_DOMINOES = 28
-N_OTHER_SEATS = 3
-N_POINTS = 43  # final points of a side: 0..42
+from zebfast.rules import HAND_SIZE, N_SEATS, TOTAL_POINTS
+
+N_SLOTS = HAND_SIZE  # a slot is a domino of the observer's seven
+N_OTHER_SEATS = N_SEATS - 1
+N_POINTS = TOTAL_POINTS + 1  # final points of a side: 0..42
 
 
 class Output(NamedTuple):

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.output import N_DOMINOES, N_SLOTS
-from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS
+from zebfast.net.output import N_SLOTS
+from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS, N_DOMINOES, N_PLIES
 
 N_TOKENS = 36
 N_FEATURES = 8
-N_PLAYS = 28
 FIRST_PLAY = 1 + N_SLOTS
 TYPE_HAND, TYPE_PLAY = 1, 2  # the declaration's token is of type 0
 COUNT_CLASS = {0: 0, 5: 1, 10: 2}
@@ -51,7 +50,7 @@ def check_observations(obs: NDArray[Any]) -> None:
     Cheap enough for every batch: a bad record must not become an index into a table on a GPU.
     """
     in_hand, legal = obs["in_hand"], obs["legal"]
-    ok = (obs["decl"] < N_DECLARATIONS) & (obs["n_plays"] < N_PLAYS) & (in_hand < 1 << N_SLOTS)
+    ok = (obs["decl"] < N_DECLARATIONS) & (obs["n_plays"] < N_PLIES) & (in_hand < 1 << N_SLOTS)
     ok &= (legal != 0) & (legal & ~in_hand == 0)
     ok &= (obs["plays"] & 31 < N_DOMINOES).all(axis=1) & (_popcount28(obs["hand"]) == N_SLOTS)
     ok &= (obs["plays"] < 128).all(axis=1)
@@ -94,13 +93,13 @@ def _pack(tokens: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[Any]:
     decl = tokens[:, 0, Column.DECL]
     domino = _domino_ids(tokens)
     n_plays = mask[:, FIRST_PLAY:].sum(axis=1)
-    played = np.arange(N_PLAYS) < n_plays[:, None]
+    played = np.arange(N_PLIES) < n_plays[:, None]
     held = mask[:, 1:FIRST_PLAY]
     seat = tokens[:, FIRST_PLAY:, Column.SEAT]
 
     _require(mask[:, 0] & ~tokens[:, 0, : Column.DECL].any(axis=1), "lacks a declaration token")
     _require((mask[:, FIRST_PLAY:] == played).all(axis=1), "has a gap between its plays")
-    kinds = np.repeat([0, TYPE_HAND, TYPE_PLAY], [1, N_SLOTS, N_PLAYS])
+    kinds = np.repeat([0, TYPE_HAND, TYPE_PLAY], [1, N_SLOTS, N_PLIES])
     _check_features(tokens, mask, domino, kinds)
     _check_turns(seat, n_plays)
 
@@ -149,7 +148,7 @@ def _check_features(
 
 def _check_turns(seat: NDArray[np.int64], n_plays: NDArray[np.int64]) -> None:
     """Within a trick the seats follow each other, and the observer (seat 0) is next."""
-    ply = np.arange(1, N_PLAYS)
+    ply = np.arange(1, N_PLIES)
     due = (seat[:, :-1] + 1) % 4 == seat[:, 1:]
     in_trick = (ply % 4 != 0) & (ply < n_plays[:, None])
     _require((due | ~in_trick).all(axis=1), "has a play out of turn")
@@ -164,4 +163,4 @@ def _popcount28(masks: NDArray[Any]) -> NDArray[np.int64]:
     fours = (pairs & np.uint32(0x33333333)) + (pairs >> np.uint32(2) & np.uint32(0x33333333))
     bytes_ = (fours + (fours >> np.uint32(4))) & np.uint32(0x0F0F0F0F)
     counts = (bytes_ * np.uint32(0x01010101)) >> np.uint32(24)
-    return np.where(masks >> 28, -1, counts.astype(np.int64))
+    return np.where(masks >> N_DOMINOES, -1, counts.astype(np.int64))

@@ -19,11 +19,10 @@ from torch.nn import functional as F
 from zebfast.net.encoding import unpack
 from zebfast.net.linear import Linear
 from zebfast.net.networks import filled
-from zebfast.net.output import N_DOMINOES, N_SLOTS
+from zebfast.net.output import N_SLOTS
 from zebfast.net.packing import (
     FIRST_PLAY,
     N_FEATURES,
-    N_PLAYS,
     N_TOKENS,
     TYPE_HAND,
     TYPE_PLAY,
@@ -31,13 +30,12 @@ from zebfast.net.packing import (
     domino_features,
 )
 from zebfast.net.v1 import NetConfig, V1Net
-from zebfast.rules import N_DECLARATIONS
+from zebfast.rules import N_DECLARATIONS, N_DOMINOES, N_PLIES, N_SEATS
 
-_SEATS = 4
 _FIRST_HAND_ROW = 1
 _FIRST_PLAY_ROW = _FIRST_HAND_ROW + N_SLOTS * N_DOMINOES
-_PLAY_ROWS = _SEATS * N_DOMINOES
-ROWS_PER_DECL = _FIRST_PLAY_ROW + N_PLAYS * _PLAY_ROWS
+_PLAY_ROWS = N_SEATS * N_DOMINOES
+ROWS_PER_DECL = _FIRST_PLAY_ROW + N_PLIES * _PLAY_ROWS
 _BUILD_ROWS = 4096  # rows of the first projection computed at a time, to bound scratch memory
 
 
@@ -131,10 +129,10 @@ def _embed_rows(net: V1Net, device: torch.device) -> Tensor:
     hand[:, :, Column.IN_HAND] = 1
     hand[:, :, Column.TYPE] = TYPE_HAND
     play = tokens[:, _FIRST_PLAY_ROW:]
-    play[:, :, : Column.COUNT + 1] = dominoes.repeat(N_PLAYS * _SEATS, 1)
-    play[:, :, Column.SEAT] = torch.arange(_SEATS).repeat_interleave(N_DOMINOES).repeat(N_PLAYS)
+    play[:, :, : Column.COUNT + 1] = dominoes.repeat(N_PLIES * N_SEATS, 1)
+    play[:, :, Column.SEAT] = torch.arange(N_SEATS).repeat_interleave(N_DOMINOES).repeat(N_PLIES)
     play[:, :, Column.TYPE] = TYPE_PLAY
-    repeats = torch.tensor([1] + [N_DOMINOES] * N_SLOTS + [_PLAY_ROWS] * N_PLAYS)
+    repeats = torch.tensor([1] + [N_DOMINOES] * N_SLOTS + [_PLAY_ROWS] * N_PLIES)
     positions = torch.arange(N_TOKENS).repeat_interleave(repeats).to(device)
     rows = net.embeddings(tokens.to(device)) + net.pos_embed.weight[positions]
     flat: Tensor = rows.flatten(0, 1)
@@ -175,7 +173,7 @@ def table_rows(net: FoldedNet, raw: Tensor) -> Rows:
     """Look up records uint8[B, 36] on the device of ``net``; no host synchronisation."""
     fields = unpack(raw)
     slots = torch.arange(N_SLOTS, device=raw.device)
-    plays = torch.arange(N_PLAYS, device=raw.device)
+    plays = torch.arange(N_PLIES, device=raw.device)
     played = fields.plays
     tokens = torch.cat(
         [

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from zebfast.net.encoding import TokenBatch, expand
-from zebfast.net.output import N_DOMINOES, N_OTHER_SEATS, N_SLOTS, Output
+from zebfast.net.output import N_OTHER_SEATS, N_SLOTS, Output
 from zebfast.net.packing import N_FEATURES, N_TOKENS
+from zebfast.rules import N_DOMINOES
 
 TOKENIZER = "v1"
 DROPOUT = 0.1

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zebfast.net.features import N_BITS, FeatureBatch, expand, expand_on_cpu
-from zebfast.net.output import N_DOMINOES, N_OTHER_SEATS, N_POINTS, Output
+from zebfast.net.output import N_OTHER_SEATS, N_POINTS, Output
+from zebfast.rules import HALF_POINTS, N_DOMINOES
 
 TOKENIZER = "v2"
 FIRST_WEIGHT = "first.weight"  # of a state_dict: [width, 856]
-HALF = N_POINTS // 2  # 21 of the 42 points
 # A row of the first layer is seen only when its bit is set. Small at first, so that what is learned
 # about a bit soon outweighs what it began with: the norm that follows makes up for the scale.
 _FIRST_SPREAD = 0.002
@@ -133,4 +133,4 @@ class V2Net(nn.Module):
 def value_of_points(logits: Tensor) -> Tensor:
     """float[B]: chance of more than 21 points less that of fewer, of logits float[B, 43]."""
     chances = F.softmax(logits, dim=-1)
-    return chances[..., HALF + 1 :].sum(-1) - chances[..., :HALF].sum(-1)
+    return chances[..., HALF_POINTS + 1 :].sum(-1) - chances[..., :HALF_POINTS].sum(-1)

@@ -22,8 +22,9 @@ from zebfast.net.encoding import record_bytes
 from zebfast.net.features import expand
 from zebfast.net.linear import Linear
 from zebfast.net.networks import filled
-from zebfast.net.output import N_DOMINOES, N_SLOTS
+from zebfast.net.output import N_SLOTS
 from zebfast.net.v2 import V2Config, V2Net, value_of_points
+from zebfast.rules import N_DOMINOES
 
 _NO_ROWS = np.empty((1, 0), dtype=np.float32)
 

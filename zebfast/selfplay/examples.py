@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE
+from zebfast.rules import N_PLIES
 from zebfast.selfplay.play_values import labelled_examples
 from zebfast.system.files import write_atomic
 
@@ -36,7 +37,6 @@ PLAY_VALUE_SOURCES = (SOURCE_EXACT, SOURCE_ROLLOUT)
 
 MAX_FILE_BYTES = 1 << 30
 MAX_EXAMPLES = 1 << 20
-PLIES = 28
 
 _NAME = re.compile(r"(?P<worker>[A-Za-z0-9][\w.-]{0,99})_(?P<time>\d{1,12})_[0-9a-f]{1,32}"
                    r"\.(?:pt|safetensors)", re.ASCII)  # fmt: skip
@@ -126,7 +126,7 @@ def read_native(data: bytes) -> Examples:
     games = _games_from_arrays(arrays)
     checked = check_metadata(
         metadata,
-        n_examples=PLIES * len(games),
+        n_examples=N_PLIES * len(games),
         sources=(SOURCE_SELFPLAY, SOURCE_EVAL, *PLAY_VALUE_SOURCES),
     )
     if checked["n_games"] != len(games):
@@ -152,8 +152,8 @@ def _games_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
             f"arrays {_names(arrays)}; expected {_names(dict.fromkeys(GAME_DTYPE.names))}"
         )
     n_games = arrays["decl"].shape[0] if arrays["decl"].ndim else 0
-    if not 0 < n_games <= MAX_EXAMPLES // PLIES:
-        raise BadExampleFile(f"{n_games} games; expected 1 to {MAX_EXAMPLES // PLIES}")
+    if not 0 < n_games <= MAX_EXAMPLES // N_PLIES:
+        raise BadExampleFile(f"{n_games} games; expected 1 to {MAX_EXAMPLES // N_PLIES}")
     games = np.zeros(n_games, GAME_DTYPE)
     for name in GAME_DTYPE.names:
         want = games[name]
@@ -193,7 +193,7 @@ def check_metadata(
         if not fits(metadata.get(key)):
             raise BadExampleFile(f"metadata has no usable {key}; expected {wanted}")
     n_games = metadata["n_games"]
-    if not n_games <= n_examples <= PLIES * n_games:
+    if not n_games <= n_examples <= N_PLIES * n_games:
         raise BadExampleFile(
             f"metadata says {n_games} games for {n_examples} examples; expected 1 to 28 a game"
         )

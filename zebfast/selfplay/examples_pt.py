@@ -29,7 +29,7 @@ from zebfast.core.records import (
 )
 from zebfast.net.encoding import expand, record_bytes
 from zebfast.net.packing import pack_tokens
-from zebfast.rules import DECLARATIONS, follows, led_suit
+from zebfast.rules import DECLARATIONS, N_DOMINOES, follows, led_suit
 from zebfast.selfplay.examples import (
     MAX_EXAMPLES,
     BadExampleFile,
@@ -42,11 +42,10 @@ from zebfast.system.files import write_atomic
 # --- Checks of published observations, vectorised over the rows of an example file.
 
 
-
 def check_history(obs: NDArray[np.void], first: int) -> None:
     """Every play once, in turn, own plays out of the own hand and no others."""
     plays, n_plays = obs["plays"], obs["n_plays"].astype(np.int64)
-    index = np.arange(28)
+    index = np.arange(N_DOMINOES)
     made = index < n_plays[:, None]
     domino, seat = plays & 31, plays >> 5
     seen = np.where(made, np.uint32(1) << np.minimum(domino, 27).astype(np.uint32), 0)
@@ -81,11 +80,11 @@ def legal_slots(obs: NDArray[np.void]) -> NDArray[np.uint8]:
 @cache
 def _follow_table() -> NDArray[np.bool_]:
     """bool[declaration, led domino, domino]: the domino is of the led suit."""
-    table = np.zeros((len(DECLARATIONS), 28, 28), np.bool_)
+    table = np.zeros((len(DECLARATIONS), N_DOMINOES, N_DOMINOES), np.bool_)
     for decl in range(len(DECLARATIONS)):
-        for lead in range(28):
+        for lead in range(N_DOMINOES):
             suit = led_suit(lead, decl)
-            table[decl, lead] = [follows(domino, suit, decl) for domino in range(28)]
+            table[decl, lead] = [follows(domino, suit, decl) for domino in range(N_DOMINOES)]
     return table
 
 
@@ -119,12 +118,12 @@ _FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
     "value_targets": (torch.float32, ()),
 }
 _BELIEF_FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
-    "belief_targets": (torch.int64, (28,)),
-    "belief_mask": (torch.bool, (28,)),
+    "belief_targets": (torch.int64, (N_DOMINOES,)),
+    "belief_mask": (torch.bool, (N_DOMINOES,)),
 }
 _MAX_PICKLE_BYTES = 1 << 20
 _CHUNK = 8192
-_DOMINOES = np.arange(28, dtype=np.uint32)
+_DOMINOES = np.arange(N_DOMINOES, dtype=np.uint32)
 _POLICY_SCALE = 65535
 
 
@@ -281,7 +280,7 @@ def _convert_belief(
     for hand in hands:
         require(count_dominoes(hand) == 7, "belief_targets", "seven for each seat", first)
     domino, seat = (obs["plays"] & 31).astype(np.uint32), obs["plays"] >> 5
-    made = np.arange(28) < obs["n_plays"][:, None]
+    made = np.arange(N_DOMINOES) < obs["n_plays"][:, None]
     for other, hand in enumerate(hands, start=1):
         theirs = made & (seat == other)
         require(

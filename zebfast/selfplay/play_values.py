@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from zebfast.core.records import EXAMPLE_HAS_PLAY_VALUES, EXAMPLE_HAS_POLICY
+from zebfast.rules import TOTAL_POINTS
 
-POINTS = 42  # of both sides together
 POINT_STEPS = 8  # steps a point: mean points are known to an eighth
 BALANCE_STEPS = 63  # steps from an even balance to a certain win or loss
 BALANCE_BITS = 7
@@ -30,7 +30,7 @@ TAU = 0.1
 #: Utility of one point more than the other side: all 42 count for a fifth of a deal.
 EPSILON = 0.01
 
-_MAX_EIGHTHS = POINT_STEPS * POINTS
+_MAX_EIGHTHS = POINT_STEPS * TOTAL_POINTS
 _MAX_BALANCE = 2 * BALANCE_STEPS
 
 
@@ -43,7 +43,7 @@ def pack(points: ArrayLike, balance: ArrayLike) -> NDArray[np.uint16]:
     eighths = np.floor(POINT_STEPS * np.asarray(points, np.float64) + 0.5)  # halves go up, as in C
     steps = np.floor(BALANCE_STEPS * (1.0 + np.asarray(balance, np.float64)) + 0.5)
     if not np.all((eighths >= 0) & (eighths <= _MAX_EIGHTHS)):
-        raise ValueError(f"points outside 0..{POINTS} cannot be packed")
+        raise ValueError(f"points outside 0..{TOTAL_POINTS} cannot be packed")
     if not np.all((steps >= 0) & (steps <= _MAX_BALANCE)):
         raise ValueError("a balance outside -1..1 cannot be packed")
     labels: NDArray[np.uint16] = (
@@ -81,7 +81,7 @@ def labelled_examples(examples: NDArray[np.void]) -> NDArray[np.void]:
         (labels >> np.uint16(BALANCE_BITS) <= _MAX_EIGHTHS + 1)
         & (labels & np.uint16((1 << BALANCE_BITS) - 1) <= _MAX_BALANCE)
         & ((labels == 0) | (labels >> np.uint16(BALANCE_BITS) > 0)),
-        f"points from 0 to {POINTS} and a balance from -1 to 1",
+        f"points from 0 to {TOTAL_POINTS} and a balance from -1 to 1",
     )
     wanted = (legal[:, None] >> np.arange(7, dtype=np.uint8)) & 1 == 1
     _require((labels != 0) == wanted, "one for every legal play")

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 
+from zebfast.rules import N_PLIES
 from zebfast.selfplay.stats import SelfPlayStats
 
-PLAYS = 28  # of a game
 LEAST_NOISE = 0.02  # speeds closer than this are taken to be the same
 MOST_LOSS = 0.05  # and speeds further apart are not, whatever the noise
 LAST_TURNS = 4  # looks at each setting in the last stage
@@ -207,7 +207,7 @@ class Tuner:
         every = reduce(add, (look for tried in self._tried.values() for look in tried.looks))
         network = every.evaluations * seen.evaluator_seconds / max(seen.evaluations, 1)
         trees = every.simulations * seen.tree_seconds / max(seen.simulations, 1)
-        n_games = max(every.plays, 1) / PLAYS
+        n_games = max(every.plays, 1) / N_PLIES
         return setting.n_groups * n_games / (network + trees)
 
     def _judge(self, speeds: dict[Setting, list[float]]) -> Tuned:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from zebfast.rules import N_PLIES
 from zebfast.selfplay.config import Evaluator, SelfPlay, SelfPlayConfig
-from zebfast.selfplay.examples import PLIES, SOURCE_EXACT, SOURCE_ROLLOUT, SOURCE_SELFPLAY
+from zebfast.selfplay.examples import SOURCE_EXACT, SOURCE_ROLLOUT, SOURCE_SELFPLAY
 from zebfast.selfplay.groups import GroupedGames
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
@@ -82,7 +83,7 @@ class SelfPlayProducer(_GroupsProducer):
         }
         return Batch(
             games=games,
-            n_examples=PLIES * len(games),
+            n_examples=N_PLIES * len(games),
             finished=stats.finished,
             seconds=stats.seconds,
             facts=facts,

@@ -23,7 +23,7 @@ import numpy as np
 from zebfast.core.records import POSITION_DTYPE
 from zebfast.core.solve import NO_PLAY, ImpossiblePosition, check_positions
 from zebfast.core.solver_pool import SolverPool
-from zebfast.rules import domino_name
+from zebfast.rules import TOTAL_POINTS, domino_name
 
 # --- JSON lines, plain or gzipped, read with errors that say where in the file they are.
 
@@ -119,6 +119,7 @@ class FieldReader:
 MAX_LINE_BYTES = 1 << 24  # a deal with 800 positions takes about 150 kB
 BATCH = 512  # positions solved at a time: keeps the threads busy, and answers coming
 _EXPECTED = "one position or deal"
+_MARGINS = -TOTAL_POINTS, TOTAL_POINTS  # least and most points of one team less the other's
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _parse_position(reader: FieldReader, record: dict[str, Any]) -> RecordedPosi
         decl=reader.integer(record, "decl", 0, 9),
         leader=reader.integer(record, "leader", 0, 3),
         trick=trick,
-        v=None if record.get("v") is None else reader.integer(record, "v", -42, 42),
+        v=None if record.get("v") is None else reader.integer(record, "v", *_MARGINS),
         q=_parse_plays(reader, record),
     )
 
@@ -207,7 +208,7 @@ def _parse_plays(reader: FieldReader, record: dict[str, Any]) -> dict[str, int] 
         return None
     if not isinstance(plays, dict):
         raise reader.error("has a 'q' that is not a JSON object")
-    values = reader.integers(list(plays.values()), "q", -42, 42)
+    values = reader.integers(list(plays.values()), "q", *_MARGINS)
     return dict(zip(plays, values, strict=True))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from zebfast.arena.io.positions import FieldReader, RecordError, json_lines, parse_object
 from zebfast.core.engine import Game
-from zebfast.rules import IllegalPlay, ImpossibleDeal, Position, check_deal
+from zebfast.rules import N_PLIES, TOTAL_POINTS, IllegalPlay, ImpossibleDeal, Position, check_deal
 
 __all__ = [
     "RecordError",
@@ -75,8 +75,8 @@ def parse_game(line: bytes, number: int) -> RecordedGame:
     hands = _parse_hands(reader, record)
     decl = reader.integer(record, "decl", 0, 9)
     leader = reader.integer(record, "bidder", 0, 3)
-    plays = reader.items(record, "plays", 28)
-    points = reader.integers(reader.items(record, "points", 2), "points", 0, 42)
+    plays = reader.items(record, "plays", N_PLIES)
+    points = reader.integers(reader.items(record, "points", 2), "points", 0, TOTAL_POINTS)
     try:
         check_deal(hands, decl, leader)
     except ImpossibleDeal as error:
@@ -118,7 +118,7 @@ def _parse_play(number: int, ply: int, play: object) -> RecordedPlay:
         if trick is None
         else RecordedTrick(
             winner=reader.integer(trick, "winner", 0, 3),
-            points=reader.integer(trick, "points", 0, 42),
+            points=reader.integer(trick, "points", 0, TOTAL_POINTS),
         ),
     )
 

@@ -22,6 +22,7 @@ from zebfast.arena.players.base import Player
 from zebfast.arena.players.build import build_player, load_network
 from zebfast.arena.players.specs import NETWORK_PLAYER, parse_spec
 from zebfast.core.engine import Game, GameBatch
+from zebfast.rules import TOTAL_POINTS
 
 if TYPE_CHECKING:
     from zebfast.net.networks import AnyNet, Output
@@ -118,7 +119,7 @@ class GamePlayer:
 
     def expected_points(self, game: Game) -> float:
         """Points 0..42 that the side to play will have in the end, on average; see `points`."""
-        return float(self.points(game) @ np.arange(43))
+        return float(self.points(game) @ np.arange(TOTAL_POINTS + 1))
 
     def _look(self, game: Game) -> Output:
         """What the network says about what the seat to play knows."""

@@ -23,7 +23,7 @@ from zebfast.arena.players.world_weights import log_likelihoods
 from zebfast.core.engine import GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
-from zebfast.rules import Stream
+from zebfast.rules import N_DOMINOES, TOTAL_POINTS, Stream
 
 # --- From exact values in many worlds to one play: means, ties, and when the best play is clear.
 
@@ -59,7 +59,7 @@ class Stakes:
         points = batch.points[rows].astype(np.int64)
         team = batch.to_play[rows].astype(np.int64) & 1
         declarer = batch.leader[rows].astype(np.int64) & 1
-        to_come = 42 - points.sum(axis=1)
+        to_come = TOTAL_POINTS - points.sum(axis=1)
         to_make = bids.astype(np.int64) - np.take_along_axis(points, declarer[:, None], 1)[:, 0]
         # It is set when the declarers take at most to_make - 1 of the points to come.
         to_set = to_come - to_make + 1
@@ -289,7 +289,7 @@ class EqPlayer:
         return out
 
     def _parts(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-        positions_a_row = self.n_worlds * (28 if self.posterior else 1)
+        positions_a_row = self.n_worlds * (N_DOMINOES if self.posterior else 1)
         size = max(1, PART_POSITIONS // positions_a_row)
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
@@ -338,7 +338,7 @@ class EqPlayer:
     def _evaluate(self, task: _Task, hands: NDArray[np.uint32], real: NDArray[np.bool_]) -> Tally:
         """Exact values of every play in the `real` bool[k, n] of the worlds u4[k, n, 4]."""
         positions = world_positions(task.batch, task.rows, hands)
-        values = np.zeros((*real.shape, 28), np.int8)
+        values = np.zeros((*real.shape, N_DOMINOES), np.int8)
         values[real] = self.pool.play_values(positions[real])
         log_weights = np.where(real, 0.0, -np.inf)
         if self.posterior:
@@ -387,7 +387,7 @@ class Race:
     ) -> Race:
         """A race of the legal bool[k, 28] plays before any world."""
         k = len(legal)
-        empty = np.zeros((k, 0, 28), np.float32)
+        empty = np.zeros((k, 0, N_DOMINOES), np.float32)
         return cls(legal.copy(), prior, prior_worlds, empty, np.zeros((k, 0)))
 
     @property

@@ -23,7 +23,7 @@ from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.rollouts import RolloutGames
-from zebfast.rules import Stream
+from zebfast.rules import N_DOMINOES, N_PLIES, N_SEATS, Stream
 from zebfast.selfplay.play_values import EPSILON, TAU
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 # --- Rollouts: what every legal play of a decision leads to in worlds that its player thinks
 # possible.
-
-PLIES, PLIES_A_TRICK = 28, 4
 
 
 @dataclass(frozen=True)
@@ -81,10 +79,10 @@ class Rollouts:
         self, games: GameBatch, players: NDArray[np.uint8], before: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Utilities f4[n] for the sides of players u1[n], whose play came after `before` i8[n]."""
-        last = np.full(len(games), PLIES - PLIES_A_TRICK * self.exact_tricks)
+        last = np.full(len(games), N_PLIES - N_SEATS * self.exact_tricks)
         limit = last
         if self.depth is not None:
-            limit = np.minimum(last, PLIES_A_TRICK * (before // PLIES_A_TRICK + self.depth))
+            limit = np.minimum(last, N_SEATS * (before // N_SEATS + self.depth))
         if not self.by_value:
             ended, _ = self._played_on(games, limit)
             margins = self._margins(ended, players)
@@ -196,17 +194,17 @@ class RolloutPlayer(ThinkingPlayer):
         seen = games.observe()
         evals = np.empty((len(seen), 8), np.float32)
         self.rollouts.evaluator.evaluate(seen, evals)
-        out = np.zeros((len(seen), 28))
+        out = np.zeros((len(seen), N_DOMINOES))
         logits = np.log(np.maximum(evals[:, :7].astype(np.float64), _LEAST_PRIOR))
         out[mask_bits(seen["hand"])] = TAU * logits.ravel()
         return out
 
     def _utilities(self, worlds: GameBatch, alive: NDArray[np.bool_]) -> NDArray[np.float32]:
         """What the plays alive bool[k, 28] are worth in n worlds of each decision, f4[k, n, 28]."""
-        masks = (alive << np.arange(28, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
+        masks = (alive << np.arange(N_DOMINOES, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
         n = len(worlds) // len(alive)
         found = self.rollouts.utilities(worlds, np.repeat(masks, n))
-        return found.reshape(len(alive), n, 28)
+        return found.reshape(len(alive), n, N_DOMINOES)
 
     def _stages(self, began: float, n_decisions: int) -> Iterator[tuple[int, int]]:
         """First and last + 1 of the worlds of each stage, each as many as all before it.

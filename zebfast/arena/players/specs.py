@@ -16,11 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zebfast.arena.players.options import BELIEFS, ROLLOUT_METHODS, RolloutOptions
-from zebfast.core.forest import MIN_NODES, N_TRICKS, ROOTS
+from zebfast.core.forest import MIN_NODES, ROOTS
 from zebfast.core.options import SearchOptions
+from zebfast.rules import N_TRICKS
 
 # --- The options of a player spec, `NAME=VALUE,NAME=VALUE`: read, checked, told apart in
 # sentences.
+
 
 class PlayerSpecError(ValueError):
     """A player spec that cannot be understood; the message is one sentence for the user."""

@@ -22,7 +22,7 @@ from zebfast.core.rollouts import laid_out, rewound
 from zebfast.core.solve import NO_PLAY
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import sample_worlds
-from zebfast.rules import Stream
+from zebfast.rules import N_DOMINOES, N_SEATS, Stream
 
 if TYPE_CHECKING:
     from zebfast.net.checkpoint import Checkpoint
@@ -59,7 +59,7 @@ class WorldSource:
         if self.head is None:
             return None
         chances = np.maximum(self.head(games.observe()), SURPRISE) ** self.power
-        out = np.ones((len(games), 28, 4))
+        out = np.ones((len(games), N_DOMINOES, N_SEATS))
         seats = (games.to_play[:, None] + np.arange(1, 4)) & 3
         np.put_along_axis(out, seats[:, None, :], chances, axis=2)
         return out
@@ -133,6 +133,7 @@ def _log_policy(
 # --- How likely the plays made so far were in a world: evidence about hidden hands beyond the
 # voids.
 
+
 def _followers() -> NDArray[np.uint32]:
     """Masks of the dominoes that follow a lead, u4[10, 28] by (declaration, domino led)."""
     out = np.zeros((rules.N_DECLARATIONS, rules.N_DOMINOES), np.uint32)
@@ -140,7 +141,7 @@ def _followers() -> NDArray[np.uint32]:
         for lead in range(rules.N_DOMINOES):
             suit = rules.led_suit(lead, decl)
             out[decl, lead] = sum(
-                1 << domino for domino in range(28) if rules.follows(domino, suit, decl)
+                1 << d for d in range(rules.N_DOMINOES) if rules.follows(d, suit, decl)
             )
     return out
 
@@ -235,6 +236,7 @@ def _log_probabilities(
 
 
 # --- A network's belief head, for players that draw worlds by it: who holds which hidden domino.
+
 
 class BeliefHead:
     """Asks the belief head of a checkpoint, on the CPU in fp32.

@@ -31,12 +31,12 @@ from zebfast.core.records import (
     EXAMPLE_HAS_POLICY,
 )
 from zebfast.net.output import N_POINTS, Output
+from zebfast.rules import HALF_POINTS, N_DOMINOES, TOTAL_POINTS
 from zebfast.selfplay.play_values import (
     BALANCE_BITS,
     BALANCE_STEPS,
     EPSILON,
     POINT_STEPS,
-    POINTS,
     TAU,
 )
 
@@ -75,7 +75,7 @@ def unpack_labels(packed: Tensor, has: Tensor) -> PlayLabels:
 
 def utilities(labels: PlayLabels) -> Tensor:
     """float[B, 7], 0 where there is no label."""
-    return (labels.balance + EPSILON * (2 * labels.points - POINTS)) * labels.legal
+    return (labels.balance + EPSILON * (2 * labels.points - TOTAL_POINTS)) * labels.legal
 
 
 def boltzmann(labels: PlayLabels) -> Tensor:
@@ -109,7 +109,7 @@ def own_points_loss(log_p: Tensor, points: Tensor) -> Tensor:
 
     A mean between two numbers of points is as much of each as puts the mean there.
     """
-    low = points.floor().clamp(max=POINTS - 1)
+    low = points.floor().clamp(max=TOTAL_POINTS - 1)
     share = points - low
     chosen = torch.stack([low, low + 1], 1).to(torch.int64)
     below, above = log_p.gather(1, chosen).unbind(1)
@@ -122,7 +122,6 @@ LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss", "play_loss"
 SELFPLAY_WEIGHTS = (1.0, 1.0, 0.5)
 
 _WEIGHT_OF = (0, 1, 2, 1, 0)  # which of those weights each of LOSSES has
-_HALF = N_POINTS // 2  # points of a tie
 _TAUGHT = SOURCES.index("taught")
 
 
@@ -260,10 +259,10 @@ def points_loss(logits: Tensor, batch: Batch[Any], own: OwnPlay | None) -> Tenso
     """
     log_p = logits.float().log_softmax(1)
     known = log_p.gather(1, batch.points.unsqueeze(1)).squeeze(1)
-    won, lost = log_p[:, _HALF + 1 :].logsumexp(1), log_p[:, :_HALF].logsumexp(1)
+    won, lost = log_p[:, HALF_POINTS + 1 :].logsumexp(1), log_p[:, :HALF_POINTS].logsumexp(1)
     value = batch.value
     by_value = value.clamp(min=0) * won - value.clamp(max=0) * lost
-    by_value = by_value + (1 - value.abs()) * log_p[:, _HALF]
+    by_value = by_value + (1 - value.abs()) * log_p[:, HALF_POINTS]
     observed = -torch.where(batch.has_points, known, by_value)
     if own is None:
         return observed
@@ -322,4 +321,4 @@ def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
 def _dominoes(four_bytes: Tensor) -> Tensor:
     """Little-endian 28-bit masks uint8[B, 4] -> int64[B, 28] of 0 and 1."""
     mask = four_bytes.contiguous().view(torch.int32)
-    return (mask >> torch.arange(28, device=mask.device) & 1).to(torch.int64)
+    return (mask >> torch.arange(N_DOMINOES, device=mask.device) & 1).to(torch.int64)

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from zebfast.net.encoding import TokenBatch
-from zebfast.net.output import N_DOMINOES, N_OTHER_SEATS, N_SLOTS, Output
+from zebfast.net.output import N_OTHER_SEATS, N_SLOTS, Output
 from zebfast.net.v1 import V1Net
+from zebfast.rules import N_DOMINOES
 
 _GROUP_ROWS = 32
 _DROPOUT_KEY = 1  # sampling uses key word 0

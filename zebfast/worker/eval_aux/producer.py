@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.labels import label_games, slot_values
-from zebfast.arena.pairs import PLIES, PairedGames, PlayDraws
+from zebfast.arena.pairs import PairedGames, PlayDraws
 from zebfast.arena.players.base import NetworkPlayer
 from zebfast.arena.players.pimc import EqPlayer
 from zebfast.arena.players.specs import solver_deals_per_chunk
@@ -22,7 +22,7 @@ from zebfast.arena.stats import MatchTally, PlayedDeals
 from zebfast.core.engine import GameBatch
 from zebfast.core.records import GAME_DTYPE
 from zebfast.core.solver_pool import SolverPool
-from zebfast.rules import Stream
+from zebfast.rules import HAND_SIZE, N_PLIES, Stream
 from zebfast.selfplay.config import Evaluator
 from zebfast.selfplay.examples import SOURCE_EVAL
 from zebfast.worker.config import EvalAuxConfig
@@ -91,7 +91,7 @@ class EvalAuxProducer:
         games = np.concatenate(parts)
         return Batch(
             games=games,
-            n_examples=PLIES * len(games),
+            n_examples=N_PLIES * len(games),
             finished=tally.games,
             seconds=time.perf_counter() - began,
             facts=self._facts(tally),
@@ -108,7 +108,7 @@ class EvalAuxProducer:
             n_deals=n_deals,
             stream=Stream.LABEL_DEAL,
         )
-        values = np.full((2 * n_deals, PLIES, 7), np.nan)
+        values = np.full((2 * n_deals, N_PLIES, HAND_SIZE), np.nan)
 
         def choose_eq(
             batch: GameBatch,
