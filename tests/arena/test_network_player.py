@@ -10,7 +10,7 @@ from zebfast.arena.players.base import NetworkPlayer, plain_player
 from zebfast.arena.players.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.players.specs import parse_spec
 from zebfast.exchange.local import LocalWeightStore
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import Namespace
 from zebfast.net import checkpoint
 from zebfast.net.v1 import SIZES, NetConfig
 

@@ -14,7 +14,7 @@ def test_bad_files_are_kept_here_and_deleted_there_with_the_next(far: Far) -> No
     far.do(PUT_AND_CLOSE, names=NAMES)
     code = """
     with store.fetch(names[:2]):
-        store.set_aside(names[0], "first line\\nsecond line")
+        store.quarantine(names[0], "first line\\nsecond line")
     return [store.list(), store.list()]
     """
     assert far.do(code, names=NAMES) == [NAMES[1:]] * 2
@@ -33,10 +33,10 @@ def test_a_file_refused_later_is_fetched_again_to_be_kept(far: Far) -> None:
     code = """
     store.list()
     with store.fetch(names[:1]) as paths:
-        store.set_aside(names[1], "another one")
-        store.set_aside(names[0], "this one")
+        store.quarantine(names[1], "another one")
+        store.quarantine(names[0], "this one")
         inside = sorted(paths)
-    store.set_aside("gone_1_ab.pt", "gone meanwhile")
+    store.quarantine("gone_1_ab.pt", "gone meanwhile")
     return [inside, store.delete([])]
     """
     assert far.do(code, names=NAMES) == [NAMES[:1], 2]
@@ -48,12 +48,12 @@ def test_a_file_refused_later_is_fetched_again_to_be_kept(far: Far) -> None:
 def test_an_oversized_file_is_refused_unread(lfs_far: Far) -> None:
     lfs_far.do(PUT_AND_CLOSE, names=NAMES)
     code = """
-    import zebfast.exchange.remote_examples as remote
-    allowed, remote.MAX_FILE_BYTES = remote.MAX_FILE_BYTES, 99
+    import zebfast.exchange.hub.examples as remote
+    allowed, remote.MAX_EXAMPLE_FILE_BYTES = remote.MAX_EXAMPLE_FILE_BYTES, 99
     try:
         return store.list()
     finally:
-        remote.MAX_FILE_BYTES = allowed
+        remote.MAX_EXAMPLE_FILE_BYTES = allowed
     """
     assert lfs_far.do(code) == []
     assert f"{NAMES[0]} is refused: 100 bytes" in "\n".join(lfs_far.client.said)

@@ -161,7 +161,7 @@ def test_a_hold_is_renewed_while_nothing_is_published(
     published(second, repo, tmp_path)
     code = """
     import time
-    from zebfast.exchange.hub_weights import HubWeightStore
+    from zebfast.exchange.hub.weights import HubWeightStore
     store = HubWeightStore(repo, Namespace(None), options=options(home), say=said.append,
                            lease_seconds=0.6)
     def renewed():
@@ -191,7 +191,7 @@ def test_renewals_outlive_faults_and_notice_a_take_over(
 ) -> None:
     published(first, repo, tmp_path)
     code = """
-    from zebfast.exchange.hub_weights import HubWeightStore
+    from zebfast.exchange.hub.weights import HubWeightStore
     keep["store"] = HubWeightStore(repo, Namespace(None), options=options(home, attempts=1),
                                    say=said.append, lease_seconds=0.6)
     keep["held"] = keep["store"].hold("alpha")

@@ -166,7 +166,7 @@ def test_examples_are_listed_oldest_first(tmp_path: Path) -> None:
 def test_bad_file_is_set_aside_with_its_reason(tmp_path: Path) -> None:
     store = LocalExampleStore(tmp_path, Namespace())
     store.put("b_20_aa.pt", lambda path: path.write_bytes(b"x"))
-    store.set_aside("b_20_aa.pt", "first line\nsecond line")
+    store.quarantine("b_20_aa.pt", "first line\nsecond line")
     assert store.list() == []
     assert (tmp_path / "bad" / "b_20_aa.pt").read_bytes() == b"x"
     assert (tmp_path / "bad" / "b_20_aa.pt.reason.txt").read_text() == "first line second line\n"

@@ -92,7 +92,7 @@ def test_spooled_files_are_listed_oldest_first(tmp_path: Path) -> None:
 LEAVE = """
 import sys, os
 from pathlib import Path
-from zebfast.exchange.spool import Spool
+from zebfast.exchange.hub.spool import Spool
 spool = Spool(Path(sys.argv[1]))
 spool.put("w_1_aa.pt", lambda path: path.write_bytes(b"x"))
 (spool.path("w_1_aa.pt").parent / ".w_2_bb.pt.0123.tmp").touch()

@@ -11,14 +11,19 @@ import pytest
 from experiments import add_examples
 from quick import tiny_checkpoint
 
-from zebfast.exchange import LocalExampleStore, LocalWeightStore, Namespace, StoreOptions
+from zebfast.exchange import (
+    LocalExampleStore,
+    LocalWeightStore,
+    Namespace,
+    StoreOptions,
+    example_name,
+)
 from zebfast.exchange.hub.spool import Spool
 from zebfast.experiment.experiment import Experiment, write_new
 from zebfast.experiment.runlog import RunLog
 from zebfast.experiment.status import snapshot as facts_module
 from zebfast.experiment.status.snapshot import Facts, gather
 from zebfast.net import checkpoint as checkpoints
-from zebfast.selfplay.examples import example_name
 
 
 @pytest.fixture
@@ -92,8 +97,8 @@ def test_waiting_and_refused_files_of_this_machine(experiment: Experiment, tmp_p
     store = LocalExampleStore(tmp_path / "run" / "examples", experiment.namespace)
     for reason in ("the first", "the second"):
         path = add_examples(tmp_path)
-        store.set_aside(path.name, reason)
-    spool = Spool(store.home / "spool")
+        store.quarantine(path.name, reason)
+    spool = Spool(store.local_dir / "spool")
     for unix in (7.0, 5.0):
         spool.put(example_name("w", unix), lambda path: path.write_bytes(b"x") and None)
     facts = look(experiment, tmp_path)

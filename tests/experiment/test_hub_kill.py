@@ -19,10 +19,11 @@ from hub import TOKEN, Hub, running_hub
 from ordeal import Pair
 from quick import QUICK_LEARNER, QUICK_WORKER, tiny_checkpoint
 
+from zebfast.exchange import parse_example_name
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import load_checkpoint
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import Examples, parse_example_name
+from zebfast.selfplay.examples import Examples
 
 SEED = 21
 NAME = "exp"

@@ -12,12 +12,12 @@ import torch
 from ordeal import Flags, Pair
 from quick import QUICK_LEARNER, QUICK_WORKER, tiny_checkpoint
 
-from zebfast.exchange import LocalWeightStore, Namespace
+from zebfast.exchange import LocalWeightStore, Namespace, parse_example_name
 from zebfast.learner.data.replay import ReplayBuffer, ReplayCache
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import load_checkpoint
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import Examples, parse_example_name
+from zebfast.selfplay.examples import Examples
 
 SEED = 20
 N_KILLS = 10

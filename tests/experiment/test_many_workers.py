@@ -18,8 +18,8 @@ from hub import running_hub
 from many_workers import __file__ as MANY_WORKERS
 from quick import QUICK_LEARNER, tiny_checkpoint
 
+from zebfast.exchange import parse_example_name
 from zebfast.exchange.hub.uploader import upload_interval_for
-from zebfast.selfplay.examples import parse_example_name
 
 FASTER = 120
 WORKERS = 20

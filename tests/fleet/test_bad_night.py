@@ -12,11 +12,11 @@ import pytest
 from fleet_site import LEARNER, PLACES, SELF_PLAY, FleetSite, fleet_site
 from hub import HubClient
 
+from zebfast.exchange import example_name
 from zebfast.experiment.experiment import read_experiment
 from zebfast.fleet.launch import INSTALLED, start_command
 from zebfast.fleet.local import LocalProvider
 from zebfast.fleet.model import Launch, Spec, new_label, worker_id_of
-from zebfast.selfplay.examples import example_name
 
 NAME = "night"
 LABEL = f"zeb-{NAME}-selfplay"

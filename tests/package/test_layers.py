@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 ROOMS = (
+    "exchange",
     "rules",
     "core",
     "net",
     "selfplay",
-    "exchange",
     "arena",
     "worker",
     "learner",

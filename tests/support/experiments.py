@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 from random_games import random_games
 
 from zebfast.cli.main import cli
-from zebfast.exchange import LocalWeightStore, Namespace
-from zebfast.selfplay.examples import example_name, write_native
+from zebfast.exchange import LocalWeightStore, Namespace, example_name
+from zebfast.selfplay.examples import write_native
 
 QUICK = (
     "--threads", "1", "--device", "cpu", "--batch-size", "8", "--min-buffer-size", "28",

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from random_games import random_games
 
-from zebfast.exchange import Namespace, Place, StoreOptions, open_examples
-from zebfast.selfplay.examples import example_name, write_native
+from zebfast.exchange import Namespace, Place, StoreOptions, example_name, open_examples
+from zebfast.selfplay.examples import write_native
 
 GRACE_SECONDS = 60.0
 

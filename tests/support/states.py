@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zebfast.exchange.mirror.manifest import MANIFEST, Manifest, file_mark
+from zebfast.exchange.mirror.manifest import MANIFEST, Manifest
+from zebfast.system.files import file_mark
 
 
 def make_state(home: Path | str, step: int, lineage: str = "l1") -> tuple[Path, Manifest]:

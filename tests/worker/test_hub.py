@@ -16,9 +16,10 @@ import pytest
 from hub import TOKEN, Hub, HubClient, running_hub
 from workers import finish, games_of, wait_for_line
 
+from zebfast.exchange import parse_example_name
 from zebfast.exchange.heartbeat import Heartbeat, parse_heartbeat
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import Examples, parse_example_name
+from zebfast.selfplay.examples import Examples
 
 PUBLISH = """
 from zebfast.net import checkpoint

@@ -84,7 +84,7 @@ def test_what_still_waits_is_said(
     said: list[str] = []
     assert loop.work(config, say=said.append) == 0
     assert f"uploading what waits for {store.label} (files: 3, for at most 7 s)" in said[-2]
-    assert f"files still waiting in {store.home}: 3; run the same command again" in said[-1]
+    assert f"files still waiting in {store.local_dir}: 3; run the same command again" in said[-1]
 
 
 def test_errors_close_the_uploads_too(
@@ -173,7 +173,7 @@ def test_a_put_that_failed_late_is_not_there_twice(
     monkeypatch.setattr(SlowStore, "put", late)
     assert loop.work(config, say=lambda _: None) == 0
     assert not faults
-    [path] = store.home.glob("worker-0_*")
+    [path] = store.local_dir.glob("worker-0_*")
     assert read_examples(path).n_games == 4
 
 

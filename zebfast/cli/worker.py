@@ -64,8 +64,7 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
     Raises:
         click.UsageError: one sentence where they cannot be used.
     """
-    from zebfast.exchange import Namespace
-    from zebfast.selfplay.examples import example_name
+    from zebfast.exchange import Namespace, example_name
     from zebfast.worker.config import EvalAuxConfig, WorkerConfig
 
     mode = flags["mode"]

@@ -1,13 +1,28 @@
-"""How weights and examples travel between workers and the learner."""
+"""How weights and examples travel between workers and the learner; what is in them is not known.
+
+``open_weights`` and ``open_examples`` give a store for a place; ``store`` says what every store
+does (``local`` and ``hub`` are the two kinds), ``names`` what files are called; ``mirror`` keeps
+the learner's saved states far away.
+"""
 
 from zebfast.exchange.errors import ExchangeError, NamespaceBusy, Say, TransientError
 from zebfast.exchange.local import LocalExampleStore, LocalWeightStore, hold_namespace
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import (
+    NATIVE_SUFFIX,
+    PT_SUFFIX,
+    ExampleName,
+    Namespace,
+    example_name,
+    parse_example_name,
+)
 from zebfast.exchange.open import open_examples, open_weights
 from zebfast.exchange.place import Place, StoreOptions
 from zebfast.exchange.store import ExampleStore, Revision, StateDict, Weights, WeightStore
 
 __all__ = [
+    "NATIVE_SUFFIX",
+    "PT_SUFFIX",
+    "ExampleName",
     "ExampleStore",
     "ExchangeError",
     "LocalExampleStore",
@@ -22,7 +37,9 @@ __all__ = [
     "TransientError",
     "WeightStore",
     "Weights",
+    "example_name",
     "hold_namespace",
     "open_examples",
     "open_weights",
+    "parse_example_name",
 ]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 Say = Callable[[str], None]
+"""Takes one line of a program's log; may be called from any thread."""
 
 
 class ExchangeError(RuntimeError):

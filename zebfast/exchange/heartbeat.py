@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from zebfast.exchange.errors import ExchangeError, Say
+from zebfast.exchange.names import is_plain_name
 
 Phase = Literal["starting", "waiting", "playing", "stopped", "failed"]
 HEARTBEATS = "heartbeats"  # folder beside the example files of a namespace
@@ -17,7 +17,6 @@ _SUFFIX = ".json"
 _MAX_ERROR = 300
 _MAX_NAME = 100
 _MAX_NUMBER = 1 << 62
-_WORKER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # as in the names of example files
 _TEXTS = {"error": _MAX_ERROR, "source": _MAX_NAME, "host": _MAX_NAME, "version": _MAX_NAME,
           "gpu": _MAX_NAME}  # fmt: skip
 
@@ -76,7 +75,7 @@ def heartbeat_name(worker_id: str) -> str:
 def is_heartbeat_name(name: str) -> bool:
     """Can a file of this name be a heartbeat? Others in the folder are nobody's business."""
     stem = name.removesuffix(_SUFFIX)
-    return stem != name and _WORKER_ID.fullmatch(stem) is not None
+    return stem != name and is_plain_name(stem)
 
 
 class HeartbeatReader:
@@ -138,7 +137,7 @@ def too_long(name: str, size: int) -> BadHeartbeat:
 
 
 def _problem(beat: Heartbeat, name: str) -> str | None:
-    if not isinstance(beat.worker_id, str) or not _WORKER_ID.fullmatch(beat.worker_id):
+    if not isinstance(beat.worker_id, str) or not is_plain_name(beat.worker_id):
         return f"worker_id is {beat.worker_id!r:.80}"
     if name != heartbeat_name(beat.worker_id):
         return f"it is of worker {beat.worker_id}"

@@ -25,7 +25,13 @@ from zebfast.exchange.heartbeat import (
     heartbeat_name,
     is_heartbeat_name,
 )
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import (
+    Namespace,
+    oldest_first,
+    parse_example_name,
+    require_example_name,
+)
+from zebfast.exchange.quarantine import Quarantine
 from zebfast.exchange.state import (
     MAX_JSON_BYTES,
     MAX_WEIGHT_BYTES,
@@ -40,11 +46,12 @@ from zebfast.exchange.state import (
     without_config,
 )
 from zebfast.exchange.store import Revision, StateDict, Weights
-from zebfast.selfplay.examples import oldest_first, parse_example_name, require_example_name
 from zebfast.system.files import remove_leftovers, sync_directory, write_atomic
 from zebfast.system.locks import hold_lock
 
-# --- One learner a namespace.
+_ATTEMPTS = 10
+_PAUSE_SECONDS = 0.1
+
 
 @contextmanager
 def hold_namespace(directory: Path, namespace: Namespace) -> Iterator[None]:
@@ -72,33 +79,6 @@ def hold_namespace(directory: Path, namespace: Namespace) -> Iterator[None]:
     with hold_lock(directory / namespace.lock_file, busy=busy):
         remove_leftovers(directory, names.__contains__)
         yield
-
-
-# --- Files that were set aside: each refused name has its one-line reason in the store's
-# ``bad/``.
-
-_DIRECTORY = "bad"
-_SUFFIX = ".reason.txt"
-
-
-def bad_directory(home: Path) -> Path:
-    """Where the store whose own files are in ``home`` keeps what it refused."""
-    return home / _DIRECTORY
-
-
-def write_reason(bad: Path, name: str, reason: str) -> None:
-    """Keep why the file ``name`` was refused; makes ``bad`` if needed. Raises OSError."""
-    bad.mkdir(parents=True, exist_ok=True)
-    write_atomic(bad / f"{name}{_SUFFIX}", (" ".join(reason.split()) + "\n").encode())
-
-
-def reasons_in(bad: Path) -> dict[str, Path]:
-    """The files with the reasons, by the name that was refused."""
-    return {path.name.removesuffix(_SUFFIX): path for path in bad.glob(f"*{_SUFFIX}")}
-
-
-_ATTEMPTS = 10
-_PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -204,7 +184,7 @@ class LocalExampleStore:
         return str(self.directory)
 
     @property
-    def home(self) -> Path:
+    def local_dir(self) -> Path:
         return self.directory
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
@@ -225,10 +205,8 @@ class LocalExampleStore:
         paths = {name: self.directory / name for name in names}
         yield {name: path for name, path in paths.items() if path.is_file()}
 
-    def set_aside(self, name: str, reason: str) -> None:
-        bad = bad_directory(self.directory)
-        write_reason(bad, name, reason)
-        os.replace(self.directory / name, bad / name)
+    def quarantine(self, name: str, reason: str) -> None:
+        os.replace(self.directory / name, Quarantine(self.local_dir).add(name, reason))
         sync_directory(self.directory)
 
     def delete(self, names: Iterable[str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zebfast.exchange.errors import Say
 from zebfast.exchange.local import LocalExampleStore, LocalWeightStore
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import Place, StoreOptions
 from zebfast.exchange.store import ExampleStore, WeightStore
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import Namespace
 
 if TYPE_CHECKING:
     import torch
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 StateDict = dict[str, "torch.Tensor"]
 """Plain weights: parameter name -> tensor on the CPU."""
-
-
-"""Takes one line of a program's log; may be called from any thread."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ class ExampleStore(Protocol):
     def label(self) -> str: ...
 
     @property
-    def home(self) -> Path:
+    def local_dir(self) -> Path:
         """A directory of this machine for small files of a producer into this store."""
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
@@ -134,7 +131,7 @@ class ExampleStore(Protocol):
         Files that have gone, or that could not be had this time, are not in the mapping.
         """
 
-    def set_aside(self, name: str, reason: str) -> None:
+    def quarantine(self, name: str, reason: str) -> None:
         """Take a bad file out of the listing, keeping it with its one-line reason."""
 
     def delete(self, names: Iterable[str]) -> int:

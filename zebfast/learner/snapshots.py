@@ -25,7 +25,6 @@ from zebfast.exchange.mirror.manifest import (
     MANIFEST,
     IncompleteState,
     Manifest,
-    file_mark,
     is_folder,
     parse_manifest,
 )
@@ -33,7 +32,7 @@ from zebfast.exchange.mirror.mirror import Mirror, MirrorThread, counts_commits,
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.replay import ReplayCache
 from zebfast.learner.state import Progress
-from zebfast.system.files import sync_directory, write_atomic
+from zebfast.system.files import file_mark, sync_directory, write_atomic
 
 CHECKPOINT = "training.ckpt"
 METRICS = "metrics.jsonl"

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from zebfast.exchange import ExchangeError
-from zebfast.selfplay.examples import Examples, parse_example_name
+from zebfast.exchange import ExchangeError, parse_example_name
+from zebfast.selfplay.examples import Examples
 from zebfast.system.files import write_atomic
 
 # --- Who delivers what: a running account of the example streams, published for `status`.

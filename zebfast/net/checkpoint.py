@@ -36,6 +36,7 @@ __all__ = [
     "infer_config",
     "load",
     "provenance",
+    "read_config",
     "save",
     "save_state_dict",
     "warm_start",
@@ -118,6 +119,19 @@ def load(path: Path, *, config: AnyConfig | None = None) -> Checkpoint:
         raise BadCheckpoint(f"checkpoint {path} does not exist") from None
     except OSError as problem:
         raise BadCheckpoint(f"cannot read checkpoint {path}: {problem.strerror}") from None
+
+
+def read_config(path: Path) -> AnyConfig | None:
+    """The network config in a JSON file, as published beside weights; None where there is none.
+
+    BadCheckpoint (one sentence naming the file) for anything else that it holds.
+    """
+    try:
+        return config_from_dict(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, AttributeError, RecursionError) as problem:
+        raise BadCheckpoint(f"cannot use the network config {path}: {problem}") from None
 
 
 def _checkpoint(held: Mapping[str, Any], config: AnyConfig | None) -> Checkpoint:

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zebfast.selfplay.examples import (
-    MAX_FILE_BYTES,
-    NATIVE_SUFFIX,
-    PT_SUFFIX,
-    BadExampleFile,
-    Examples,
-    read_native,
-)
+from zebfast.exchange.names import MAX_EXAMPLE_FILE_BYTES, NATIVE_SUFFIX, PT_SUFFIX
+from zebfast.selfplay.examples import BadExampleFile, Examples, read_native
 
 
 def read_examples(path: Path) -> Examples:
@@ -27,10 +21,10 @@ def read_examples(path: Path) -> Examples:
     """
     path = Path(path)
     with open(path, "rb") as handle:
-        data = handle.read(MAX_FILE_BYTES + 1)
+        data = handle.read(MAX_EXAMPLE_FILE_BYTES + 1)
     try:
-        if len(data) > MAX_FILE_BYTES:
-            raise BadExampleFile(f"over {MAX_FILE_BYTES} bytes; expected fewer")
+        if len(data) > MAX_EXAMPLE_FILE_BYTES:
+            raise BadExampleFile(f"over {MAX_EXAMPLE_FILE_BYTES} bytes; expected fewer")
         if path.suffix == NATIVE_SUFFIX:
             return read_native(data)
         if path.suffix == PT_SUFFIX:

@@ -1,4 +1,4 @@
-"""Example files: what they are called, the compact native format, and reading either format.
+"""Example files: the compact native format, and what is checked of either format.
 
 A native file is safetensors holding the fields of GAME_DTYPE as separate arrays (whole games, 450
 bytes each, 16 an example) with the metadata as JSON in its header. The documented ``.pt`` layout is
@@ -8,9 +8,7 @@ in ``examples_pt``. A reader gets checked records or one sentence; nothing is ev
 from __future__ import annotations
 
 import json
-import re
-import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +18,11 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from zebfast.core.observe import games_to_examples
-from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE
+from zebfast.core.records import GAME_DTYPE
 from zebfast.rules import N_PLIES
 from zebfast.selfplay.play_values import labelled_examples
 from zebfast.system.files import write_atomic
 
-NATIVE_SUFFIX = ".safetensors"
-PT_SUFFIX = ".pt"
 SOURCE_SELFPLAY = "selfplay-mcts"
 SOURCE_EVAL = "eval-eq-zeb"
 SOURCE_EXACT = "eq-exact"
@@ -35,11 +31,8 @@ SOURCE_ROLLOUT = "rollout"
 #: Sources whose games carry play values, not policy weights; native format only.
 PLAY_VALUE_SOURCES = (SOURCE_EXACT, SOURCE_ROLLOUT)
 
-MAX_FILE_BYTES = 1 << 30
 MAX_EXAMPLES = 1 << 20
 
-_NAME = re.compile(r"(?P<worker>[A-Za-z0-9][\w.-]{0,99})_(?P<time>\d{1,12})_[0-9a-f]{1,32}"
-                   r"\.(?:pt|safetensors)", re.ASCII)  # fmt: skip
 _HEADER_KEY = "zebfast"
 
 
@@ -61,47 +54,6 @@ class Examples:
     @property
     def source(self) -> str:
         return str(self.metadata["source"])
-
-
-@dataclass(frozen=True)
-class ExampleName:
-    """What the name of an example file says."""
-
-    worker_id: str
-    unix_seconds: int
-
-
-def example_name(worker_id: str, unix_seconds: float, *, suffix: str = NATIVE_SUFFIX) -> str:
-    """A new file name, ``{worker_id}_{unix seconds}_{8 hex}{suffix}``; the hex is random.
-
-    Raises:
-        ValueError: when ``worker_id`` cannot be part of a file name.
-    """
-    name = f"{worker_id}_{int(unix_seconds)}_{secrets.token_hex(4)}{suffix}"
-    if parse_example_name(name) is None:
-        raise ValueError(
-            f"worker id {worker_id!r} cannot be used: expected letters, digits, dots, dashes and "
-            "underscores, starting with a letter or digit"
-        )
-    return name
-
-
-def parse_example_name(name: str) -> ExampleName | None:
-    """What ``name`` says, or None when it is not the name of an example file."""
-    match = _NAME.fullmatch(name)
-    return ExampleName(match["worker"], int(match["time"])) if match else None
-
-
-def require_example_name(name: str) -> None:
-    """ValueError unless ``name`` is the name of an example file."""
-    if parse_example_name(name) is None:
-        raise ValueError(f"{name!r} is not the name of an example file")
-
-
-def oldest_first(names: Iterable[str]) -> list[str]:
-    """Those that are names of example files, by the time in the name, then by name."""
-    timed = [(parsed.unix_seconds, n) for n in names if (parsed := parse_example_name(n))]
-    return [name for _, name in sorted(timed)]
 
 
 def write_native(path: Path, games: NDArray[np.void], metadata: Mapping[str, Any]) -> None:
@@ -224,23 +176,3 @@ def brief(error: BaseException) -> str:
     text = "".join(c if c.isprintable() else "?" for c in first)[:160]
     return text or type(error).__name__
 
-
-__all__ = [
-    "EXAMPLE_DTYPE",
-    "NATIVE_SUFFIX",
-    "PLAY_VALUE_SOURCES",
-    "PT_SUFFIX",
-    "SOURCE_EVAL",
-    "SOURCE_EXACT",
-    "SOURCE_ROLLOUT",
-    "SOURCE_SELFPLAY",
-    "BadExampleFile",
-    "ExampleName",
-    "Examples",
-    "check_metadata",
-    "example_name",
-    "oldest_first",
-    "parse_example_name",
-    "require_example_name",
-    "write_native",
-]

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 _TEMPORARY_SUFFIX = ".tmp"
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """What tells that a file is whole: its bytes, and their SHA-256 in hex."""
+
+    size: int
+    sha256: str
+
+
+def file_mark(path: Path) -> FileMark:
+    """Size and SHA-256 of a file. Raises OSError."""
+    with open(path, "rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256")
+        return FileMark(handle.tell(), digest.hexdigest())
 
 
 @contextmanager

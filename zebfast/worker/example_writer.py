@@ -12,8 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.exchange import ExampleStore, Say, TransientError
-from zebfast.selfplay.examples import NATIVE_SUFFIX, PT_SUFFIX, example_name, write_native
+from zebfast.exchange import (
+    NATIVE_SUFFIX,
+    PT_SUFFIX,
+    ExampleStore,
+    Say,
+    TransientError,
+    example_name,
+)
+from zebfast.selfplay.examples import write_native
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.progress import SeedProgress
@@ -63,7 +70,7 @@ class HandOver:
                 if not full or self._stop():
                     raise
                 self._say(
-                    f"[{config.worker_id}] the disk of {self._examples.home} is full: "
+                    f"[{config.worker_id}] the disk of {self._examples.local_dir} is full: "
                     f"{len(games)} games wait in memory; free some space, trying again every "
                     f"{config.disk_retry_seconds:g} s"
                 )
@@ -107,6 +114,6 @@ def _close(examples: ExampleStore, config: WorkerConfig, say: Say) -> None:
     left = examples.close(config.upload_grace)
     if left:
         say(
-            f"[{config.worker_id}] files still waiting in {examples.home}: {left}; run the same "
-            "command again to upload them"
+            f"[{config.worker_id}] files still waiting in {examples.local_dir}: {left}; "
+            "run the same command again to upload them"
         )

@@ -56,7 +56,7 @@ def work(
     examples = open_examples(config.examples, config.namespace, options=config.stores, say=say)
     with (
         StopFlag() as stop,
-        hold_worker_id(examples.home, config.worker_id) as path,
+        hold_worker_id(examples.local_dir, config.worker_id) as path,
         upload_at_end(examples, config, say),
         beating(examples, config, say) as beats,
     ):

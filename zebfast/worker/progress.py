@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zebfast.exchange import ExchangeError
+from zebfast.exchange import ExchangeError, parse_example_name
 from zebfast.exchange.heartbeat import HEARTBEATS, heartbeat_name
-from zebfast.selfplay.examples import parse_example_name
 from zebfast.system.files import remove_leftovers, write_atomic
 from zebfast.system.locks import hold_lock
 

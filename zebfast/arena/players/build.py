@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zebfast.arena.players.base import NetworkPlayer, Player, plain_player
 from zebfast.arena.players.specs import PLAIN_PLAYERS, WORLDS_PLAYER, PlayerSpec
+from zebfast.exchange.names import Namespace
 
 if TYPE_CHECKING:
     from zebfast.arena.players.options import RolloutOptions
@@ -140,22 +141,18 @@ def weights_digest(spec: PlayerSpec) -> str | None:
 def load_network(spec: PlayerSpec) -> Checkpoint:
     """A player's weights: shipped, of a checkpoint file, or of a weights directory as worker and
     learner share. Raises PlayerLoadError where they cannot be used."""
-    from zebfast.exchange.local import LocalWeightStore
-    from zebfast.exchange.namespace import Namespace
     from zebfast.net import checkpoint
-    from zebfast.net.networks import config_from_dict
 
     source = Path(spec.source).expanduser()
     with _sentences(spec):
-        if not spec.source or not source.is_dir():
-            return checkpoint.load(_weights_file(spec))
-        fields = LocalWeightStore(source, Namespace.parse(spec.weights_name)).read_config()
-        config = None if fields is None else config_from_dict(fields)
+        config = None
+        if spec.source and source.is_dir():
+            names = Namespace.parse(spec.weights_name)
+            config = checkpoint.read_config(source / names.config_file)
         return checkpoint.load(_weights_file(spec), config=config)
 
 
 def _weights_file(spec: PlayerSpec) -> Path:
-    from zebfast.exchange.namespace import Namespace
     from zebfast.net import shipped
 
     if not spec.source:
@@ -174,8 +171,6 @@ def _weights_file(spec: PlayerSpec) -> Path:
 @contextmanager
 def _sentences(spec: PlayerSpec) -> Iterator[None]:
     """What is wrong with weights, as a PlayerLoadError that names the player."""
-    from zebfast.exchange.errors import ExchangeError
-
     try:
         yield
     except PlayerLoadError:
@@ -183,5 +178,5 @@ def _sentences(spec: PlayerSpec) -> Iterator[None]:
     except FileNotFoundError as error:
         reason = f"{error.filename} does not exist"
         raise PlayerLoadError(f"Player {spec.text!r} has no usable weights: {reason}.") from error
-    except (ValueError, ExchangeError, OSError) as error:  # BadCheckpoint is a ValueError
+    except (ValueError, OSError) as error:  # BadCheckpoint is a ValueError
         raise PlayerLoadError(f"Player {spec.text!r} has no usable weights: {error}.") from error

@@ -8,9 +8,9 @@ from typing import Any
 
 from zebfast.exchange.errors import Say, TransientError
 from zebfast.exchange.hub.client import HubClient
-from zebfast.exchange.hub.examples import Entry, RemoteExampleStore, example_home
+from zebfast.exchange.hub.examples import RemoteExampleStore, RemoteFile, example_directory
 from zebfast.exchange.hub.uploader import Content
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
 
 
@@ -24,10 +24,10 @@ class BucketExampleStore(RemoteExampleStore):
     def __init__(
         self, bucket_id: str, namespace: Namespace, *, options: StoreOptions, say: Say
     ) -> None:
-        home = example_home("bucket", bucket_id, namespace.stem, options)
+        local_dir = example_directory("bucket", bucket_id, namespace.stem, options)
         client = HubClient(f"bucket {bucket_id}", options=options, say=say)
         folder = _BucketFolder(client, bucket_id, namespace.examples_prefix)
-        super().__init__(folder, home, options=options, say=say)
+        super().__init__(folder, local_dir, options=options, say=say)
 
 
 class _BucketFolder:
@@ -44,7 +44,7 @@ class _BucketFolder:
     def label(self) -> str:
         return f"bucket {self._id}/{self._prefix}".rstrip("/")
 
-    def entries(self, folder: str = "") -> dict[str, Entry]:
+    def entries(self, folder: str = "") -> dict[str, RemoteFile]:
         from huggingface_hub.errors import BucketNotFoundError
 
         def look() -> list[Any]:
@@ -56,7 +56,7 @@ class _BucketFolder:
         prefix = f"{self._prefix}{folder}/" if folder else self._prefix
         named = self._named(self._client.once(look))
         return {
-            name: Entry(f.size, None, f.xet_hash)
+            name: RemoteFile(f.size, None, f.xet_hash)
             for name, f in named
             if f.path.rfind("/") < len(prefix)
         }
@@ -67,9 +67,9 @@ class _BucketFolder:
             (item.path.removeprefix(self._prefix), item) for item in items if item.type == "file"
         ]
 
-    def find(self, names: Sequence[str]) -> dict[str, Entry]:
+    def find(self, names: Sequence[str]) -> dict[str, RemoteFile]:
         found = self._client.once(lambda: self._files(names))
-        return {name: Entry(item.size, None, item.xet_hash) for name, item in found}
+        return {name: RemoteFile(item.size, None, item.xet_hash) for name, item in found}
 
     def _files(self, names: Sequence[str]) -> list[tuple[str, Any]]:
         from huggingface_hub.errors import BucketNotFoundError

@@ -10,10 +10,10 @@ from typing import Any
 from zebfast.exchange.errors import ExchangeError, Say
 from zebfast.exchange.heartbeat import HEARTBEATS
 from zebfast.exchange.hub.client import Conflict, HubClient
-from zebfast.exchange.hub.examples import Entry, RemoteExampleStore, example_home
+from zebfast.exchange.hub.examples import RemoteExampleStore, RemoteFile, example_directory
 from zebfast.exchange.hub.history import History
 from zebfast.exchange.hub.uploader import Content
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
 
 _DOWNLOADS = 8
@@ -33,10 +33,10 @@ class HubExampleStore(RemoteExampleStore):
     def __init__(
         self, repo_id: str, namespace: Namespace, *, options: StoreOptions, say: Say
     ) -> None:
-        home = example_home("dataset", repo_id, namespace.stem, options)
+        local_dir = example_directory("dataset", repo_id, namespace.stem, options)
         client = HubClient(repo_id, options=options, say=say)
         folder = _Folder(client, repo_id, namespace.examples_prefix)
-        super().__init__(folder, home, options=options, say=say)
+        super().__init__(folder, local_dir, options=options, say=say)
 
 
 class _Folder:
@@ -54,7 +54,7 @@ class _Folder:
     def label(self) -> str:
         return f"{self._repo_id}/{self._prefix}".rstrip("/")
 
-    def entries(self, folder: str = "") -> dict[str, Entry]:
+    def entries(self, folder: str = "") -> dict[str, RemoteFile]:
         repo = self._find_repo()
         if repo is None:
             self._say_missing()
@@ -81,25 +81,25 @@ class _Folder:
             )
             self._said_missing = True
 
-    def find(self, names: Sequence[str]) -> dict[str, Entry]:
+    def find(self, names: Sequence[str]) -> dict[str, RemoteFile]:
         repo = self._find_repo()
         return {} if repo is None else self._client.call(lambda: self._find_in(repo, names))
 
-    def _find_in(self, repo: dict[str, str], names: Sequence[str]) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
+    def _find_in(self, repo: dict[str, str], names: Sequence[str]) -> dict[str, RemoteFile]:
+        found: dict[str, RemoteFile] = {}
         paths = [self._path(name) for name in names]
         for start in range(0, len(paths), _PATHS_A_CALL):
             part = paths[start : start + _PATHS_A_CALL]
             found |= self._entries_of(self._client.api.get_paths_info(paths=part, **repo))
         return found
 
-    def _entries_of(self, items: Sequence[Any]) -> dict[str, Entry]:
+    def _entries_of(self, items: Sequence[Any]) -> dict[str, RemoteFile]:
         found, own = {}, self._path("")
         for item in items:
             size = getattr(item, "size", None)  # folders have none
             if size is not None:
                 large = getattr(item, "lfs", None)
-                found[item.path.removeprefix(own)] = Entry(
+                found[item.path.removeprefix(own)] = RemoteFile(
                     size, large and large.sha256, item.blob_id
                 )
         return found

@@ -1,4 +1,8 @@
-"""Example files that are far away: what repositories and buckets have in common."""
+"""Example files and heartbeats that are far away: what repositories and buckets have in common.
+
+``Transport`` is all that tells the two apart: a folder that can be listed, sent to and fetched
+from. Above it stand the store of example files and, beside it, the reader of heartbeats.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +26,58 @@ from zebfast.exchange.heartbeat import (
 )
 from zebfast.exchange.hub.spool import OwnDirectory, Spool
 from zebfast.exchange.hub.uploader import Content, Uploader
-from zebfast.exchange.local import bad_directory, reasons_in, write_reason
-from zebfast.exchange.mirror.manifest import file_mark
+from zebfast.exchange.names import MAX_EXAMPLE_FILE_BYTES, oldest_first, parse_example_name
 from zebfast.exchange.place import StoreOptions
-from zebfast.selfplay.examples import MAX_FILE_BYTES, oldest_first, parse_example_name
+from zebfast.exchange.quarantine import Quarantine
+from zebfast.system.files import file_mark
 
-# --- Heartbeats that lie beside example files far away: only what has changed is fetched again.
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as the far side lists it; ``sha256`` None where it does not say.
+
+    ``version`` changes with the content.
+    """
+
+    size: int
+    sha256: str | None
+    version: str
+
+
+class Transport(Protocol):
+    """One folder far away. Everything raises ExchangeError and its kinds.
+
+    Names are those of files in it: ``NAME``, or ``FOLDER/NAME`` for one in a folder below.
+    """
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def quota(self) -> bool:
+        """Is there a limit to how often something can be sent?"""
+
+    def entries(self, folder: str = "") -> dict[str, RemoteFile]:
+        """Files directly in it, or in this folder of it, by name; empty while it does not exist."""
+
+    def find(self, names: Sequence[str]) -> dict[str, RemoteFile]:
+        """Those of ``names`` that exist."""
+
+    def send(self, files: Mapping[str, Content]) -> None:
+        """Upload files under these names, all or none; makes the place if needed."""
+
+    def download(self, names: Sequence[str], directory: Path) -> tuple[list[str], str | None]:
+        """Fetch files as ``directory/name``: those that came, and why not all did."""
+
+    def remove(self, names: Sequence[str]) -> int:
+        """Delete those of ``names`` that exist; how many."""
+
+    def compact(self, limit: int) -> str | None:
+        """As ExampleStore.compact."""
+
 
 class RemoteHeartbeats:
-    """Reads the heartbeats of one place.
+    """Reads the heartbeats of one place; only what has changed is fetched again.
 
     Args:
         scratch: makes a directory for downloads when one is needed.
@@ -71,70 +118,20 @@ class RemoteHeartbeats:
         return problem
 
 
-def _head(path: Path) -> bytes:
-    """As much of a file as a heartbeat can have, and a byte that shows when there is more."""
-    with open(path, "rb") as handle:
-        return handle.read(MAX_BYTES + 1)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file as the far side lists it; ``sha256`` None where it does not say.
-
-    ``version`` changes with the content.
-    """
-
-    size: int
-    sha256: str | None
-    version: str
-
-
-class Transport(Protocol):
-    """One folder far away. Everything raises ExchangeError and its kinds.
-
-    Names are those of files in it: ``NAME``, or ``FOLDER/NAME`` for one in a folder below.
-    """
-
-    @property
-    def label(self) -> str: ...
-
-    @property
-    def quota(self) -> bool:
-        """Is there a limit to how often something can be sent?"""
-
-    def entries(self, folder: str = "") -> dict[str, Entry]:
-        """Files directly in it, or in this folder of it, by name; empty while it does not exist."""
-
-    def find(self, names: Sequence[str]) -> dict[str, Entry]:
-        """Those of ``names`` that exist."""
-
-    def send(self, files: Mapping[str, Content]) -> None:
-        """Upload files under these names, all or none; makes the place if needed."""
-
-    def download(self, names: Sequence[str], directory: Path) -> tuple[list[str], str | None]:
-        """Fetch files as ``directory/name``: those that came, and why not all did."""
-
-    def remove(self, names: Sequence[str]) -> int:
-        """Delete those of ``names`` that exist; how many."""
-
-    def compact(self, limit: int) -> str | None:
-        """As ExampleStore.compact."""
-
-
 class RemoteExampleStore:
-    """An ExampleStore over a transport: spool, uploads, downloads and refused files.
+    """An ExampleStore over a transport: spool, uploads, downloads and quarantine.
 
-    ``home`` holds ``spool/`` (waiting files), ``incoming/`` (files being read) and ``bad/`` (copies
-    of refused files, each with its reason; their names are left out of listings for good, and
-    the far side's copies are deleted with the next deletion).
+    ``local_dir`` holds ``spool/`` (waiting files), ``incoming/`` (files being read) and ``bad/``
+    (copies of quarantined files, each with its reason; their names are left out of listings for
+    good, and the far side's copies are deleted with the next deletion).
     """
 
     def __init__(
-        self, transport: Transport, home: Path, *, options: StoreOptions, say: Say
+        self, transport: Transport, local_dir: Path, *, options: StoreOptions, say: Say
     ) -> None:
-        self._transport, self._home, self._say = transport, home, say
-        self._bad = bad_directory(home)
-        self._spool = Spool(home / "spool")
+        self._transport, self._local_dir, self._say = transport, local_dir, say
+        self._quarantine = Quarantine(local_dir)
+        self._spool = Spool(local_dir / "spool")
         self._uploader = Uploader(
             self._spool,
             send=transport.send,
@@ -147,7 +144,7 @@ class RemoteExampleStore:
         self._incoming: OwnDirectory | None = None
         self._sizes: dict[str, int] = {}
         self._open: dict[str, Path] = {}
-        self._refused_now: set[str] | None = None
+        self._quarantined: set[str] | None = None
         self._undeleted: set[str] = set()
         self._said = ""
         self._beats = RemoteHeartbeats(transport, self._scratch, say)
@@ -157,8 +154,8 @@ class RemoteExampleStore:
         return self._transport.label
 
     @property
-    def home(self) -> Path:
-        return self._home
+    def local_dir(self) -> Path:
+        return self._local_dir
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
         self._spool.put(name, write)
@@ -191,16 +188,16 @@ class RemoteExampleStore:
     def list(self) -> list[str]:
         wanted = []
         entries = self._transport.entries()
-        refused = self._refused()
+        quarantined = self._known_bad()
         for name in oldest_first(entries):
             entry = entries[name]
-            if name not in refused and entry.size > MAX_FILE_BYTES:
-                reason = f"{entry.size:,} bytes; expected at most {MAX_FILE_BYTES:,}"
+            if name not in quarantined and entry.size > MAX_EXAMPLE_FILE_BYTES:
+                reason = f"{entry.size:,} bytes; expected at most {MAX_EXAMPLE_FILE_BYTES:,}"
                 self._refuse(name, reason)
                 self._say(f"example file {name} is refused: {reason}")
-            if name not in refused:
+            if name not in quarantined:
                 wanted.append(name)
-            elif (self._bad / name).exists():
+            elif (self._quarantine.directory / name).exists():
                 self._undeleted.add(name)
         self._sizes = {name: entry.size for name, entry in entries.items()}
         return wanted
@@ -233,37 +230,38 @@ class RemoteExampleStore:
 
     def _scratch(self) -> Path:
         if self._incoming is None:
-            parent = self._home / "incoming"
+            parent = self._local_dir / "incoming"
             for left in OwnDirectory.abandoned(parent):
                 left.remove()
             self._incoming = OwnDirectory.create(parent)
         return self._incoming.path
 
-    def set_aside(self, name: str, reason: str) -> None:
-        self._refuse(name, reason)
+    def quarantine(self, name: str, reason: str) -> None:
+        copy = self._refuse(name, reason)
         if name not in self._open:
             with self.fetch([name]) as paths:
                 if name not in paths:
                     return  # without a copy here, the one there is left alone
-                shutil.copyfile(paths[name], self._bad / name)
+                shutil.copyfile(paths[name], copy)
         else:
-            shutil.copyfile(self._open[name], self._bad / name)
+            shutil.copyfile(self._open[name], copy)
         self._undeleted.add(name)
 
-    def _refuse(self, name: str, reason: str) -> None:
-        """Leave ``name`` out of all listings from now on."""
-        write_reason(self._bad, name, reason)
-        self._refused().add(name)
+    def _refuse(self, name: str, reason: str) -> Path:
+        """Leave ``name`` out of all listings from now on; where a copy of it belongs."""
+        copy = self._quarantine.add(name, reason)
+        self._known_bad().add(name)
+        return copy
 
-    def _refused(self) -> set[str]:
-        """Names set aside here, in this run or an earlier one."""
-        if self._refused_now is None:
-            self._refused_now = set(reasons_in(self._bad))
-        return self._refused_now
+    def _known_bad(self) -> set[str]:
+        """Names quarantined here, in this run or an earlier one."""
+        if self._quarantined is None:
+            self._quarantined = set(self._quarantine.reasons())
+        return self._quarantined
 
     def delete(self, names: Iterable[str]) -> int:
         wanted = {name for name in names if parse_example_name(name) is not None}
-        wanted |= self._undeleted  # refused files go with the next commit that deletes anything
+        wanted |= self._undeleted  # quarantined files go with the next commit that deletes anything
         if not wanted:
             return 0
         deleted = self._transport.remove(sorted(wanted))
@@ -274,7 +272,7 @@ class RemoteExampleStore:
         return self._transport.compact(limit)
 
 
-def example_home(kind: str, place: str, stem: str, options: StoreOptions) -> Path:
+def example_directory(kind: str, place: str, stem: str, options: StoreOptions) -> Path:
     """Where a machine keeps its own files for the examples of one namespace."""
     owner, _, name = place.partition("/")
     if not owner or not name or "/" in name:
@@ -282,7 +280,13 @@ def example_home(kind: str, place: str, stem: str, options: StoreOptions) -> Pat
     return options.state_dir / f"examples-{kind}-{owner}--{name}-{stem}"
 
 
-def _is_same(path: Path, entry: Entry | None) -> bool:
+def _head(path: Path) -> bytes:
+    """As much of a file as a heartbeat can have, and a byte that shows when there is more."""
+    with open(path, "rb") as handle:
+        return handle.read(MAX_BYTES + 1)
+
+
+def _is_same(path: Path, entry: RemoteFile | None) -> bool:
     if entry is None or entry.size != path.stat().st_size:
         return False
     if entry.sha256 is None:

@@ -1,4 +1,4 @@
-"""Commits of a Hub repository: listing them, and squashing a history that grew too long."""
+"""Commits of a Hub repository: all of them to list and squash, one of them to read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from zebfast.exchange.errors import TransientError
 from zebfast.exchange.hub.client import HubClient
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import Namespace
 from zebfast.exchange.state import MAX_JSON_BYTES, parse_object, parse_state
 
 _LOOK_SECONDS = 3600.0  # counting thousands of commits takes dozens of calls
@@ -51,8 +51,6 @@ class History:
         )
 
 
-# --- Reading one commit of a namespace in a model repository, and nothing else from any other.
-
 @dataclass(frozen=True)
 class Version:
     """One commit: sizes of the namespace's files in it, and its state."""
@@ -63,8 +61,9 @@ class Version:
 
 
 class VersionReader:
-    """Versions of ``namespace`` in ``repo_id``; the newest one read is kept.
+    """Reads versions of ``namespace`` in ``repo_id``, each from one commit and from no other.
 
+    The newest one read is kept.
     Nothing here is retried: callers wrap what must be done together in ``HubClient.call``.
     """
 

@@ -1,4 +1,8 @@
-"""Example files that wait on this machine's disk for their upload."""
+"""Example files that wait on this machine's disk, in directories that a killed process leaves.
+
+Each process spools into a directory of its own, locked while it lives; whoever finds one whose
+process has ended takes over what is in it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from zebfast.selfplay.examples import oldest_first, parse_example_name, require_example_name
-
-# --- A directory that belongs to one process, and to whoever finds it once that process is gone.
+from zebfast.exchange.names import oldest_first, parse_example_name, require_example_name
 
 _LOCK = ".lock"
 

@@ -18,7 +18,7 @@ from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.hub.history import History, VersionReader
 from zebfast.exchange.hub.lease import KEY, LEASE_SECONDS, Holder, Renewal, owner_id
 from zebfast.exchange.local import hold_namespace
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
 from zebfast.exchange.state import (
     UNPUBLISHED,

@@ -15,26 +15,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zebfast.exchange.errors import ExchangeError
+from zebfast.exchange.names import is_plain_name
 from zebfast.exchange.state import json_bytes, parse_object
+from zebfast.system.files import FileMark, file_mark
 
 MANIFEST = "manifest.json"
 POINTER = "latest.json"
 _FORMAT = 1
 _FOLDER = re.compile(r"step-\d{8,}-[0-9a-f]{8}")
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class IncompleteState(ExchangeError):
     """A saved state is not whole; an older one may be."""
-
-
-@dataclass(frozen=True)
-class FileMark:
-    """What tells that a file is whole."""
-
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -89,13 +82,6 @@ def is_folder(name: str) -> bool:
     return _FOLDER.fullmatch(name) is not None
 
 
-def file_mark(path: Path) -> FileMark:
-    """Size and SHA-256 of a file. Raises OSError."""
-    with open(path, "rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256")
-        return FileMark(handle.tell(), digest.hexdigest())
-
-
 def parse_manifest(data: bytes, folder: str) -> Manifest:
     """The manifest that was read from ``folder``. IncompleteState when it is not its own."""
     try:
@@ -140,6 +126,6 @@ def _is_sound(manifest: Manifest) -> bool:
         and isinstance(manifest.version, str)
         and isinstance(manifest.wandb_run_id, str | None)
         and type(manifest.created_unix) in (int, float)
-        and all(_FILE.fullmatch(name) and name != MANIFEST for name in manifest.files)
+        and all(is_plain_name(name) and name != MANIFEST for name in manifest.files)
         and all(_SHA256.fullmatch(mark.sha256) for mark in manifest.files.values())
     )

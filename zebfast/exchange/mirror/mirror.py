@@ -25,7 +25,7 @@ from zebfast.exchange.mirror.manifest import (
     parse_manifest,
     read_folders,
 )
-from zebfast.exchange.namespace import Namespace
+from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
 
 _HUB = "hf://"

@@ -21,15 +21,16 @@ from zebfast.exchange import (
     WeightStore,
     open_examples,
     open_weights,
+    parse_example_name,
 )
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.exchange.local import bad_directory, reasons_in
+from zebfast.exchange.quarantine import Quarantine
 from zebfast.experiment.experiment import Experiment, recipe_of
 from zebfast.experiment.runlog import Run, learner_process, read_runs
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.recipe import Recipe
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import BadExampleFile, parse_example_name
+from zebfast.selfplay.examples import BadExampleFile
 from zebfast.system.locks import lock_owner
 
 RATE_SECONDS = 1800.0
@@ -110,8 +111,8 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float, say: Sa
         producers=_read_producers(examples, state, now, errors),
         heartbeats=_read_heartbeats(examples, errors),
         exchange_errors=tuple(errors),
-        waiting=_waiting(examples.home / "spool"),
-        refused=_refused(bad_directory(examples.home)),
+        waiting=_waiting(examples.local_dir / "spool"),
+        refused=_refused(Quarantine(examples.local_dir)),
         rows=tuple(read_metrics(options.state_dir / experiment.namespace.metrics_file)),
         runs=tuple(runs),
         process=learner_process(experiment) or lock_owner(lock / experiment.namespace.lock_file),
@@ -218,10 +219,10 @@ def _waiting(spool: Path) -> tuple[float, ...]:
     return tuple(sorted(float(name.unix_seconds) for name in parsed if name is not None))
 
 
-def _refused(bad: Path) -> tuple[tuple[float, str], ...]:
-    """Reasons of the files that were set aside, newest first."""
+def _refused(quarantine: Quarantine) -> tuple[tuple[float, str], ...]:
+    """Reasons of the files that were refused, newest first."""
     found = []
-    for path in reasons_in(bad).values():
+    for path in quarantine.reasons().values():
         text = path.read_text(encoding="utf-8", errors="replace").strip()
         found.append((path.stat().st_mtime, text or path.name))
     return tuple(sorted(found, reverse=True))

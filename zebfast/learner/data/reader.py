@@ -221,7 +221,7 @@ class ExampleReader:
     def _set_aside(self, name: str, reason: str) -> None:
         self._known.add(name)
         try:
-            self.store.set_aside(name, reason)
+            self.store.quarantine(name, reason)
         except (OSError, TransientError) as error:
             why = getattr(error, "strerror", None) or error
             self._put(Said(f"{reason} (ignored; it could not be moved to bad/: {why})"))
