@@ -61,8 +61,8 @@ struct zf_labelling {
 };
 
 static size_t rollouts_of(const zf_labelling_config *c) {
-    size_t worlds = c->n_worlds ? c->n_worlds : 1;
-    return c->teacher == ZF_TEACHER_ROLLOUT ? ZF_MAX_EDGES * worlds : 0;
+    size_t worlds = c->labels.n_worlds ? c->labels.n_worlds : 1;
+    return c->labels.teacher == ZF_TEACHER_ROLLOUT ? ZF_MAX_EDGES * worlds : 0;
 }
 
 size_t zf_labelling_room(const zf_labelling_config *c) {
@@ -79,7 +79,7 @@ zf_labelling *zf_labelling_new(const zf_labelling_config *c) {
     t->solver = zf_solver_new(ZF_DEFAULT_TABLE_BITS);
     t->slots = calloc(c->n_games, sizeof *t->slots);
     t->rollouts = calloc(c->n_games * rollouts + 1, sizeof *t->rollouts);
-    t->hands = calloc(c->n_worlds + 1, sizeof *t->hands);
+    t->hands = calloc(c->labels.n_worlds + 1, sizeof *t->hands);
     t->waiting = calloc(room, sizeof *t->waiting);
     t->rollout_of = calloc(room, sizeof *t->rollout_of);
     if (!t->solver || !t->slots || !t->rollouts || !t->hands || !t->waiting || !t->rollout_of) {
@@ -131,7 +131,7 @@ static void finish_game(zf_labelling *t, slot *s) {
 
 /* The play from which on rollouts are solved. */
 static int stop_of(const zf_labelling *t) {
-    return ZF_N_PLIES - ZF_N_SEATS * (int)t->config.exact_tricks;
+    return ZF_N_PLIES - ZF_N_SEATS * (int)t->config.labels.exact_tricks;
 }
 
 /* Play forced dominoes of a rollout. Final points of team 0 if that ends it, else -1. */
@@ -189,7 +189,7 @@ static void open_rollouts(zf_labelling *t, slot *s, const zf_state *w) {
 static uint32_t draw_worlds(zf_labelling *t, const slot *s) {
     zf_world_set set;
     uint64_t count = zf_worlds_init(&set, &s->state, s->state.to_play);
-    uint32_t n = t->config.n_worlds;
+    uint32_t n = t->config.labels.n_worlds;
     uint64_t key = zf_stream_key(t->config.seed, ZF_STREAM_WORLDS, s->game);
     if (count > n) {
         zf_worlds_sample_many(&set, key, (uint64_t)s->state.n_plays << 32, n, t->hands);
@@ -204,15 +204,15 @@ static void teach(zf_labelling *t, slot *s) {
     uint64_t key = zf_stream_key(t->config.seed, ZF_STREAM_CAP, s->game);
     s->phase = ROLLING;
     s->n_rollouts = s->n_worlds = 0;
-    if (zf_unit(key, s->state.n_plays) >= (double)t->config.label_share) return;
+    if (zf_unit(key, s->state.n_plays) >= (double)t->config.labels.label_share) return;
     memset(s->points, 0, sizeof s->points);
     memset(s->signs, 0, sizeof s->signs);
-    bool sampled = t->config.n_worlds > 0;
+    bool sampled = t->config.labels.n_worlds > 0;
     s->n_worlds = sampled ? draw_worlds(t, s) : 1;
     for (uint32_t i = 0; i < s->n_worlds; i++) {
         zf_state w = s->state;
         if (sampled) zf_worlds_apply(&w, t->hands[i]);
-        if (t->config.teacher == ZF_TEACHER_EXACT)
+        if (t->config.labels.teacher == ZF_TEACHER_EXACT)
             solve_plays(t, s, &w);
         else
             open_rollouts(t, s, &w);
@@ -241,16 +241,16 @@ static uint32_t choose(const zf_labelling *t, const slot *s) {
     const zf_labelling_config *c = &t->config;
     uint64_t ply = s->state.n_plays, noise = zf_stream_key(c->seed, ZF_STREAM_NOISE, s->game);
     uint32_t best = zf_greedy_slot(s->prior, s->slots), last = best;
-    if (zf_unit(noise, 2 * ply) < (double)c->explore) {
+    if (zf_unit(noise, 2 * ply) < (double)c->labels.explore) {
         uint32_t n = (uint32_t)__builtin_popcount(s->slots);
         return zf_select(s->slots, zf_bounded(noise, 2 * ply + 1, n), ZF_MAX_EDGES);
     }
-    if (c->temperature == 0.0f || !(s->prior[best] > 0.0f)) return best;
+    if (c->labels.temperature == 0.0f || !(s->prior[best] > 0.0f)) return best;
     double weight[ZF_HAND_SIZE], sum = 0.0;
     for (uint32_t slots = s->slots; slots; slots &= slots - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(slots);
         double share = (double)s->prior[i] / (double)s->prior[best];
-        sum += weight[i] = share > 0.0 ? pow(share, 1.0 / (double)c->temperature) : 0.0;
+        sum += weight[i] = share > 0.0 ? pow(share, 1.0 / (double)c->labels.temperature) : 0.0;
     }
     double at = zf_unit(zf_stream_key(c->seed, ZF_STREAM_PLAY, s->game), ply) * sum;
     for (uint32_t slots = s->slots; slots; slots &= slots - 1) {
@@ -264,7 +264,7 @@ static uint32_t choose(const zf_labelling *t, const slot *s) {
 /* Record the label, play, and go to the next decision. */
 static void play_on(zf_labelling *t, slot *s) {
     uint32_t play = choose(t, s);
-    bool on_deal = t->config.teacher == ZF_TEACHER_ROLLOUT && t->config.n_worlds == 0;
+    bool on_deal = t->config.labels.teacher == ZF_TEACHER_ROLLOUT && t->config.labels.n_worlds == 0;
     if (s->n_worlds) {
         int points = s->points[play];
         record_label(t, s);
@@ -361,5 +361,5 @@ size_t zf_labelling_bytes(const zf_labelling *t) {
     size_t room = zf_labelling_room(c);
     return sizeof *t + zf_solver_bytes(t->solver) + c->n_games * sizeof *t->slots +
            (c->n_games * rollouts_of(c) + 1) * sizeof *t->rollouts +
-           (c->n_worlds + 1) * sizeof *t->hands + 2 * room * sizeof *t->waiting;
+           (c->labels.n_worlds + 1) * sizeof *t->hands + 2 * room * sizeof *t->waiting;
 }

@@ -11,20 +11,14 @@
 #include <stddef.h>
 
 #include "game_queue.h"
-
-typedef enum { ZF_TEACHER_EXACT, ZF_TEACHER_ROLLOUT } zf_teacher;
+#include "options.h"
 
 typedef struct {
     uint64_t seed;
     uint64_t first_game; /* games first_game, first_game + stride, ... */
     uint64_t stride;
-    uint32_t n_games;  /* side by side */
-    uint32_t n_worlds; /* a label is the mean over so many; 0 = the deal itself */
-    zf_teacher teacher;
-    float label_share; /* of the decisions, a decision being a seat with two legal plays or more */
-    float temperature; /* of plays drawn from the policy; 0 = the likeliest */
-    float explore;     /* share of random plays */
-    uint32_t exact_tricks; /* rollouts stop where so many tricks are left, and are solved */
+    uint32_t n_games; /* side by side */
+    zf_label_options labels;
 } zf_labelling_config;
 
 typedef struct {

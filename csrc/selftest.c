@@ -157,9 +157,10 @@ static void test_selfplay(void) {
 /* Labelled games side by side: a record is a legal game, and one at a time gives the same. */
 static uint64_t teach(uint32_t n_games, zf_teacher teacher, uint32_t n_worlds) {
     enum { N = 20 };
-    zf_labelling_config config = {.seed = 3, .stride = 1, .n_games = n_games, .n_worlds = n_worlds,
-                                  .teacher = teacher, .label_share = 0.2f, .temperature = 0.5f,
-                                  .explore = 0.2f, .exact_tricks = 2};
+    zf_labelling_config config = {.seed = 3, .stride = 1, .n_games = n_games,
+                                  .labels = {.teacher = teacher, .label_share = 0.2f,
+                                             .n_worlds = n_worlds, .temperature = 0.5f,
+                                             .explore = 0.2f, .exact_tricks = 2}};
     zf_labelling *t = zf_labelling_new(&config);
     zf_game *records = calloc(N, sizeof *records);
     uint8_t done[N] = {0};

@@ -27,6 +27,7 @@
 #include <stddef.h>
 
 #include "observe.h"
+#include "options.h"
 #include "solve.h"
 #include "state.h"
 #include "worlds.h"
@@ -72,27 +73,6 @@ typedef struct {
     uint16_t child[ZF_MAX_EDGES]; /* behind the root's edges in this world, as in zf_edge */
 } zf_world;
 _Static_assert(sizeof(zf_world) == 32, "32 bytes a world");
-
-typedef enum { ZF_ROOT_PUCT, ZF_ROOT_GUMBEL } zf_root;
-
-typedef struct {
-    float c_puct;
-    uint32_t n_simulations; /* visits of the root's edges at which a search is complete */
-    uint32_t max_nodes;
-    uint32_t n_worlds;     /* at most so many a root, where worlds are sampled */
-    uint32_t exact_tricks; /* endings of at most so many tricks are solved; 0 = none */
-    zf_root root;
-    float temperature;    /* of the play chosen from visits; 0 = most visited */
-    float noise_alpha;    /* Dirichlet parameter */
-    float noise_fraction; /* share of noise in the root's priors; 0 = none */
-    float gumbel_scale;   /* of the gumbel root's noise; 0 = none */
-    bool early_stop;      /* end a search that can no longer change the most visited play */
-    bool transpositions;
-    /* of self-play */
-    bool skip_decided;         /* hands that one side has won are not searched */
-    float full_share;          /* of the decisions; the others get fast_simulations, no noise */
-    uint32_t fast_simulations; /* at most n_simulations, where they are used */
-} zf_search;
 
 typedef struct {
     uint64_t simulations; /* descents, each backed up once */

@@ -103,8 +103,8 @@ def test_flags_of_other_modes(tmp_path: Path, flags: tuple[str, ...], why: str) 
 @pytest.mark.parametrize(
     ("flags", "why"),
     [
-        (("--root", "gumbel", "--noise-fraction", "0.1"), "must be 0 with the gumbel root"),
-        (("--full-share", "0.5", "--n-simulations", "8"), "fast_simulations is 16, but must be"),
+        (("--root", "gumbel", "--noise-fraction", "0.1"), "expected 0 with the gumbel root"),
+        (("--full-share", "0.5", "--n-simulations", "8"), "fast_simulations is 16: expected"),
         (("--full-share", "0"), "not in the range"),
         (("--cache-mb", "-1"), "not in the range"),
     ],

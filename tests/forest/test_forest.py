@@ -201,7 +201,7 @@ def test_wrong_use_is_refused() -> None:
     ],
 )
 def test_bad_options(field: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{field} is .*, but must be"):
+    with pytest.raises(ValueError, match=f"{field} is .*: expected "):
         SearchOptions(**{field: value})  # type: ignore[arg-type]
 
 

@@ -184,14 +184,14 @@ def test_shared_nodes_are_kept(seed: int) -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        ({"root": "ucb"}, "root is 'ucb', but must be one of: puct, gumbel"),
-        ({"root": "gumbel", "noise_fraction": 0.1}, "must be 0 with the gumbel root"),
-        ({"gumbel_scale": -1.0}, "gumbel_scale is -1.0, but must be 0 or more"),
-        ({"full_share": 0.0}, "full_share is 0.0, but must be above 0 and at most 1"),
-        ({"fast_simulations": 0}, "fast_simulations is 0, but must be from 1"),
+        ({"root": "ucb"}, "root is 'ucb': expected one of puct, gumbel"),
+        ({"root": "gumbel", "noise_fraction": 0.1}, "expected 0 with the gumbel root"),
+        ({"gumbel_scale": -1.0}, "gumbel_scale is -1.0: expected at least 0"),
+        ({"full_share": 0.0}, "full_share is 0.0: expected above 0 and at most 1"),
+        ({"fast_simulations": 0}, "fast_simulations is 0: expected 1 to"),
         (
             {"full_share": 0.5, "fast_simulations": 300},
-            "fast_simulations is 300, but must be at most n_simulations, 200",
+            "fast_simulations is 300: expected at most n_simulations, 200",
         ),
     ],
 )

@@ -208,9 +208,10 @@ def test_evaluator_errors_come_out(error: Exception | None) -> None:
 @pytest.mark.parametrize(
     ("kw", "why"),
     [
-        ({"n_parallel_games": 0}, "at least the number of groups"),
-        ({"n_groups": 0}, "1 or more"),
-        ({"worlds": "imagined"}, "must be one of: sampled, true"),
+        ({"n_parallel_games": 1}, "expected a game for each group"),
+        ({"n_parallel_games": 0}, "expected at least 1"),
+        ({"n_groups": 0}, "expected at least 1"),
+        ({"worlds": "imagined"}, "expected one of sampled, true"),
     ],
 )
 def test_bad_config(kw: dict[str, object], why: str) -> None:

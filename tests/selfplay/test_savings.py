@@ -180,5 +180,5 @@ def test_new_weights_empty_the_cache(changed: bool) -> None:
 
 @pytest.mark.parametrize("cache_mb", [-1, 2**20])
 def test_bad_cache(cache_mb: int) -> None:
-    with pytest.raises(ValueError, match=r"cache_mb is -?\d+, but must be from 0 to 65536"):
+    with pytest.raises(ValueError, match=r"cache_mb is -?\d+: expected 0 to 65536"):
         SelfPlayConfig(cache_mb=cache_mb)

@@ -11,6 +11,7 @@ from slow_labelling import SlowTeaching
 from slow_tree import HashedEvaluator
 
 from zebfast.core.labelling import LabelledGames
+from zebfast.core.options import TeachingOptions
 from zebfast.core.records import GAME_DTYPE
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import write_native
@@ -121,7 +122,7 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"teacher": "oracle"}, "expected exact or rollout"),
+        ({"teacher": "oracle"}, "expected one of exact, rollout"),
         ({"label_share": 0.0}, "label_share is 0.0"),
         ({"explore": 1.5}, "explore is 1.5"),
         ({"temperature": -1.0}, "temperature is -1.0"),
@@ -136,11 +137,14 @@ def test_settings_that_cannot_be(changes: dict[str, Any], why: str) -> None:
 
 
 def test_engine_refuses_what_it_cannot_do() -> None:
-    games = LabelledGames(2, teacher="rollout", seed=1)
+    games = LabelledGames(2, options=TeachingOptions(teacher="rollout"), seed=1)
     assert games.room == 14
     assert games.nbytes > 0
     with pytest.raises(ValueError, match="must hold 14 records"):
         games.select(np.zeros(3, GAME_DTYPE))
-    for wrong in ({"teacher": "oracle"}, {"n_worlds": -1}, {"stride": 0}):
+    for wrong in ({"teacher": "oracle"}, {"n_worlds": -1}):
+        with pytest.raises(ValueError, match="expected"):
+            TeachingOptions(**wrong)
+    for wrong in ({"n_games": 0}, {"stride": 0}):
         with pytest.raises(ValueError, match="must be"):
-            LabelledGames(2, **{"teacher": "exact", "seed": 1, **wrong})
+            LabelledGames(**{"n_games": 2, "options": TeachingOptions(), "seed": 1, **wrong})

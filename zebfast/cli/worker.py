@@ -25,10 +25,9 @@ from zebfast.core.forest import (
     MAX_VISITS,
     MAX_WORLDS,
     MIN_NODES,
-    ROOTS,
     WORLDS,
 )
-from zebfast.core.options import SearchOptions
+from zebfast.core.options import ROOTS, SearchOptions
 from zebfast.rules import N_TRICKS
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig

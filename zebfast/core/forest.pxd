@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from zebfast.core.engine cimport zf_state
 from zebfast.core.observe cimport zf_obs
+from zebfast.core.options cimport zf_search
 
 
 cdef extern from "tree.h" nogil:
@@ -27,27 +28,6 @@ cdef extern from "tree.h" nogil:
     ctypedef struct zf_world:
         uint32_t hands[4]
         uint16_t child[7]
-
-    ctypedef enum zf_root:
-        ZF_ROOT_PUCT
-        ZF_ROOT_GUMBEL
-
-    ctypedef struct zf_search:
-        float c_puct
-        uint32_t n_simulations
-        uint32_t max_nodes
-        uint32_t n_worlds
-        uint32_t exact_tricks
-        zf_root root
-        float temperature
-        float noise_alpha
-        float noise_fraction
-        float gumbel_scale
-        bint early_stop
-        bint transpositions
-        bint skip_decided
-        float full_share
-        uint32_t fast_simulations
 
     ctypedef struct zf_counts:
         uint64_t simulations
@@ -96,9 +76,6 @@ cdef extern from "tree_pool.h" nogil:
 
     bint zf_tree_pool_alloc(zf_tree_pool *m, const zf_search *p, size_t n_trees, bint sampled)
     void zf_tree_pool_free(zf_tree_pool *m)
-
-
-cdef zf_search search_struct(object options) except *
 
 
 cdef class Forest:

@@ -30,9 +30,6 @@ MAX_CACHE_MB: int
 WORLDS: tuple[str, ...]
 """What a tree may search: "sampled" worlds, or the "true" deal of all hands (the published way)."""
 
-ROOTS: tuple[str, ...]
-"""How the root's simulations are shared out: "puct", or "gumbel" (sequential halving)."""
-
 COUNTS: tuple[str, ...]
 """Names of the totals: descents (simulations), leaves handed out (evaluations), leaves whose
 evaluation was remembered (cache_hits), edges led to a node that they share (transposed),

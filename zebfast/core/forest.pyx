@@ -10,12 +10,12 @@ from zebfast.rules import Stream
 
 from zebfast.core.engine cimport GameBatch, zf_legal, zf_over
 from zebfast.core.observe cimport zf_obs
+from zebfast.core.options cimport search_struct
 
 MIN_NODES, MAX_NODES, MAX_VISITS = ZF_MIN_NODES, ZF_MAX_NODES, ZF_MAX_VISITS
 MAX_WORLDS, N_TRICKS = ZF_MAX_WORLDS, ZF_N_TRICKS
 MAX_CACHE_MB = 65536
 WORLDS = ("sampled", "true")
-ROOTS = ("puct", "gumbel")
 COUNTS = ("simulations", "evaluations", "cache_hits", "transposed", "terminals", "solved",
           "solver_calls", "reused", "full", "stopped", "searches", "fast", "games", "plays")
 
@@ -24,27 +24,6 @@ def check_worlds(worlds):
     """Raise ValueError, in one sentence, unless this is one of WORLDS."""
     if worlds not in WORLDS:
         raise ValueError(f"worlds is {worlds!r}, but must be one of: {', '.join(WORLDS)}")
-
-
-cdef zf_search search_struct(object options) except *:
-    """The C twin of a checked SearchOptions."""
-    cdef zf_search search
-    search.c_puct = options.c_puct
-    search.n_simulations = options.n_simulations
-    search.max_nodes = options.max_nodes
-    search.n_worlds = options.n_worlds
-    search.exact_tricks = options.exact_tricks
-    search.root = ZF_ROOT_GUMBEL if options.root == "gumbel" else ZF_ROOT_PUCT
-    search.temperature = options.temperature
-    search.noise_alpha = options.noise_alpha
-    search.noise_fraction = options.noise_fraction
-    search.gumbel_scale = options.gumbel_scale
-    search.early_stop = options.early_stop
-    search.transpositions = options.transpositions
-    search.skip_decided = options.skip_decided
-    search.full_share = options.full_share
-    search.fast_simulations = options.fast_simulations
-    return search
 
 
 cdef class Forest:

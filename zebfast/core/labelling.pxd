@@ -2,25 +2,17 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zebfast.core.observe cimport zf_obs
+from zebfast.core.options cimport zf_label_options
 from zebfast.core.selfplay cimport RunningGames, zf_game_queue
 
 
 cdef extern from "labelling.h" nogil:
-    ctypedef enum zf_teacher:
-        ZF_TEACHER_EXACT
-        ZF_TEACHER_ROLLOUT
-
     ctypedef struct zf_labelling_config:
         uint64_t seed
         uint64_t first_game
         uint64_t stride
         uint32_t n_games
-        uint32_t n_worlds
-        zf_teacher teacher
-        float label_share
-        float temperature
-        float explore
-        uint32_t exact_tricks
+        zf_label_options labels
 
     ctypedef struct zf_labelling_counts:
         uint64_t games

@@ -2,8 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-
-TEACHERS = ("exact", "rollout")
+from zebfast.core.options cimport label_options
 
 
 cdef class LabelledGames(RunningGames):
@@ -16,29 +15,18 @@ cdef class LabelledGames(RunningGames):
     def __cinit__(self, *args, **kwargs):
         self.games = NULL
 
-    def __init__(self, Py_ssize_t n_games, *, teacher, seed, first_game=0, stride=1, n_worlds=0,
-                 label_share=1.0, temperature=1.0, explore=0.0, exact_tricks=0):
+    def __init__(self, Py_ssize_t n_games, *, options, seed, first_game=0, stride=1):
         cdef zf_labelling_config config
         if n_games < 1 or stride < 1:
             raise ValueError(f"n_games is {n_games} and stride {stride}, but both must be 1 or more")
-        if teacher not in TEACHERS:
-            raise ValueError(f"teacher is {teacher!r}, but must be {' or '.join(TEACHERS)}")
-        if n_worlds < 0 or not 0 <= exact_tricks <= 7:
-            raise ValueError(f"n_worlds is {n_worlds} and exact_tricks {exact_tricks}, but must be 0 "
-                             "or more and 0 to 7")
         config.seed = seed & 0xFFFFFFFFFFFFFFFF
         config.first_game = first_game
         config.stride = stride
         config.n_games = n_games
-        config.n_worlds = n_worlds
-        config.teacher = ZF_TEACHER_EXACT if teacher == "exact" else ZF_TEACHER_ROLLOUT
-        config.label_share = label_share
-        config.temperature = temperature
-        config.explore = explore
-        config.exact_tricks = exact_tricks
+        config.labels = label_options(options)
         self.games = zf_labelling_new(&config)
         if self.games == NULL:
-            raise MemoryError(f"no memory for {n_games} games with {n_worlds} worlds a decision")
+            raise MemoryError(f"no memory for {n_games} games with {options.n_worlds} worlds a decision")
         self.queue, self.room = zf_labelling_queue(self.games), zf_labelling_room(&config)
 
     def __dealloc__(self):

@@ -1,8 +1,9 @@
 # Games of self-play, a tree each: csrc/selfplay.h.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from zebfast.core.forest cimport zf_counts, zf_search
+from zebfast.core.forest cimport zf_counts
 from zebfast.core.observe cimport zf_game, zf_obs
+from zebfast.core.options cimport zf_search
 
 
 cdef extern from "game_queue.h" nogil:

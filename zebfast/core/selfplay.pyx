@@ -7,7 +7,7 @@ import numpy as np
 from zebfast.core.forest import check_worlds
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 
-from zebfast.core.forest cimport search_struct
+from zebfast.core.options cimport search_struct
 
 
 _NO_GAMES = np.zeros(0, GAME_DTYPE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from zebfast.core.forest import MAX_CACHE_MB, check_worlds
+from zebfast.core.forest import MAX_CACHE_MB, WORLDS
 from zebfast.core.options import SearchOptions
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.selfplay.groups import Evaluator, GroupedGames
+from zebfast.selfplay.groups import Evaluator, GroupedGames, check_groups
 from zebfast.selfplay.stats import SelfPlayStats
+from zebfast.system.settings import check, setting
 
 __all__ = [
     "Evaluator",
@@ -21,37 +22,37 @@ class SelfPlayConfig:
     """Configuration of self-play; together with (seed, weights) it decides every game.
 
     Attributes:
-        n_parallel_games: games in progress at once, over all groups.
-        n_groups: groups of games, a thread each: while one group's leaves are evaluated, another
-            group's trees are searched. Has no influence on any game.
+        n_parallel_games: over all groups.
+        n_groups: while one group's leaves are evaluated, another group's trees are searched. Has
+            no influence on any game.
         search: options of every search.
-        worlds: what a tree searches: ``sampled`` worlds, drawn from what the seat to play knows,
-            or the ``true`` deal of all hands, as the published system does (for comparison: its
-            policy targets know what no player can).
-        cache_mb: memory of each group's evaluations by information state, in MiB: what a seat
-            knows is asked of the network once, in whichever of the group's trees and worlds it
-            turns up; 0 = none. Worlds of one search meet in it, so that 1 or 2 hold nearly all
+        worlds: the policy targets of searches of the true deal know what no player can: they are
+            there for comparison.
+        cache_mb: what a seat knows is asked of the network once, in whichever of the group's trees
+            and worlds it turns up. Worlds of one search meet in it, so that 1 or 2 hold nearly all
             there is to hit, and more is slower to look at. Has no influence on any game, but for
             the last bits of a network whose answers depend on the batch that a leaf is in.
     """
 
-    n_parallel_games: int = 128
-    n_groups: int = 2
+    n_parallel_games: int = setting(128, "Games in progress at once.", least=1)
+    n_groups: int = setting(2, "Groups of games, a thread each.", least=1)
     search: SearchOptions = field(default_factory=SearchOptions)
-    worlds: str = "sampled"
-    cache_mb: int = 0
+    worlds: str = setting(
+        "sampled",
+        "What a tree searches: worlds drawn from what the seat to play knows, or the true deal, as "
+        "published.",
+        choices=WORLDS,
+    )
+    cache_mb: int = setting(
+        0,
+        "MiB of evaluations that each group remembers by what a seat knows; 0 = none.",
+        least=0,
+        most=MAX_CACHE_MB,
+    )
 
     def __post_init__(self) -> None:
-        if self.n_groups < 1:
-            raise ValueError(f"n_groups is {self.n_groups}, but must be 1 or more")
-        if self.n_parallel_games < self.n_groups:
-            raise ValueError(
-                f"n_parallel_games is {self.n_parallel_games}, but must be at least the number "
-                f"of groups, {self.n_groups}"
-            )
-        check_worlds(self.worlds)
-        if not 0 <= self.cache_mb <= MAX_CACHE_MB:
-            raise ValueError(f"cache_mb is {self.cache_mb}, but must be from 0 to {MAX_CACHE_MB}")
+        check(self)
+        check_groups(self.n_groups, self.n_parallel_games)
 
 
 # --- Forest and evaluator together: games of self-play, several groups at once.

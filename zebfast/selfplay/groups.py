@@ -18,6 +18,7 @@ import numpy as np
 
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 from zebfast.selfplay.stats import SelfPlayStats, StepClock
+from zebfast.system.settings import SettingError
 
 
 class Evaluator(Protocol):
@@ -25,6 +26,15 @@ class Evaluator(Protocol):
 
     def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
         """obs OBS_DTYPE [B] -> out float32 [B, 8]: seven priors by slot, value for the observer."""
+
+
+def check_groups(n_groups: int, n_parallel_games: int) -> None:
+    """SettingError where a group would have no game."""
+    if n_groups > n_parallel_games:
+        raise SettingError(
+            f"n_groups is {n_groups} and n_parallel_games {n_parallel_games}: expected a game for "
+            "each group"
+        )
 
 
 class Engine(Protocol):

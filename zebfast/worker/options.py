@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from zebfast.core.labelling import TEACHERS
-from zebfast.core.options import SearchOptions
+from zebfast.core.options import TEACHERS, SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig
 

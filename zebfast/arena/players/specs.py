@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zebfast.arena.players.options import BELIEFS, ROLLOUT_METHODS, RolloutOptions
-from zebfast.core.forest import MIN_NODES, ROOTS
-from zebfast.core.options import SearchOptions
+from zebfast.core.forest import MIN_NODES
+from zebfast.core.options import ROOTS, SearchOptions
 from zebfast.rules import N_TRICKS
 
 # --- The options of a player spec, `NAME=VALUE,NAME=VALUE`: read, checked, told apart in
