@@ -31,7 +31,7 @@ def test_training_steps(benchmark: Any, size: str, steps: int, batch_size: int) 
     attach(
         benchmark,
         key=f"learner_steps_{size}" + ("" if batch_size == 64 else f"_{batch_size}"),
-        what=f"learner, {size} network, batches of {work.config.batch_size}, one thread",
+        what=f"learner, {size} network, batches of {work.batch_size}, one thread",
         unit="steps/s",
         units=steps,
     )
@@ -62,6 +62,7 @@ def test_training_does_not_wait_for_files(benchmark: Any, tmp_path: Path) -> Non
     from zebfast.learner.config import LearnerConfig
     from zebfast.learner.loop import learn
     from zebfast.learner.metrics import read_metrics
+    from zebfast.learner.recipe import led_recipe
     from zebfast.net import checkpoint
 
     waiting, examples = tmp_path / "waiting", tmp_path / "examples"
@@ -78,7 +79,7 @@ def test_training_does_not_wait_for_files(benchmark: Any, tmp_path: Path) -> Non
         stores=StoreOptions(state_dir=tmp_path),
         namespace=Namespace(),
         checkpoint=tmp_path / "init.pt",
-        training_steps_per_cycle=40,
+        recipe=led_recipe(training_steps_per_cycle=40),
         eval_every=0,
         max_cycles=n_cycles,
         poll_seconds=0.05,

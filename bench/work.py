@@ -104,7 +104,7 @@ def one_batch(work: Trainer, sources: Sources) -> Any:
     """uint8[batch, 64]: a batch as it would be drawn for the first step, as a tensor."""
     import torch
 
-    drawn = sources.draw(n_steps=1, batch_size=work.config.batch_size, seed=0, step=0)
+    drawn = sources.draw(n_steps=1, batch_size=work.batch_size, seed=0, step=0)
     return torch.from_numpy(drawn.rows[0])
 
 

@@ -51,7 +51,7 @@ def test_help_has_bounds_defaults_and_variables() -> None:
     assert "--a-max-mcts-nodes FLOAT RANGE How much. [default: 0.5; x>0]" in text
     assert "--a-root [puct|gumbel] Of two. [env var: ROOT; default: puct]" in text
     assert "--a-early-stop / --no-a-early-stop" in text
-    assert "Between looks. [default: 10; eval-aux: 5] [x>=1]" in text
+    assert "Between looks. [default: (10; eval-aux: 5); x>=1]" in text
 
 
 @pytest.mark.parametrize(

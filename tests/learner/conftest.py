@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from random_games import random_games
 
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.learner.config import LearnerConfig
+from zebfast.learner.recipe import Training, led_recipe
 from zebfast.net import checkpoint
 from zebfast.net.v1 import NetConfig
 from zebfast.selfplay.examples import write_native
@@ -82,6 +84,15 @@ def make_config(tmp_path: Path, init_path: Path) -> Callable[..., LearnerConfig]
             "disk_limit": 0.0,  # whatever the disk of this machine holds
             "max_minutes": 0.5,
         }
-        return LearnerConfig(**(base | changes))
+        given = base | changes
+        of_stage = {name: given.pop(name) for name in ("lr", "batch_size") if name in given}
+        names = [found.name for found in fields(Training) if found.name in given]
+        training = {name: given.pop(name) for name in names}
+        recipe = given.pop("recipe", None)
+        if recipe is None:
+            recipe = led_recipe(**training, **of_stage)
+        else:
+            recipe = replace(recipe, training=replace(recipe.training, **training))
+        return LearnerConfig(recipe=recipe, **given)
 
     return make

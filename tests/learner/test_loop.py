@@ -66,7 +66,7 @@ def test_a_stop_before_the_first_step_repeats_no_cycle(
     train = Trainer.train
 
     def stopped_at_the_third_cycle(self: Trainer, *args: Any, **kwargs: Any) -> Any:
-        if self.optimizer_steps == 2 * config.training_steps_per_cycle:
+        if self.optimizer_steps == 2 * config.training.training_steps_per_cycle:
             os.kill(os.getpid(), signal.SIGTERM)
         return train(self, *args, **kwargs)
 

@@ -39,7 +39,7 @@ def test_stages_follow_the_games() -> None:
     [
         ('name = "tiny"', 'name = "ti/ny"', "expected letters"),
         ('name = "tiny"', "", "lacks name"),
-        ("[network]", "[netwrk]", "unknown key 'netwrk' in the top level; did you mean 'network'?"),
+        ("[network]", "[netwrk]", "key in the top level: 'netwrk'; did you mean 'network'?"),
         ("ema = 0.9", "ema = 1.0", "ema is 1.0: expected 0 (off) to below 1"),
         ("ema = 0.9", "emma = 0.9", "did you mean 'ema'?"),
         ("ema = 0.9", 'ema = "no"', "ema is 'no': expected a number"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ def make(make_config: Make, tmp_path: Path) -> Make:
 
     def made(run: str = "run", *replaced: tuple[str, str], **changes: Any) -> LearnerConfig:
         recipe = tiny_recipe(*replaced)
-        flags = recipe.training.flags() | {"checkpoint": path, "recipe": recipe} | changes
+        own = {"amp_dtype": "bf16"} | asdict(recipe.training)
+        flags = own | {"checkpoint": path, "recipe": recipe} | changes
         config = make_config(run, **(flags | {"replay_buffer_size": 1000}))
         for number in range(4):
             assert config.examples.path is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zebfast.cli.learn import option
+from zebfast.cli.options import option
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED
 from zebfast.system.signals import exit_on_sigterm
 

@@ -4,98 +4,56 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from zebfast.cli.options import Whole, setting_option, setting_options, setting_values
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
-from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
+from zebfast.cli.run import HELP, run, stop_at_eof_option
+from zebfast.learner.config import EvalAuxConfig, LearnerConfig
+from zebfast.learner.recipe import (
+    LED_STAGE,
+    Recipe,
+    RecipeError,
+    Stage,
+    Training,
+    led_recipe,
+    read_recipe,
+)
 from zebfast.system.machine import usable_cores
 
 EXAMPLES = ("--input-dir", "--examples-repo-id")
 
-_POSITIVE = click.IntRange(min=1)
-_COUNT = click.IntRange(min=0)
-_AGE = click.FloatRange(min=0)
-_FRACTION = click.FloatRange(0, 1)
 _HUB_PUSH_SECONDS = 180.0
 _HUB_POLL_SECONDS = 20.0
 _SNAPSHOT_EVERY = 25
 
-_SNAPSHOTS: tuple[tuple[str, Any, Any, str], ...] = (
-    ("--resume", click.Choice(["auto", "never"]), "auto", "Go on from the newest snapshot where "
-     "it is newer than this machine's own state."),
-    ("--sync-to", str, None, "URL below which snapshots are kept, too, and found by another "
-     "machine: s3://bucket/folder, hf://owner/name, hf://buckets/owner/name, file:///directory."),
-    ("--sync-endpoint", str, None, "Address of an S3-compatible service (default: "
-     "AWS_ENDPOINT_URL, or Amazon's)."),
-    ("--sync-grace", _AGE, 120.0, "Seconds that the end waits for the last snapshot to arrive."),
-    ("--snapshot-every", _COUNT, None, "Cycles between snapshots of the whole training state; 0 = "
-     "never (default: 25 with --sync-to, else 0)."),
-    ("--snapshot-dir", click.Path(path_type=Path, file_okay=False), None, "Where snapshots lie "
-     "(default: snapshots/NAMESPACE in the state directory)."),
-    ("--keep-snapshots", _POSITIVE, 3, "Snapshots kept, here and at --sync-to."),
-    ("--disk-limit", click.FloatRange(0, 100), 90.0, "Percent of the disk above which superseded "
-     "snapshots are deleted; 0 = off."),
+_SNAPSHOTS = (
+    "resume", "sync_to", "sync_endpoint", "sync_grace", "snapshot_every", "snapshot_dir",
+    "keep_snapshots", "disk_limit",
 )  # fmt: skip
-
-_EVAL_AUX_PREFIX = "eval_aux_"
-_EVAL_AUX = (
-    ("--eval-aux-enabled/--no-eval-aux-enabled", bool, True, "Train on evaluation games, too."),
-    ("--eval-aux-replay-buffer-size", _POSITIVE, 100_000, "Examples of them kept."),
-    ("--eval-aux-batch-fraction", _FRACTION, 0.05, "Part of every batch that they make up."),
-    ("--eval-aux-policy-weight", _AGE, 0.0, "Weight of their policy loss (self-play: 1)."),
-    ("--eval-aux-value-weight", _AGE, 1.0, "Weight of their value loss (self-play: 1)."),
-    ("--eval-aux-belief-weight", _AGE, 0.5, "Weight of their belief loss (self-play: 0.5)."),
-    ("--eval-aux-max-model-lag", click.IntRange(min=-1), 400, "Cycles after which their files "
-     "are too old; -1 = never."),
-    ("--eval-aux-lag-half-life", click.FloatRange(min=0, min_open=True), 200.0, "Cycles in which "
-     "a file's chance to be kept halves."),
-    ("--eval-aux-min-keep-weight", _FRACTION, 0.10, "What that chance never falls below."),
+#: Settings that every stage of a recipe has its own of, and those that hold for all its stages.
+_OF_STAGES = ("lr", "batch_size")
+_OF_TRAINING = (
+    "ema", "replay_buffer_size", "min_buffer_size", "training_steps_per_cycle", "push_every", "amp",
 )  # fmt: skip
-
-
-#: Settings that every stage of a recipe has its own of.
-_OF_STAGES = {"lr": 1e-4, "batch_size": 64}
+_EVAL_AUX = "eval_aux_"  # begins the flags of an EvalAuxConfig
 
 
 def _with_recipe(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
     """The path of a recipe, whose settings become what flags are when they are not given."""
     if path is not None:
-        from zebfast.learner.recipe import RecipeError, read_recipe
-
         try:
-            training = read_recipe(path).training.flags()
+            training = read_recipe(path).training
         except RecipeError as error:
             raise click.UsageError(str(error)) from error
-        context.default_map = {**training, "eval_every": 0, **(context.default_map or {})}
+        own = {name: getattr(training, name) for name in _OF_TRAINING}
+        own |= {"amp_dtype": "bf16", "eval_every": 0}
+        context.default_map = {**own, **(context.default_map or {})}
     return path
-
-
-def eval_aux_options(command: Decorated) -> Decorated:
-    """Add the flags of the evaluation stream to a command."""
-    for name, kind, default, text in reversed(_EVAL_AUX):
-        command = click.option(name, type=kind, default=default, show_default=True, help=text)(
-            command
-        )
-    return command
-
-
-def snapshot_options(command: Decorated) -> Decorated:
-    """Add the flags about snapshots of the training state to a command."""
-    for name, kind, default, text in reversed(_SNAPSHOTS):
-        command = click.option(
-            name, type=kind, default=default, show_default=default is not None, help=text
-        )(command)
-    return command
-
-
-def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated], Decorated]:
-    """A click option that shows its default."""
-    return click.option(
-        name, type=kind, default=default, show_default=default is not None, help=text
-    )
 
 
 @click.command(
@@ -122,70 +80,28 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
     "stage, says what workers of --mode recipe do, and replaces --eval-every by matches of its own "
     "that keep the best network.",
 )
-@snapshot_options
-@option("--lr", click.FloatRange(min=0, min_open=True), _OF_STAGES["lr"], "Learning rate.")
-@option("--batch-size", _POSITIVE, _OF_STAGES["batch_size"], "Examples a step.")
-@option(
-    "--ema",
-    click.FloatRange(0, 1, max_open=True),
-    0.0,
-    "Decay a step of the average of the weights that is published; 0 = no average.",
-)
-@option("--replay-buffer-size", _POSITIVE, 500_000, "Examples kept (64 bytes each).")
-@option("--min-buffer-size", _COUNT, 5_000, "Examples needed before training starts.")
-@option("--training-steps-per-cycle", _POSITIVE, 1_000, "Optimizer steps a cycle.")
-@option("--push-every", _POSITIVE, 25, "Cycles between publishing weights.")
-@option(
-    "--push-seconds",
-    _AGE,
-    None,
-    "Least seconds between two pushes (default: 180 on the Hub, which allows 128 commits an hour "
-    "to workers and learner together; else 0).",
-)
-@option("--eval-every", _COUNT, 50, "Cycles between evaluations; 0 = never.")
-@option("--eval-games", _POSITIVE, 2_000, "Games of an evaluation, every deal both ways.")
-@option("--checkpoint-every", _POSITIVE, 1, "Cycles between saves of the training checkpoint.")
-@option("--keep-example-files", _COUNT, 128, "Example files kept when pruning; 0 = all.")
-@option("--max-example-age", _AGE, 300.0, "Seconds without new examples until training pauses.")
-@option(
-    "--poll-seconds",
-    click.FloatRange(min=0, min_open=True),
-    None,
-    "Seconds between looks for new examples (default: 20 on the Hub, else 1).",
-)
-@option("--max-reuse", _AGE, 50.0, "Warn when the average example was drawn so often; 0 = never.")
-@option("--squash-after", _COUNT, 2_000, "Forget the Hub's history beyond so many; 0 = never.")
+@setting_options(LearnerConfig, *_SNAPSHOTS)
+@setting_option(Stage, "lr", default=LED_STAGE.lr, help="Learning rate.")
+@setting_option(Stage, "batch_size", default=LED_STAGE.batch_size)
+@setting_options(Training, *_OF_TRAINING[:-1])
+@setting_options(
+    LearnerConfig, "push_seconds", "eval_every", "eval_games", "checkpoint_every",
+    "keep_example_files", "max_example_age", "poll_seconds", "max_reuse", "squash_after",
+)  # fmt: skip
 @click.option("--take-over", is_flag=True, help="Dispossess another learner of this namespace.")
-@option("--amp/--no-amp", bool, False, "Mixed precision: CUDA, and CPUs that compute bf16.")
-@option("--amp-dtype", click.Choice(["fp16", "bf16"]), "fp16", "Precision of --amp.")
-@option(
-    "--local-replay-cache-enabled/--no-local-replay-cache-enabled",
-    bool,
-    True,
-    "Keep the replay buffer on this machine's disk across restarts.",
+@setting_option(Training, "amp")
+@setting_options(
+    LearnerConfig, "amp_dtype", "replay_cache", "replay_cache_dir", "replay_cache_save_every"
 )
-@option(
-    "--local-replay-cache-dir",
-    click.Path(path_type=Path, file_okay=False),
-    Path("~/.cache/zebfast/replay"),
-    "Where it is kept.",
-)
-@option("--local-replay-cache-save-every", _POSITIVE, 25, "Cycles between saves of it.")
-@eval_aux_options
-@option("--wandb/--no-wandb", bool, False, "Also log to Weights & Biases.")
-@option("--wandb-project", str, "zeb-mcts", "W&B project.")
-@option("--run-name", str, None, "W&B display name.")
-@option("--device", str, None, "cpu, cuda or cuda:N (default: cuda if present, else cpu).")
-@option(
+@setting_options(EvalAuxConfig, prefix=_EVAL_AUX)
+@setting_options(LearnerConfig, "wandb", "wandb_project", "run_name", "device")
+@click.option(
     "--threads",
-    _POSITIVE,
-    None,
-    "Threads torch uses (default: half the cores; a worker may share them).",
+    type=Whole(min=1),
+    show_default="half the cores; a worker may share them",
+    help="Threads torch uses.",
 )
-@option("--train-diagnostics-every", _POSITIVE, 10, "Steps between the costlier metrics.")
-@option("--seed", click.IntRange(0, 2**63 - 1), 0, "Seed of batches and evaluation deals.")
-@option("--max-cycles", _POSITIVE, None, "Stop after this many cycles.")
-@option("--max-minutes", click.FloatRange(min=0, min_open=True), None, "Stop after this long.")
+@setting_options(LearnerConfig, "train_diagnostics_every", "seed", "max_cycles", "max_minutes")
 @click.option("--dry-run", is_flag=True, help="Print the settings this would run with, and stop.")
 @stop_at_eof_option
 def command(**flags: Any) -> int:
@@ -210,64 +126,47 @@ def run_learner(flags: dict[str, Any], *, say: Callable[[str], None]) -> int:
     return learn(config_from_flags(flags), say=say)
 
 
-def config_from_flags(flags: dict[str, Any]) -> Any:
+def config_from_flags(flags: dict[str, Any]) -> LearnerConfig:
     """The LearnerConfig of parsed flags. UsageError (one sentence) where they cannot be used."""
     from zebfast.exchange import Namespace
     from zebfast.exchange.mirror.mirror import counts_commits
-    from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 
-    renamed = {
-        "local_replay_cache_enabled": "replay_cache",
-        "local_replay_cache_dir": "replay_cache_dir",
-        "local_replay_cache_save_every": "replay_cache_save_every",
-    }
-    elsewhere = ("repo_id", "weights_dir", "examples_repo_id", "input_dir", "examples_bucket",
-                 "weights_name", "state_dir", "retry_seconds", "device", "threads",
-                 "dry_run")  # fmt: skip
-    fields = {renamed.get(k, k): v for k, v in flags.items() if k not in elsewhere}
-    fields |= _recipe_fields(flags)
-    eval_aux = {k: fields.pop(k) for k in list(fields) if k.startswith(_EVAL_AUX_PREFIX)}
     try:
         weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
-        if fields["push_seconds"] is None:
-            on_hub = weights.path is None or examples.path is None
-            on_hub = on_hub or counts_commits(fields["sync_to"])
-            fields["push_seconds"] = _HUB_PUSH_SECONDS if on_hub else 0.0
-        if fields["snapshot_every"] is None:
-            fields["snapshot_every"] = _SNAPSHOT_EVERY if fields["sync_to"] else 0
-        if fields["poll_seconds"] is None:
-            fields["poll_seconds"] = 1.0 if examples.path else _HUB_POLL_SECONDS
+        own = setting_values(LearnerConfig, flags) | {"device": choose_device(flags["device"])}
+        on_hub = weights.path is None or examples.path is None or counts_commits(flags["sync_to"])
+        if on_hub:
+            own.setdefault("push_seconds", _HUB_PUSH_SECONDS)
+        if flags["sync_to"]:
+            own.setdefault("snapshot_every", _SNAPSHOT_EVERY)
+        if examples.path is None:
+            own.setdefault("poll_seconds", _HUB_POLL_SECONDS)
         return LearnerConfig(
             weights=weights,
             examples=examples,
-            eval_aux=EvalAuxConfig(
-                **{k.removeprefix(_EVAL_AUX_PREFIX): v for k, v in eval_aux.items()}
-            ),
+            eval_aux=EvalAuxConfig(**setting_values(EvalAuxConfig, flags, prefix=_EVAL_AUX)),
             stores=chosen_stores(flags, weights),
             namespace=Namespace.parse(flags["weights_name"]),
-            device=choose_device(flags["device"]),
-            **fields,
+            recipe=_recipe(flags),
+            **own,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
 
-def _recipe_fields(flags: dict[str, Any]) -> dict[str, Any]:
-    """What a recipe sets of a LearnerConfig besides flags. UsageError where it cannot be used."""
-    from zebfast.learner.recipe import RecipeError, read_recipe
-
+def _recipe(flags: dict[str, Any]) -> Recipe:
+    """The recipe that is named, with what else is given; or that of a run led by flags."""
+    training = setting_values(Training, flags)
     if flags.get("recipe") is None:
-        return {"recipe": None}
-    for name, usual in _OF_STAGES.items():
-        if flags[name] != usual:
+        return led_recipe(**training, **{name: flags[name] for name in _OF_STAGES})
+    for name in _OF_STAGES:
+        if flags[name] != getattr(LED_STAGE, name):
             flag = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{flag} is set by every stage of the recipe: leave it out")
-    try:
-        recipe = read_recipe(flags["recipe"])
-        recipe.network.config()
-    except RecipeError as error:
-        raise click.UsageError(str(error)) from error
-    return {"recipe": recipe, "weight_decay": recipe.training.weight_decay}
+    recipe = read_recipe(flags["recipe"])
+    assert recipe.network is not None
+    recipe.network.config()
+    return replace(recipe, training=replace(recipe.training, **training))
 
 
 def choose_device(name: str | None) -> str:

@@ -73,6 +73,13 @@ class ModeOption(click.Option):
         self.modes = modes
 
 
+def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated], Decorated]:
+    """A click option that is no setting and shows its default."""
+    return click.option(
+        name, type=kind, default=default, show_default=default is not None, help=text
+    )
+
+
 def setting_option(
     kind: type[DataclassInstance],
     name: str,
@@ -90,18 +97,18 @@ def setting_option(
     """
     [found] = (each for each in fields(kind) if each.name == name)
     about, kinds = setting_of(found), kinds_of(hints_of(kind)[name])
-    default = None if found.default is MISSING else found.default
+    is_elsewhere = about.shown is not None or found.default is MISSING
     own: dict[str, Any] = {
         "type": _type_of(kinds, about),
-        "default": default,
-        "help": about.help if about.shown is None else f"{about.help}  [default: {about.shown}]",
+        "default": None if is_elsewhere else found.default,
+        "help": about.help,
         "envvar": about.env,
         "show_envvar": about.env is not None,
     }
     if modes:
         own |= {"cls": ModeOption, "modes": modes}
     own |= changes
-    own.setdefault("show_default", own["default"] is not None)
+    own.setdefault("show_default", about.shown or own["default"] is not None)
     return click.option(flag_of(name, about, prefix=prefix, switch=bool in kinds), **own)
 
 
@@ -125,8 +132,9 @@ def setting_options(
 def setting_values(
     kind: type[DataclassInstance], flags: Mapping[str, Any], *, prefix: str = ""
 ) -> dict[str, Any]:
-    """The fields of ``kind`` that parsed flags give a value; the others keep their defaults."""
-    given = {found.name: flags.get(variable_of(found, prefix)) for found in fields(kind)}
+    """The settings of ``kind`` that parsed flags give a value; the others keep their defaults."""
+    own = (found for found in fields(kind) if setting_of(found).help)
+    given = {found.name: flags.get(variable_of(found, prefix)) for found in own}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -145,4 +153,6 @@ def _type_of(kinds: tuple[Any, ...], about: Setting) -> Any:
         low = about.least if about.above is None else about.above
         high = about.most if about.below is None else about.below
         return Number(low, high, about.above is not None, about.below is not None)
-    return click.Path(path_type=Path) if Path in kinds else bool if bool in kinds else str
+    if Path in kinds:
+        return click.Path(path_type=Path, file_okay=not about.is_directory)
+    return bool if bool in kinds else str

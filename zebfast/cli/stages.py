@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -195,13 +195,17 @@ def learner_config(**changes: Any) -> Any:
     """A LearnerConfig for training only: it names no place that could be read or written."""
     from zebfast.exchange import Namespace, Place, StoreOptions
     from zebfast.learner.config import LearnerConfig
+    from zebfast.learner.recipe import Training, led_recipe
 
     nowhere = Path(os.devnull)
+    of_recipe = ("lr", "batch_size", *(found.name for found in fields(Training)))
+    recipe = led_recipe(**{name: changes.pop(name) for name in of_recipe if name in changes})
     return LearnerConfig(
         weights=Place.directory(nowhere),
         examples=Place.directory(nowhere),
         stores=StoreOptions(state_dir=nowhere),
         namespace=Namespace(),
+        recipe=recipe,
         **changes,
     )
 

@@ -16,7 +16,8 @@ from click.core import ParameterSource
 
 from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.arena.players.specs import MAX_WORLDS as MAX_SAMPLES
-from zebfast.cli.learn import choose_device, option
+from zebfast.cli.learn import choose_device
+from zebfast.cli.options import option
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
 from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
 from zebfast.core.forest import (

@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.exchange.mirror.mirror import check_sync_url
-from zebfast.learner.recipe import Recipe
+from zebfast.learner.recipe import LED_RECIPE, Recipe, Training
+from zebfast.system.settings import MOST_WHOLE, SettingError, check, encode, setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalAuxConfig:
     """How the second stream of examples, E[Q] players against the network, is used.
 
-    Attributes:
-        enabled: False leaves its files alone; nothing else need change to switch it off.
-        replay_buffer_size: examples kept of this stream.
-        batch_fraction: part of every batch, while there are such examples.
-        policy_weight, value_weight, belief_weight: of the losses on them; self-play has 1, 1, 0.5.
-            That of the value is of the points where the network predicts them.
-        max_model_lag: files played with weights older than this many cycles are dropped; -1 = none.
-        lag_half_life: cycles in which the chance of a file to be kept halves.
-        min_keep_weight: that chance never falls below this.
+    Self-play has the weights 1, 1 and 0.5; that of the value is of the points where the network
+    predicts them.
     """
 
-    enabled: bool = True
-    replay_buffer_size: int = 100_000
-    batch_fraction: float = 0.05
-    policy_weight: float = 0.0
-    value_weight: float = 1.0
-    belief_weight: float = 0.5
-    max_model_lag: int = 400
-    lag_half_life: float = 200.0
-    min_keep_weight: float = 0.10
+    enabled: bool = setting(True, "Train on evaluation games, too.")
+    replay_buffer_size: int = setting(100_000, "Examples of them kept.", least=1)
+    batch_fraction: float = setting(0.05, "Part of every batch that they make up.", least=0, most=1)
+    policy_weight: float = setting(0.0, "Weight of their policy loss (self-play: 1).", least=0)
+    value_weight: float = setting(1.0, "Weight of their value loss (self-play: 1).", least=0)
+    belief_weight: float = setting(0.5, "Weight of their belief loss (self-play: 0.5).", least=0)
+    max_model_lag: int = setting(
+        400, "Cycles after which their files are too old; -1 = never.", least=-1
+    )
+    lag_half_life: float = setting(
+        200.0, "Cycles in which a file's chance to be kept halves.", above=0
+    )
+    min_keep_weight: float = setting(0.10, "What that chance never falls below.", least=0, most=1)
 
     def __post_init__(self) -> None:
-        if self.replay_buffer_size < 1:
-            raise ValueError("eval_aux_replay_buffer_size must be at least 1")
-        for name in ("batch_fraction", "min_keep_weight"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"eval_aux_{name} is {getattr(self, name)}: expected 0 to 1")
-        for name in ("policy_weight", "value_weight", "belief_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"eval_aux_{name} is {getattr(self, name)}: expected 0 or more")
-        if self.max_model_lag < -1:
-            raise ValueError("eval_aux_max_model_lag must be a number of cycles, or -1 for none")
-        if not 0 < self.lag_half_life < float("inf"):
-            raise ValueError("eval_aux_lag_half_life must be above 0")
+        check(self, prefix="eval_aux_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,115 +43,127 @@ class LearnerConfig:
     """Settings of one learner process; field names follow the flags.
 
     Attributes:
-        push_seconds: least time between publications; above 0 for places that count commits.
-        max_reuse: warn when the average example has been drawn more often; 0 = never.
-        squash_after: history of a place is forgotten beyond this many versions; 0 = never.
-        poll_seconds: pause between looks for new example files.
-        snapshot_every: cycles between snapshots of the whole training state; 0 = none.
-        snapshot_dir: where they lie; None = below the state directory.
-        keep_snapshots: how many stay, here and at ``sync_to``.
-        disk_limit: percent of the disk above which superseded snapshots are deleted; 0 = off.
-        sync_to: URL below which snapshots are kept, too; None = nowhere.
-        sync_endpoint: address of an S3-compatible service, where that is no default.
-        sync_grace: seconds that the end of a run waits for the last snapshot to arrive there.
-        resume: whether a newer snapshot takes the place of this machine's training state.
-        ema: decay a step of the weights' average, which is what is published; 0 = no average.
-        recipe: stages that set lr, batch_size and how much is trained, and say when the run ends.
-
-    Raises:
-        ValueError: one sentence naming the setting that cannot be used.
+        recipe: that it follows; of a run led by flags they are in it, too.
+        push_seconds: above 0 for places that count commits.
+        seed: also of the recipe's looks.
+        sync_grace: also of the end of a run that is stopped.
     """
 
     weights: Place
     examples: Place
     stores: StoreOptions
     namespace: Namespace
-    checkpoint: Path | None = None
-
-    lr: float = 1e-4
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    batch_size: int = 64
-    replay_buffer_size: int = 500_000
-    min_buffer_size: int = 5_000
-    training_steps_per_cycle: int = 1_000
-    seed: int = 0
-    max_reuse: float = 50.0
-    ema: float = 0.0
-    recipe: Recipe | None = None
+    checkpoint: Path | None = setting(
+        None,
+        "Network to start a new namespace from; checked, otherwise unused, in one that exists.",
+    )
+    recipe: Recipe = LED_RECIPE
     eval_aux: EvalAuxConfig = EvalAuxConfig()
+    max_grad_norm: float = setting(1.0, above=0)
 
-    push_every: int = 25
-    eval_every: int = 50
-    eval_games: int = 2_000
-    checkpoint_every: int = 1
-    keep_example_files: int = 128
-    max_example_age: float = 300.0
-    train_diagnostics_every: int = 10
-    take_over: bool = False
-    squash_after: int = 2_000
+    resume: Literal["auto", "never"] = setting(
+        "auto",
+        "Go on from the newest snapshot where it is newer than this machine's own state.",
+    )
+    sync_to: str | None = setting(
+        None,
+        "URL below which snapshots are kept, too, and found by another machine: "
+        "s3://bucket/folder, hf://owner/name, hf://buckets/owner/name, file:///directory.",
+    )
+    sync_endpoint: str | None = setting(
+        None, "Address of an S3-compatible service.", shown="AWS_ENDPOINT_URL, or Amazon's"
+    )
+    sync_grace: float = setting(
+        120.0, "Seconds that the end waits for the last snapshot to arrive.", least=0
+    )
+    snapshot_every: int = setting(
+        0,
+        "Cycles between snapshots of the whole training state; 0 = never.",
+        least=0,
+        shown="25 with --sync-to, else 0",
+    )
+    snapshot_dir: Path | None = setting(
+        None,
+        "Where snapshots lie.",
+        is_directory=True,
+        shown="snapshots/NAMESPACE in the state directory",
+    )
+    keep_snapshots: int = setting(3, "Snapshots kept, here and at --sync-to.", least=1)
+    disk_limit: float = setting(
+        90.0,
+        "Percent of the disk above which superseded snapshots are deleted; 0 = off.",
+        least=0,
+        most=100,
+        off=True,
+    )
 
-    replay_cache: bool = True
-    replay_cache_dir: Path = Path("~/.cache/zebfast/replay")
-    replay_cache_save_every: int = 25
+    push_seconds: float = setting(
+        0.0,
+        "Least seconds between two pushes; the Hub allows 128 commits an hour to workers and "
+        "learner together.",
+        least=0,
+        shown="180 on the Hub, else 0",
+    )
+    eval_every: int = setting(50, "Cycles between evaluations; 0 = never.", least=0, off=True)
+    eval_games: int = setting(2_000, "Games of an evaluation, every deal both ways.", least=1)
+    checkpoint_every: int = setting(1, "Cycles between saves of the training checkpoint.", least=1)
+    keep_example_files: int = setting(128, "Example files kept when pruning; 0 = all.", least=0)
+    max_example_age: float = setting(
+        300.0, "Seconds without new examples until training pauses.", least=0, off=True
+    )
+    poll_seconds: float = setting(
+        1.0, "Seconds between looks for new examples.", above=0, shown="20 on the Hub, else 1"
+    )
+    max_reuse: float = setting(
+        50.0, "Warn when the average example was drawn so often; 0 = never.", least=0, off=True
+    )
+    squash_after: int = setting(
+        2_000, "Forget the Hub's history beyond so many; 0 = never.", least=0, off=True
+    )
+    take_over: bool = setting(False, "Dispossess another learner of this namespace.")
 
-    snapshot_every: int = 0
-    snapshot_dir: Path | None = None
-    keep_snapshots: int = 3
-    disk_limit: float = 90.0
-    sync_to: str | None = None
-    sync_endpoint: str | None = None
-    sync_grace: float = 120.0
-    resume: Literal["auto", "never"] = "auto"
+    amp_dtype: Literal["fp16", "bf16"] = setting("fp16", "Precision of --amp.")
+    replay_cache: bool = setting(
+        True,
+        "Keep the replay buffer on this machine's disk across restarts.",
+        flag="local_replay_cache_enabled",
+    )
+    replay_cache_dir: Path = setting(
+        Path("~/.cache/zebfast/replay"),
+        "Where it is kept.",
+        is_directory=True,
+        flag="local_replay_cache_dir",
+    )
+    replay_cache_save_every: int = setting(
+        25, "Cycles between saves of it.", least=1, flag="local_replay_cache_save_every"
+    )
 
-    device: str = "cpu"
-    amp: bool = False
-    amp_dtype: Literal["fp16", "bf16"] = "fp16"
-
-    wandb: bool = False
-    wandb_project: str = "zeb-mcts"
-    run_name: str | None = None
-
-    max_cycles: int | None = None
-    max_minutes: float | None = None
-    poll_seconds: float = 1.0
-    push_seconds: float = 0.0
+    wandb: bool = setting(False, "Also log to Weights & Biases.")
+    wandb_project: str = setting("zeb-mcts", "W&B project.")
+    run_name: str | None = setting(None, "W&B display name.")
+    device: str = setting("cpu", "cpu, cuda or cuda:N.", shown="cuda if present, else cpu")
+    train_diagnostics_every: int = setting(10, "Steps between the costlier metrics.", least=1)
+    seed: int = setting(0, "Seed of batches and evaluation deals.", least=0, most=MOST_WHOLE)
+    max_cycles: int | None = setting(None, "Stop after this many cycles.", least=1)
+    max_minutes: float | None = setting(None, "Stop after this long.", above=0)
 
     def __post_init__(self) -> None:
-        for name in (
-            "batch_size",
-            "replay_buffer_size",
-            "training_steps_per_cycle",
-            "push_every",
-            "eval_games",
-            "checkpoint_every",
-            "replay_cache_save_every",
-            "train_diagnostics_every",
-            "keep_snapshots",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
-        for name in ("eval_every", "keep_example_files", "max_example_age", "min_buffer_size",
-                     "max_reuse", "squash_after", "push_seconds", "snapshot_every",
-                     "sync_grace"):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 (off) or more")
-        for name in ("lr", "max_grad_norm", "poll_seconds"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} is {getattr(self, name)}: expected a number above 0")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema is {self.ema}: expected 0 (off) to below 1")
-        if not 0 <= self.disk_limit <= 100:
-            raise ValueError(f"disk_limit is {self.disk_limit:g}: expected percent, or 0 (off)")
+        check(self)
         if self.sync_to is not None:
             check_sync_url(self.sync_to)
         if self.sync_endpoint is not None and not (self.sync_to or "").startswith("s3"):
-            raise ValueError("sync_endpoint needs a --sync-to of the form s3://bucket/folder")
-        if self.min_buffer_size > self.replay_buffer_size:
-            raise ValueError(
-                f"min_buffer_size {self.min_buffer_size} can never be reached: expected at most "
-                f"replay_buffer_size, {self.replay_buffer_size}"
+            raise SettingError("sync_endpoint needs a --sync-to of the form s3://bucket/folder")
+        training = self.training
+        if training.min_buffer_size > training.replay_buffer_size:
+            raise SettingError(
+                f"min_buffer_size {training.min_buffer_size} can never be reached: expected at "
+                f"most replay_buffer_size, {training.replay_buffer_size}"
             )
+
+    @property
+    def training(self) -> Training:
+        """What its recipe says that holds for all stages."""
+        return self.recipe.training
 
     @property
     def snapshots_path(self) -> Path:
@@ -207,10 +206,17 @@ class LearnerConfig:
         return max(5.0, 12 * self.stores.retry_seconds)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for run records."""
-        fields = asdict(self)
-        fields["recipe"] = self.recipe.to_json() if self.recipe else None
-        fields |= {"namespace": self.namespace.stem, **fields.pop("stores")}
+        """Plain values for run records; nearly all by the names of flags."""
+        fields: dict[str, Any] = encode(self)
+        first, training = fields["recipe"]["stages"][0], dict(fields["recipe"]["training"])
+        del training["warmup_steps"]  # which is no flag
+        fields = {"lr": first["lr"], "batch_size": first["batch_size"], **training, **fields}
         fields |= {f"eval_aux_{name}": value for name, value in fields.pop("eval_aux").items()}
-        fields |= {"weights": str(self.weights), "examples": str(self.examples)}
-        return {k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}
+        fields |= fields.pop("stores")
+        if self.recipe.is_endless:
+            fields["recipe"] = None
+        return fields | {
+            "namespace": self.namespace.stem,
+            "weights": str(self.weights),
+            "examples": str(self.examples),
+        }

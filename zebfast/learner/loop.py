@@ -146,7 +146,8 @@ class Learner:
     def _reason_to_wait(self) -> str | None:
         if self.recipe.has_all_games:
             return None  # nobody makes more
-        held, wanted = len(self.session.sources.selfplay), max(1, self.config.min_buffer_size)
+        held = len(self.session.sources.selfplay)
+        wanted = max(1, self.config.training.min_buffer_size)
         if held < wanted:
             return f"Buffer {held}/{wanted} — waiting for workers..."
         age, limit = time.monotonic() - self._last_new, self.config.max_example_age
@@ -156,21 +157,21 @@ class Learner:
 
     def _steps_to_take(self) -> int:
         """The rest of the cycle, or what a recipe allows of it."""
-        wanted = self.config.training_steps_per_cycle
+        wanted = self.config.training.training_steps_per_cycle
         rest = max(1, wanted - self.session.progress.steps_into_cycle)
         return self.recipe.n_steps(rest)
 
     def _train(self, n_steps: int) -> TrainReport:
         """The rest of the current cycle, or as much of it as there is time for."""
         progress = self.session.progress
-        wanted = self.config.training_steps_per_cycle
+        wanted = self.config.training.training_steps_per_cycle
         report = self.session.trainer.train(
             self.session.sources,
             n_steps=n_steps,
             should_stop=self._should_pause,
             between=self._between_steps,
         )
-        report.require_numbers(cycle=progress.step + 1, lr=self.config.lr)
+        report.require_numbers(cycle=progress.step + 1, lr=self.config.recipe.stages[0].lr)
         if report.n_steps:
             self.saver.note_change(of_weights=True)
             self._reports.append(report)
@@ -187,7 +188,7 @@ class Learner:
         self._reports = []
         if step % config.replay_cache_save_every == 0:
             self.saver.save_replay()
-        if step % config.push_every == 0:
+        if step % config.training.push_every == 0:
             self.saver.publish()
         elif step % config.checkpoint_every == 0:
             self.saver.save_checkpoint()

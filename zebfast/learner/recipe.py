@@ -1,128 +1,58 @@
-"""A recipe: how a network is trained from nothing, as data. TOML text, read and checked here.
+"""A recipe: how a network is trained, as data. TOML text, read and checked here.
 
 A recipe is stages one after another. A stage says who makes the examples and how they are learned
 from, and lasts until so many games were counted. Nothing else decides it, so a run that was
 interrupted is in the right stage when it goes on.
+
+Every run follows one. A run that is led by flags alone has one endless stage, which leaves it to
+the workers what they play and is trained as fast as that goes.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from zebfast.arena.players.specs import parse_spec
-from zebfast.core.labelling import TEACHERS
+from zebfast.selfplay.producer_kinds import KINDS
+from zebfast.system.settings import MOST_WHOLE, SettingError, check, decode, encode, setting
 
 if TYPE_CHECKING:
     from zebfast.net.networks import AnyConfig
 
-__all__ = [
-    "ArenaPlan",
-    "NetworkChoice",
-    "Recipe",
-    "RecipeError",
-    "Stage",
-    "Training",
-    "parse_recipe",
-    "read_recipe",
-]
-
-# --- Values of a recipe: from what TOML holds to frozen records, and the checks on them.
-
+PRODUCER_MODES = sorted(kind.mode for kind in KINDS if kind.in_recipes)
+#: What metrics and state call the best network so far, as an opponent.
+BEST = "best"
+#: ``until_games`` of a stage without an end: more than anybody plays.
+ENDLESS = MOST_WHOLE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_T = TypeVar("_T")
 
 
-class RecipeError(ValueError):
+class RecipeError(SettingError):
     """One sentence: what in a recipe cannot be used, and what was expected."""
 
 
-def record(kind: type[_T], table: Any, where: str) -> _T:
-    """A frozen ``kind`` of a TOML table; ``where`` is what a RecipeError calls the table."""
-    if not isinstance(table, Mapping):
-        raise RecipeError(f"{where} is {table!r}: expected a table")
-    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    for key in table:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; expected {', '.join(known)}"
-            raise RecipeError(f"unknown key {key!r} in {where}{hint}")
-    missing = [n for n, f in known.items() if f.default is MISSING and n not in table]
-    if missing:
-        raise RecipeError(f"{where} lacks {', '.join(missing)}")
-    values = {key: _typed(value, str(known[key].type), key) for key, value in table.items()}
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise RecipeError(f"in {where}, {error}") from None
-
-
-def _typed(value: Any, wanted: str, key: str) -> Any:
-    """``value`` as a field of type ``wanted`` holds it; fields of this module's kinds pass."""
-    match wanted:
-        case "float" if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        case "int" if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        case "str" if isinstance(value, str):
-            return value
-        case "bool" if isinstance(value, bool):
-            return value
-        case "tuple[str, ...]" if _all_texts(value):
-            return tuple(value)
-        case "Mapping[str, Any]" if isinstance(value, Mapping):
-            return value
-        case "NetworkChoice" | "ArenaPlan" | "Training" | "tuple[Stage, ...]":
-            return value
-    kinds = {"float": "a number", "int": "a whole number", "str": "text", "bool": "true or false"}
-    expected = kinds.get(wanted, "a table" if wanted.startswith("Mapping") else "a list of texts")
-    raise RecipeError(f"{key} is {value!r}: expected {expected}")
-
-
-def _all_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
-
-
-def check_name(name: str) -> None:
-    """RecipeError for a name that is none."""
+def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise RecipeError(
             f"name {name!r} cannot be used: expected letters, digits, dots, dashes and underscores"
         )
 
 
-def check_least(least: int, **values: float) -> None:
-    """RecipeError for a value below ``least``, or no finite number."""
-    for name, value in values.items():
-        if not least <= value < math.inf:
-            raise RecipeError(f"{name} is {value}: expected at least {least}")
-
-
-def check_above(limit: float, **values: float) -> None:
-    """RecipeError for a value that is not above ``limit``, or no finite number."""
-    for name, value in values.items():
-        if not limit < value < math.inf:
-            raise RecipeError(f"{name} is {value}: expected a number above {limit}")
-
-
-PRODUCER_MODES = (*TEACHERS, "selfplay")
-#: What metrics and state call the best network so far, as an opponent.
-BEST = "best"
-
-
 @dataclass(frozen=True, kw_only=True)
 class NetworkChoice:
-    """The network a recipe trains: tokenizer, named size, and whether it has a belief head."""
+    """The network that a recipe trains."""
 
-    tokenizer: str = "v2"
-    size: str = "medium"
-    belief_head: bool = True
+    tokenizer: str = setting("v2", "Its kind: how a position is written down for it.")
+    size: str = setting("medium", "Its named size.")
+    belief_head: bool = setting(True, "Also predict who was dealt which domino.")
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def config(self) -> AnyConfig:
         """The network's config. RecipeError where there is no such network. Imports torch."""
@@ -136,19 +66,19 @@ class NetworkChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class ArenaPlan:
-    """How strength is watched: matches of ``n_games`` against each of ``opponents``.
+    """How strength is watched, and the best network kept: matches now and then.
 
-    One look every ``every_minutes`` of the run, one before its first step and one at its end.
-    ``opponents`` are player specs; the best network so far is one by itself.
+    Besides, there is one look before the first step and one at the run's end.
     """
 
-    every_minutes: float = 5.0
-    n_games: int = 2_000
-    opponents: tuple[str, ...] = ("random", "heuristic2")
+    every_minutes: float = setting(5.0, "Minutes of the run between two looks.", above=0)
+    n_games: int = setting(2_000, "Games against each opponent, every deal both ways.", least=2)
+    opponents: tuple[str, ...] = setting(
+        ("random", "heuristic2"), "Player specs; the best network so far is one by itself."
+    )
 
     def __post_init__(self) -> None:
-        check_above(0, every_minutes=self.every_minutes)
-        check_least(2, n_games=self.n_games)
+        check(self)
         for opponent in self.opponents:
             parse_spec(opponent)
         if len(set(self.opponents)) < len(self.opponents):
@@ -157,42 +87,35 @@ class ArenaPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Settings of the learner that hold for all stages; names are those of its flags.
+    """Settings of the learner that hold for all stages; all but the last two are flags of its.
 
-    ``amp``: train in bf16 where the machine computes it. ``warmup_steps``: optimizer steps over
-    which the learning rate rises from 0 at the beginning.
+    The defaults are those of a run that is led by flags; RECIPE_TRAINING has those of a recipe.
     """
 
-    ema: float = 0.999
-    replay_buffer_size: int = 500_000
-    min_buffer_size: int = 5_000
-    training_steps_per_cycle: int = 250
-    push_every: int = 2
-    amp: bool = True
-    weight_decay: float = 0.01
-    warmup_steps: int = 200
+    ema: float = setting(
+        0.0,
+        "Decay a step of the average of the weights that is published; 0 = no average.",
+        least=0,
+        below=1,
+        off=True,
+    )
+    replay_buffer_size: int = setting(500_000, "Examples kept (64 bytes each).", least=1)
+    min_buffer_size: int = setting(5_000, "Examples needed before training starts.", least=0)
+    training_steps_per_cycle: int = setting(1_000, "Optimizer steps a cycle.", least=1)
+    push_every: int = setting(25, "Cycles between publishing weights.", least=1)
+    amp: bool = setting(False, "Mixed precision: CUDA, and CPUs that compute bf16.")
+    weight_decay: float = setting(0.01, "Of the optimizer, AdamW.", least=0)
+    warmup_steps: int = setting(
+        0, "Steps over which the learning rate rises from 0 at the beginning.", least=0
+    )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.ema < 1:
-            raise RecipeError(f"ema is {self.ema}: expected 0 (off) to below 1")
-        check_least(
-            1,
-            replay_buffer_size=self.replay_buffer_size,
-            training_steps_per_cycle=self.training_steps_per_cycle,
-            push_every=self.push_every,
-        )
-        check_least(
-            0,
-            min_buffer_size=self.min_buffer_size,
-            warmup_steps=self.warmup_steps,
-            weight_decay=self.weight_decay,
-        )
+        check(self)
 
-    def flags(self) -> dict[str, Any]:
-        """Those that are flags of the learner, by variable name."""
-        own = asdict(self)
-        flags = {name: own[name] for name in own if name not in ("weight_decay", "warmup_steps")}
-        return flags | {"amp_dtype": "bf16"}
+
+RECIPE_TRAINING = Training(
+    ema=0.999, training_steps_per_cycle=250, push_every=2, amp=True, warmup_steps=200
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,28 +123,32 @@ class Stage:
     """One stage.
 
     Attributes:
-        until_games: games counted since the beginning of the run at which the stage ends.
-        producer: what workers do: ``mode`` and options by the names of their flags.
-        lr, lr_end: the learning rate falls from one to the other, in proportion to the games.
-        reuse: optimizer rows for every new example: training waits rather than take more.
-        batch_size: examples a step.
-        forget: examples of the stages before are dropped when this one begins.
+        producer: empty where the workers are told by their own flags.
+        reuse: training waits rather than take more; 0 = it does not wait.
     """
 
-    name: str
-    until_games: int
-    producer: Mapping[str, Any]
-    lr: float
-    lr_end: float
-    reuse: float
-    batch_size: int = 1024
-    forget: bool = False
+    name: str = setting(help="What it is called.")
+    until_games: int = setting(
+        help="Games counted since the beginning of the run at which it ends.", least=1
+    )
+    producer: Mapping[str, Any] = setting(
+        help="What workers do: mode, and options by the names of their flags."
+    )
+    lr: float = setting(help="Learning rate at its beginning.", above=0)
+    lr_end: float = setting(
+        help="Learning rate at its end; it falls in proportion to the games.", least=0
+    )
+    reuse: float = setting(help="Optimizer rows for every new example.", least=0)
+    batch_size: int = setting(1024, "Examples a step.", least=1)
+    forget: bool = setting(False, "Drop the examples of the stages before when it begins.")
 
     def __post_init__(self) -> None:
-        check_name(self.name)
-        check_least(1, until_games=self.until_games, batch_size=self.batch_size)
-        check_above(0, lr=self.lr, reuse=self.reuse)
-        check_least(0, lr_end=self.lr_end)
+        check(self)
+        _check_name(self.name)
+        if self.is_endless:
+            return
+        if not self.reuse:
+            raise RecipeError(f"reuse is {self.reuse}: expected a number above 0")
         mode = self.producer.get("mode")
         if mode not in PRODUCER_MODES:
             expected = ", ".join(PRODUCER_MODES)
@@ -230,26 +157,36 @@ class Stage:
             if not isinstance(value, bool | int | float | str):
                 raise RecipeError(f"{name} of the producer is {value!r}: expected one plain value")
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {
-            "producer": dict(self.producer)
-        }
+    @property
+    def is_endless(self) -> bool:
+        return self.until_games == ENDLESS
+
+
+#: The stage of a run that is led by flags, with their defaults.
+LED_STAGE = Stage(
+    name="led", until_games=ENDLESS, producer={}, lr=1e-4, lr_end=1e-4, reuse=0, batch_size=64
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole recipe. RecipeError (one sentence) for one that cannot be used."""
+    """A whole recipe. SettingError (one sentence) for one that cannot be used.
+
+    Attributes:
+        network: that a new run begins with; None where a checkpoint must be given.
+        arena: None where the best network is not looked for.
+    """
 
     name: str
     stages: tuple[Stage, ...]
     about: str = ""
-    network: NetworkChoice = NetworkChoice()
-    arena: ArenaPlan = ArenaPlan()
-    training: Training = Training()
+    network: NetworkChoice | None = NetworkChoice()
+    arena: ArenaPlan | None = ArenaPlan()
+    training: Training = RECIPE_TRAINING
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check(self)
+        _check_name(self.name)
         if not self.stages:
             raise RecipeError("there are no stages: expected at least one [[stages]]")
         names = [stage.name for stage in self.stages]
@@ -264,8 +201,13 @@ class Recipe:
                 )
 
     @property
+    def is_endless(self) -> bool:
+        """Is it that of a run led by flags, which goes on until it is stopped?"""
+        return self.stages[-1].is_endless
+
+    @property
     def total_games(self) -> int:
-        """Games of the whole recipe."""
+        """Games of the whole recipe; ENDLESS where it has no end."""
         return self.stages[-1].until_games
 
     def index_at(self, games: int) -> int:
@@ -285,14 +227,12 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for run records."""
-        return {
-            "name": self.name,
-            "about": self.about,
-            "network": asdict(self.network),
-            "arena": asdict(self.arena),
-            "training": asdict(self.training),
-            "stages": [stage.to_json() for stage in self.stages],
-        }
+        made: dict[str, Any] = encode(self)
+        return made
+
+
+#: What a run is that is led by flags, with their defaults.
+LED_RECIPE = Recipe(name="led", stages=(LED_STAGE,), network=None, arena=None, training=Training())
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -309,20 +249,19 @@ def read_recipe(path: Path) -> Recipe:
 def parse_recipe(text: str, *, source: str = "given") -> Recipe:
     """The recipe of a TOML text; ``source`` is what a RecipeError calls it."""
     try:
-        tables = tomllib.loads(text)
-        stages = tables.pop("stages", [])
-        if not isinstance(stages, list):
-            raise RecipeError("stages is no list of tables: expected [[stages]] once for each")
-        for name, kind in (
-            ("network", NetworkChoice),
-            ("arena", ArenaPlan),
-            ("training", Training),
-        ):
-            if name in tables:
-                tables[name] = record(kind, tables[name], f"[{name}]")
-        read = tuple(record(Stage, stage, f"[[stages]] {i}") for i, stage in enumerate(stages, 1))
-        return record(Recipe, {**tables, "stages": read}, "the top level")
+        recipe = decode(Recipe, {"stages": [], **tomllib.loads(text)})
+        if recipe.is_endless:
+            raise RecipeError(f"until_games is {ENDLESS}: expected fewer games")
+        return recipe
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {source} is no TOML: {error}") from None
     except ValueError as error:
         raise RecipeError(f"recipe {source} cannot be used: {error}") from None
+
+
+def led_recipe(
+    *, lr: float = LED_STAGE.lr, batch_size: int = LED_STAGE.batch_size, **training: Any
+) -> Recipe:
+    """The recipe of a run that is led by flags: one endless stage, and fields of Training."""
+    stage = replace(LED_STAGE, lr=lr, lr_end=lr, batch_size=batch_size)
+    return replace(LED_RECIPE, stages=(stage,), training=Training(**training))

@@ -12,13 +12,16 @@ from zebfast.net import checkpoint as model_file
 
 # --- Keeps the best network of a run with a recipe, by arena and never by loss.
 
+
 class Guard:
     """Takes looks for the loop. Close it to end its threads."""
 
     def __init__(self, session: Session, course: Course, journal: Journal, saver: Saver) -> None:
         self._session, self._course = session, course
         self._journal, self._saver = journal, saver
-        self._spectator = Spectator(course.recipe.arena, session.config, session.trainer.net.config)
+        assert course.recipe.arena is not None
+        self._arena = course.recipe.arena
+        self._spectator = Spectator(self._arena, session.config, session.trainer.net.config)
         if session.best is not None:
             self._write_best()  # a kill may have come between the checkpoint and this file
 
@@ -28,7 +31,7 @@ class Guard:
 
         The first look is before the first step.
         """
-        saved, every = self._course.saved, self._course.recipe.arena.every_minutes
+        saved, every = self._course.saved, self._arena.every_minutes
         if saved.last is None:
             return True
         is_new = self._session.trainer.optimizer_steps > saved.last["optimizer_steps"]

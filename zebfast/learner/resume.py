@@ -41,6 +41,7 @@ from zebfast.system.files import write_atomic
 
 # --- What a learner run continues from, and what it refuses.
 
+
 class StartError(ExchangeError):
     """One sentence: why this run cannot begin, and what to do."""
 
@@ -79,7 +80,7 @@ def published_weights(
     """
     weights = store.pull()
     if weights is None:
-        if bootstrap is None and config.recipe is not None:
+        if bootstrap is None and config.recipe.network is not None:
             bootstrap = model_file.fresh(config.recipe.network.config(), seed=config.seed)
         weights = _bootstrap_namespace(store, bootstrap)
         place = store.label if config.weights.path else f"HF repo {store.label}"

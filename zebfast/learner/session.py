@@ -156,7 +156,7 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag, *, s
         trainer.load_state(found.trainer)
     trainer.optimizer_steps = found.optimizer_steps
     say(f"  Model: {n_parameters(net):,} parameters on {config.device}")
-    if config.amp and trainer.half is None:
+    if config.training.amp and trainer.half is None:
         say(f"  --amp {config.amp_dtype} does not help this network on this CPU: training in fp32")
     session = _assemble(config, store, trainer, found.progress, weights, mirror, say)
     if saved is not None and found.trainer is not None:  # it is this run's, and of this network
@@ -175,7 +175,8 @@ def _assemble(
 ) -> Session:
     sources = Sources(config)
     cache, held = _restore_replay(config, progress, sources, say)
-    course = Course(config.recipe, progress, sources, say) if config.recipe else None
+    is_led = config.recipe.is_endless
+    course = None if is_led else Course(config.recipe, progress, sources, say)
     if course is not None:
         trainer.schedule = course.rate
     sinks, wandb_url = _open_sinks(config, progress, weights, say)

@@ -63,10 +63,10 @@ class Setting:
         least, above, most, below: its bounds, the second and the last left out of the range.
         choices: the only values there are.
         off: 0 switches it off, which messages say.
-        flag: how it is spelled on a command line, where not as the field is called; a switch may
-            spell both its sides, ``early-stop/no-early-stop``.
+        is_directory: a path is one of a directory.
+        flag: how it is spelled on a command line, where not as the field is called.
         env: environment variable that it can come from.
-        shown: what help says of a default that is found elsewhere, or differs by mode.
+        shown: what help says of a flag's default where that is found elsewhere or differs by mode.
     """
 
     help: str = ""
@@ -76,6 +76,7 @@ class Setting:
     below: float | None = None
     choices: tuple[str, ...] = ()
     off: bool = False
+    is_directory: bool = False
     flag: str | None = None
     env: str | None = None
     shown: str | None = None
@@ -243,7 +244,9 @@ def decode(
     for name, found in known.items():
         if name in table:
             place = _Place.of(name, where, drop_unknown)
-            values[name] = _decode_value(table[name], hints[name], setting_of(found), place)
+            # A table of its own begins from the record that is the field's default.
+            begin = found.default if is_dataclass(found.default) else None
+            values[name] = _decode_value(table[name], hints[name], setting_of(found), place, begin)
     try:
         return kind(**values) if base is None else replace(base, **values)
     except ValueError as error:
@@ -303,7 +306,7 @@ def _word(kind: Any, table: str) -> str:
     return "a list of texts" if str in parts else "a list"
 
 
-def _decode_value(value: Any, hint: Any, bounds: Setting, place: _Place) -> Any:
+def _decode_value(value: Any, hint: Any, bounds: Setting, place: _Place, base: Any = None) -> Any:
     kinds = kinds_of(hint)
     if Any in kinds or (value is None and NoneType in kinds):
         return value
@@ -311,20 +314,22 @@ def _decode_value(value: Any, hint: Any, bounds: Setting, place: _Place) -> Any:
     if not plain or isinstance(value, Mapping | list | tuple):
         others = [kind for kind in kinds if kind not in plain and kind is not NoneType]
         if others:
-            return _decode_whole(value, others[0], place)
+            return _decode_whole(value, others[0], place, base)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole and float in kinds and int not in kinds and abs(value) <= MOST_WHOLE:
+        value = float(value)
     try:
         _check_plain(value, kinds, bounds, place.name)
     except SettingError as error:
         raise SettingError(f"in {place.where}, {error}") from None
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_whole and float in kinds and int not in kinds else value
+    return value
 
 
-def _decode_whole(value: Any, kind: Any, place: _Place) -> Any:
+def _decode_whole(value: Any, kind: Any, place: _Place, base: Any) -> Any:
     """What is no plain value: a record, a mapping, a list, a path or a time."""
     origin, parts = get_origin(kind) or kind, get_args(kind) or (Any, Any)
     if is_dataclass(origin) and isinstance(value, Mapping):
-        return decode(kind, value, place.table, drop_unknown=place.drop_unknown)
+        return decode(kind, value, place.table, base=base, drop_unknown=place.drop_unknown)
     if issubclass(origin, Mapping) and isinstance(value, Mapping):
         inside = {key: _Place.of(str(key), place.table, place.drop_unknown) for key in value}
         return {

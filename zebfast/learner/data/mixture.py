@@ -52,7 +52,7 @@ class Sources:
 
     def __init__(self, config: LearnerConfig) -> None:
         self.config = config.eval_aux
-        self.selfplay = ReplayBuffer(config.replay_buffer_size)
+        self.selfplay = ReplayBuffer(config.training.replay_buffer_size)
         self.eval_aux = ReplayBuffer(config.eval_aux.replay_buffer_size, stream=1)
 
     def add_selfplay(self, records: NDArray[np.void]) -> None:

@@ -123,7 +123,7 @@ def mixed_precision(config: LearnerConfig, net: AnyNet) -> torch.dtype | None:
     A GPU does either kind. A CPU does bf16 if it multiplies it itself, for networks that are one
     product after another: a v2 medium step takes 0.6 of the time, with the same losses.
     """
-    if not config.amp:
+    if not config.training.amp:
         return None
     if config.device == "cpu":
         able = config.amp_dtype == "bf16" and isinstance(net, V2Net) and cpu_has_bf16()
@@ -151,9 +151,10 @@ class Trainer:
         self.net: AnyNet = net.to(self.device).train()
         self.optimizer = self._fresh_optimizer()
         self.optimizer_steps = 0
-        self.batch_size = config.batch_size
+        self.batch_size = config.recipe.stages[0].batch_size
         self.schedule: Callable[[int], float] | None = None
-        self._average = AveragedWeights(self.net, config.ema) if config.ema else None
+        ema = config.training.ema
+        self._average = AveragedWeights(self.net, ema) if ema else None
         on_cpu = self.device.type == "cpu"
         self._ragged = self.net if on_cpu and isinstance(self.net, V1Net) else None
         eval_aux = config.eval_aux
@@ -173,8 +174,8 @@ class Trainer:
     def _fresh_optimizer(self) -> EagerAdamW:
         return EagerAdamW(
             self.net.parameters(),
-            lr=self.config.lr,
-            weight_decay=self.config.weight_decay,
+            lr=self.config.recipe.stages[0].lr,
+            weight_decay=self.config.training.weight_decay,
             fused=True,
         )
 
@@ -299,9 +300,9 @@ class Trainer:
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from ``state()``; the learning rate of this run's config wins."""
         self.optimizer.load_state_dict(state["optimizer"])
-        self._set_rate(self.config.lr)
+        self._set_rate(self.config.recipe.stages[0].lr)
         for group in self.optimizer.param_groups:
-            group["weight_decay"] = self.config.weight_decay
+            group["weight_decay"] = self.config.training.weight_decay
         if self._average is not None and "average" in state:
             self._average.load_state(state["average"])
         self.optimizer_steps = int(state["optimizer_steps"])
