@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
+from listening import work
 from workers import one_batch
 
 from zebfast.cli import tuned
@@ -20,7 +21,6 @@ from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.tuning import Setting
 from zebfast.worker.config import WorkerConfig
-from zebfast.worker.loop import work
 
 NETWORK = {"embed_dim": 16, "n_heads": 2, "n_layers": 1, "ff_dim": 16}
 SEARCH = SelfPlayConfig(search=SearchOptions(n_simulations=2))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from zebfast.cli.messages import messages_to
+from zebfast.worker import loop
+from zebfast.worker.config import WorkerConfig
+
+Say = Callable[[str], object]
 
 
 @contextmanager
-def listening(say: Callable[[str], object]) -> Iterator[None]:
+def listening(say: Say) -> Iterator[None]:
     """Have every line of messages and events said to ``say`` while this lasts."""
 
     def each(text: str) -> None:
@@ -18,3 +23,9 @@ def listening(say: Callable[[str], object]) -> Iterator[None]:
 
     with messages_to(each):
         yield
+
+
+def work(config: WorkerConfig, *, say: Say = lambda line: None, **how: Any) -> int:
+    """A whole run of a worker, of which every line is said."""
+    with listening(say):
+        return loop.work(config, **how)

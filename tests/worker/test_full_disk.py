@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import work
 from workers import one_batch
 
 from zebfast.exchange import LocalExampleStore, Place
@@ -15,7 +16,6 @@ from zebfast.exchange.hub.uploader import Uploader
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import write_native
 from zebfast.worker import example_writer
-from zebfast.worker.loop import work
 
 
 def test_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

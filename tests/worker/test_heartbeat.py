@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import work
 from runs import Start, publish
 from workers import finish, one_batch, wait_for_line
 
@@ -17,7 +18,7 @@ from zebfast.exchange import ExchangeError, LocalExampleStore, Namespace, Transi
 from zebfast.exchange.heartbeat import Heartbeat, parse_heartbeat
 from zebfast.worker import loop
 from zebfast.worker.config import WorkerConfig
-from zebfast.worker.heartbeat import Beats, beating, gpu_facts
+from zebfast.worker.heartbeat import HeartbeatSender, beating, gpu_facts
 
 
 class Listener(LocalExampleStore):
@@ -47,12 +48,12 @@ def store(config: WorkerConfig, monkeypatch: pytest.MonkeyPatch) -> Listener:
     return opened
 
 
-def beats_of(store: Listener, config: WorkerConfig, clock: Callable[[], float]) -> Beats:
-    return Beats(store, config, say=lambda line: None, clock=clock)
+def beats_of(store: Listener, config: WorkerConfig, clock: Callable[[], float]) -> HeartbeatSender:
+    return HeartbeatSender(store, config, clock=clock)
 
 
 def test_a_life_from_start_to_end(config: WorkerConfig, store: Listener) -> None:
-    assert loop.work(config, say=lambda line: None) == 0
+    assert work(config, say=lambda line: None) == 0
     assert [beat.phase for beat in store.heard] == ["starting", "waiting", "playing", "stopped"]
     playing, last = store.heard[-2:]
     assert (playing.source, playing.batch, playing.progress) == ("selfplay-mcts", 0, "5")
@@ -88,7 +89,7 @@ def test_faults_of_the_store_are_said_once_and_stop_nothing(
     full = OSError(errno.ENOSPC, "No space left on device")
     store.faults.extend([full, full, TransientError("down"), ExchangeError("refused")])
     said: list[str] = []
-    assert loop.work(config, say=said.append) == 0
+    assert work(config, say=said.append) == 0
     assert store.faults == []
     lines = [line for line in said if "heartbeat error" in line]
     assert [line.rpartition(": ")[2] for line in lines] == [
@@ -108,7 +109,7 @@ def test_the_last_sign_says_how_it_ended(
     config: WorkerConfig, store: Listener, error: BaseException, phase: str, words: str | None
 ) -> None:
     def live() -> None:
-        with beating(store, config, lambda line: None) as beats:
+        with beating(store, config) as beats:
             beats.tell("waiting")
             raise error
 

@@ -12,18 +12,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from listening import listening
 from runs import publish
 from workers import finish, wait_for_line
 
 from zebfast.exchange import LocalExampleStore, Namespace
 from zebfast.exchange.heartbeat import Heartbeat
+from zebfast.system.events import Ended, from_line
 from zebfast.worker.supervisor import Failure, Supervisor, SupervisorConfig
 
 QUICK = SupervisorConfig(stall=60.0, grace=30.0, first_pause=0.01, longest_pause=0.04)
 # One line for each start: what a pretended worker does.
 CHILD = """
 import os, signal, sys, time
-deeds, restarts, batches, *rest = sys.argv[1:]
+from zebfast.system.events import BatchDone, write_to
+deeds, restarts, batches, events = sys.argv[1:]
+told = write_to(int(events))
+def batch():
+    print("[w] batch 1: 224 examples", flush=True)
+    told(BatchDone(worker_id="w", batch=1, games=8, examples=224, games_per_s=1.0, step=0,
+                   total_games=8))
 print(f"start {restarts} after {batches}", flush=True)
 exec(deeds.split("|")[int(restarts)])
 """
@@ -42,13 +50,14 @@ class Stage:
             self.said.append(line)
             on_line(line)
 
-        def command(restarts: int, batches: int) -> list[str]:
-            return [sys.executable, "-c", CHILD, "|".join(deeds), str(restarts), str(batches)]
+        def command(*facts: int) -> list[str]:
+            return [sys.executable, "-c", CHILD, "|".join(deeds), *map(str, facts)]
 
-        return Supervisor(command, self.config, say=say, report=self.failures.append).run()
+        with listening(say):
+            return Supervisor(command, self.config, report=self.failures.append).run()
 
 
-BATCH = 'print("[w] batch 1: 224 examples", flush=True)'
+BATCH = "batch()"
 CRASH = 'print("working", file=sys.stderr); sys.exit("error: the GPU fell off")'
 HANG = "time.sleep(600)"
 
@@ -239,3 +248,14 @@ def test_flags_that_the_worker_refuses(run_host: Callable[..., subprocess.Popen[
     assert code == 2
     assert "--n-sims" in err
     assert "Traceback" not in err
+
+
+def test_how_the_worker_ends_is_an_event_in_the_log_where_that_is_asked(
+    run_host: Callable[..., subprocess.Popen[str]],
+) -> None:
+    code, out, err = finish(run_host("--n-sims", "5", options=("--log-events",)))
+    assert code == 2
+    [event] = [from_line(line) for line in out.splitlines()]
+    assert isinstance(event, Ended)
+    assert (event.program, event.code, event.restarts) == ("worker", 2, 0)
+    assert event.reason in err

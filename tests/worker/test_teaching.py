@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import work
 from runs import publish
 from workers import examples_in, one_batch
 
@@ -17,7 +18,6 @@ from zebfast.exchange import ExchangeError
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import TeachingConfig
 from zebfast.worker.config import RecipeConfig
-from zebfast.worker.loop import work
 from zebfast.worker.options import Task, task_of
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import work
 from workers import one_batch
 
 from zebfast.cli.worker import config_from_flags, worker
@@ -72,7 +73,7 @@ def fail_pulls(monkeypatch: pytest.MonkeyPatch, errors: list[Exception]) -> None
 
 def test_uploads_are_closed_at_the_end(config: WorkerConfig, store: SlowStore) -> None:
     said: list[str] = []
-    assert loop.work(config, say=said.append) == 0
+    assert work(config, say=said.append) == 0
     assert store.closed == [7.0]
     assert not any("waiting" in line for line in said)
 
@@ -82,7 +83,7 @@ def test_what_still_waits_is_said(
 ) -> None:
     monkeypatch.setattr(SlowStore, "held", 3)
     said: list[str] = []
-    assert loop.work(config, say=said.append) == 0
+    assert work(config, say=said.append) == 0
     assert f"uploading what waits for {store.label} (files: 3, for at most 7 s)" in said[-2]
     assert f"files still waiting in {store.local_dir}: 3; run the same command again" in said[-1]
 
@@ -92,7 +93,7 @@ def test_errors_close_the_uploads_too(
 ) -> None:
     fail_pulls(monkeypatch, [ExchangeError("the token is refused")])
     with pytest.raises(ExchangeError, match="token"):
-        loop.work(config, say=lambda _: None)
+        work(config, say=lambda _: None)
     assert store.closed == [7.0]
 
 
@@ -109,7 +110,7 @@ def test_a_signal_closes_the_uploads_and_a_second_one_does_not_wait(
             os.kill(os.getpid(), number)
 
     endless = replace(config, max_batches=None)
-    assert loop.work(endless, say=stop_at) == code
+    assert work(endless, say=stop_at) == code
     assert store.closed == [7.0]
 
     def interrupted(self: SlowStore, grace: float) -> int:
@@ -118,7 +119,7 @@ def test_a_signal_closes_the_uploads_and_a_second_one_does_not_wait(
 
     monkeypatch.setattr(SlowStore, "close", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        loop.work(endless, say=stop_at)
+        work(endless, say=stop_at)
     assert store.closed == [7.0, 7.0]
 
 
@@ -129,7 +130,7 @@ def test_an_interrupt_of_the_games_skips_the_uploads(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        loop.work(config, say=interrupt)
+        work(config, say=interrupt)
     assert store.closed == []
 
 
@@ -139,7 +140,7 @@ def test_passing_faults_at_the_start_are_waited_out(
     faults = ["down", "down", "down", "slow"]
     fail_pulls(monkeypatch, [TransientError(fault) for fault in faults])
     said: list[str] = []
-    assert loop.work(config, say=said.append) == 0
+    assert work(config, say=said.append) == 0
     waits = [line for line in said if "will retry" in line]
     assert [line.rpartition(" ")[2] for line in waits] == ["down", "slow"]
 
@@ -154,7 +155,7 @@ def test_passing_faults_while_playing_keep_the_weights(
             fail_pulls(monkeypatch, [TransientError("down")])
         said.append(line)
 
-    assert loop.work(replace(config, max_batches=2, weight_sync_interval=1), say=say) == 0
+    assert work(replace(config, max_batches=2, weight_sync_interval=1), say=say) == 0
     assert "  weight sync error (will retry): down" in said
     assert sum("batch" in line for line in said) == 2
 
@@ -171,7 +172,7 @@ def test_a_put_that_failed_late_is_not_there_twice(
             raise faults.pop()
 
     monkeypatch.setattr(SlowStore, "put", late)
-    assert loop.work(config, say=lambda _: None) == 0
+    assert work(config, say=lambda _: None) == 0
     assert not faults
     [path] = store.local_dir.glob("worker-0_*")
     assert read_examples(path).n_games == 4

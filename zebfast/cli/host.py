@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zebfast.cli.experiment.context import note
-from zebfast.cli.run import EXIT_FAILED, stop_at_eof_option
+from zebfast.cli.messages import note
+from zebfast.cli.run import EXIT_FAILED, stop_at_eof_option, user_sentence
 
 if TYPE_CHECKING:
     from zebfast.exchange import ExampleStore
@@ -97,31 +97,50 @@ def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) ->
     show_default=True,
     help="Seconds before the first restart; doubled with each, up to five minutes.",
 )
+@click.option(
+    "--log-events",
+    is_flag=True,
+    hidden=True,
+    envvar="ZEB_LOG_EVENTS",
+    help="Print how the worker ends as a line of JSON, too, for who reads this machine's log.",
+)
 @stop_at_eof_option
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def run_worker(
-    stall_minutes: float, grace: float, first_pause: float, flags: tuple[str, ...]
+    stall_minutes: float, grace: float, first_pause: float, log_events: bool, flags: tuple[str, ...]
 ) -> int:
     """Run `zebfast worker FLAGS` until it is done or this is stopped.
 
     SIGTERM and Ctrl-C are passed on once. Exits with the worker's code; one that refuses its flags
     (2) is not started again.
     """
+    from zebfast.system.events import Ended, Event, emit, subscribed, to_line
     from zebfast.worker.host import raise_file_limit
     from zebfast.worker.supervisor import Supervisor, SupervisorConfig
 
     raise_file_limit()
 
-    def command(restarts: int, batches: int) -> list[str]:
-        told = ("--restarts", str(restarts), "--earlier-batches", str(batches), "--stop-at-eof")
+    def command(restarts: int, batches: int, events: int) -> list[str]:
+        told = ("--restarts", str(restarts), "--earlier-batches", str(batches), "--stop-at-eof",
+                "--events-fd", str(events))  # fmt: skip
         return [sys.executable, "-m", "zebfast.worker", *flags, *told]
 
     config = SupervisorConfig(stall=60 * stall_minutes, grace=grace, first_pause=first_pause)
     reporter = _Reporter(flags)
-    try:
-        return Supervisor(command, config, say=note, report=reporter.report).run()
-    finally:
-        reporter.close()
+
+    def log(event: Event) -> None:
+        if log_events and isinstance(event, Ended):
+            click.echo(to_line(event), nl=False)
+
+    with subscribed(log):
+        try:
+            return Supervisor(command, config, report=reporter.report).run()
+        except Exception as error:
+            reason = user_sentence(error) or type(error).__name__
+            emit(Ended(program="host run", code=EXIT_FAILED, reason=reason))
+            raise
+        finally:
+            reporter.close()
 
 
 class _Reporter:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
 
 from zebfast.system.events import Event, console_text, subscribed
 
+Write = Callable[[str], object]
 _ROOT = "zebfast"  # of the loggers of all modules; those of other packages are left alone
 
 
@@ -21,9 +22,9 @@ def note(line: str) -> None:
 class _Writer(logging.Handler):
     """Hands on the words of each message, and of each event while it is the handler in use."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    def __init__(self, write: Write, elsewhere: Mapping[type[Event], Write]) -> None:
         super().__init__()
-        self._write = write
+        self._write, self._elsewhere = write, elsewhere
 
     def emit(self, record: logging.LogRecord) -> None:
         self._write(record.getMessage())
@@ -31,17 +32,20 @@ class _Writer(logging.Handler):
     def take(self, event: Event) -> None:
         text = console_text(event)
         if text is not None and self in logging.getLogger(_ROOT).handlers:
-            self._write(text)
+            self._elsewhere.get(type(event), self._write)(text)
 
 
 @contextmanager
-def messages_to(write: Callable[[str], object]) -> Iterator[None]:
+def messages_to(
+    write: Write, elsewhere: Mapping[type[Event], Write] | None = None
+) -> Iterator[None]:
     """Hand messages and the words of events to ``write`` while the context lasts.
 
     From whatever thread they come. One within another takes its place. What ``write`` raises, as
-    when nobody reads any more, is raised where the message was given.
+    when nobody reads any more, is raised where the message was given. ``elsewhere``: who takes the
+    words of events of these kinds instead.
     """
-    logger, writer = logging.getLogger(_ROOT), _Writer(write)
+    logger, writer = logging.getLogger(_ROOT), _Writer(write, elsewhere or {})
     before = logger.handlers[:], logger.level, logger.propagate
     logger.handlers[:], logger.propagate = [writer], False
     logger.setLevel(logging.INFO)

@@ -29,10 +29,15 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
     itself defines, any OSError, a missing package and a lack of memory become a sentence for the
     user, `error: …` on stderr; every other exception is a bug and keeps its traceback.
     """
+    from zebfast.cli.messages import messages_to, note
+
     try:
-        code = command.main(
-            args=None if argv is None else list(argv), prog_name=prog_name, standalone_mode=False
-        )
+        with messages_to(note):
+            code = command.main(
+                args=None if argv is None else list(argv),
+                prog_name=prog_name,
+                standalone_mode=False,
+            )
     except click.ClickException as error:
         error.show(sys.stderr)
         sys.exit(error.exit_code)
@@ -105,6 +110,7 @@ def stop_at_eof_option(command: Decorated) -> Decorated:
 # --- A group of verbs, each imported only when it is used, so that a list of them answers at
 # once.
 
+
 @dataclass(frozen=True)
 class Verb:
     """Where a subcommand lives in zebfast.cli, and its line in the list of commands."""
@@ -137,3 +143,22 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.summary) for name, verb in self.verbs.items()])
+
+
+def events_option(command: Decorated) -> Decorated:
+    """Add ``--events-fd``: where a program that starts this one has its events told."""
+
+    def tell(context: click.Context, _option: click.Parameter, fd: int | None) -> None:
+        if fd is not None:
+            from zebfast.system.events import subscribed, write_to
+
+            context.with_resource(subscribed(write_to(fd)))
+
+    return click.option(
+        "--events-fd",
+        type=click.IntRange(min=3),
+        hidden=True,
+        expose_value=False,
+        callback=tell,
+        help="Write what happens to this file descriptor, a line of JSON each.",
+    )(command)

@@ -17,9 +17,10 @@ from click.core import ParameterSource
 from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.arena.players.specs import MAX_WORLDS as MAX_SAMPLES
 from zebfast.cli.learn import choose_device
+from zebfast.cli.messages import messages_to
 from zebfast.cli.options import option
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
-from zebfast.cli.run import HELP, Decorated, run, stop_at_eof_option
+from zebfast.cli.run import HELP, Decorated, events_option, run, stop_at_eof_option
 from zebfast.core.forest import (
     MAX_CACHE_MB,
     MAX_NODES,
@@ -485,6 +486,7 @@ TUNED_FLAGS = ("n_parallel_games", "n_groups", "threads")
 @click.option("--restarts", type=click.IntRange(min=0), default=0, hidden=True)
 @click.option("--earlier-batches", type=click.IntRange(min=0), default=0, hidden=True)
 @stop_at_eof_option
+@events_option
 @click.pass_context
 def worker(context: click.Context, /, **flags: Any) -> int:
     """Play games with the newest weights and write training examples.
@@ -513,8 +515,8 @@ def worker(context: click.Context, /, **flags: Any) -> int:
             f"give --max-mcts-nodes {2 * visits} for full searches",
             err=True,
         )
-    with batch_progress(sys.stderr) as on_progress:
-        return work(config, say=click.echo, on_progress=on_progress, settle=_settling(context))
+    with messages_to(click.echo), batch_progress(sys.stderr) as on_progress:
+        return work(config, on_progress=on_progress, settle=_settling(context))
 
 
 def _settling(context: click.Context) -> Settle | None:

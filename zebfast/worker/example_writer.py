@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,21 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.exchange import (
-    NATIVE_SUFFIX,
-    PT_SUFFIX,
-    ExampleStore,
-    Say,
-    TransientError,
-    example_name,
-)
+from zebfast.exchange import NATIVE_SUFFIX, PT_SUFFIX, ExampleStore, TransientError, example_name
 from zebfast.selfplay.examples import write_native
+from zebfast.system.events import Incident, emit
+from zebfast.system.retry import constant, retrying
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.progress import SeedProgress
 
+_LOG = logging.getLogger(__name__)
 
-class HandOver:
+
+class ExampleWriter:
     """Puts batches of one worker into a store."""
 
     def __init__(
@@ -36,10 +34,9 @@ class HandOver:
         config: WorkerConfig,
         *,
         stop: StopFlag,
-        say: Say,
     ) -> None:
         self._examples, self._progress, self._config = examples, progress, config
-        self._stop, self._say = stop, say
+        self._stop = stop
 
     @property
     def seed(self) -> int:
@@ -60,25 +57,29 @@ class HandOver:
         suffix = NATIVE_SUFFIX if config.example_format == "native" else PT_SUFFIX
         # One name for all attempts: one that failed late must not leave the games there twice.
         name = example_name(config.worker_id, time.time(), suffix=suffix)
-        while True:
-            try:
-                self._progress.advance(next_game)
-                self._examples.put(name, lambda path: self._write(path, games, metadata))
+
+        def put() -> None:
+            self._progress.advance(next_game)
+            self._examples.put(name, lambda path: self._write(path, games, metadata))
+
+        def again(error: Exception, _attempt: int, _seconds: float) -> None:
+            if self._stop():
+                raise error
+            if isinstance(error, TransientError):
+                text = f"  upload error (will retry): {error}"
+                emit(Incident(what="exchange", text=text))
                 return
-            except OSError as error:
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                if not full or self._stop():
-                    raise
-                self._say(
-                    f"[{config.worker_id}] the disk of {self._examples.local_dir} is full: "
-                    f"{len(games)} games wait in memory; free some space, trying again every "
-                    f"{config.disk_retry_seconds:g} s"
-                )
-            except TransientError as error:
-                if self._stop():
-                    raise
-                self._say(f"  upload error (will retry): {error}")
-            self._stop.wait(config.disk_retry_seconds)
+            if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+                raise error
+            text = (
+                f"[{config.worker_id}] the disk of {self._examples.local_dir} is full: "
+                f"{len(games)} games wait in memory; free some space, trying again every "
+                f"{config.disk_retry_seconds:g} s"
+            )
+            emit(Incident(what="full disk", text=text))
+
+        pause = constant(config.disk_retry_seconds)
+        retrying(put, on=(OSError, TransientError), pause=pause, wait=self._stop.wait, again=again)
 
     def _write(self, path: Path, games: NDArray[np.void], metadata: Mapping[str, Any]) -> None:
         if self._config.example_format == "native":
@@ -90,7 +91,7 @@ class HandOver:
 
 
 @contextmanager
-def upload_at_end(examples: ExampleStore, config: WorkerConfig, say: Say) -> Iterator[None]:
+def upload_at_end(examples: ExampleStore, config: WorkerConfig) -> Iterator[None]:
     """Whatever ends the context, upload what waits for at most ``upload_grace`` seconds.
 
     A second Ctrl-C or SIGTERM does not wait for it. What still waits then stays on this machine's
@@ -99,21 +100,21 @@ def upload_at_end(examples: ExampleStore, config: WorkerConfig, say: Say) -> Ite
     try:
         yield
     except Exception:
-        _close(examples, config, say)
+        _close(examples, config)
         raise
-    _close(examples, config, say)
+    _close(examples, config)
 
 
-def _close(examples: ExampleStore, config: WorkerConfig, say: Say) -> None:
+def _close(examples: ExampleStore, config: WorkerConfig) -> None:
     waiting = examples.waiting()
     if waiting:
-        say(
+        _LOG.info(
             f"[{config.worker_id}] uploading what waits for {examples.label} "
             f"(files: {waiting}, for at most {config.upload_grace:g} s)"
         )
     left = examples.close(config.upload_grace)
     if left:
-        say(
-            f"[{config.worker_id}] files still waiting in {examples.local_dir}: {left}; "
-            "run the same command again to upload them"
+        _LOG.info(
+            f"[{config.worker_id}] files still waiting in {examples.local_dir}: {left}; run the same "
+            "command again to upload them"
         )

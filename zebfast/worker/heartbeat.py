@@ -10,14 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 from zebfast import __version__
-from zebfast.exchange import ExampleStore, ExchangeError, Say
+from zebfast.exchange import ExampleStore, ExchangeError
 from zebfast.exchange.heartbeat import Heartbeat, Phase
+from zebfast.system.events import Incident, emit
+from zebfast.system.retry import Once
 from zebfast.worker.config import WorkerConfig
 
 _SHORTEST_PAUSE = 10.0  # seconds between two of one phase: batches may take a tenth of a second
 
 
-class Beats:
+class HeartbeatSender:
     """Tells the example store how one worker fares. No fault of the store ever stops the worker."""
 
     def __init__(
@@ -25,11 +27,10 @@ class Beats:
         examples: ExampleStore,
         config: WorkerConfig,
         *,
-        say: Say,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._examples, self._device, self._say, self._clock = examples, config.device, say, clock
-        self._said = ""
+        self._examples, self._device, self._clock = examples, config.device, clock
+        self._is_new = Once()
         self._told = 0.0
         self._last = Heartbeat(
             worker_id=config.worker_id,
@@ -51,11 +52,11 @@ class Beats:
         gpu, gpu_memory = gpu_facts(self._device)
         try:
             self._examples.beat(replace(self._last, gpu=gpu, gpu_memory=gpu_memory))
-            self._said = ""
+            self._is_new.over()
         except (ExchangeError, OSError) as error:
-            if str(error) != self._said:
-                self._say(f"  heartbeat error (will retry): {error}")
-            self._said = str(error)
+            text = f"  heartbeat error (will retry): {error}"
+            if self._is_new(text):
+                emit(Incident(what="exchange", text=text))
 
     def batch(self, number: int, **facts: Any) -> None:
         """Batch ``number`` of this start was handed over."""
@@ -63,9 +64,9 @@ class Beats:
 
 
 @contextmanager
-def beating(examples: ExampleStore, config: WorkerConfig, say: Say) -> Iterator[Beats]:
+def beating(examples: ExampleStore, config: WorkerConfig) -> Iterator[HeartbeatSender]:
     """Signs of life from now on; whatever ends the context is the last of them."""
-    beats = Beats(examples, config, say=say)
+    beats = HeartbeatSender(examples, config)
     beats.tell("starting")
     try:
         yield beats

@@ -5,6 +5,7 @@ Who plays the games is a producer's business; everything else is the same for al
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,15 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from zebfast import __version__
-from zebfast.exchange import Say, open_examples, open_weights
+from zebfast.exchange import open_examples, open_weights
+from zebfast.system.events import BatchDone, emit
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
-from zebfast.worker.example_writer import HandOver, upload_at_end
-from zebfast.worker.heartbeat import Beats, beating
+from zebfast.worker.example_writer import ExampleWriter, upload_at_end
+from zebfast.worker.heartbeat import HeartbeatSender, beating
 from zebfast.worker.network import SyncedNetwork, wait_for_network
 from zebfast.worker.producer import Batch, Producer
-from zebfast.worker.producer_switch import Assignment
+from zebfast.worker.producer_switch import ProducerSwitch
 from zebfast.worker.progress import SeedProgress, hold_worker_id
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,6 @@ Settle = Callable[[WorkerConfig, Mapping[str, Any]], WorkerConfig]
 def work(
     config: WorkerConfig,
     *,
-    say: Say,
     on_progress: OnProgress | None = None,
     settle: Settle | None = None,
 ) -> int:
@@ -53,46 +56,47 @@ def work(
     Raises:
         ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
     """
-    examples = open_examples(config.examples, config.namespace, options=config.stores, say=say)
+    examples = open_examples(
+        config.examples, config.namespace, options=config.stores, say=_LOG.info
+    )
     with (
         StopFlag() as stop,
         hold_worker_id(examples.local_dir, config.worker_id) as path,
-        upload_at_end(examples, config, say),
-        beating(examples, config, say) as beats,
+        upload_at_end(examples, config),
+        beating(examples, config) as beats,
     ):
         progress = SeedProgress(path, config.seed)
-        store = open_weights(config.weights, config.namespace, options=config.stores, say=say)
+        store = open_weights(config.weights, config.namespace, options=config.stores, say=_LOG.info)
         beats.tell("waiting")
-        network = wait_for_network(store, config, stop, say)
+        network = wait_for_network(store, config, stop)
         if network is None:
             return stop.exit_code
         if settle is not None:
             config = settle(config, network.config)
         with closing(
-            Assignment(config, network, seed=progress.seed, first_game=progress.next_game, say=say)
-        ) as assignment:
-            hand_over = HandOver(examples, progress, config, stop=stop, say=say)
-            worker = Worker(config, network, assignment, hand_over, beats, stop=stop, say=say)
+            ProducerSwitch(config, network, seed=progress.seed, first_game=progress.next_game)
+        ) as switch:
+            writer = ExampleWriter(examples, progress, config, stop=stop)
+            worker = Worker(config, network, switch, writer, beats, stop=stop)
             worker.run(on_progress)
     return stop.exit_code
 
 
 class Worker:
-    """One run of its assignment with a network that is there."""
+    """One run with a network that is there."""
 
     def __init__(
         self,
         config: WorkerConfig,
         network: SyncedNetwork,
-        assignment: Assignment,
-        hand_over: HandOver,
-        beats: Beats,
+        switch: ProducerSwitch,
+        writer: ExampleWriter,
+        beats: HeartbeatSender,
         *,
         stop: StopFlag,
-        say: Say,
     ) -> None:
-        self.config, self.network, self.assignment = config, network, assignment
-        self.hand_over, self.beats, self.stop, self.say = hand_over, beats, stop, say
+        self.config, self.network, self.switch = config, network, switch
+        self.writer, self.beats, self.stop = writer, beats, stop
         self.total_games = 0
         self._recent: deque[tuple[int, float]] = deque(maxlen=4)
 
@@ -101,7 +105,7 @@ class Worker:
         number = 0
         self._tell()
         while not self.stop() and number != self.config.max_batches:
-            producer = self.assignment.producer
+            producer = self.switch.producer
             if producer is None:
                 self.stop.wait(self.config.poll_seconds)
             else:
@@ -110,21 +114,21 @@ class Worker:
                 if number % self.config.weight_sync_interval:
                     continue
             if not self.stop():
-                self.network.sync(self.config.worker_id, self.say)
-                if self.assignment.follow():
+                self.network.sync(self.config.worker_id)
+                if self.switch.follow():
                     self._recent.clear()
                     self._tell()
 
     def _tell(self) -> None:
         """Say in the signs of life what is played now."""
-        producer = self.assignment.producer
+        producer = self.switch.producer
         if producer is None:
             self.beats.tell("waiting")
         else:
             self.beats.tell("playing", source=producer.source, model_step=self.network.step)
 
     def _play_batch(self, number: int, producer: Producer, on_progress: OnProgress | None) -> None:
-        wanted = self.assignment.games_per_batch
+        wanted = self.switch.games_per_batch
 
         def on_step(n: int) -> None:
             if on_progress is not None:
@@ -135,14 +139,19 @@ class Worker:
         n_games = len(batch.games)
         if not n_games:
             return
-        self.hand_over.put(
-            batch.games, self._metadata(batch, producer), next_game=producer.next_game
-        )
+        self.writer.put(batch.games, self._metadata(batch, producer), next_game=producer.next_game)
         self.total_games += n_games
-        self.say(
-            f"[{self.config.worker_id}] batch {number}: {batch.n_examples} examples, "
-            f"{self.games_per_second:.1f} games/s, step={self.network.step}, "
-            f"total_games={self.total_games}{batch.remark}"
+        emit(
+            BatchDone(
+                worker_id=self.config.worker_id,
+                batch=number,
+                games=n_games,
+                examples=batch.n_examples,
+                games_per_s=self.games_per_second,
+                step=self.network.step,
+                total_games=self.total_games,
+                remark=batch.remark,
+            )
         )
         self.beats.batch(
             number,
@@ -167,7 +176,7 @@ class Worker:
             "source": producer.source,
             "weights_name": self.config.namespace.stem,
             "tokenizer": self.network.tokenizer,
-            "seed": self.hand_over.seed,
+            "seed": self.writer.seed,
             "first_game": producer.next_game - n_games,
             **batch.facts,
             "seconds": round(batch.seconds, 3),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from zebfast.exchange import ExchangeError, Say, TransientError, Weights, WeightStore
+from zebfast.exchange import ExchangeError, TransientError, Weights, WeightStore
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.networks import config_from_dict
+from zebfast.system.events import Incident, Waiting, emit
+from zebfast.system.retry import Once
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
+
+_LOG = logging.getLogger(__name__)
 
 
 class SyncedNetwork:
@@ -50,7 +55,7 @@ class SyncedNetwork:
     def tokenizer(self) -> str:
         return str(self._config.get("tokenizer", "v1"))
 
-    def read_producer(self, say: Say) -> dict[str, Any] | None:
+    def read_producer(self) -> dict[str, Any] | None:
         """``producer`` of the run's state as it is now: what its workers are to play.
 
         None where the state names none; after a passing fault what it said before.
@@ -61,12 +66,12 @@ class SyncedNetwork:
         try:
             entry = (self._store.read_state() or {}).get("producer")
         except TransientError as error:
-            say(f"  state cannot be read (will retry): {error}")
+            emit(Incident(what="exchange", text=f"  state cannot be read (will retry): {error}"))
         else:
             self._producer = entry if isinstance(entry, dict) else None
         return self._producer
 
-    def sync(self, worker_id: str, say: Say) -> None:
+    def sync(self, worker_id: str) -> None:
         """Swap newer weights in, if there are any; a passing fault keeps the old ones.
 
         Raises:
@@ -75,7 +80,7 @@ class SyncedNetwork:
         try:
             weights = self._store.pull(newer_than=self.step)
         except TransientError as error:
-            say(f"  weight sync error (will retry): {error}")
+            emit(Incident(what="exchange", text=f"  weight sync error (will retry): {error}"))
             return
         if weights is None:
             return
@@ -86,11 +91,11 @@ class SyncedNetwork:
             )
         self.evaluator.load(weights.state_dict)
         self.step = weights.step
-        say(f"[{worker_id}] new weights: step {weights.step}")
+        _LOG.info(f"[{worker_id}] new weights: step {weights.step}")
 
 
 def wait_for_network(
-    store: WeightStore, config: WorkerConfig, stop: StopFlag, say: Say
+    store: WeightStore, config: WorkerConfig, stop: StopFlag
 ) -> SyncedNetwork | None:
     """The namespace's network as soon as there is one; None when told to stop before that.
 
@@ -99,27 +104,28 @@ def wait_for_network(
     Raises:
         ExchangeError: what is there cannot be used, or access is refused.
     """
-    said = ""
+    is_new = Once()
     while not stop():
         try:
             weights = store.pull()
         except TransientError as error:
-            line = f"  weights cannot be read yet (will retry): {error}"
+            text = f"  weights cannot be read yet (will retry): {error}"
+            if is_new(text):
+                emit(Incident(what="exchange", text=text))
             pause = config.stores.retry_seconds
         else:
             if weights is not None:
-                say(
+                _LOG.info(
                     f"Pulling weights from {store.label}: {store.namespace.weights_file} "
                     f"(step {weights.step}, {weights.total_games:,} games)"
                 )
                 return SyncedNetwork(store, weights, config)
-            line = (
+            text = (
                 f"No {store.namespace.weights_file} in {store.label} yet — waiting for the learner "
                 "(zebfast-learn --checkpoint FILE publishes the first)"
             )
+            if is_new(text):
+                emit(Waiting(reason="weights", text=text))
             pause = config.poll_seconds
-        if line != said:
-            say(line)
-            said = line
         stop.wait(pause)
     return None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
-from zebfast.exchange import ExchangeError, Say
+from zebfast.exchange import ExchangeError
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import TeachingConfig
+from zebfast.system.events import Waiting, emit
+from zebfast.system.retry import Once
 from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
 from zebfast.worker.network import SyncedNetwork
 from zebfast.worker.options import NOTHING, Task, task_of
 from zebfast.worker.producer import Producer
 from zebfast.worker.producers import open_producer
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class _Work:
     games_per_batch: int
 
 
-class Assignment:
+class ProducerSwitch:
     """The producer at work; one that the state names is replaced when the state names another.
 
     Games that a replaced producer has begun and not given are the next one's to play.
@@ -36,21 +41,15 @@ class Assignment:
     """
 
     def __init__(
-        self,
-        config: WorkerConfig,
-        network: SyncedNetwork,
-        *,
-        seed: int,
-        first_game: int,
-        say: Say,
+        self, config: WorkerConfig, network: SyncedNetwork, *, seed: int, first_game: int
     ) -> None:
-        self._config, self._network, self._say = config, network, say
+        self._config, self._network = config, network
         self._seed, self._next_game = seed, first_game
         self._work: _Work | None = None
-        self._said = ""
+        self._is_new = Once()
         if not isinstance(config.producer, RecipeConfig):
             self._begin(config.producer, config.games_per_batch)
-            say(f"Playing on {network.evaluator.describe()}, {self._describe()}")
+            _LOG.info(f"Playing on {network.evaluator.describe()}, {self._describe()}")
         else:
             self.follow()
 
@@ -67,12 +66,11 @@ class Assignment:
         """Do what the run's state says now. True where that is something else than before."""
         if not isinstance(self._config.producer, RecipeConfig):
             return False
-        entry = self._network.read_producer(self._say)
+        entry = self._network.read_producer()
         if entry is None:
-            wait = (
+            self._wait(
                 f"{self._network.label} names no producer yet — waiting for a learner with a recipe"
             )
-            self._tell(wait)
             return False
         task, mode = self._task(entry), str(entry["mode"])
         config, n_games = task.producer, task.games_per_batch or self._config.games_per_batch
@@ -80,7 +78,8 @@ class Assignment:
             return False
         self.close()
         if config is None:
-            self._tell(f"[{self._config.worker_id}] producer: {NOTHING}, the run has all its games")
+            worker = self._config.worker_id
+            self._wait(f"[{worker}] producer: {NOTHING}, the run has all its games")
             return True
         if task.threads is not None:
             import torch
@@ -88,7 +87,9 @@ class Assignment:
             torch.set_num_threads(task.threads)
         self._begin(config, n_games)
         device = self._network.evaluator.describe()
-        self._tell(f"[{self._config.worker_id}] producer: {mode} on {device}, {self._describe()}")
+        line = f"[{self._config.worker_id}] producer: {mode} on {device}, {self._describe()}"
+        if self._is_new(line):
+            _LOG.info(line)
         return True
 
     def close(self) -> None:
@@ -121,7 +122,6 @@ class Assignment:
         assert self._work is not None
         return self._work.producer.describe()
 
-    def _tell(self, line: str) -> None:
-        if line != self._said:
-            self._say(line)
-        self._said = line
+    def _wait(self, text: str) -> None:
+        if self._is_new(text):
+            emit(Waiting(reason="producer", text=text))

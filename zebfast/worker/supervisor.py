@@ -1,13 +1,13 @@
 """Keeps one worker going: starts it again when it crashes or stands still, stops it in good order.
 
-It knows the worker by its output and its exit code alone, so nothing that takes a worker down,
-torch and the driver of the GPU included, takes this down with it.
+It knows the worker by the events that it tells and by its exit code alone, so nothing that takes a
+worker down, torch and the driver of the GPU included, takes this down with it.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,14 +17,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
+from zebfast.system.events import BatchDone, Ended, Event, EventPipe, emit
+from zebfast.system.retry import Backoff, doubling
 from zebfast.system.signals import StopFlag
 
 USAGE = 2  # a worker that ends so would end so again
 _LONGEST_LINE = 1 << 16
 _LOOK_SECONDS = 0.1
-_BATCH = re.compile(rb"\[[^\]]+\] batch \d+: ")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +64,19 @@ class Supervisor:
     """One worker, over all its starts.
 
     Args:
-        command: of the start number ``restarts``, when ``batches`` were handed over before it.
+        command: of the start number ``restarts``, when ``batches`` were handed over before it; the
+            worker tells its events to the file descriptor that is given last.
         report: told of every failure; it must return soon and raise nothing.
     """
 
     def __init__(
         self,
-        command: Callable[[int, int], Sequence[str]],
+        command: Callable[[int, int, int], Sequence[str]],
         config: SupervisorConfig,
         *,
-        say: Callable[[str], None],
         report: Callable[[Failure], None],
     ) -> None:
-        self._command, self._config = command, config
-        self._say, self._report = say, report
+        self._command, self._config, self._report = command, config, report
         self.restarts = self.batches = 0
 
     def run(self) -> int:
@@ -82,11 +84,12 @@ class Supervisor:
 
         Returns the exit code: the worker's own, or 128 and the signal's number.
         """
-        pause = self._config.first_pause
+        config = self._config
+        backoff = Backoff(doubling(config.first_pause, longest=config.longest_pause))
         with StopFlag() as stop:
             while True:
                 began = time.monotonic()
-                child = _Child(self._command(self.restarts, self.batches))
+                child = _Child(partial(self._command, self.restarts, self.batches))
                 stalled = self._watch(child, stop)
                 code, error = child.end()
                 self.batches += child.batches
@@ -95,17 +98,18 @@ class Supervisor:
                 if code == 0 and not stalled:
                     return 0
                 if stalled:
-                    error = f"no batch for {self._config.stall / 60:g} min, so it was stopped"
+                    error = f"no batch for {config.stall / 60:g} min, so it was stopped"
                 self._report(Failure(error, self.batches, self.restarts))
+                emit(Ended(program="worker", code=code, reason=error, restarts=self.restarts))
                 if code == USAGE:
-                    self._say(f"the worker cannot be started: {error}")
+                    _LOG.error(f"the worker cannot be started: {error}")
                     return code
-                if time.monotonic() - began >= self._config.healthy:
-                    pause = self._config.first_pause
+                if time.monotonic() - began >= config.healthy:
+                    backoff.succeeded()
                 self.restarts += 1
-                self._say(f"the worker ended ({error}): restart {self.restarts} in {pause:g} s")
+                pause = backoff.failed()
+                _LOG.warning(f"the worker ended ({error}): restart {self.restarts} in {pause:g} s")
                 stop.wait(pause)
-                pause = min(2 * pause, self._config.longest_pause)
                 if stop():
                     return stop.exit_code
 
@@ -124,36 +128,41 @@ class Supervisor:
 
 
 class _Child:
-    """A worker's process, with its output passed on line by line."""
+    """A worker's process, with its output passed on line by line, and what it tells taken in."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        # A group of its own: a Ctrl-C, or whoever stops our group, reaches the worker through us
-        # and once; the second signal would make it leave its work behind. If we are killed, the
-        # end of its input tells it (--stop-at-eof).
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
+    def __init__(self, command: Callable[[int], Sequence[str]]) -> None:
         self.batches = 0
         self.last_batch = time.monotonic()
         self._errors: deque[bytes] = deque(maxlen=1)
+        self._events = EventPipe(self._take)
+        # A group of its own: a Ctrl-C, or whoever stops our group, reaches the worker through us
+        # and once; the second signal would make it leave its work behind. If we are killed, the
+        # end of its input tells it (--stop-at-eof).
+        try:
+            self._process = subprocess.Popen(
+                command(self._events.fd),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,
+                pass_fds=(self._events.fd,),
+            )
+        finally:
+            self._events.start()
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._pumps = [
             threading.Thread(target=_pump, args=pump, daemon=True)
             for pump in (
-                (self._process.stdout, sys.stdout.buffer, self._see_output),
+                (self._process.stdout, sys.stdout.buffer, None),
                 (self._process.stderr, sys.stderr.buffer, self._see_error),
             )
         ]
         for pump in self._pumps:
             pump.start()
 
-    def _see_output(self, line: bytes) -> None:
-        if _BATCH.match(line):
+    def _take(self, event: Event) -> None:
+        if isinstance(event, BatchDone):
             self.batches += 1
             self.last_batch = time.monotonic()
 
@@ -183,6 +192,7 @@ class _Child:
         """Exit code (negative for a signal) and last words of a child that has ended."""
         for pump in self._pumps:
             pump.join(2.0)  # somebody else may hold the other end
+        self._events.join(2.0)
         assert self._process.stdin is not None
         self._process.stdin.close()
         code = self._process.returncode
@@ -199,11 +209,12 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _pump(source: IO[bytes], target: IO[bytes], see: Callable[[bytes], None]) -> None:
+def _pump(source: IO[bytes], target: IO[bytes], see: Callable[[bytes], None] | None) -> None:
     """Pass lines on; a target that takes none any more must not hold the worker up."""
     with source:
         while line := source.readline(_LONGEST_LINE):
-            see(line)
+            if see is not None:
+                see(line)
             with suppress(OSError, ValueError):
                 target.write(line)
                 target.flush()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zebfast.cli.messages import note
 from zebfast.cli.places import chosen_stores
 from zebfast.cli.run import Decorated
 
@@ -67,8 +68,3 @@ def stores_of(experiment: Experiment) -> StoreOptions:
     """How a command that only looks, or does one thing, talks to the experiment's stores."""
     flags = {"state_dir": experiment.state_dir, "retry_seconds": RETRY_SECONDS}
     return replace(chosen_stores(flags, experiment.weights), attempts=ATTEMPTS)
-
-
-def note(line: str) -> None:
-    """Messages go to stderr, results to stdout."""
-    click.echo(line, err=True)

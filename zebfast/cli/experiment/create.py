@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import zebfast
-from zebfast.cli.experiment.context import experiments_dir_option, note, stores_of
+from zebfast.cli.experiment.context import experiments_dir_option, stores_of
 from zebfast.cli.experiment.settings import given_settings
 from zebfast.cli.init import first_checkpoint, network_options, refuse_network_options
 from zebfast.cli.learn import EXAMPLES
+from zebfast.cli.messages import note
 from zebfast.cli.places import BUCKET, WEIGHTS, chosen_place, place_options
 
 if TYPE_CHECKING:

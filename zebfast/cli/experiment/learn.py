@@ -20,8 +20,9 @@ import click
 
 import zebfast
 from zebfast.cli import learn as learner
-from zebfast.cli.experiment.context import experiments_dir_option, note, open_experiment, stores_of
+from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
 from zebfast.cli.experiment.settings import origins, plain_settings, resolve
+from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
 from zebfast.system.signals import exit_on_sigterm
 

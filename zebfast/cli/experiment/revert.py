@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zebfast.cli.experiment.context import experiments_dir_option, note, open_experiment, stores_of
+from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
+from zebfast.cli.messages import note
 
 if TYPE_CHECKING:
     from zebfast.exchange import WeightStore

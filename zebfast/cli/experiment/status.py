@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zebfast.cli.experiment.context import (
-    experiments_dir_option,
-    note,
-    open_named_or_all,
-    stores_of,
-)
+from zebfast.cli.experiment.context import experiments_dir_option, open_named_or_all, stores_of
+from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from zebfast.cli.experiment.context import experiments_dir_option, note, open_experiment, stores_of
+from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
 from zebfast.cli.experiment.settings import given_again
+from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, Decorated, user_sentence
 
 if TYPE_CHECKING:
