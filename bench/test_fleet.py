@@ -12,9 +12,9 @@ from simulated_oracle import oracle
 from bench.conftest import figure
 from zebfast.fleet.decide import Observed, decide
 from zebfast.fleet.market import rank
-from zebfast.fleet.market_history import Learned
+from zebfast.fleet.market_history import MarketHistory
 from zebfast.fleet.model import FleetState, Spec
-from zebfast.fleet.observe import look
+from zebfast.fleet.observe import observe
 
 SEED = 1
 HOURS = 72.0
@@ -31,7 +31,7 @@ def hour_of(directory: Path, n: int) -> tuple[SimulatedFleet, FleetState, Observ
         fleet = SimulatedFleet(directory, SEED, spec(n), hours=1.0)
         fleet.run()
     state = fleet.last.state
-    return fleet, state, look(state, fleet.fleet.outlook, now=fleet.now, say=fleet.fleet.say)
+    return fleet, state, observe(state, fleet.fleet.outlook, now=fleet.now)
 
 
 @pytest.mark.benchmark(group="fleet")
@@ -45,7 +45,7 @@ def test_decisions_of_a_tick(benchmark: Any, tmp_path: Path) -> None:
 
     def decisions() -> None:
         decide(state, observed)
-        rank(offers, state.spec, Learned(), (), observed.now)
+        rank(offers, state.spec, MarketHistory(), (), observed.now)
 
     benchmark.pedantic(decisions, rounds=20, warmup_rounds=1)
     if benchmark.stats is not None:  # none under --benchmark-disable

@@ -9,8 +9,9 @@ import pytest
 from fleet_looks import FLEET, MIN, NOW, SPEC, asked, beat, known, look, machine, names
 
 from zebfast.fleet.decide import LISTING_LAG, PAUSE, UNANSWERED, Decision, Observed, decide, resumed
-from zebfast.fleet.health import fatal_line, stall_limit
+from zebfast.fleet.health import failure_in, stall_limit
 from zebfast.fleet.model import Known
+from zebfast.system.events import Ended, to_line
 
 TWO = replace(SPEC, n=2)
 A = known("a")
@@ -101,15 +102,24 @@ def test_numbers() -> None:
     assert stall_limit(replace(SPEC, upload_interval=1000.0)) == 2500
 
 
+def ended(code: int, reason: str = "", program: str = "worker") -> str:
+    return to_line(Ended(program=program, code=code, reason=reason)).decode()
+
+
 @pytest.mark.parametrize(
     ("log", "line"),
     [
         ("", None),
         ("Collecting torch\nbatch 1: 7168 examples, 3.8 games/s", None),
-        ("ok\nNo module  named 'x'\nNo module named 'y'\nbye", "No module named 'y'"),
-        ("Traceback (most recent call last):\nCUDA error: 7\n", "CUDA error: 7"),
-        ("error: " + "x" * 1000, "error: " + "x" * 193),
+        ("No module named 'y'\n" + ended(1, program="start") + "bye", "No module named 'y'"),
+        ("12:03:01 " + ended(1, "CUDA  error: 7"), "CUDA error: 7"),
+        (ended(1, "the first") + "restart\n" + ended(-9, "killed by SIGKILL"), "killed by SIGKILL"),
+        (ended(1, "x" * 1000), "x" * 200),
+        (ended(3, program="host run"), "host run ended with 3"),
+        (ended(0, "all is done"), None),
+        ("Traceback (most recent call last):\nerror: only words\n", None),
+        (ended(1, "torn")[:-9], None),
     ],
 )  # fmt: skip
-def test_fatal_line(log: str, line: str | None) -> None:
-    assert fatal_line(log) == line
+def test_a_failure_is_what_an_event_in_the_log_says(log: str, line: str | None) -> None:
+    assert failure_in(log) == line

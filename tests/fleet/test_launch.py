@@ -12,9 +12,11 @@ from launches import hub_experiment
 
 from zebfast.exchange import Place
 from zebfast.experiment.experiment import Stage
+from zebfast.fleet.health import failure_in
 from zebfast.fleet.launch import MAX_LETTERS, launch_env, requirement, start_command
 from zebfast.fleet.model import Spec
 from zebfast.fleet.provider import ProviderError
+from zebfast.system.events import Ended, from_line
 
 
 def spec(role: Stage = "selfplay", **changes: Any) -> Spec:
@@ -24,7 +26,7 @@ def spec(role: Stage = "selfplay", **changes: Any) -> Spec:
 def test_a_machine_installs_checks_itself_and_keeps_a_worker_going(tmp_path: Path) -> None:
     wanted = spec(package="zebfast==0.1.0", upload_interval=252.0, worker_args=("--dtype", "fp16"))
     script = start_command(wanted, hub_experiment(tmp_path), "selfplay-3fa9c1d2")
-    first, pip, check, run = script.splitlines()
+    first, *_, pip, check, run = script.splitlines()
     assert (first, check) == ("set -e", "zebfast host check")
     assert pip.startswith("PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install ")
     assert "'zebfast[hub]==0.1.0'" in pip
@@ -35,6 +37,20 @@ def test_a_machine_installs_checks_itself_and_keeps_a_worker_going(tmp_path: Pat
     assert "--mode eval-aux" in start_command(
         spec("evalaux"), hub_experiment(tmp_path), "evalaux-1"
     )
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_start_that_fails_says_so_as_an_event(tmp_path: Path, shell: str) -> None:
+    script = start_command(spec(package="installed"), hub_experiment(tmp_path), "w")
+    broken = f'zebfast() {{ echo "no GPU here"; return 7; }}\n{script}'
+    done = subprocess.run([shell, "-c", broken], capture_output=True, text=True)
+    assert done.returncode == 7
+    words, line = done.stdout.splitlines()
+    assert words == "no GPU here"
+    event = from_line(line)
+    assert isinstance(event, Ended)
+    assert (event.program, event.code) == ("start", 7)
+    assert failure_in(done.stdout) == "no GPU here"
 
 
 def test_the_worker_takes_the_flags(tmp_path: Path) -> None:

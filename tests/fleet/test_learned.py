@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 from fleet_looks import NOW, known
+from listening import listening
 
 from zebfast.fleet import market_history as learned_module
 from zebfast.fleet.market_history import (
     CACHE,
     DAY,
     HALF_LIFE,
-    Learned,
     MarketBusy,
+    MarketHistory,
     Rate,
-    read_learned,
-    update_learned,
+    read_history,
+    update_history,
 )
 from zebfast.fleet.model import Offer, Spec
 from zebfast.system.locks import hold_lock
@@ -35,15 +36,15 @@ OFFERS = tuple(
 
 def strike_often(path: Path, n: int) -> None:
     for _ in range(n):
-        update_learned(path, lambda learned: learned.with_strike("vast", "h"), print)
+        update_history(path, lambda learned: learned.with_strike("vast", "h"))
 
 
-def rate(learned: Learned, gpu: str = "RTX 3060") -> Rate:
+def rate(learned: MarketHistory, gpu: str = "RTX 3060") -> Rate:
     return learned.rates[f"selfplay {gpu}"]
 
 
 def test_a_rate_is_a_mean_at_first_and_then_forgets() -> None:
-    found = Learned()
+    found = MarketHistory()
     for speed in (1.0, 3.0, 5.0):
         found = found.with_rates("selfplay", [known("a", games_per_s=speed)], NOW)
     assert rate(found) == Rate(games_per_s=pytest.approx(3.0), seen=3, at=NOW)
@@ -65,13 +66,13 @@ def test_one_look_is_one_observation_of_each_type() -> None:
         known("e", games_per_s=9.0, failing_since=NOW),
         known("f", games_per_s=9.0, gpu=""),
     ]
-    found = Learned().with_rates("selfplay", machines, NOW)
+    found = MarketHistory().with_rates("selfplay", machines, NOW)
     assert set(found.rates) == {"selfplay RTX 3060", "selfplay RTX 3070"}
     assert rate(found) == Rate(games_per_s=2.0, seen=1, at=NOW)
 
 
 def test_three_strikes_and_out() -> None:
-    found = Learned()
+    found = MarketHistory()
     for strikes in range(1, 4):
         assert not found.blacklist()
         found = found.with_strike("vast", "h1").with_strike("runpod", "")
@@ -80,7 +81,7 @@ def test_three_strikes_and_out() -> None:
 
 
 def test_offers_are_remembered_for_a_moment() -> None:
-    found = Learned().with_offers("vast", SPEC, OFFERS, NOW)
+    found = MarketHistory().with_offers("vast", SPEC, OFFERS, NOW)
     assert found.cached("vast", SPEC, NOW + CACHE) == OFFERS
     assert found.cached("vast", SPEC, NOW + CACHE + 1) is None
     assert found.cached("vast", SPEC, NOW - 1) is None, "the clock was set back"
@@ -91,7 +92,7 @@ def test_offers_are_remembered_for_a_moment() -> None:
 
 
 def test_a_used_up_quota() -> None:
-    found = Learned().with_offers("vast", SPEC, OFFERS, NOW).with_quota("vast", NOW + 5000)
+    found = MarketHistory().with_offers("vast", SPEC, OFFERS, NOW).with_quota("vast", NOW + 5000)
     assert not found.may_search("vast", NOW + 4999)
     assert found.may_search("vast", NOW + 5000)
     assert found.may_search("runpod", NOW)
@@ -102,14 +103,16 @@ def test_a_used_up_quota() -> None:
 
 def test_everything_comes_back_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "fleet" / "market.json"
-    assert read_learned(path, pytest.fail) == Learned()
+    with listening(pytest.fail):
+        assert read_history(path) == MarketHistory()
 
-    def change(learned: Learned) -> Learned:
+    def change(learned: MarketHistory) -> MarketHistory:
         learned = learned.with_rates("selfplay", [known("a")], NOW).with_strike("vast", "h1")
         return learned.with_offers("vast", SPEC, OFFERS, NOW).with_quota("vast", NOW + 9)
 
-    written = update_learned(path, change, pytest.fail)
-    assert read_learned(path, pytest.fail) == written == change(Learned())
+    with listening(pytest.fail):
+        written = update_history(path, change)
+        assert read_history(path) == written == change(MarketHistory())
 
 
 def test_no_change_of_another_process_is_lost(tmp_path: Path) -> None:
@@ -120,7 +123,8 @@ def test_no_change_of_another_process_is_lost(tmp_path: Path) -> None:
         other.start()
     for other in others:
         other.join(120)
-    assert read_learned(path, pytest.fail).strikes == {"vast:h": 60}
+    with listening(pytest.fail):
+        assert read_history(path).strikes == {"vast:h": 60}
 
 
 def test_a_lock_that_is_never_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +132,7 @@ def test_a_lock_that_is_never_given_back(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(learned_module, "_LOCK_WAIT", 0.05)
     busy = partial(hold_lock, path.with_suffix(".lock"), busy=RuntimeError)
     with busy(), pytest.raises(MarketBusy, match=r"market\.lock is held by process \d+ for too"):
-        update_learned(path, lambda learned: learned, pytest.fail)
+        update_history(path, lambda learned: learned)
 
 
 GOOD: dict[str, Any] = {"format": 1, "rates": {}, "strikes": {}, "quota_until": {}, "searches": {}}
@@ -157,10 +161,12 @@ GOOD: dict[str, Any] = {"format": 1, "rates": {}, "strikes": {}, "quota_until": 
 def test_a_damaged_file_is_set_aside(
     tmp_path: Path, content: bytes | dict[str, Any], problem: str
 ) -> None:
-    path, lines = tmp_path / "market.json", []
+    path = tmp_path / "market.json"
+    lines: list[str] = []
     data = content if isinstance(content, bytes) else json.dumps({**GOOD, **content}).encode()
     path.write_bytes(data)
-    assert read_learned(path, lines.append) == Learned()
+    with listening(lines.append):
+        assert read_history(path) == MarketHistory()
     [line] = lines
     assert problem in line
     [aside] = tmp_path.iterdir()

@@ -9,7 +9,7 @@ import pytest
 from fleet_looks import NOW
 
 from zebfast.fleet.market import GAMES_PER_S, STRIKE_PREMIUM, rank, speeds_of
-from zebfast.fleet.market_history import Learned, Rate, gpu_key, host_key, rate_key
+from zebfast.fleet.market_history import MarketHistory, Rate, gpu_key, host_key, rate_key
 from zebfast.fleet.model import Offer, Spec
 
 SPEC = Spec(fleet="zeb-first-selfplay", experiment="first", role="selfplay", n=1, max_dph=0.20)
@@ -20,13 +20,13 @@ def offer(name: str, gpu: str = "RTX 3060", dph: float = 0.06, **changed: Any) -
     return Offer(**{**facts, **changed})
 
 
-def ids(offers: list[Offer], spec: Spec = SPEC, learned: Learned | None = None) -> str:
-    return "".join(o.id for o in rank(offers, spec, learned or Learned(), (), NOW).offers)
+def ids(offers: list[Offer], spec: Spec = SPEC, learned: MarketHistory | None = None) -> str:
+    return "".join(o.id for o in rank(offers, spec, learned or MarketHistory(), (), NOW).offers)
 
 
-def observed(**speeds: float) -> Learned:
+def observed(**speeds: float) -> MarketHistory:
     rates = {gpu.replace("_", " "): speed for gpu, speed in speeds.items()}
-    return Learned(
+    return MarketHistory(
         rates={
             rate_key("selfplay", gpu): Rate(games_per_s=speed, seen=9, at=NOW)
             for gpu, speed in rates.items()
@@ -45,7 +45,7 @@ def test_what_was_observed_counts_more_than_the_table() -> None:
     assert ids(offers, learned=observed(RTX_3060=2.0, RTX_4070_Ti=3.0)) == "ab"
     old = observed(RTX_3060=2.0, RTX_4070_Ti=3.0)
     stale = {key: replace(rate, at=NOW - 31 * 86400) for key, rate in old.rates.items()}
-    assert ids(offers, learned=Learned(rates=stale)) == "ba"
+    assert ids(offers, learned=MarketHistory(rates=stale)) == "ba"
     other = replace(SPEC, role="evalaux")
     assert ids(offers, other, observed(RTX_3060=2.0, RTX_4070_Ti=3.0)) == "ba"
 
@@ -64,7 +64,7 @@ def test_types_of_unknown_speed_come_last_cheapest_first() -> None:
 
 
 def test_a_strike_makes_a_host_a_little_dearer() -> None:
-    struck = Learned(strikes={host_key("vast", "a"): 1})
+    struck = MarketHistory(strikes={host_key("vast", "a"): 1})
     assert ids([offer("a", dph=0.050), offer("b", dph=0.051)], learned=struck) == "ba"
     assert ids([offer("a", dph=0.050), offer("b", dph=0.054)], learned=struck) == "ab"
     assert STRIKE_PREMIUM < 0.1, "one strike is mostly bad luck"
@@ -103,7 +103,7 @@ def test_filter(changed: dict[str, Any], reason: str) -> None:
     )
     bad, mine = {host_key("vast", "bad")}, {host_key("vast", "mine")}
     offers = [just, replace(just, id="b", **changed), replace(just, id="c", **changed)]
-    found = rank(offers, spec, Learned(), bad, NOW, used=mine)
+    found = rank(offers, spec, MarketHistory(), bad, NOW, used=mine)
     assert [each.id for each in found.offers] == ["a"]
     assert found.why == f"2 {reason}"
 
@@ -111,15 +111,15 @@ def test_filter(changed: dict[str, Any], reason: str) -> None:
 def test_what_a_provider_does_not_say_refuses_nothing() -> None:
     offers = [offer("a", host=""), offer("b", host="")]
     blacklist = {host_key("vast", "")}
-    assert len(rank(offers, SPEC, Learned(), blacklist, NOW, used=blacklist).offers) == 2
+    assert len(rank(offers, SPEC, MarketHistory(), blacklist, NOW, used=blacklist).offers) == 2
     other = offer("c", provider="runpod", host="h")
-    assert rank([other], SPEC, Learned(), {host_key("vast", "h")}, NOW).offers == (other,)
+    assert rank([other], SPEC, MarketHistory(), {host_key("vast", "h")}, NOW).offers == (other,)
 
 
 def test_why_there_is_nothing() -> None:
-    assert rank([], SPEC, Learned(), (), NOW).why == "nothing was offered"
+    assert rank([], SPEC, MarketHistory(), (), NOW).why == "nothing was offered"
     offers = [*(offer(f"{i}", dph=1.0) for i in range(12)), offer("x", reliability=0.1)]
-    assert rank(offers, SPEC, Learned(), (), NOW).why == "12 too dear, 1 unreliable"
+    assert rank(offers, SPEC, MarketHistory(), (), NOW).why == "12 too dear, 1 unreliable"
 
 
 def test_one_spelling_of_a_type() -> None:

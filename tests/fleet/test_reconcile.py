@@ -11,10 +11,13 @@ from fake_fleet import FLEET, SPEC, World, want
 from fake_provider import LOST_REPLY, REFUSED, FakeProvider, beat, offer, offers
 
 from zebfast.fleet.decide import PAUSE, UNANSWERED
-from zebfast.fleet.market_history import read_learned
+from zebfast.fleet.market_history import read_history
 from zebfast.fleet.model import FleetState
 from zebfast.fleet.provider import NoCredit, OfferGone, SearchQuota, Unreachable
 from zebfast.fleet.state_file import FleetFileError
+from zebfast.system.events import Ended, to_line
+
+ENDED = to_line(Ended(program="start", code=1)).decode()
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def strikes(world: World) -> dict[str, int]:
-    return dict(read_learned(world.files.market, world.lines.append).strikes)
+    return dict(read_history(world.files.market).strikes)
 
 
 def test_it_rents_the_best_and_then_lets_them_play(world: World) -> None:
@@ -199,7 +202,7 @@ def test_a_log_is_read_only_where_a_heartbeat_is_overdue(world: World) -> None:
     world.tick(want())
     provider.set("running")
     mute, well = provider.alive["m1"], provider.alive["m2"]
-    provider.log["m1"] = "Collecting zebfast\nNo module named torch\n"
+    provider.log["m1"] = "Collecting zebfast\nNo module named torch\n" + ENDED
     worker = f"selfplay-{well.label[-8:]}"
     for minute in range(9):
         world.stores.beats[worker] = beat(worker, minute + 1)

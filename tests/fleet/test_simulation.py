@@ -10,7 +10,7 @@ from simulated_fleet import FLEET, Lived, SimulatedFleet, kept_in_mind
 from simulated_hosts import MINUTE
 from simulated_oracle import oracle
 
-from zebfast.fleet.market_history import Learned, read_learned
+from zebfast.fleet.market_history import MarketHistory, read_history
 from zebfast.fleet.model import Spec
 from zebfast.fleet.state_file import read_state
 
@@ -70,6 +70,6 @@ def test_it_lives_the_same_with_files(tmp_path: Path) -> None:
         in_mind = SimulatedFleet(tmp_path, 1, ON_DEMAND, hours=1.0)
         assert in_mind.live() == lived
     assert read_state(on_disk.fleet.files.state) == on_disk.last.state == in_mind.last.state
-    learned = read_learned(on_disk.fleet.files.market, print)
+    learned = read_history(on_disk.fleet.files.market)
     assert learned.rates
-    assert learned != Learned()
+    assert learned != MarketHistory()

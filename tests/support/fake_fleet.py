@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from fake_provider import Clock, FakeProvider, beat
+from listening import listening
 
 from zebfast.exchange import ExampleStore, ExchangeError, WeightStore
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet.model import FleetState, Launch, Offer, Spec, worker_id_of
 from zebfast.fleet.observe import Outlook
-from zebfast.fleet.reconcile import Change, Fleet, Tick, tick
+from zebfast.fleet.reconcile import Change, Fleet, Tick, reconcile
 from zebfast.fleet.state_file import FleetFiles, read_state
 
 FLEET = "zeb-first-selfplay"
@@ -73,11 +74,11 @@ class World:
             weights=cast(WeightStore, self.stores),
             examples=cast(ExampleStore, self.stores),
         )
-        return Fleet(files=self.files, outlook=outlook, launcher=launch, say=self.lines.append,
-                     clock=self.clock)  # fmt: skip
+        return Fleet(files=self.files, outlook=outlook, launcher=launch, clock=self.clock)
 
     def tick(self, change: Change | None = None) -> Tick:
-        return tick(self.fleet(), change)
+        with listening(self.lines.append):
+            return reconcile(self.fleet(), change)
 
     def pass_time(self, seconds: float = 60.0) -> None:
         """Loading machines come up, and those that run hand over a batch."""

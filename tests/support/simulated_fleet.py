@@ -16,11 +16,10 @@ from unittest.mock import patch
 from simulated_hosts import HOUR, MINUTE, START
 from simulated_market import Rental, SimulatedMarket
 
-from zebfast.exchange import Say
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet import reconcile, rent
 from zebfast.fleet.health import stall_limit
-from zebfast.fleet.market_history import Learned
+from zebfast.fleet.market_history import MarketHistory
 from zebfast.fleet.model import FleetState, Launch, Offer, Spec
 from zebfast.fleet.observe import Outlook
 from zebfast.fleet.reconcile import Change, Fleet
@@ -62,15 +61,15 @@ def kept_in_mind() -> Iterator[None]:
     """What ticks write is kept as objects while this lasts: days of them then take a second."""
     minds: dict[Path, Any] = {}
 
-    def update(path: Path, change: Callable[[Learned], Learned], say: Say) -> Learned:
-        minds[path] = change(minds.get(path, Learned()))
+    def update(path: Path, change: Callable[[MarketHistory], MarketHistory]) -> MarketHistory:
+        minds[path] = change(minds.get(path, MarketHistory()))
         return minds[path]
 
     with (
         patch.multiple(reconcile, read_state=minds.get, write_state=minds.__setitem__),
         patch.object(reconcile, "hold_lock", lambda path, *, busy: nullcontext()),
-        patch.object(rent, "read_learned", lambda path, say: minds.get(path, Learned())),
-        patch.object(rent, "update_learned", update),
+        patch.object(rent, "read_history", lambda path: minds.get(path, MarketHistory())),
+        patch.object(rent, "update_history", update),
     ):
         yield
 
@@ -108,7 +107,6 @@ class SimulatedFleet:
                 providers={self.market.name: self.market}, weights=exchange, examples=exchange
             ),
             launcher=launch,
-            say=lambda line: None,
             clock=lambda: self.now,
             token=lambda: next(labels),
         )
@@ -141,7 +139,7 @@ class SimulatedFleet:
         self.lived.uptime = playing / (self.spec.n * self.hours * HOUR / MINUTE)
 
     def tick(self, change: Change | None = None) -> None:
-        self.last = reconcile.tick(self.fleet, change)
+        self.last = reconcile.reconcile(self.fleet, change)
         self.lived.most_alive = max(self.lived.most_alive, len(self.market.alive()))
 
     def _up(self, state: FleetState | None) -> FleetState:

@@ -9,7 +9,7 @@ from simulated_hosts import HOUR, MINUTE, START
 from simulated_market import Rental, SimulatedMarket
 
 from zebfast.fleet.market import rank
-from zebfast.fleet.market_history import Learned
+from zebfast.fleet.market_history import MarketHistory
 from zebfast.fleet.model import Spec
 
 
@@ -52,7 +52,7 @@ def _best(
         for host in market.hosts.values()
         if host.is_free(now) and busy_until.get(host.id, 0.0) <= now
     ]
-    fit = rank(offers, spec, Learned(), (), now).offers
+    fit = rank(offers, spec, MarketHistory(), (), now).offers
     rentals = [market.rental(market.hosts[offer.id], spec, "", now) for offer in fit]
     worth = {rental.host.id: _dollars_a_game(market, rental, horizon) for rental in rentals}
     best = min(rentals, key=lambda rental: worth[rental.host.id], default=None)

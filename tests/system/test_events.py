@@ -24,6 +24,7 @@ from zebfast.system.events import (
     Event,
     EventFile,
     EventPipe,
+    FleetNews,
     Incident,
     Ingested,
     Published,
@@ -96,6 +97,7 @@ TOLD: list[tuple[Event, str | None]] = [
      "  cannot start yet, trying again in 5 s: away"),
     (Incident(what="exchange", text="  push error (will retry): away"),
      "  push error (will retry): away"),
+    (FleetNews(fleet="zeb-x-selfplay", what="trouble", text="vast: no answer"), "vast: no answer"),
 ]  # fmt: skip
 
 

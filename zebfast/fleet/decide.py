@@ -16,6 +16,7 @@ from zebfast.fleet.model import FleetState, Known, Machine, is_of_fleet, worker_
 
 # --- What a fleet has cost, as far as prices and times were seen, and whether that is all it may.
 
+
 def cost(known: Known, *, listed: bool, now: float, elapsed: float) -> float:
     """Dollars of one machine in the last ``elapsed`` seconds, or since it was asked for.
 

@@ -10,19 +10,10 @@ from dataclasses import dataclass, replace
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.status.liveness import age
 from zebfast.fleet.model import LOST, Known, Machine, Spec
+from zebfast.system.events import LINE_START, Ended, from_line
 
 STALL_UPLOADS = 2.5  # upload intervals that nothing may come: work is seen once it is uploaded
 CAP_TOLERANCE = 1.001  # providers round prices
-#: A line of a log with one of these is fatal; asked only of workers that have never beaten.
-FATAL_WORDS = (
-    "Traceback",
-    "No module named",
-    "CUDA error",
-    "error:",
-    "HTTP 401",
-    "refuses the token",
-    "No space left",
-)
 _MAX_LINE = 200
 
 
@@ -34,12 +25,22 @@ class Verdict:
     strike: bool
 
 
-def fatal_line(text: str) -> str | None:
-    """The last line of a log that says that the worker cannot go on, cut to a sentence's length."""
-    for line in reversed(text.splitlines()):
-        if any(word in line for word in FATAL_WORDS):
-            return " ".join(line.split())[:_MAX_LINE]
-    return None
+def failure_in(log: str) -> str | None:
+    """Why the worker of a machine failed last, in a sentence's length, by the events in its log.
+
+    The start script and the supervisor of the worker write them; all other lines are for people,
+    and nothing follows from them. Where an event has no words, those of the line before it are
+    shown. None where nothing has failed, and in logs of versions that write no events: such a
+    machine is replaced when it has gone too long without a heartbeat.
+    """
+    failure, before = None, ""
+    for line in filter(str.strip, log.splitlines()):
+        event = from_line(line[max(0, line.find(LINE_START)) :])
+        if not isinstance(event, Ended):
+            before = line
+        elif event.code:
+            failure = event.reason or before or f"{event.program} ended with {event.code}"
+    return None if failure is None else " ".join(failure.split())[:_MAX_LINE]
 
 
 def stall_limit(spec: Spec) -> float:

@@ -19,6 +19,13 @@ from zebfast.fleet.provider import ProviderError
 
 INSTALLED = "installed"  # as a package: what is on the machine already
 MAX_LETTERS = 4000
+#: Tells by an event in the log that a command before the last has failed (see health.failure_in).
+_TRAP = (
+    "trap 'c=$?; [ $c -eq 0 ] || "
+    'echo "{\\"zebfast\\": 1, \\"event\\": \\"ended\\", \\"program\\": \\"start\\", '
+    '\\"code\\": $c}"'
+    "' EXIT"
+)
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^\]]*)\])?(?P<rest>.*)")
 
 
@@ -39,6 +46,8 @@ def start_command(spec: Spec, experiment: Experiment, worker_id: str) -> str:
     script = "\n".join(
         [
             "set -e",
+            _TRAP,
+            "export ZEB_LOG_EVENTS=1",
             *_install(spec.package, _extras(experiment)),
             # The exact teacher of a recipe needs no GPU.
             "zebfast host check" + (" --allow-cpu" if spec.role == "recipe" else ""),

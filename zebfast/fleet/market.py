@@ -1,6 +1,6 @@
 """Which offer is worth most: dollars for a game, from what was observed or else from a table.
 
-Pure; what was observed is in ``learned``.
+Pure; what was observed is in ``market_history``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from zebfast.fleet.health import CAP_TOLERANCE
-from zebfast.fleet.market_history import Learned, gpu_key, host_key, rate_key
+from zebfast.fleet.market_history import MarketHistory, gpu_key, host_key, rate_key
 from zebfast.fleet.model import Offer, Spec
 
 #: Games a second with the large v1 network, 200 simulations, to start from; only the ratios count,
@@ -70,7 +70,7 @@ class Ranking:
 def rank(
     offers: Iterable[Offer],
     spec: Spec,
-    learned: Learned,
+    history: MarketHistory,
     blacklist: Collection[str],
     now: float,
     *,
@@ -93,11 +93,11 @@ def rank(
             fit.append(offer)
         else:
             refused[reason] += 1
-    speeds = speeds_of({offer.gpu for offer in fit}, spec, learned, now)
+    speeds = speeds_of({offer.gpu for offer in fit}, spec, history, now)
 
     def worth(offer: Offer) -> tuple[bool, float, float, str]:
         speed = speeds[offer.gpu]
-        strikes = learned.strikes.get(host_key(offer.provider, offer.host), 0)
+        strikes = history.strikes.get(host_key(offer.provider, offer.host), 0)
         price = offer.dph * (1 + STRIKE_PREMIUM * strikes) / (speed or 1.0)
         return speed is None, price, -(offer.reliability or 0.0), offer.id
 
@@ -105,7 +105,7 @@ def rank(
 
 
 def speeds_of(
-    gpus: Iterable[str], spec: Spec, learned: Learned, now: float
+    gpus: Iterable[str], spec: Spec, history: MarketHistory, now: float
 ) -> dict[str, float | None]:
     """Games a second to expect of each type in the fleet's role; None where nothing is known.
 
@@ -114,7 +114,7 @@ def speeds_of(
     prefix = rate_key(spec.role, "")
     observed = {
         key.removeprefix(prefix): rate.games_per_s
-        for key, rate in learned.rates.items()
+        for key, rate in history.rates.items()
         if key.startswith(prefix) and now - rate.at < _STALE
     }
     ratios = [

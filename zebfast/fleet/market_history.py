@@ -7,7 +7,6 @@ little money and no machine: a damaged file is set aside with a line.
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -17,14 +16,16 @@ from zebfast.experiment.experiment import Stage
 from zebfast.fleet.health import is_working
 from zebfast.fleet.model import Known, Offer, Spec
 from zebfast.fleet.state_file import record_of, set_aside
+from zebfast.system.events import FleetNews, emit
 from zebfast.system.files import write_atomic
 from zebfast.system.locks import hold_lock
+from zebfast.system.retry import constant, retrying
 
 STRIKES = 3  # and a host is not rented again
 CACHE = 120.0  # seconds that offers are taken for true
 DAY = 86400.0  # no search quota lasts longer; offers older than this are not worth a try
 HALF_LIFE = 6 * 3600.0  # of what was observed, in the average
-_LOCK_WAIT = 10.0
+_LOCK_WAIT, _LOCK_PAUSE = 10.0, 0.02
 _FORMAT = 1
 
 
@@ -50,7 +51,7 @@ class Search:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
+class MarketHistory:
     """All that is remembered of the market.
 
     Attributes:
@@ -67,14 +68,14 @@ class Learned:
         """Hosts, as ``host_key`` names them, that have had their strikes."""
         return frozenset(host for host, count in self.strikes.items() if count >= STRIKES)
 
-    def with_strike(self, provider: str, host: str) -> Learned:
+    def with_strike(self, provider: str, host: str) -> MarketHistory:
         """After one more strike against a host; a host without a name cannot have any."""
         if not host:
             return self
         key = host_key(provider, host)
         return replace(self, strikes={**self.strikes, key: self.strikes.get(key, 0) + 1})
 
-    def with_rates(self, role: Stage, machines: Iterable[Known], now: float) -> Learned:
+    def with_rates(self, role: Stage, machines: Iterable[Known], now: float) -> MarketHistory:
         """After a look at machines that play: one observation of each of their GPU types."""
         speeds = defaultdict(list)
         for known in machines:
@@ -88,7 +89,7 @@ class Learned:
         """Does the quota allow a search? One that lasts for more than a day is not believed."""
         return not now < self.quota_until.get(provider, now) <= now + DAY
 
-    def with_quota(self, provider: str, until: float) -> Learned:
+    def with_quota(self, provider: str, until: float) -> MarketHistory:
         """After a provider has said that it answers no search before ``until``."""
         return replace(self, quota_until={**self.quota_until, provider: until})
 
@@ -102,12 +103,12 @@ class Learned:
 
     def with_offers(
         self, provider: str, spec: Spec, offers: Iterable[Offer], now: float
-    ) -> Learned:
+    ) -> MarketHistory:
         """After a search."""
         search = Search(at=now, offers=tuple(offers))
         return replace(self, searches={**self.searches, search_key(provider, spec): search})
 
-    def without_offer(self, offer: Offer) -> Learned:
+    def without_offer(self, offer: Offer) -> MarketHistory:
         """After an offer was rented or had gone: no search brings it back from memory."""
         searches = {
             key: replace(search, offers=tuple(o for o in search.offers if o.id != offer.id))
@@ -150,39 +151,36 @@ def search_key(provider: str, spec: Spec) -> str:
     return f"{provider} {json.dumps(asked)}"
 
 
-def read_learned(path: Path, say: Callable[[str], None]) -> Learned:
+def read_history(path: Path) -> MarketHistory:
     """What the file says; nothing where there is none. A damaged file is set aside and said."""
     try:
         return _parse(json.loads(path.read_bytes()))
     except FileNotFoundError:
-        return Learned()
+        return MarketHistory()
     except (ValueError, RecursionError) as error:
         aside = set_aside(path)
-        say(f"{path} cannot be used ({error}): set aside as {aside.name}, learning starts anew")
-        return Learned()
+        text = f"{path} cannot be used ({error}): set aside as {aside.name}, learning starts anew"
+        emit(FleetNews(fleet="", what="trouble", text=text))
+        return MarketHistory()
 
 
-def update_learned(
-    path: Path, change: Callable[[Learned], Learned], say: Callable[[str], None]
-) -> Learned:
+def update_history(path: Path, change: Callable[[MarketHistory], MarketHistory]) -> MarketHistory:
     """Change the file as it is now, whoever else changes it; what it says afterwards.
 
     Raises:
         MarketBusy, OSError.
     """
     lock = path.with_suffix(".lock")
-    deadline = time.monotonic() + _LOCK_WAIT
-    while True:
-        try:
-            with hold_lock(lock, busy=lambda owner: MarketBusy(_busy(lock, owner))):
-                learned = change(read_learned(path, say))
-                facts = {"format": _FORMAT, **asdict(learned)}
-                write_atomic(path, (json.dumps(facts) + "\n").encode())
-                return learned
-        except MarketBusy:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+
+    def update() -> MarketHistory:
+        with hold_lock(lock, busy=lambda owner: MarketBusy(_busy(lock, owner))):
+            history = change(read_history(path))
+            facts = {"format": _FORMAT, **asdict(history)}
+            write_atomic(path, (json.dumps(facts) + "\n").encode())
+            return history
+
+    attempts = round(_LOCK_WAIT / _LOCK_PAUSE)
+    return retrying(update, on=MarketBusy, pause=constant(_LOCK_PAUSE), attempts=attempts)
 
 
 def _busy(lock: Path, owner: str) -> str:
@@ -199,7 +197,7 @@ def _blend(before: Rate | None, games_per_s: float, now: float) -> Rate:
     return Rate(games_per_s=mean, seen=before.seen + 1, at=now)
 
 
-def _parse(found: object) -> Learned:
+def _parse(found: object) -> MarketHistory:
     """Raises ValueError."""
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         raise ValueError(f"it is not a market of format {_FORMAT}")
@@ -216,7 +214,7 @@ def _parse(found: object) -> Learned:
     if any(rate.games_per_s <= 0 for rate in rates.values()):
         raise ValueError("a rate is not above 0")
     searches = {key: _search(key, value) for key, value in _table(found, "searches")}
-    return Learned(rates=rates, strikes=strikes, quota_until=quota_until, searches=searches)
+    return MarketHistory(rates=rates, strikes=strikes, quota_until=quota_until, searches=searches)
 
 
 def _search(key: str, found: object) -> Search:

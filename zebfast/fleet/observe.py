@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zebfast.exchange import ExampleStore, ExchangeError, Say, WeightStore
+from zebfast.exchange import ExampleStore, ExchangeError, WeightStore
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet.decide import Observed
-from zebfast.fleet.health import fatal_line
+from zebfast.fleet.health import failure_in
 from zebfast.fleet.model import FleetState, Machine, worker_id_of
 from zebfast.fleet.provider import Provider, ProviderError
+from zebfast.system.events import FleetNews, emit
 
 LOG_AFTER = 120.0  # of running without a heartbeat; with its grace still before the set-up limit
 LOG_LINES = 200
@@ -25,22 +26,22 @@ class Outlook:
     examples: ExampleStore
 
 
-def look(state: FleetState, outlook: Outlook, *, now: float, say: Say) -> Observed:
+def observe(state: FleetState, outlook: Outlook, *, now: float) -> Observed:
     """What can be seen now. A place that does not answer is said, and is a fact like the others.
 
     Args:
         state: what is remembered, its providers first of all.
     """
-    machines, silent = _machines(state, outlook.providers, say)
-    beats, heard = _heartbeats(outlook.examples, say)
+    machines, silent = _machines(state, outlook.providers)
+    beats, heard = _heartbeats(outlook.examples, state.spec.fleet)
     return Observed(
         now=now,
         machines=machines,
         silent=silent,
         heartbeats=beats,
         heard=heard,
-        log_errors=_log_errors(state, outlook.providers, machines, beats, now=now, say=say),
-        has_weights=_has_weights(outlook.weights, say),
+        log_errors=_log_errors(state, outlook.providers, machines, beats, now=now),
+        has_weights=_has_weights(outlook.weights, state.spec.fleet),
         credit=_credit(outlook.providers, silent),
     )
 
@@ -52,7 +53,7 @@ def providers_of(state: FleetState) -> tuple[str, ...]:
 
 
 def _machines(
-    state: FleetState, providers: Mapping[str, Provider], say: Say
+    state: FleetState, providers: Mapping[str, Provider]
 ) -> tuple[tuple[Machine, ...], frozenset[str]]:
     """The fleet's machines, and the providers that did not say."""
     found: list[Machine] = []
@@ -61,24 +62,24 @@ def _machines(
         try:
             found += provider.machines(state.spec.fleet)
         except ProviderError as error:
-            say(f"{name} does not say which machines there are: {error}")
+            _say(state.spec.fleet, f"{name} does not say which machines there are: {error}")
             silent.add(name)
     return tuple(found), frozenset(silent)
 
 
-def _heartbeats(examples: ExampleStore, say: Say) -> tuple[Mapping[str, Heartbeat], bool]:
+def _heartbeats(examples: ExampleStore, fleet: str) -> tuple[Mapping[str, Heartbeat], bool]:
     try:
         return examples.heartbeats(), True
     except (ExchangeError, OSError) as error:
-        say(f"no heartbeats could be read: {error}")
+        _say(fleet, f"no heartbeats could be read: {error}")
         return {}, False
 
 
-def _has_weights(weights: WeightStore, say: Say) -> bool | None:
+def _has_weights(weights: WeightStore, fleet: str) -> bool | None:
     try:
         return weights.read_state() is not None
     except (ExchangeError, OSError) as error:
-        say(f"the namespace could not be read: {error}")
+        _say(fleet, f"the namespace could not be read: {error}")
         return None
 
 
@@ -89,9 +90,8 @@ def _log_errors(
     beats: Mapping[str, Heartbeat],
     *,
     now: float,
-    say: Say,
 ) -> dict[str, str]:
-    """Fatal lines of those that should have beaten by now; a heartbeat brings its own error."""
+    """Why those have failed that should have beaten by now; a heartbeat brings its own error."""
     found = {}
     for machine in machines:
         known = state.machines.get(machine.label)
@@ -101,9 +101,9 @@ def _log_errors(
         if worker_id_of(machine.label, state.spec.role) in beats:
             continue
         try:
-            line = fatal_line(providers[machine.provider].logs(machine.id, lines=LOG_LINES))
+            line = failure_in(providers[machine.provider].logs(machine.id, lines=LOG_LINES))
         except ProviderError as error:
-            say(f"the log of {machine.label} could not be had: {error}")
+            _say(state.spec.fleet, f"the log of {machine.label} could not be had: {error}")
             continue
         if line is not None:
             found[machine.label] = line
@@ -123,3 +123,7 @@ def _credit(providers: Mapping[str, Provider], silent: frozenset[str]) -> dict[s
         if credit is not None:
             found[name] = credit
     return found
+
+
+def _say(fleet: str, text: str) -> None:
+    emit(FleetNews(fleet=fleet, what="trouble", text=text))

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from zebfast.exchange import Say
 from zebfast.fleet.decide import Decision, Destroy, Observed, decide
-from zebfast.fleet.market_history import Learned
+from zebfast.fleet.market_history import MarketHistory
 from zebfast.fleet.model import FleetState, Spec
-from zebfast.fleet.observe import Outlook, look
+from zebfast.fleet.observe import Outlook, observe
 from zebfast.fleet.provider import ProviderError
-from zebfast.fleet.rent import Launcher, Memory, Renting, new_token
+from zebfast.fleet.rent import Launcher, MarketFile, Renting, new_token, say
 from zebfast.fleet.state_file import FleetFileError, FleetFiles, read_state, write_state
+from zebfast.system.events import Event, FleetNews, emit, subscribed
 from zebfast.system.locks import hold_lock
 
 #: What a person asks for, as a change of what is remembered (None = nothing yet).
@@ -35,14 +35,12 @@ class Fleet:
     """Everything that a tick touches.
 
     Attributes:
-        say: told every line of the log as it is written.
         token: makes the last part of a new label.
     """
 
     files: FleetFiles
     outlook: Outlook
     launcher: Launcher
-    say: Say
     clock: Callable[[], float] = time.time
     token: Callable[[], str] = new_token
 
@@ -65,8 +63,8 @@ class Tick:
         return not (self.state.wanted or self.state.machines or seen.machines or seen.silent)
 
 
-def tick(fleet: Fleet, change: Change | None = None) -> Tick:
-    """One look and what follows from it.
+def reconcile(fleet: Fleet, change: Change | None = None) -> Tick:
+    """One look and what follows from it; what is done is told as FleetNews, and kept in its log.
 
     Args:
         change: applied first, and on the disk before anything else happens.
@@ -80,28 +78,27 @@ def tick(fleet: Fleet, change: Change | None = None) -> Tick:
     def busy(owner: str) -> FleetBusy:
         return FleetBusy(f"fleet {fleet.files.fleet} is looked after by process {owner} just now")
 
-    with hold_lock(fleet.files.lock, busy=busy):
+    with hold_lock(fleet.files.lock, busy=busy), subscribed(_Log(fleet).take):
         state = remembered(fleet.files, change)
         if change is not None:
             write_state(fleet.files.state, state)
-        log = _Log(fleet)
-        observed = look(state, fleet.outlook, now=fleet.clock(), say=log.say)
+        observed = observe(state, fleet.outlook, now=fleet.clock())
         decision = decide(state, observed)
         write_state(fleet.files.state, decision.state)
         for note in decision.notes:
-            log.say(note)
-        memory = Memory(fleet.files.market, log.say)
-        memory.change(lambda learned: _learn(learned, decision, observed))
+            say(state.spec.fleet, note)
+        market = MarketFile(fleet.files.market)
+        market.change(lambda history: _learn(history, decision, observed))
         for each in decision.destroy:
-            _destroy(each, fleet, log.say)
+            _destroy(each, fleet)
         if decision.rent:
-            decision = replace(decision, state=_rent(fleet, decision, observed, memory, log.say))
+            decision = replace(decision, state=_rent(fleet, decision, observed, market))
         return Tick(observed=observed, decision=decision)
 
 
-def glance(state: FleetState, outlook: Outlook, *, now: float, say: Say) -> Tick:
-    """What a tick would see and decide, without doing or writing any of it; takes no lock."""
-    observed = look(state, outlook, now=now, say=say)
+def plan(state: FleetState, outlook: Outlook, *, now: float) -> Tick:
+    """What ``reconcile`` would see and decide, without doing or writing any of it, or a lock."""
+    observed = observe(state, outlook, now=now)
     return Tick(observed=observed, decision=decide(state, observed))
 
 
@@ -119,62 +116,64 @@ def remembered(files: FleetFiles, change: Change | None = None) -> FleetState:
 
 
 class _Log:
-    """One line for each decision: told at once, and kept in the fleet's log."""
+    """Keeps what is told of a fleet, a line each."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
 
-    def say(self, line: str) -> None:
-        self._fleet.say(line)
+    def take(self, event: Event) -> None:
+        files = self._fleet.files
+        if not isinstance(event, FleetNews) or event.fleet not in ("", files.fleet):
+            return
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self._fleet.clock()))
-        with suppress(OSError), open(self._fleet.files.log, "a", encoding="utf-8") as handle:
-            handle.write(f"{stamp} {line}\n")  # a full disk must not keep machines from ending
+        with suppress(OSError), open(files.log, "a", encoding="utf-8") as handle:
+            handle.write(f"{stamp} {event.text}\n")  # a full disk must not keep machines alive
 
 
-def _destroy(each: Destroy, fleet: Fleet, say: Say) -> None:
+def _destroy(each: Destroy, fleet: Fleet) -> None:
     """End one rental; one that could not be ended is remembered as doomed, and tried again."""
-    machine = each.machine
+    machine, name = each.machine, fleet.files.fleet
     price = "" if machine.dph is None else f", ${machine.dph:.3f}/h"
-    say(f"destroy {machine.label} ({machine.provider} {machine.id}{price}): {each.reason}")
+    text = f"destroy {machine.label} ({machine.provider} {machine.id}{price}): {each.reason}"
+    emit(FleetNews(fleet=name, what="destroyed", text=text, label=machine.label))
     try:
         fleet.outlook.providers[machine.provider].destroy(machine.id)
     except ProviderError as error:
-        say(f"{machine.label} could not be destroyed, the next look tries again: {error}")
+        text = f"{machine.label} could not be destroyed, the next look tries again: {error}"
+        say(name, text, what="trouble")
 
 
-def _learn(learned: Learned, decision: Decision, observed: Observed) -> Learned:
+def _learn(history: MarketHistory, decision: Decision, observed: Observed) -> MarketHistory:
     """What this look teaches: how fast machines play, and which hosts failed."""
     state = decision.state
     for each in decision.destroy:
         if each.strike:
-            learned = learned.with_strike(each.machine.provider, each.machine.host)
+            history = history.with_strike(each.machine.provider, each.machine.host)
     if not observed.heard:
-        return learned
+        return history
     listed = {machine.label for machine in observed.machines if machine.state == "running"}
     playing = [known for label, known in state.machines.items() if label in listed]
-    return learned.with_rates(state.spec.role, playing, observed.now)
+    return history.with_rates(state.spec.role, playing, observed.now)
 
 
-def _rent(
-    fleet: Fleet, decision: Decision, observed: Observed, memory: Memory, say: Say
-) -> FleetState:
+def _rent(fleet: Fleet, decision: Decision, observed: Observed, market: MarketFile) -> FleetState:
     """Ask for what is missing; what is remembered afterwards."""
     renting = Renting(
         decision.state,
         decision.rent,
         providers=fleet.outlook.providers,
-        memory=memory,
+        market=market,
         launcher=fleet.launcher,
         save=lambda state: write_state(fleet.files.state, state),
         clock=fleet.clock,
         token=fleet.token,
-        say=say,
     )
     renting.run(observed.silent)
     return renting.state
 
 
 # --- What a person asks of a fleet, as changes of what is remembered of it.
+
 
 class WrongRole(RuntimeError):
     """One sentence: the label belongs to a fleet that does something else."""

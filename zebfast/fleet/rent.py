@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from zebfast.exchange import Say
 from zebfast.fleet.decide import paused, resumed
 from zebfast.fleet.market import Ranking, rank, speeds_of
-from zebfast.fleet.market_history import Learned, MarketBusy, host_key, read_learned, update_learned
+from zebfast.fleet.market_history import (
+    MarketBusy,
+    MarketHistory,
+    host_key,
+    read_history,
+    update_history,
+)
 from zebfast.fleet.model import FleetState, Known, Launch, Offer, Spec, new_label
 from zebfast.fleet.provider import (
     NoCredit,
@@ -21,6 +26,7 @@ from zebfast.fleet.provider import (
     SearchQuota,
     Unreachable,
 )
+from zebfast.system.events import FleetNews, emit
 
 #: Makes the launch of a machine on an offer, from its label.
 Launcher = Callable[[Spec, Offer, str], Launch]
@@ -38,24 +44,31 @@ def used_hosts(state: FleetState) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MarketFile:
     """The market's file; one that cannot be written costs money at most, so that is only said."""
 
     path: Path
-    say: Say
 
-    def read(self) -> Learned:
-        return read_learned(self.path, self.say)
+    def read(self) -> MarketHistory:
+        return read_history(self.path)
 
-    def change(self, change: Callable[[Learned], Learned]) -> None:
+    def change(self, change: Callable[[MarketHistory], MarketHistory]) -> None:
         try:
-            update_learned(self.path, change, self.say)
+            update_history(self.path, change)
         except (MarketBusy, OSError) as error:
-            self.say(f"what the market taught is not kept: {error}")
+            say("", f"what the market taught is not kept: {error}", what="trouble")
+
+
+def say(
+    fleet: str, text: str, *, what: Literal["asked", "rented", "note", "trouble"] = "note",
+    label: str = "",
+) -> None:  # fmt: skip
+    """Tell a line of a fleet's log."""
+    emit(FleetNews(fleet=fleet, what=what, text=text, label=label))
 
 
 def search(
-    provider: Provider, spec: Spec, memory: Memory, *, now: float, used: Collection[str] = ()
+    provider: Provider, spec: Spec, market: MarketFile, *, now: float, used: Collection[str] = ()
 ) -> Ranking:
     """Offers of one provider, best first; not asked again for those of a moment ago.
 
@@ -65,83 +78,126 @@ def search(
     Raises:
         ProviderError and its kinds, SearchQuota among them, which is remembered.
     """
-    learned = memory.read()
-    offers = learned.cached(provider.name, spec, now)
+    history = market.read()
+    offers = history.cached(provider.name, spec, now)
     if offers is None:
-        if not learned.may_search(provider.name, now):
-            until = learned.quota_until[provider.name]
+        if not history.may_search(provider.name, now):
+            until = history.quota_until[provider.name]
             wait = f"no search for another {until - now:.0f} s: its quota is used up"
             raise SearchQuota(wait, until=until)
         try:
             offers = tuple(provider.offers(spec))
         except SearchQuota as error:
             until = error.until
-            memory.change(lambda found: found.with_quota(provider.name, until))
+            market.change(lambda history: history.with_quota(provider.name, until))
             raise
         found = offers
-        memory.change(lambda learned: learned.with_offers(provider.name, spec, found, now))
+        market.change(lambda history: history.with_offers(provider.name, spec, found, now))
     if provider.name == "local":
         spec = replace(spec, gpus=())  # who names this machine wants it, whatever it has
-    return rank(offers, spec, learned, learned.blacklist(), now, used=used)
+    return rank(offers, spec, history, history.blacklist(), now, used=used)
+
+
+@dataclass
+class Round:
+    """How one round of asking stands, whether for machines or for what they would cost.
+
+    Attributes:
+        left: machines still wanted.
+        used: hosts, as ``host_key`` names them, that the fleet has a machine of.
+        given_up: providers that are not asked any more; the silent ones, to begin with.
+        refused: told of a provider that does not answer, as a sentence.
+        exhausted: told of one that has too little: its name, how many were taken, its ranking.
+    """
+
+    left: int
+    used: set[str]
+    given_up: set[str]
+    refused: Callable[[str], object]
+    exhausted: Callable[[str, int, Ranking], object]
+
+    def candidates(
+        self, spec: Spec, providers: Mapping[str, Provider], market: MarketFile,
+        clock: Callable[[], float],
+    ) -> Iterator[tuple[Provider, Offer]]:  # fmt: skip
+        """Offers in the order in which they are to be taken, while more are wanted.
+
+        Whoever takes one says so with ``take``; one that is a type of machine comes again then.
+        """
+        for name in spec.providers:
+            if name in self.given_up or not self.left:
+                continue
+            try:
+                ranking = search(providers[name], spec, market, now=clock(), used=self.used)
+            except ProviderError as error:
+                self.refused(f"{name}: {error}")
+                continue
+            before = self.left
+            for offer in ranking.offers:
+                yield from self._while_taken(providers[name], offer)
+            if self.left and name not in self.given_up:
+                self.exhausted(name, before - self.left, ranking)
+
+    def _while_taken(self, provider: Provider, offer: Offer) -> Iterator[tuple[Provider, Offer]]:
+        host = host_key(provider.name, offer.host)
+        while self.left and provider.name not in self.given_up and host not in self.used:
+            before = self.left
+            yield provider, offer
+            if self.left == before or not offer.many:
+                return
+
+    def take(self, offer: Offer) -> None:
+        """One more is had; its host is not asked again."""
+        self.left -= 1
+        if offer.host:
+            self.used.add(host_key(offer.provider, offer.host))
 
 
 class Renting:
     """One round of asking for machines; ``state`` is what is to be remembered after each step."""
 
     def __init__(
-        self, state: FleetState, n: int, *, providers: Mapping[str, Provider], memory: Memory,
+        self, state: FleetState, n: int, *, providers: Mapping[str, Provider], market: MarketFile,
         launcher: Launcher, save: Callable[[FleetState], None], clock: Callable[[], float],
-        token: Callable[[], str], say: Say,
+        token: Callable[[], str],
     ) -> None:  # fmt: skip
         self.state = state
-        self._left, self._rented = n, 0
-        self._providers, self._memory, self._launcher = providers, memory, launcher
-        self._save, self._clock, self._token, self._say = save, clock, token, say
+        self._providers, self._market, self._launcher = providers, market, launcher
+        self._save, self._clock, self._token = save, clock, token
+        self._round = Round(n, set(used_hosts(state)), set(), self._trouble, self._exhausted)
         self._lacks_credit = ""
         self._unanswered = False  # a machine may be there: none is asked for until a look tells
 
     def run(self, silent: Collection[str]) -> None:
-        """Ask for all that are left, of the providers in their order; none of the silent ones.
+        """Ask for all that are wanted, of the providers in their order; none of the silent ones.
 
         Raises:
             OSError: what is remembered cannot be written; nothing more is asked for then.
         """
-        for name in self.state.spec.providers:
-            if self._left and not self._unanswered and name not in silent:
-                self._ask(self._providers[name])
-        if self._rented:
+        this, spec, wanted = self._round, self.state.spec, self._round.left
+        this.given_up.update(silent)
+        for provider, offer in this.candidates(spec, self._providers, self._market, self._clock):
+            self._create(provider, offer)
+        if this.left < wanted:
             self._keep(resumed(self.state))
         elif self._lacks_credit and not self._unanswered:
             self._keep(paused(self.state, now=self._clock(), reason=self._lacks_credit))
-        if self._left and not self._unanswered:
-            self._say(f"{self._left} could not be rented; the next look tries again")
+        if this.left and not self._unanswered:
+            say(spec.fleet, f"{this.left} could not be rented; the next look tries again")
 
-    def _ask(self, provider: Provider) -> None:
-        """All that one provider has; what it refuses is said."""
-        spec = self.state.spec
-        try:
-            ranking = search(
-                provider, spec, self._memory, now=self._clock(), used=used_hosts(self.state)
-            )
-            if not ranking.offers:
-                self._say(f"{provider.name} has nothing to rent: {ranking.why}")
-            for offer in ranking.offers:
-                if not self._left or self._unanswered:
-                    return
-                if host_key(provider.name, offer.host) in used_hosts(self.state):
-                    continue
-                while self._create(provider, offer) and offer.many and self._left:
-                    pass
-        except ProviderError as error:
-            if isinstance(error, NoCredit):
-                self._lacks_credit = f"{provider.name} lacks credit"
-            self._say(f"{provider.name}: {error}")
+    def _trouble(self, text: str) -> None:
+        say(self.state.spec.fleet, text, what="trouble")
 
-    def _create(self, provider: Provider, offer: Offer) -> bool:
-        """Rent one offer, the intent first; False where it has gone or there is no answer."""
-        label = new_label(self.state.spec.fleet, self._token())
+    def _exhausted(self, name: str, _taken: int, ranking: Ranking) -> None:
+        if not ranking.offers:
+            say(self.state.spec.fleet, f"{name} has nothing to rent: {ranking.why}")
+
+    def _create(self, provider: Provider, offer: Offer) -> None:
+        """Rent one offer, the intent first."""
+        fleet, price = self.state.spec.fleet, f"{offer.gpu} at ${offer.dph:.3f}/h"
+        label = new_label(fleet, self._token())
         launch = self._launcher(self.state.spec, offer, label)
-        self._say(f"asking {provider.name} for {offer.gpu} at ${offer.dph:.3f}/h as {label}")
+        say(fleet, f"asking {provider.name} for {price} as {label}", what="asked", label=label)
         known = Known(label=label, provider=provider.name, asked=self._clock(), gpu=offer.gpu,
                       host=offer.host, dph=offer.dph)  # fmt: skip
         self._put(known)
@@ -149,25 +205,31 @@ class Renting:
             made = provider.create(offer, launch)
         except Unreachable as error:
             self._unanswered = True
-            self._say(f"{label} was asked of {provider.name}, the next look finds out: {error}")
-            return False
+            self._round.given_up.update(self.state.spec.providers)
+            self._trouble(f"{label} was asked of {provider.name}, the next look finds out: {error}")
+            return
         except ProviderError as error:
             self._forget(label)
-            if isinstance(error, NoCredit):
-                raise
-            # Not the first to be tried at the next look, either: another may be to be had then.
-            self._memory.change(lambda learned: learned.without_offer(offer))
-            if not isinstance(error, OfferGone):
-                raise
-            self._say(f"offer {offer.id} of {provider.name} is gone: {error}")
-            return False
+            self._refused(provider, offer, error)
+            return
         self._put(replace(known, id=made))
-        self._left -= 1
-        self._rented += 1
-        self._say(f"rented {label}: {offer.gpu} at ${offer.dph:.3f}/h, {provider.name} {made}")
+        self._round.take(offer)
+        say(fleet, f"rented {label}: {price}, {provider.name} {made}", what="rented", label=label)
         if not offer.many:
-            self._memory.change(lambda learned: learned.without_offer(offer))
-        return True
+            self._market.change(lambda history: history.without_offer(offer))
+
+    def _refused(self, provider: Provider, offer: Offer, error: ProviderError) -> None:
+        """An offer that is gone is passed over; after another refusal its provider is."""
+        if isinstance(error, NoCredit):
+            self._lacks_credit = f"{provider.name} lacks credit"
+        else:
+            # Not the first to be tried at the next look, either: another may be to be had then.
+            self._market.change(lambda history: history.without_offer(offer))
+        if isinstance(error, OfferGone):
+            self._trouble(f"offer {offer.id} of {provider.name} is gone: {error}")
+            return
+        self._round.given_up.add(provider.name)
+        self._trouble(f"{provider.name}: {error}")
 
     def _put(self, known: Known) -> None:
         machines = {**self.state.machines, known.label: known}
@@ -184,8 +246,9 @@ class Renting:
 
 # --- What a fleet would cost and play, before anything of it is rented.
 
+
 @dataclass(frozen=True, kw_only=True)
-class Quote:
+class Estimate:
     """The offers that would be taken now.
 
     Attributes:
@@ -228,42 +291,26 @@ def dollars_per_million(dph: float, games_per_s: float) -> float | None:
     return dph / (games_per_s * 3600) * 1e6 if games_per_s else None
 
 
-def quote(
-    spec: Spec,
+def estimate(
+    state: FleetState,
     n: int,
     *,
     providers: Mapping[str, Provider],
-    memory: Memory,
+    market: MarketFile,
     now: float,
-    used: Collection[str] = (),
-) -> Quote:
-    """The ``n`` best offers now, one a host, of the providers in their order.
-
-    Args:
-        used: hosts, as ``host_key`` names them, that the fleet has a machine of.
-    """
+    silent: Collection[str] = (),
+) -> Estimate:
+    """The ``n`` offers that ``Renting`` would take now, if all can be had."""
     found: list[Offer] = []
-    problems = []
-    for name in spec.providers:
-        if len(found) >= n:
-            break
-        try:
-            ranking = search(providers[name], spec, memory, now=now, used=used)
-        except ProviderError as error:
-            problems.append(f"{name}: {error}")
-            continue
-        fit = _one_a_host(ranking.offers, n - len(found))
-        if len(fit) < n - len(found):
-            refused = f" ({ranking.why})" if ranking.refused or not fit else ""
-            problems.append(f"{name} has {len(fit)} that fit{refused}")
-        found += fit[: n - len(found)]
-    speeds = speeds_of({offer.gpu for offer in found}, spec, memory.read(), now)
-    return Quote(offers=tuple(found), speeds=speeds, problems=tuple(problems))
+    problems: list[str] = []
 
+    def exhausted(name: str, taken: int, ranking: Ranking) -> None:
+        refused = f" ({ranking.why})" if ranking.refused or not taken else ""
+        problems.append(f"{name} has {taken} that fit{refused}")
 
-def _one_a_host(offers: Iterable[Offer], n: int) -> list[Offer]:
-    """The best of each host, those without a name being all different; ``n`` of each type."""
-    best: dict[str, Offer] = {}
-    for offer in offers:
-        best.setdefault(offer.host or f"offer {offer.id}", offer)
-    return [offer for offer in best.values() for _ in range(n if offer.many else 1)]
+    this = Round(n, set(used_hosts(state)), set(silent), problems.append, exhausted)
+    for _, offer in this.candidates(state.spec, providers, market, lambda: now):
+        found.append(offer)
+        this.take(offer)
+    speeds = speeds_of({offer.gpu for offer in found}, state.spec, market.read(), now)
+    return Estimate(offers=tuple(found), speeds=speeds, problems=tuple(problems))

@@ -22,7 +22,8 @@ from typing import Any, ClassVar, Literal
 from zebfast.system.files import append_line, read_json_lines
 
 VERSION = 1
-_MARK = "zebfast"  # a line of a mixed log that begins {"zebfast": is an event, and of this version
+_MARK = "zebfast"  # the first key of a line, by which it is known among others
+LINE_START = '{"' + _MARK + '":'
 _MAX_FILE_BYTES = 4 << 20
 
 Row = Mapping[str, float | int | None]
@@ -204,6 +205,21 @@ class Incident(Event):
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class FleetNews(Event):
+    """Something about a fleet of rented machines: a line of its log.
+
+    ``fleet`` is its label, empty for what concerns them all; ``label`` that of the machine that was
+    asked for, rented or destroyed.
+    """
+
+    kind = "fleet news"
+    fleet: str
+    what: Literal["asked", "rented", "destroyed", "note", "trouble"]
+    text: str
+    label: str = ""
+
+
 _KINDS: Mapping[str, type[Event]] = {each.kind: each for each in Event.__subclasses__()}
 
 # --- telling ---
@@ -254,7 +270,7 @@ def from_line(line: bytes | str) -> Event | None:
     Fields that are not known are left out, so that a reader understands newer writers.
     """
     text = line.decode(errors="replace") if isinstance(line, bytes) else line
-    if not text.startswith('{"' + _MARK):
+    if not text.startswith(LINE_START):
         return None
     try:
         return event_of(json.loads(text))
@@ -467,4 +483,5 @@ _TEXTS: Mapping[type[Event], Callable[[Any], str | None]] = {
     Waiting: lambda event: event.text or None,
     Retrying: _retrying_text,
     Incident: lambda event: event.text,
+    FleetNews: lambda event: event.text,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zebfast.cli.experiment.context import experiments_dir_option, note, open_experiment, stores_of
+from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
+from zebfast.cli.messages import note
 from zebfast.cli.run import Decorated
+from zebfast.system.retry import Once, constant, retrying
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment, Stage
@@ -28,6 +31,7 @@ NAME = "ZEB_WEIGHTS_NAME"
 _LOCK_PATIENCE = 120.0  # a tick of another process may wait for a provider for so long
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 _Result = TypeVar("_Result")
+_LOG = logging.getLogger(__name__)
 
 
 class _Role(click.Choice[str]):
@@ -182,15 +186,17 @@ def open_outlook(chosen: Chosen, names: Sequence[str]) -> Outlook:
         providers={
             name: open_provider(name, keys=keys(), directory=local, urls=urls) for name in names
         },
-        weights=open_weights(experiment.weights, experiment.namespace, options=options, say=note),
+        weights=open_weights(
+            experiment.weights, experiment.namespace, options=options, say=_LOG.info
+        ),
         examples=open_examples(
-            experiment.examples, experiment.namespace, options=options, say=note
+            experiment.examples, experiment.namespace, options=options, say=_LOG.info
         ),
     )
 
 
-def open_fleet(chosen: Chosen, names: Sequence[str], say: Callable[[str], None] = note) -> Fleet:
-    """Everything that a tick touches; see open_outlook for what it raises."""
+def open_fleet(chosen: Chosen, names: Sequence[str]) -> Fleet:
+    """Everything that a look touches; see open_outlook for what it raises."""
     from zebfast.fleet.launch import launch_env, start_command
     from zebfast.fleet.model import Launch, worker_id_of
     from zebfast.fleet.reconcile import Fleet
@@ -208,7 +214,7 @@ def open_fleet(chosen: Chosen, names: Sequence[str], say: Callable[[str], None] 
         )
 
     outlook = open_outlook(chosen, names)
-    return Fleet(files=chosen.files, outlook=outlook, launcher=launcher, say=say)
+    return Fleet(files=chosen.files, outlook=outlook, launcher=launcher)
 
 
 def strange_state(chosen: Chosen) -> FleetState:
@@ -230,30 +236,28 @@ def patiently(call: Callable[[], _Result]) -> _Result:
     """Call until no other process holds the fleet, for two minutes at most. FleetBusy then."""
     from zebfast.fleet.reconcile import FleetBusy
 
-    deadline, told = time.monotonic() + _LOCK_PATIENCE, False
-    while True:
-        try:
-            return call()
-        except FleetBusy as error:
-            if time.monotonic() > deadline:
-                raise
-            if not told:
-                note(f"{error}; waiting")
-            told = True
-            time.sleep(0.2)
+    deadline, is_new = time.monotonic() + _LOCK_PATIENCE, Once()
+
+    def again(error: FleetBusy, _attempt: int, _seconds: float) -> None:
+        if time.monotonic() > deadline:
+            raise error
+        if is_new("busy"):
+            note(f"{error}; waiting")
+
+    return retrying(call, on=FleetBusy, pause=constant(0.2), again=again)
 
 
-def tick_patiently(fleet: Fleet, change: Change | None = None) -> Tick:
+def reconcile_patiently(fleet: Fleet, change: Change | None = None) -> Tick:
     """One tick, after that of another process."""
-    from zebfast.fleet.reconcile import tick
+    from zebfast.fleet.reconcile import reconcile
 
-    return patiently(lambda: tick(fleet, change))
+    return patiently(lambda: reconcile(fleet, change))
 
 
 def as_it_is_now(fleet: Fleet, done: Tick) -> Tick:
     """A tick to be shown: looked at again where it has changed anything."""
-    from zebfast.fleet.reconcile import glance
+    from zebfast.fleet.reconcile import plan
 
     if not (done.decision.destroy or done.decision.rent):
         return done
-    return glance(done.state, fleet.outlook, now=fleet.clock(), say=note)
+    return plan(done.state, fleet.outlook, now=fleet.clock())

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from zebfast.cli.experiment.context import note
 from zebfast.cli.fleet.context import (
     Chosen,
     all_option,
@@ -17,18 +16,19 @@ from zebfast.cli.fleet.context import (
     fleet_options,
     open_fleet,
     open_outlook,
+    reconcile_patiently,
     strange_state,
-    tick_patiently,
     usable_providers,
 )
 from zebfast.cli.fleet.status import machines_text, print_report
+from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, user_sentence
 from zebfast.experiment.commands import fleet_command
 from zebfast.experiment.experiment import Stage
 from zebfast.fleet.model import FleetState, Machine
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
-from zebfast.fleet.reconcile import end, glance
+from zebfast.fleet.reconcile import end, plan
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError, read_state, set_aside
 
@@ -101,7 +101,7 @@ class _Doomed:
         self._change = end(strange_state(chosen))
         state = self._change(known)
         self._fleet = open_fleet(chosen, self._providers(state, more))
-        self._tick = glance(state, self._fleet.outlook, now=time.time(), say=note)
+        self._tick = plan(state, self._fleet.outlook, now=time.time())
         self.n_machines = len(self._tick.observed.machines)
         self.dph = sum(machine.dph or 0.0 for machine in self._tick.observed.machines)
 
@@ -132,7 +132,7 @@ class _Doomed:
             note(f"set aside as {set_aside(self.chosen.files.state)}")
         elif not (self._is_known or self.n_machines):
             return
-        self._tick = tick_patiently(self._fleet, self._change)
+        self._tick = reconcile_patiently(self._fleet, self._change)
 
     def wait(self, seconds: float) -> list[str]:
         """Look until nothing is left; a sentence for all that may be there after so long."""
@@ -141,7 +141,7 @@ class _Doomed:
         while not self._is_over() and time.monotonic() + pause <= deadline:
             time.sleep(pause)
             pause = min(_PAUSE, 2 * pause + 0.2)
-            self._tick = tick_patiently(self._fleet, self._change)
+            self._tick = reconcile_patiently(self._fleet, self._change)
         return [] if self._is_over() else self._left()
 
     def _is_over(self) -> bool:

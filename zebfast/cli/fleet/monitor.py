@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from zebfast.cli.experiment.context import note
 from zebfast.cli.fleet.context import (
     Chosen,
     all_option,
@@ -20,16 +19,19 @@ from zebfast.cli.fleet.context import (
     open_fleet,
 )
 from zebfast.cli.fleet.status import machines_text, print_lines, print_report, summary_text
+from zebfast.cli.messages import messages_to, note
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
 from zebfast.experiment.experiment import Stage
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import ProviderError
-from zebfast.fleet.reconcile import Fleet, FleetBusy, Tick, glance, remembered, resize, tick
+from zebfast.fleet.reconcile import Fleet, FleetBusy, Tick, plan, reconcile, remembered, resize
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError
+from zebfast.system.events import FleetNews
 from zebfast.system.signals import StopFlag
 
 # --- `zebfast fleet replenish EXPERIMENT`: one look, and what follows from it; for cron.
+
 
 @click.command(
     name="replenish",
@@ -78,13 +80,13 @@ def replenish(
 
 def _tick(chosen: Chosen, n: int | None) -> Tick:
     fleet = open_fleet(chosen, providers_of(remembered(chosen.files)))
-    return as_it_is_now(fleet, tick(fleet, resize(n)))
+    return as_it_is_now(fleet, reconcile(fleet, resize(n)))
 
 
 def _look(chosen: Chosen, n: int | None) -> Tick:
     state = remembered(chosen.files, resize(n))
     opened = open_fleet(chosen, providers_of(state))
-    return glance(state, opened.outlook, now=time.time(), say=note)
+    return plan(state, opened.outlook, now=time.time())
 
 
 def _say_plan(seen: Tick) -> None:
@@ -177,7 +179,8 @@ class _Watch:
         """
         self._before, self._lines = self._lines, set()
         try:
-            done = tick(self._open())
+            with messages_to(note, {FleetNews: self._say}):
+                done = reconcile(self._open())
         except FleetFileError as error:
             note(f"error: {error}")
             self.is_over = self.failed = True
@@ -203,7 +206,7 @@ class _Watch:
         """
         names = providers_of(remembered(self.chosen.files))
         if self._fleet is None or tuple(self._fleet.outlook.providers) != names:
-            self._fleet = open_fleet(self.chosen, names, self._say)
+            self._fleet = open_fleet(self.chosen, names)
         return self._fleet
 
     def _say(self, line: str) -> None:

@@ -13,7 +13,6 @@ import click
 from rich.markup import escape
 
 from zebfast.cli.console import add_row, console, new_table
-from zebfast.cli.experiment.context import note
 from zebfast.cli.fleet.context import (
     Chosen,
     all_option,
@@ -23,6 +22,7 @@ from zebfast.cli.fleet.context import (
     open_outlook,
     strange_state,
 )
+from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import fleet_command
 from zebfast.experiment.experiment import Stage
@@ -30,16 +30,17 @@ from zebfast.experiment.status.liveness import age
 from zebfast.fleet.model import Machine
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import Provider, ProviderError
-from zebfast.fleet.reconcile import glance, remembered
+from zebfast.fleet.reconcile import plan, remembered
 from zebfast.fleet.report import Report, report
 from zebfast.fleet.state_file import read_state
 
 if TYPE_CHECKING:
     from zebfast.fleet.model import Spec
-    from zebfast.fleet.rent import Quote
+    from zebfast.fleet.rent import Estimate
     from zebfast.fleet.report import Report
 
 # --- Fleets as text: what there is, and what there could be.
+
 
 def print_report(report: Report) -> None:
     """The machines of a fleet and its totals."""
@@ -89,14 +90,14 @@ def cost_text(dph: float, games_per_s: float, per_million: float | None) -> str:
     return text + ("" if per_million is None else f", ${per_million:.2f} for a million games")
 
 
-def print_quote(quote: Quote, spec: Spec) -> None:
+def print_estimate(estimate: Estimate, spec: Spec) -> None:
     """The offers that would be taken, with their total."""
     out = console()
-    if quote.offers:
+    if estimate.offers:
         table = new_table("would rent", "from", "offer", "$/h", "$ a day", "games/s expected",
                           "$ a million games", "reliability", "Mbit/s up/down")  # fmt: skip
-        for offer in quote.offers:
-            speed = quote.speeds[offer.gpu]
+        for offer in estimate.offers:
+            speed = estimate.speeds[offer.gpu]
             per_million = None if not speed else offer.dph / (speed * 3600) * 1e6
             kind = ", may be outbid" if offer.interruptible else ""
             add_row(table, f"{offer.n_gpus}x {offer.gpu}{kind}", offer.provider, offer.id,
@@ -105,11 +106,11 @@ def print_quote(quote: Quote, spec: Spec) -> None:
                     offer.reliability and f"{offer.reliability:.1%}",
                     _network(offer.inet_up, offer.inet_down))  # fmt: skip
         out.print(table)
-        total = cost_text(quote.dph, quote.games_per_s, quote.dollars_per_million_games)
+        total = cost_text(estimate.dph, estimate.games_per_s, estimate.dollars_per_million_games)
         out.print("(expected: as seen here before, else of the large network)", soft_wrap=True)
-        out.print(f"{machines_text(len(quote.offers))}: {total}", soft_wrap=True)
+        out.print(f"{machines_text(len(estimate.offers))}: {total}", soft_wrap=True)
         out.print(escape(_limits(spec)), soft_wrap=True)
-    for problem in quote.problems:
+    for problem in estimate.problems:
         out.print(escape(problem), soft_wrap=True)
 
 
@@ -191,7 +192,7 @@ def _report(chosen: Chosen) -> Report | None:
         return None
     state = known or replace(strange, wanted=True)
     outlook = open_outlook(chosen, providers_of(state))
-    seen = glance(state, outlook, now=time.time(), say=note)
+    seen = plan(state, outlook, now=time.time())
     found = report(seen.observed, seen.decision)
     if known is not None:
         return found
@@ -202,6 +203,7 @@ def _report(chosen: Chosen) -> Report | None:
 
 
 # --- `zebfast fleet logs EXPERIMENT [MACHINE]`: what rented machines have printed.
+
 
 @click.command(
     name="logs",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import zebfast
-from zebfast.cli.experiment.context import note
 from zebfast.cli.fleet.context import (
     NAME,
     TOKEN,
@@ -24,17 +23,18 @@ from zebfast.cli.fleet.context import (
     fleet_options,
     n_beside,
     open_fleet,
-    tick_patiently,
+    reconcile_patiently,
 )
-from zebfast.cli.fleet.status import machines_text, print_quote, print_report
+from zebfast.cli.fleet.status import machines_text, print_estimate, print_report
+from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import learn_command
 from zebfast.experiment.experiment import Stage
 from zebfast.fleet.model import Spec, new_label
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
-from zebfast.fleet.reconcile import Fleet, Tick, begin, glance, remembered
-from zebfast.fleet.rent import Memory, Quote, new_token, quote, used_hosts
+from zebfast.fleet.reconcile import Fleet, Tick, begin, plan, remembered
+from zebfast.fleet.rent import Estimate, MarketFile, estimate, new_token
 from zebfast.fleet.report import report
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def up(
     wished = remembered(chosen.files, change)
     opened = open_fleet(chosen, providers_of(wished))
     _refuse_without_weights(chosen, opened)
-    seen = glance(wished, opened.outlook, now=time.time(), say=note)
+    seen = plan(wished, opened.outlook, now=time.time())
     offered = _show(seen, opened, as_json=as_json)
     if dry_run:
         note("Nothing was rented")
@@ -198,7 +198,7 @@ def up(
             "--provider, or try again later"
         )
     _confirm(seen, yes)
-    done = tick_patiently(opened, change)
+    done = reconcile_patiently(opened, change)
     now = as_it_is_now(opened, done)
     print_report(report(now.observed, now.decision))
     _say_next(chosen)
@@ -271,19 +271,19 @@ def _refuse_without_weights(chosen: Chosen, fleet: Fleet) -> None:
         )
 
 
-def _show(seen: Tick, fleet: Fleet, *, as_json: bool) -> Quote:
+def _show(seen: Tick, fleet: Fleet, *, as_json: bool) -> Estimate:
     """What would be done, with its price; the offers that would be taken."""
     state, rent = seen.state, seen.decision.rent
-    offered = quote(
-        state.spec, rent, providers=fleet.outlook.providers, now=seen.observed.now,
-        memory=Memory(fleet.files.market, note), used=used_hosts(state),
+    offered = estimate(
+        state, rent, providers=fleet.outlook.providers, market=MarketFile(fleet.files.market),
+        now=seen.observed.now, silent=seen.observed.silent,
     )  # fmt: skip
     if as_json:
         click.echo(json.dumps(offered.to_json(), indent=2))
     elif state.machines or seen.decision.destroy:
         print_report(report(seen.observed, seen.decision))
     if rent and not as_json:
-        print_quote(offered, state.spec)
+        print_estimate(offered, state.spec)
     for offer in offered.offers[:1]:  # a start command that cannot be is better known now
         fleet.launcher(state.spec, offer, new_label(state.spec.fleet, new_token()))
     return offered
