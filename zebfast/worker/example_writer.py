@@ -115,6 +115,6 @@ def _close(examples: ExampleStore, config: WorkerConfig) -> None:
     left = examples.close(config.upload_grace)
     if left:
         _LOG.info(
-            f"[{config.worker_id}] files still waiting in {examples.local_dir}: {left}; run the same "
-            "command again to upload them"
+            f"[{config.worker_id}] files still waiting in {examples.local_dir}: {left}; "
+            "run the same command again to upload them"
         )
