@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import itertools
 import re
 import tomllib
@@ -19,7 +21,11 @@ from pages import (
     unknown_words,
 )
 
+from zebfast import rules
+from zebfast.selfplay import play_values
+
 README = Page(ROOT / "README.md")
+EXTENDING = Page(ROOT / "docs" / "extending.md")
 PAGES = pages()
 
 
@@ -105,12 +111,82 @@ def test_targets_of_make_exist() -> None:
     assert {"demo", "test"} <= named
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.blocks("python")], ids=lambda p: p.name)
-def test_python_of_the_pages_runs(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_torch_thread: None
-) -> None:
-    """The blocks of a page one after another, as somebody would type them in."""
-    monkeypatch.chdir(tmp_path)
+def run(page: Page) -> dict[str, Any]:
+    """The names that a page's blocks of Python leave, one after another, as if typed in."""
     names: dict[str, Any] = {"__name__": "__page__"}
     for number, block in enumerate(page.blocks("python"), 1):
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.blocks("python") and p != EXTENDING], ids=lambda p: p.name
+)
+def test_python_of_the_pages_runs(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_torch_thread: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(page)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The names that the code of the page on extending leaves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("extending"))
+        return run(EXTENDING)
+
+
+def test_what_is_added_by_way_of_example_fits(extended: dict[str, Any]) -> None:
+    """The classes of the page on extending are what the protocols ask for."""
+    from zebfast.arena.players.base import Player
+    from zebfast.exchange.store import ExampleStore
+    from zebfast.fleet.provider import Provider
+    from zebfast.selfplay.groups import Evaluator
+    from zebfast.worker.producer import Producer
+
+    made = {
+        Player: extended["Highest"],
+        Evaluator: extended["LikesLow"],
+        Producer: extended["RandomGames"],
+        ExampleStore: extended["MemoryExamples"],
+        Provider: extended["Shelf"],
+    }
+    for protocol, kind in made.items():
+        for name, member in vars(protocol).items():
+            if not name.startswith("_") and callable(member):
+                wanted = inspect.signature(member).parameters.keys()
+                assert inspect.signature(getattr(kind, name)).parameters.keys() == wanted, name
+    assert extended["result"].win_rate > 0.5
+    assert len(extended["store"].files) == 1
+    assert [machine.id for machine in extended["shelf"].machines("zeb-big-selfplay")] == ["a"]
+
+
+def test_the_teacher_of_the_page_knows_the_exact_values(extended: dict[str, Any]) -> None:
+    """Its labels are what an exhaustive search by the slow rules finds, where that is short."""
+    game = extended["games"][0]
+    position = rules.Position(game["hands"].tolist(), int(game["decl"]), int(game["leader"]))
+    labelled = 0
+    for ply, domino in enumerate(game["plays"].tolist()):
+        legal = position.legal()
+        row = game["policy"][ply]
+        assert (row != 0).sum() == (len(legal) if ply >= 12 and len(legal) > 1 else 0)
+        if ply >= 20 and len(legal) > 1:
+            labelled += 1
+            seat = position.to_play
+            slots = {d: slot for slot, d in enumerate(game["hands"][seat].tolist())}
+            for play in legal:
+                points, _ = play_values.unpack(row[[slots[play]]])
+                assert points[0] == best_points(position, play, seat % 2)
+        position.play(domino)
+    assert labelled
+
+
+def best_points(position: rules.Position, play: int, team: int) -> int:
+    """Final points of a team when this is played and all four then play their best."""
+    after = copy.deepcopy(position)
+    after.play(play)
+    if after.over:
+        return int(after.points[team])
+    found = [best_points(after, each, team) for each in after.legal()]
+    return max(found) if after.to_play % 2 == team else min(found)
