@@ -101,7 +101,7 @@ def test_a_recipe_that_cannot_be_followed_ends_the_worker(tmp_path: Path) -> Non
         if "names no producer" in line:
             publish(tmp_path / "run", step=1, producer={"mode": "exact", "explore": "much"})
 
-    with pytest.raises(ExchangeError, match="explore is 'much': expected float"):
+    with pytest.raises(ExchangeError, match="explore is 'much': expected a number"):
         follow(tmp_path, on_line, 1)
 
 
@@ -134,9 +134,9 @@ def test_tasks() -> None:
         ({"mode": "oracle"}, "mode is 'oracle'"),
         ({"mode": "exact", "n_simulations": 4}, "'n_simulations' is no option of exact"),
         ({"mode": "exact", "label_share": 2.0}, "label_share is 2.0"),
-        ({"mode": "exact", "label_worlds": 1.5}, "label_worlds is 1.5: expected int"),
-        ({"mode": "exact", "label_worlds": True}, "label_worlds is True: expected int"),
-        ({"mode": "exact", "games_per_batch": 0}, "games_per_batch must be 1 or more"),
+        ({"mode": "exact", "label_worlds": 1.5}, "label_worlds is 1.5: expected a whole number"),
+        ({"mode": "exact", "label_worlds": True}, "label_worlds is True: expected a whole number"),
+        ({"mode": "exact", "games_per_batch": 0}, "games_per_batch is 0: expected at least 1"),
         ({"mode": "selfplay", "root": "weird"}, "root is 'weird'"),
     ],
 )

@@ -16,10 +16,11 @@ from click.core import ParameterSource
 from zebfast.cli.bench_text import print_report, report
 from zebfast.cli.data_stages import STAGES as DATA_STAGES
 from zebfast.cli.exact_stages import STAGES as EXACT_STAGES
+from zebfast.cli.options import ModeOption
 from zebfast.cli.play_stages import STAGES as PLAY_STAGES
 from zebfast.cli.stages import STAGES as RUN_STAGES
 from zebfast.cli.stages import measure
-from zebfast.cli.worker import ModeOption, search_options, worker
+from zebfast.cli.worker import search_options, worker
 
 _ORDER = (
     "random_games",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
@@ -22,6 +22,7 @@ from zebfast.system.settings import (
     hints_of,
     kinds_of,
     setting_of,
+    variable_of,
 )
 
 if TYPE_CHECKING:
@@ -86,11 +87,13 @@ def setting_option(
     *,
     prefix: str = "",
     modes: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
     **changes: Any,
 ) -> Callable[[Decorated], Decorated]:
     """The option of a field of ``kind``.
 
     Args:
+        also: more spellings of the flag, and the variable's name where there are several.
         prefix: before the field's name in the flag and its variable.
         modes: the only modes of the command that look at it; all where none are given.
         changes: what is to be otherwise than the field has it, as for ``click.option``.
@@ -109,7 +112,8 @@ def setting_option(
         own |= {"cls": ModeOption, "modes": modes}
     own |= changes
     own.setdefault("show_default", about.shown or own["default"] is not None)
-    return click.option(flag_of(name, about, prefix=prefix, switch=bool in kinds), **own)
+    flag = flag_of(name, about, prefix=prefix, switch=bool in kinds)
+    return click.option(flag, *also, **own)
 
 
 def setting_options(
@@ -136,11 +140,6 @@ def setting_values(
     own = (found for found in fields(kind) if setting_of(found).help)
     given = {found.name: flags.get(variable_of(found, prefix)) for found in own}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def variable_of(found: Field[Any], prefix: str = "") -> str:
-    """What click calls the flag of a field."""
-    return prefix + (setting_of(found).flag or found.name).replace("-", "_")
 
 
 def _type_of(kinds: tuple[Any, ...], about: Setting) -> Any:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from zebfast.cli.options import setting_option, setting_values
 from zebfast.cli.run import Decorated
-
-if TYPE_CHECKING:
-    from zebfast.exchange import Place, StoreOptions
+from zebfast.exchange import Place, StoreOptions
 
 WEIGHTS = ("--weights-dir", "--repo-id")
 BUCKET = "--examples-bucket"
@@ -42,8 +41,7 @@ def store_options(command: Decorated) -> Decorated:
     for flag in (
         click.option("--state-dir", metavar="DIR", help="This machine's own files of the run "
                      "(default: the weights directory; for the Hub below ~/.cache/zebfast/hub)."),
-        click.option("--retry-seconds", type=click.FloatRange(min=0, min_open=True), default=5.0,
-                     show_default=True, help="First pause after a passing fault of the Hub."),
+        setting_option(StoreOptions, "retry_seconds"),
     ):  # fmt: skip
         command = flag(command)
     return command
@@ -55,8 +53,6 @@ def chosen_place(flags: dict[str, Any], plain: str, either: str) -> Place:
     Raises:
         ValueError: none or several are given, or it is a file.
     """
-    from zebfast.exchange import Place
-
     names = (plain, either) if (plain, either) == WEIGHTS else (plain, either, BUCKET)
     given: dict[str, str] = {}
     for name in names:
@@ -84,15 +80,10 @@ def chosen_place(flags: dict[str, Any], plain: str, either: str) -> Place:
 
 def chosen_stores(flags: dict[str, Any], weights: Place) -> StoreOptions:
     """How the stores behave: from the flags of store_options(), and --upload-interval if there."""
-    from zebfast.exchange import StoreOptions
-
     own = Path("~/.cache/zebfast/hub", weights.name.replace("/", "--"))
     chosen = flags["state_dir"] or weights.path or own
-    interval = flags.get("upload_interval")
     return StoreOptions(
-        state_dir=Path(chosen).expanduser(),
-        retry_seconds=flags["retry_seconds"],
-        **({} if interval is None else {"upload_interval": interval}),
+        state_dir=Path(chosen).expanduser(), **setting_values(StoreOptions, flags)
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from zebfast.system.settings import check, setting
+
 Kind = Literal["directory", "model", "dataset", "bucket"]
 
 
@@ -39,14 +41,22 @@ class StoreOptions:
 
     Attributes:
         state_dir: this machine's own files: spools, copies of refused files, locks.
-        upload_interval: seconds between commits of example files.
-        attempts, retry_seconds: tries of a call that failed for a passing reason, and the pause
-            before the second; it doubles each time.
+        attempts: tries of a call that failed for a passing reason.
+        retry_seconds: it doubles each time.
         timeout: seconds until an answer of the Hub is given up.
     """
 
     state_dir: Path
-    upload_interval: float = 240.0
-    attempts: int = 4
-    retry_seconds: float = 5.0
-    timeout: float = 60.0
+    upload_interval: float = setting(
+        240.0,
+        "Seconds between uploads to the Hub; in directories files appear as batches end.",
+        least=0,
+    )
+    attempts: int = setting(4, least=1)
+    retry_seconds: float = setting(
+        5.0, "First pause after a passing fault of the Hub.", above=0
+    )
+    timeout: float = setting(60.0, above=0)
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zebfast.arena.players.specs import parse_spec
-from zebfast.selfplay.producer_kinds import KINDS
+from zebfast.selfplay.producer_kinds import RECIPE_MODES
 from zebfast.system.settings import MOST_WHOLE, SettingError, check, decode, encode, setting
 
 if TYPE_CHECKING:
     from zebfast.net.networks import AnyConfig
 
-PRODUCER_MODES = sorted(kind.mode for kind in KINDS if kind.in_recipes)
 #: What metrics and state call the best network so far, as an opponent.
 BEST = "best"
 #: ``until_games`` of a stage without an end: more than anybody plays.
@@ -150,8 +149,8 @@ class Stage:
         if not self.reuse:
             raise RecipeError(f"reuse is {self.reuse}: expected a number above 0")
         mode = self.producer.get("mode")
-        if mode not in PRODUCER_MODES:
-            expected = ", ".join(PRODUCER_MODES)
+        if mode not in RECIPE_MODES:
+            expected = ", ".join(RECIPE_MODES)
             raise RecipeError(f"producer mode is {mode!r}: expected one of {expected}")
         for name, value in self.producer.items():
             if not isinstance(value, bool | int | float | str):

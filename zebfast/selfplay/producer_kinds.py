@@ -68,3 +68,6 @@ RECIPE = ProducerKind(
     stage=_SELFPLAY_ALONE,
 )
 KINDS = (SELFPLAY, EVAL_AUX, EXACT, ROLLOUT, RECIPE)
+BY_MODE = {kind.mode: kind for kind in KINDS}
+#: Modes that a stage of a recipe may ask for.
+RECIPE_MODES = sorted(kind.mode for kind in KINDS if kind.in_recipes)

@@ -24,6 +24,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, 
 from datetime import datetime
 from functools import cache
 from numbers import Integral, Real
+from operator import attrgetter
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
@@ -136,6 +137,11 @@ def setting_of(found: Field[Any]) -> Setting:
     return cast(Setting, found.metadata.get(_KEY, _PLAIN))
 
 
+def variable_of(found: Field[Any], prefix: str = "") -> str:
+    """The flag of a field, with underscores."""
+    return prefix + (setting_of(found).flag or found.name)
+
+
 def is_required(found: Field[Any]) -> bool:
     """Has the field no default?"""
     return found.default is MISSING and found.default_factory is MISSING
@@ -220,6 +226,7 @@ def decode(
     where: str = TOP,
     *,
     base: _Record | None = None,
+    by_flags: bool = False,
     drop_unknown: bool = False,
 ) -> _Record:
     """The record of a table as TOML or JSON gives it.
@@ -227,6 +234,7 @@ def decode(
     Args:
         where: what messages call the table: ``TOP``, ``[name]``, or words.
         base: a record that has what the table leaves out, in place of the fields' defaults.
+        by_flags: the table's keys are the fields' flags, with underscores.
         drop_unknown: leave keys of later versions out instead of refusing them.
 
     Raises:
@@ -235,18 +243,19 @@ def decode(
     if not isinstance(table, Mapping):
         raise SettingError(f"{where} is {shown(table)}: expected a table")
     hints = hints_of(kind)
-    known = {found.name: found for found in fields(kind) if found.init}
+    key_of = variable_of if by_flags else attrgetter("name")
+    known = {key_of(found): found for found in fields(kind) if found.init}
     refuse_unknown(() if drop_unknown else table, known, where)
     missing = [name for name, found in known.items() if is_required(found) and name not in table]
     if missing and base is None:
         raise SettingError(f"{where} lacks {', '.join(missing)}")
     values = {}
-    for name, found in known.items():
-        if name in table:
-            place = _Place.of(name, where, drop_unknown)
+    for key, found in known.items():
+        if key in table:
+            place, bounds = _Place.of(key, where, drop_unknown), setting_of(found)
             # A table of its own begins from the record that is the field's default.
             begin = found.default if is_dataclass(found.default) else None
-            values[name] = _decode_value(table[name], hints[name], setting_of(found), place, begin)
+            values[found.name] = _decode_value(table[key], hints[found.name], bounds, place, begin)
     try:
         return kind(**values) if base is None else replace(base, **values)
     except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,7 +9,9 @@ from typing import Any, Literal
 from zebfast.arena.players.specs import DEFAULT_TEMPERATURE, MAX_WORLDS
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.selfplay.producer_kinds import EVAL_AUX, RECIPE, SELFPLAY
 from zebfast.selfplay.teaching import TeachingConfig
+from zebfast.system.settings import MOST_WHOLE, SettingError, check, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,36 +19,44 @@ class EvalAuxConfig:
     """Games of E[Q] against the network; together with (seed, weights) it decides every game.
 
     Attributes:
-        n_samples: worlds that E[Q] solves for each play, at most; fewer where there are no more.
-        zeb_temperature: of the network's plays, drawn from its policy; 0 = its favourite.
-        eq_policy_targets: a target of E[Q]'s plays is the softmax of their values instead of the
-            domino that was played. Targets of the network's seats are what it played either way.
-        target_temperature: of that softmax, in points: a play that is so many points worse on
-            average gets 1/e of the weight. With 100 worlds the difference of two plays is known to
+        n_samples: at most; fewer where there are no more.
+        zeb_temperature: the network's plays are drawn from its policy.
+        eq_policy_targets: the softmax of the values is the target. Targets of the network's seats
+            are what it played either way.
+        target_temperature: of that softmax. With 100 worlds the difference of two plays is known to
             within about a point, so a smaller one would mostly copy chance.
         n_threads: solvers side by side. Has no influence on any game.
-
-    Raises:
-        ValueError: one sentence naming the setting that cannot be used.
     """
 
-    n_samples: int = 100
-    zeb_temperature: float = DEFAULT_TEMPERATURE
-    eq_policy_targets: bool = False
-    target_temperature: float = 1.0
-    n_threads: int = 1
+    n_samples: int = setting(
+        100,
+        "eval-aux: worlds that E[Q] solves for each play.",
+        least=1,
+        most=MAX_WORLDS,
+        env="ZEB_EQ_N_SAMPLES",
+    )
+    zeb_temperature: float = setting(
+        DEFAULT_TEMPERATURE,
+        "eval-aux: of the network's plays; 0 = its favourite.",
+        least=0,
+        env="ZEB_EQ_TEMPERATURE",
+    )
+    eq_policy_targets: bool = setting(
+        False,
+        "eval-aux: policy targets of E[Q]'s plays from the values it gives them, not from the "
+        "domino it played.",
+        env="ZEB_EQ_POLICY_TARGETS",
+    )
+    target_temperature: float = setting(
+        1.0,
+        "eval-aux: points by which a play must be worse to get 1/e of the weight in those targets.",
+        above=0,
+        flag="eq_target_temperature",
+    )
+    n_threads: int = setting(1, least=1)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.n_samples <= MAX_WORLDS:
-            raise ValueError(f"n_samples is {self.n_samples}: expected 1 to {MAX_WORLDS}")
-        if not 0 <= self.zeb_temperature < math.inf:
-            raise ValueError(f"zeb_temperature is {self.zeb_temperature}: expected at least 0")
-        if not 0 < self.target_temperature < math.inf:
-            raise ValueError(
-                f"target_temperature is {self.target_temperature}: expected points above 0"
-            )
-        if self.n_threads < 1:
-            raise ValueError(f"n_threads is {self.n_threads}: expected at least 1")
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,53 +80,70 @@ class WorkerConfig:
     Attributes:
         producer: what is played: self-play, E[Q] against the network, games that a teacher labels,
             or what the run's state says.
-        seed: None = a new random seed at every start, so that no game is ever played twice. A
-            given seed continues where this worker id stopped with it.
-        example_format: ``native`` (16 bytes an example) or ``pt`` (the documented layout, which has
-            no place for a teacher's play values).
-        upload_grace: seconds that a stopped worker may go on uploading what waits.
-        restarts, earlier_batches: by the supervisor that starts it, and what came of the starts
-            before; only its heartbeats say so.
-
-    Raises:
-        ValueError: one sentence naming the setting that cannot be used.
+        seed: None = a new random seed at every start, so that no game is ever played twice.
+        example_format: ``native`` has 16 bytes an example; ``pt`` no place for play values.
+        restarts, earlier_batches: only its heartbeats say so.
     """
 
     weights: Place
     examples: Place
     stores: StoreOptions
     namespace: Namespace
-    worker_id: str = "worker-0"
     producer: SelfPlayConfig | EvalAuxConfig | TeachingConfig | RecipeConfig = field(
         default_factory=SelfPlayConfig
     )
-    games_per_batch: int = 256
-    weight_sync_interval: int = 10
-    seed: int | None = None
-    device: str = "cpu"
-    dtype: str = "fp32"
-    example_format: Literal["native", "pt"] = "native"
-    max_batches: int | None = None
-    poll_seconds: float = 2.0
-    disk_retry_seconds: float = 30.0
-    upload_grace: float = 30.0
-    restarts: int = 0
-    earlier_batches: int = 0
+    worker_id: str = setting(
+        SELFPLAY.worker_id,
+        "Name in file names and log lines; one process each.",
+        shown=f"{SELFPLAY.worker_id}; eval-aux: {EVAL_AUX.worker_id}",
+    )
+    games_per_batch: int = setting(
+        SELFPLAY.games_per_batch,
+        "Games of an example file.",
+        least=1,
+        shown=f"{SELFPLAY.games_per_batch}; eval-aux: {EVAL_AUX.games_per_batch}",
+    )
+    weight_sync_interval: int = setting(
+        SELFPLAY.weight_sync_interval,
+        "Batches between looks for newer weights.",
+        least=1,
+        shown=f"{SELFPLAY.weight_sync_interval}; eval-aux: {EVAL_AUX.weight_sync_interval}; "
+        f"recipe: {RECIPE.weight_sync_interval}",
+    )
+    upload_grace: float = setting(
+        30.0,
+        "Seconds a stopped worker goes on uploading what waits; the next start uploads the rest.",
+        least=0,
+    )
+    device: str = setting("cpu", "cpu, cuda or cuda:N.", shown="cuda if present, else cpu")
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = setting(
+        "fp32", "Precision of the network; auto: the fastest whose answers agree with fp32."
+    )
+    seed: int | None = setting(
+        None,
+        "Seed of all games, another for each worker; a given one continues where this worker id "
+        "stopped.",
+        least=0,
+        most=MOST_WHOLE,
+        shown="a new one",
+    )
+    example_format: Literal["native", "pt"] = setting("native", "Compact, or documented .pt.")
+    max_batches: int | None = setting(None, "Stop after this many batches.", least=1)
+    restarts: int = setting(0, "Starts of its supervisor.", least=0)
+    earlier_batches: int = setting(0, "What came of the starts before.", least=0)
+    poll_seconds: float = setting(2.0, least=0)
+    disk_retry_seconds: float = setting(30.0, least=0)
 
     def __post_init__(self) -> None:
-        for name in ("games_per_batch", "weight_sync_interval"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
+        check(self)
         if isinstance(self.producer, EvalAuxConfig) and self.games_per_batch % 2:
-            raise ValueError(
+            raise SettingError(
                 f"games_per_batch is {self.games_per_batch}: expected an even number, because "
                 "every deal is played both ways"
             )
         taught = isinstance(self.producer, TeachingConfig | RecipeConfig)
         if taught and self.example_format != "native":
-            raise ValueError(
+            raise SettingError(
                 f"example_format is {self.example_format}: expected native, the format that holds "
                 "play values"
             )
-        if self.max_batches is not None and self.max_batches < 1:
-            raise ValueError(f"max_batches is {self.max_batches}: expected at least 1")
