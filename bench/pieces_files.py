@@ -58,7 +58,7 @@ def ingest(folder: Path) -> Work:
     from zebfast.exchange import Namespace
     from zebfast.exchange.local import LocalExampleStore
     from zebfast.learner.data.ingest import Ingestor
-    from zebfast.learner.data.mixture import Sources
+    from zebfast.learner.data.mixture import ReplayMixture
     from zebfast.learner.data.reader import ExampleReader, Pace
     from zebfast.learner.state import Progress
 
@@ -73,7 +73,7 @@ def ingest(folder: Path) -> Work:
         reader = ExampleReader(store, known=(), expected={}, pace=pace)
         taken = Ingestor(
             reader,
-            Sources(config),
+            ReplayMixture(config),
             Progress(lineage="bench"),
             held=(),
             has_belief_head=True,

@@ -71,12 +71,12 @@ def trainer(tokenizer: str, size: str, batch_size: int = BATCH) -> tuple[Any, An
     """(trainer, sources) with fresh weights and examples of 64 games."""
     from zebfast.cli.stages import learner_config
     from zebfast.core.observe import games_to_examples
-    from zebfast.learner.data.mixture import Sources
+    from zebfast.learner.data.mixture import ReplayMixture
     from zebfast.learner.train.trainer import Trainer
 
     config = learner_config(batch_size=batch_size, train_diagnostics_every=1000)
-    sources = Sources(config)
-    sources.add_selfplay(games_to_examples(finished_games(64)))
+    sources = ReplayMixture(config)
+    sources.selfplay.add(games_to_examples(finished_games(64)))
     return Trainer(network(tokenizer, size)[1], config), sources
 
 

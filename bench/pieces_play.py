@@ -89,15 +89,15 @@ def replayed(_folder: Path) -> Work:
     from bench.pieces_core import finished_games
     from zebfast.cli.stages import learner_config
     from zebfast.core.observe import games_to_examples
-    from zebfast.learner.data.mixture import Sources
+    from zebfast.learner.data.mixture import ReplayMixture
 
     examples = games_to_examples(finished_games(64))
     config = learner_config(replay_buffer_size=4 * len(examples))
 
     def work() -> object:
-        sources = Sources(config)
+        sources = ReplayMixture(config)
         for _ in range(8):
-            sources.add_selfplay(examples)
+            sources.selfplay.add(examples)
         drawn = sources.draw(n_steps=32, batch_size=64, seed=SEED, step=0)
         return np.asarray(drawn.rows)
 

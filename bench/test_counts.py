@@ -117,8 +117,8 @@ def test_a_learner_step_on_a_device_waits_for_nothing(tokenizer: str, taught: bo
     training = Trainer(pieces_net.network(tokenizer, "small")[1], learner_config(device="meta"))
     training.optimizer.step = lambda *_: None  # type: ignore[method-assign]
     raw, sums = torch.zeros(64, 64, dtype=torch.uint8, device="meta"), Sums(training.device)
-    training._step(raw, sums, taught=taught)
-    assert +operators.operators(lambda: training._step(raw, sums, taught=taught)).waits == {}
+    training._step(raw, sums, has_teacher=taught)
+    assert +operators.operators(lambda: training._step(raw, sums, has_teacher=taught)).waits == {}
 
 
 def test_waits_are_seen() -> None:

@@ -64,6 +64,7 @@ def test_training_does_not_wait_for_files(benchmark: Any, tmp_path: Path) -> Non
     from zebfast.learner.metrics import read_metrics
     from zebfast.learner.recipe import led_recipe
     from zebfast.net import checkpoint
+    from zebfast.system.events import CycleDone, Event, subscribed
 
     waiting, examples = tmp_path / "waiting", tmp_path / "examples"
     waiting.mkdir()
@@ -87,13 +88,15 @@ def test_training_does_not_wait_for_files(benchmark: Any, tmp_path: Path) -> Non
     )
     pending = sorted(waiting.iterdir())
 
-    def deliver(line: str) -> None:
-        if line.startswith(("  Model:", "Cycle")):
+    def deliver(event: Event) -> None:
+        if isinstance(event, CycleDone):
             for path in pending[:n_files]:
                 path.rename(examples / path.name)
             del pending[:n_files]
 
-    benchmark.pedantic(learn, args=(config,), kwargs={"say": deliver}, rounds=1)
+    deliver(CycleDone(cycle=0, metrics={}))
+    with subscribed(deliver):
+        benchmark.pedantic(learn, args=(config,), rounds=1)
     rows = [row for row in read_metrics(tmp_path / "metrics.jsonl") if row["step"] > 1]
     share = sum(row["train/share_of_time"] for row in rows) / len(rows)
     read = sum(row["ingest/selfplay_examples"] for row in rows)

@@ -12,7 +12,7 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.learner.data.mixture import Sources
+from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.train.trainer import Trainer
 from zebfast.net.v1 import V1Net
 
@@ -33,14 +33,14 @@ class Constant:
         uniform_evaluate(obs, out)
 
 
-def trainer(size: str, batch_size: int = 64) -> tuple[Trainer, Sources]:
+def trainer(size: str, batch_size: int = 64) -> tuple[Trainer, ReplayMixture]:
     """A trainer with fresh weights on the CPU and replay buffers with self-play games."""
     config, weights = stages.fresh_network(size)
     net = V1Net(config)
     net.load_state_dict(weights)
     learner = stages.learner_config(batch_size=batch_size)
-    sources = Sources(learner)
-    sources.add_selfplay(games_to_examples(stages.some_games(N_GAMES)))
+    sources = ReplayMixture(learner)
+    sources.selfplay.add(games_to_examples(stages.some_games(N_GAMES)))
     return Trainer(net, learner), sources
 
 
@@ -100,7 +100,7 @@ def default_forest_bytes(n_games: int) -> int:
     return SelfPlayForest(n_games, options=SearchOptions(), seed=0).nbytes
 
 
-def one_batch(work: Trainer, sources: Sources) -> Any:
+def one_batch(work: Trainer, sources: ReplayMixture) -> Any:
     """uint8[batch, 64]: a batch as it would be drawn for the first step, as a tensor."""
     import torch
 

@@ -6,8 +6,7 @@ import pytest
 
 from zebfast.experiment.status.recipe_progress import RecipeWatch, progress_at
 from zebfast.learner.recipe import Recipe, parse_recipe
-from zebfast.learner.report import Standing, cycle_line
-from zebfast.learner.train.trainer import TrainReport
+from zebfast.system.events import CycleDone, console_text
 
 STAGE = """
 [[stages]]
@@ -29,10 +28,16 @@ def recipe() -> Recipe:
 
 def line(cycle: int, games: int) -> str:
     """As the learner says it."""
-    means = {"policy_loss": 1.5, "value_loss": 0.5}
-    report = TrainReport(n_steps=4, seconds=1.0, means=means, eval_aux_share=0.0)
-    standing = Standing(total_games=games, optimizer_steps=4, n_selfplay=28)
-    return cycle_line(cycle, report, standing)
+    row = {
+        "train/policy_loss": 1.5,
+        "train/value_loss": 0.5,
+        "train/seconds": 1.0,
+        "stats/replay_buffer_selfplay": 28,
+        "stats/total_games": games,
+    }
+    text = console_text(CycleDone(cycle=cycle, metrics=row))
+    assert text is not None
+    return text
 
 
 def test_stages_by_games(recipe: Recipe) -> None:

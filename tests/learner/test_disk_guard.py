@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from learning import run
+from listening import listening
 from states import make_state
 
 from zebfast.exchange.mirror.manifest import Manifest
@@ -49,15 +50,16 @@ Guard = Callable[..., tuple[DiskGuard, Disk, list[str]]]
 
 
 @pytest.fixture
-def make_guard(snapshots: Snapshots) -> Guard:
+def make_guard(snapshots: Snapshots) -> Iterator[Guard]:
     def make(others: float, limit: float = 90, busy: frozenset[str] = frozenset()):  # type: ignore[no-untyped-def]
         disk, said = Disk(snapshots.directory, others), list[str]()
-        guard = DiskGuard(
-            snapshots, limit=limit, busy=lambda: set(busy), say=said.append, disk_usage=disk
-        )
+        guard = DiskGuard(snapshots, limit=limit, busy=lambda: set(busy), disk_usage=disk)
+        heard.append(said)
         return guard, disk, said
 
-    return make
+    heard: list[list[str]] = []
+    with listening(lambda line: heard[-1].append(line)):
+        yield make
 
 
 def steps(snapshots: Snapshots) -> list[int]:
@@ -121,9 +123,10 @@ def test_a_disk_that_cannot_be_asked_is_said_once(snapshots: Snapshots, tmp_path
     def broken(_: Path) -> None:
         raise OSError("gone")
 
-    guard = DiskGuard(snapshots, limit=90, busy=set, say=said.append, disk_usage=broken)
-    guard.check()
-    guard.check()
+    guard = DiskGuard(snapshots, limit=90, busy=set, disk_usage=broken)
+    with listening(said.append):
+        guard.check()
+        guard.check()
     assert said == ["  disk guard: gone"]
     assert len(snapshots.complete()) == 4
 

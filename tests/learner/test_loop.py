@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learning import run, state_of
+from learning import learn, run, state_of
 
 from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.loop import learn
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.session import StartError
 from zebfast.learner.state import CheckpointError, Streams, load_checkpoint

@@ -13,7 +13,7 @@ from zebfast.core.records import EXAMPLE_EVAL_AUX
 from zebfast.learner.data.replay import packed_rows
 from zebfast.learner.train.losses import (
     SELFPLAY_WEIGHTS,
-    TAUGHT_WEIGHTS,
+    TEACHER_WEIGHTS,
     compute_diagnostics,
     compute_losses,
     unpack_batch,
@@ -115,7 +115,7 @@ def test_a_value_weight_of_zero_silences_the_points(make_games: Callable[..., np
     points = torch.zeros(56, 43, requires_grad=True)
     zeros = torch.zeros(56)
     batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
-    weights = torch.tensor([SELFPLAY_WEIGHTS, (1.0, 0.0, 1.0), TAUGHT_WEIGHTS])
+    weights = torch.tensor([SELFPLAY_WEIGHTS, (1.0, 0.0, 1.0), TEACHER_WEIGHTS])
     losses = compute_losses(Output(torch.zeros(56, 7), zeros, None, points), batch, weights)
     losses.total.backward()
     assert points.grad is not None
@@ -134,7 +134,7 @@ def test_every_source_has_its_weights(
     rng = np.random.default_rng(0)
     policy, value = rng.normal(size=(56, 7)), np.tanh(rng.normal(size=56))
     belief = rng.normal(size=(56, 28, 3))
-    weights = torch.tensor([SELFPLAY_WEIGHTS, eval_weights, TAUGHT_WEIGHTS])
+    weights = torch.tensor([SELFPLAY_WEIGHTS, eval_weights, TEACHER_WEIGHTS])
     output = Output(*(torch.from_numpy(x) for x in (policy, value, belief)))
     batch = unpack_batch(torch.from_numpy(packed_rows(records)), expand)
     losses = compute_losses(output, batch, weights)

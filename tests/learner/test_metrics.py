@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from learning import learn
+
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
-from zebfast.learner.loop import learn
-from zebfast.learner.metrics import JsonlMetrics, read_metrics
-from zebfast.learner.report import (
-    Standing,
-    Tally,
-    cycle_line,
-    cycle_row,
-    ingest_line,
-)
+from zebfast.learner.data.mixture import ReplayMixture
+from zebfast.learner.metrics import JsonlMetrics, cycle_row, read_metrics
+from zebfast.learner.state import Progress
 from zebfast.learner.train.trainer import TrainReport
+from zebfast.system.events import CycleDone, Ingested, console_text
 
 DIAGNOSTICS = (
     "policy_loss value_loss belief_loss belief_acc policy_entropy policy_top1_accuracy "
@@ -38,14 +34,17 @@ DOCUMENTED = {
 }
 WIN_RATE = "eval/vs_random_win_rate"
 
-STANDING = Standing(
-    total_games=117_376,
-    optimizer_steps=1_001_000,
-    n_selfplay=129_024,
-    n_eval_aux=100_000,
-    eval_aux_enabled=True,
-    selfplay_reuse=2.25,
-)
+ROW: dict[str, float | int | None] = {
+    "train/policy_loss": 1.5,
+    "train/value_loss": 0.25,
+    "train/seconds": 3.209,
+    "stats/total_games": 117_376,
+    "stats/replay_buffer_selfplay": 129_024,
+    "stats/replay_buffer_eval_aux": 100_000,
+    "stats/eval_aux_mix_ratio": 0.05,
+    "stats/eval_aux_policy_weight": 0.0,
+    "stats/replay_reuse": 2.25,
+}
 REPORT = TrainReport(1000, 3.209, {"policy_loss": 1.5, "value_loss": 0.25}, 0.05)
 
 
@@ -82,38 +81,53 @@ def test_every_documented_name_is_in_the_metrics(
 
 
 def test_cycle_line_has_the_words_people_grep_for() -> None:
-    assert cycle_line(1001, REPORT, STANDING) == (
+    assert console_text(CycleDone(cycle=1001, metrics=ROW, eval_aux=True)) == (
         "Cycle 1001: policy_loss=1.5000, value_loss=0.2500 (train=3.21s), "
         "mix(self/eval)=0.95/0.05, eval_aux_policy_w=0, reuse=2.2 "
         "[selfplay: 129,024, eval_aux: 100,000, games: 117,376]"
     )
-    alone = replace(STANDING, eval_aux_enabled=False, selfplay_reuse=None)
-    with_belief = TrainReport(1, 1.0, {"policy_loss": 1.0, "value_loss": 0.5, "belief_loss": 0.75})
-    assert cycle_line(1, with_belief, alone) == (
+    with_belief = ROW | {
+        "train/policy_loss": 1.0,
+        "train/value_loss": 0.5,
+        "train/belief_loss": 0.75,
+        "train/seconds": 1.0,
+        "stats/replay_reuse": None,
+    }
+    assert console_text(CycleDone(cycle=1, metrics=with_belief)) == (
         "Cycle    1: policy_loss=1.0000, value_loss=0.5000, belief_loss=0.7500 (train=1.00s) "
         "[buffer: 129,024, games: 117,376]"
     )
 
 
 def test_ingest_line_tells_what_became_of_both_sources() -> None:
-    report = IngestReport(n_files=4, n_examples=28_672)
-    assert ingest_line(report, 28_672, None) == (
-        "Ingested 28,672 examples from 4 files [buffer: 28,672]"
+    told = Ingested(files=4, examples=28_672, n_selfplay=28_672)
+    assert console_text(told) == ("Ingested 28,672 examples from 4 files [buffer: 28,672]")
+    told = Ingested(
+        files=6,
+        examples=500,
+        n_selfplay=500,
+        n_eval_aux=2_500,
+        eval_aux_seen=4000,
+        eval_aux_kept=2500,
+        eval_aux_stale=1500,
     )
-    report = IngestReport(
-        n_files=6, n_examples=500, eval_aux_seen=4000, eval_aux_kept=2500, eval_aux_stale=1500
-    )
-    assert ingest_line(report, 500, 2_500) == (
+    assert console_text(told) == (
         "Ingested 500 examples from 6 files (eval_aux: 2,500 of 4,000 kept, 1,500 stale) "
         "[selfplay: 500, eval_aux: 2,500]"
     )
 
 
-def test_a_row_adds_up_what_was_ingested_since_the_last() -> None:
-    tally = Tally()
-    tally.add(IngestReport(n_examples=10, eval_aux_seen=7, eval_aux_kept=4, eval_aux_stale=3))
-    tally.add(IngestReport(n_examples=5, eval_aux_seen=2, eval_aux_disabled=2))
-    row = cycle_row(REPORT, STANDING, tally)
+def test_a_row_adds_up_what_was_ingested_since_the_last(
+    make_config: Callable[..., LearnerConfig],
+) -> None:
+    taken = IngestReport()
+    taken.add(IngestReport(n_examples=10, eval_aux_seen=7, eval_aux_kept=4, eval_aux_stale=3))
+    taken.add(IngestReport(n_examples=5, eval_aux_seen=2, eval_aux_disabled=2))
+    progress, mixture = Progress(lineage="x"), ReplayMixture(make_config())
+    row = taken.row(2.5) | cycle_row(
+        REPORT, progress=progress, mixture=mixture, optimizer_steps=3, share_of_time=0.5
+    )
+    assert row["ingest/selfplay_examples_per_s"] == 6.0
     assert row["ingest/selfplay_examples"] == 15
     skipped = "ingest/eval_aux_skipped_"
     assert row["ingest/eval_aux_seen_examples"] == 9

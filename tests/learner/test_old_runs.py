@@ -91,9 +91,14 @@ def test_a_run_of_a_recipe_goes_on(left: Callable[..., LearnerConfig], tmp_path:
         ("training_steps_per_cycle = 4", "training_steps_per_cycle = 2"),
         ("batch_size = 4", "batch_size = 3"),
     )
-    flags = recipe.training.flags() | {"replay_buffer_size": 100, "recipe": recipe}
-    del flags["training_steps_per_cycle"]
-    config = left("recipe", replay_cache_save_every=1, **flags)
+    config = left(
+        "recipe",
+        recipe=recipe,
+        amp_dtype="bf16",
+        replay_buffer_size=100,
+        replay_cache_save_every=1,
+        **{name: getattr(recipe.training, name) for name in ("min_buffer_size", "push_every")},
+    )
     copytree(tmp_path / "onward" / "examples", tmp_path / "run" / "examples", dirs_exist_ok=True)
     text = "\n".join(run(config))
     assert "Continuing model.ckpt from cycle 1, optimizer included" in text

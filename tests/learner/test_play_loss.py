@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_HAS_PLAY_VALUES
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.data.mixture import Sources
+from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.data.replay import packed_rows
 from zebfast.learner.train.losses import (
     SELFPLAY_WEIGHTS,
-    TAUGHT_WEIGHTS,
+    TEACHER_WEIGHTS,
     Batch,
     compute_losses,
     unpack_batch,
@@ -78,12 +78,12 @@ def test_losses_are_those_of_the_definition(taught: Games) -> None:
     logits = output.policy.detach().numpy()
     rows = [twin(*row) for row in zip(taught, logits, log_p, strict=True)]
     play, points, balance = np.array(rows).T
-    np.testing.assert_allclose(float(losses.play), play.mean(), rtol=1e-5)
+    np.testing.assert_allclose(float(losses.q), play.mean(), rtol=1e-5)
     np.testing.assert_allclose(float(losses.points), points.mean(), rtol=1e-5)
     value = ((output.value.detach().numpy() - balance) ** 2).mean()
     np.testing.assert_allclose(float(losses.value), value, rtol=1e-5)
     terms = np.array([play.mean(), points.mean(), float(losses.belief)])
-    np.testing.assert_allclose(float(losses.total.detach()), TAUGHT_WEIGHTS @ terms, rtol=1e-5)
+    np.testing.assert_allclose(float(losses.total.detach()), TEACHER_WEIGHTS @ terms, rtol=1e-5)
     np.testing.assert_allclose(losses.counts[:2], 0)
 
 
@@ -94,7 +94,7 @@ def test_the_utilities_as_logits_are_the_perfect_answer(taught: Games) -> None:
     logits = torch.from_numpy(utility / TAU + np.arange(len(taught))[:, None])
     batch = batch_of(taught)
     losses = compute_losses(output_of(len(taught))._replace(policy=logits), batch)
-    assert float(losses.play) == pytest.approx(0.0, abs=1e-8)
+    assert float(losses.q) == pytest.approx(0.0, abs=1e-8)
     legal = torch.from_numpy(taught["policy"] > 0)
     policy = logits.masked_fill(~legal, -torch.inf).softmax(1)
     torch.testing.assert_close(batch.policy.double(), policy, atol=1e-5, rtol=1e-4)
@@ -135,8 +135,8 @@ def test_a_network_learns_play_values(
     taught: Games, make_config: Callable[..., LearnerConfig]
 ) -> None:
     config = make_config(lr=0.01, batch_size=64)
-    sources = Sources(config)
-    sources.add_selfplay(taught)
+    sources = ReplayMixture(config)
+    sources.selfplay.add(taught)
     trainer = Trainer(model_file.fresh(TINY, seed=0).network(), config)
     first = trainer.train(sources, n_steps=1, should_stop=lambda: False).means
     trainer.train(sources, n_steps=80, should_stop=lambda: False)
@@ -151,8 +151,8 @@ def test_runs_without_play_values_say_nothing_of_them(
     make_games: Callable[..., Games], make_config: Callable[..., LearnerConfig]
 ) -> None:
     config = make_config()
-    sources = Sources(config)
-    sources.add_selfplay(games_to_examples(make_games(2, seed=3)))
+    sources = ReplayMixture(config)
+    sources.selfplay.add(games_to_examples(make_games(2, seed=3)))
     assert not (sources.selfplay.contents()["flags"] & EXAMPLE_HAS_PLAY_VALUES).any()
     trainer = Trainer(model_file.fresh(TINY, seed=0).network(), config)
     means = trainer.train(sources, n_steps=2, should_stop=lambda: False).means

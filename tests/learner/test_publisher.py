@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from learning import learn
+from listening import listening
 
 from zebfast.exchange import ExchangeError, LocalWeightStore, NamespaceBusy, TransientError
 from zebfast.learner import loop
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.loop import learn
-from zebfast.learner.publisher import Outcome, Publisher, Snapshot
+from zebfast.learner.publisher import Publisher, PublishRequest
 from zebfast.learner.state import fingerprint, load_checkpoint
 
 Make = Callable[..., LearnerConfig]
@@ -62,39 +63,45 @@ def publish() -> Iterator[Callable[..., Publisher]]:
         publisher.close(10)
 
 
-def snapshot(step: int) -> Snapshot:
-    return Snapshot({}, {}, {"step": step})
+def weights(step: int) -> PublishRequest:
+    return PublishRequest(state={"step": step}, weights={})
 
 
-def drained(publisher: Publisher) -> Outcome:
+def renewal(**changes: int) -> PublishRequest:
+    return PublishRequest(state=changes)
+
+
+def drained(publisher: Publisher) -> PublishRequest | None:
     assert publisher.finish(30)
-    return publisher.outcome()
+    return publisher.arrived()
 
 
-def test_the_newest_snapshot_wins(publish: Callable[..., Publisher]) -> None:
+def test_the_newest_request_wins(publish: Callable[..., Publisher]) -> None:
     store = Recorder()
     publisher = publish(store)
     store.gate.clear()
-    publisher.submit(snapshot(1))
+    publisher.submit(weights(1))
     assert store.entered.wait(30)  # the first is under way
     for step in (2, 3, 4):
-        publisher.submit(snapshot(step))
-    assert publisher.outcome().published is None
+        publisher.submit(weights(step))
+    assert publisher.arrived() is None
     store.gate.set()
-    outcome = drained(publisher)
+    arrived = drained(publisher)
     assert store.told == [1, 4]
-    assert outcome.published is not None
-    assert outcome.published.state["step"] == 4
+    assert arrived is not None
+    assert arrived.state["step"] == 4
 
 
 def test_passing_failures_are_tried_again_and_said_once(publish: Callable[..., Publisher]) -> None:
     away = [TransientError("the Hub is away") for _ in range(3)]
     store = Recorder(*away, TransientError("another reason"))
     publisher = publish(store)
-    publisher.submit(snapshot(1))
-    outcome = drained(publisher)
+    lines: list[str] = []
+    with listening(lines.append):
+        publisher.submit(weights(1))
+        drained(publisher)
     assert store.told == [1]
-    assert outcome.lines == [
+    assert lines == [
         "  push error (will retry): the Hub is away",
         "  push error (will retry): another reason",
     ]
@@ -103,33 +110,32 @@ def test_passing_failures_are_tried_again_and_said_once(publish: Callable[..., P
 def test_a_renewal_goes_with_the_push_that_waits(publish: Callable[..., Publisher]) -> None:
     store = Recorder()
     publisher = publish(store, push_seconds=3600.0)
-    publisher.submit(snapshot(1))
+    publisher.submit(weights(1))
     drained(publisher)
-    publisher.renew({"a": 1})
-    publisher.submit(snapshot(2))
-    publisher.renew({"a": 2})
-    outcome = drained(publisher)  # which does not wait for the hour to pass
+    publisher.submit(renewal(a=1))
+    publisher.submit(weights(2))
+    publisher.submit(renewal(a=2))
+    arrived = drained(publisher)  # which does not wait for the hour to pass
     assert store.told == [1, 2]
-    assert outcome.published is not None
-    assert outcome.published.state == {"step": 2, "a": 2}
-    publisher.renew({"a": 3})
+    assert arrived is not None
+    assert arrived.state == {"step": 2, "a": 2}
+    publisher.submit(renewal(a=3))
     drained(publisher)
     assert store.told == [1, 2, {"a": 3}]
 
 
 def test_what_cannot_be_helped_is_handed_on(publish: Callable[..., Publisher]) -> None:
     publisher = publish(Recorder(NamespaceBusy("taken over")))
-    publisher.submit(snapshot(1))
-    outcome = drained(publisher)
-    assert isinstance(outcome.error, NamespaceBusy)
-    assert outcome.published is None
+    publisher.submit(weights(1))
+    assert drained(publisher) is None
+    assert isinstance(publisher.error, NamespaceBusy)
 
 
 def test_finish_gives_up_when_its_time_is_over(publish: Callable[..., Publisher]) -> None:
     store = Recorder()
     publisher = publish(store)
     store.gate.clear()
-    publisher.submit(snapshot(1))
+    publisher.submit(weights(1))
     assert store.entered.wait(30)
     assert not publisher.finish(0.01)
     store.gate.set()

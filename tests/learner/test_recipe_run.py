@@ -1,4 +1,4 @@
-"""Whole runs of a recipe: stages, looks, the best network, interruptions."""
+"""Whole runs of a recipe: stages, evaluations, the best network, interruptions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from learning import run, state_of
+from learning import learn, run, state_of
 from taught import add_taught_file, tiny_recipe
 
 from zebfast.arena.stats import MatchResult, MatchTally
 from zebfast.exchange import LocalWeightStore
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.evaluation import Look, Spectator
-from zebfast.learner.loop import learn
+from zebfast.learner.evaluation import Evaluation, MatchEvaluator
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import Checkpoint, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
@@ -101,14 +100,14 @@ def test_training_takes_the_rows_that_examples_bring(make: Make) -> None:
     config = make()
     run(config)
     saved = saved_by(config)
-    course = saved.progress.course
-    assert course is not None
-    assert len(course.forgotten) == 2
-    assert 0 <= course.rows_due - course.rows_done < 4
+    schedule = saved.progress.schedule
+    assert schedule is not None
+    assert len(schedule.forgotten) == 2
+    assert 0 <= schedule.rows_due - schedule.rows_done < 4
     n = saved.progress.streams.sources["eq-exact"]["examples"]
-    assert course.rows_due < 0.6 * n  # once the second half; nothing of the first is left
+    assert schedule.rows_due < 0.6 * n  # once the second half; nothing of the first is left
     steps = saved.trainer["optimizer_steps"]
-    assert steps == course.rows_done // 4  # all was there at the first look: one stage at once
+    assert steps == schedule.rows_done // 4  # all was there at the first look: one stage at once
 
 
 def test_stages_change_what_is_trained(make: Make) -> None:
@@ -137,7 +136,7 @@ def test_stages_change_what_is_trained(make: Make) -> None:
 
 
 def test_interrupted_anywhere_it_ends_the_same(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights, average, optimizer and course, bit for bit; every ninth step there is a stop."""
+    """Weights, average, optimizer and schedule, bit for bit; every ninth step there is a stop."""
     kept = ("forget = true", "forget = false")
     whole, parts = make("whole", kept), make("parts", kept)
     run(whole)
@@ -161,11 +160,11 @@ def test_interrupted_anywhere_it_ends_the_same(make: Make, monkeypatch: pytest.M
     assert same_weights(ours.model_state_dict, theirs.model_state_dict)
     assert same_weights(ours.published_weights, theirs.published_weights)
     assert same_weights(published_by(whole), published_by(parts))
-    courses = [saved.progress.course for saved in (ours, theirs)]
-    assert courses[0] is not None
-    assert courses[1] is not None
-    assert courses[0].rows_done == courses[1].rows_done
-    assert courses[0].looks == courses[1].looks == 2
+    schedules = [saved.progress.schedule for saved in (ours, theirs)]
+    assert schedules[0] is not None
+    assert schedules[1] is not None
+    assert schedules[0].rows_done == schedules[1].rows_done
+    assert schedules[0].looks == schedules[1].looks == 2
     looks = [row for row in read_metrics(parts.metrics_path) if "arena/look" in row]
     assert [row["arena/look"] for row in looks] == [1, 2]
 
@@ -218,11 +217,11 @@ def test_a_collapse_goes_back_to_the_best(make: Make, monkeypatch: pytest.Monkey
     script = [None, versus(50, 50), versus(30, 70), versus(49, 51), versus(49, 51)]
     seen: list[tuple[dict[str, Any], Any]] = []
 
-    def look(self: Spectator, weights: Any, best: Any, *, number: int, should_stop: Any) -> Look:
+    def play(self: MatchEvaluator, weights: Any, _: Any, *, best: Any, **__: Any) -> Evaluation:
         seen.append((weights, best))
-        return Look({}, script[min(number, 4)])
+        return Evaluation({}, script[min(len(seen) - 1, 4)])
 
-    monkeypatch.setattr(Spectator, "look", look)
+    monkeypatch.setattr(MatchEvaluator, "play", play)
     config = make("run", ("every_minutes = 1000", "every_minutes = 1e-9"))
     text = "\n".join(run(config))
     assert "vs best (step 0) 50.0% of decided: not worse: the new best" in text
@@ -247,21 +246,21 @@ def test_the_best_file_is_made_good_after_a_kill(make: Make) -> None:
     assert same_weights(model_file.load(config.best_path).weights, weights)
 
 
-def test_the_course_is_known_from_the_published_state(make: Make) -> None:
+def test_the_schedule_is_known_from_the_published_state(make: Make) -> None:
     """On a machine without the checkpoint: stage, rows, looks; the best is found anew."""
     config = make(max_cycles=2)
     run(config)
-    course = saved_by(config).progress.course
-    assert course is not None
+    schedule = saved_by(config).progress.schedule
+    assert schedule is not None
     config.checkpoint_path.unlink()
     lines = run(replace(config, max_cycles=1))
     assert not any("reads" in line for line in lines)
-    found = saved_by(config).progress.course
+    found = saved_by(config).progress.schedule
     assert found is not None
-    assert found.stage == course.stage
-    assert found.forgotten == course.forgotten
-    assert found.rows_done == course.rows_done + 4 * 4
-    assert found.looks == course.looks
+    assert found.stage == schedule.stage
+    assert found.forgotten == schedule.forgotten
+    assert found.rows_done == schedule.rows_done + 4 * 4
+    assert found.looks == schedule.looks
 
 
 def test_an_opponent_that_is_not_there_is_one_sentence(make: Make, tmp_path: Path) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from learning import run
+from learning import learn, run
 
 from zebfast.cli.learn import command
 from zebfast.exchange import ExchangeError, LocalWeightStore, StoreOptions, TransientError
 from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.loop import learn
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.resume import StartError
 from zebfast.learner.snapshots import CHECKPOINT, METRICS

@@ -12,17 +12,17 @@ import pytest
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_DTYPE, EXAMPLE_EVAL_AUX
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
-from zebfast.learner.data.mixture import Sources, chance_to_keep, is_kept
-from zebfast.learner.data.replay import ReplayBuffer, ReplayCache, ReuseGuard
-from zebfast.learner.state import StreamRecord, Streams, streams_from_state
+from zebfast.learner.data.mixture import ReplayMixture, chance_to_keep, is_kept
+from zebfast.learner.data.replay import ReplayBuffer, ReplayCache, ReplayRatioGuard
+from zebfast.learner.state import Streams, streams_from_state
 from zebfast.selfplay.examples import Examples
 
 Make = Callable[..., LearnerConfig]
 
 
-def filled(config: LearnerConfig, make_games: Callable[..., Any]) -> Sources:
-    sources = Sources(config)
-    sources.add_selfplay(games_to_examples(make_games(4, seed=1)))
+def filled(config: LearnerConfig, make_games: Callable[..., Any]) -> ReplayMixture:
+    sources = ReplayMixture(config)
+    sources.selfplay.add(games_to_examples(make_games(4, seed=1)))
     sources.add_eval_aux(games_to_examples(make_games(2, seed=2)))
     return sources
 
@@ -57,8 +57,8 @@ def test_batches_depend_only_on_seed_and_step(
     parts = [again.draw(n_steps=n, batch_size=8, seed=1, step=s).rows for n, s in ((4, 5), (5, 9))]
     np.testing.assert_array_equal(both, np.concatenate(parts))
     # The two buffers are not sampled in step with each other.
-    twin = Sources(config)
-    twin.add_selfplay(games_to_examples(make_games(2, seed=1)))
+    twin = ReplayMixture(config)
+    twin.selfplay.add(games_to_examples(make_games(2, seed=1)))
     twin.add_eval_aux(games_to_examples(make_games(2, seed=1)))
     sizes = np.full(1, 50)
     rows = [buffer.sample(sizes, seed=1, step=0) for buffer in (twin.selfplay, twin.eval_aux)]
@@ -69,8 +69,8 @@ def test_nothing_is_mixed_in_while_disabled_or_empty(
     make_config: Make, make_games: Callable[..., Any]
 ) -> None:
     off = filled(make_config(eval_aux=EvalAuxConfig(enabled=False)), make_games)
-    empty = Sources(make_config())
-    empty.add_selfplay(games_to_examples(make_games(1)))
+    empty = ReplayMixture(make_config())
+    empty.selfplay.add(games_to_examples(make_games(1)))
     for sources in (off, empty):
         drawn = sources.draw(n_steps=20, batch_size=64, seed=0, step=0)
         assert drawn.n_eval_aux == 0
@@ -95,7 +95,7 @@ def test_cache_holds_both_buffers_and_their_draws(
     tmp_path: Path, make_config: Make, make_games: Callable[..., Any]
 ) -> None:
     config = make_config(eval_aux=EvalAuxConfig(batch_fraction=0.5))
-    sources, restored = filled(config, make_games), Sources(config)
+    sources, restored = filled(config, make_games), ReplayMixture(config)
     sources.draw(n_steps=50, batch_size=8, seed=0, step=0)
     cache = ReplayCache(tmp_path, "one")
     cache.save((sources.selfplay, sources.eval_aux), {"a"})
@@ -109,23 +109,23 @@ def test_cache_holds_both_buffers_and_their_draws(
         assert ours.draws().sum() == 200
     bigger = ReplayBuffer(5000)
     cache.load(bigger)
-    assert bigger.mean_draws() == sources.selfplay.mean_draws() == 200 / 112
+    assert bigger.replay_ratio() == sources.selfplay.replay_ratio() == 200 / 112
 
 
 def test_reuse_is_of_what_is_held(make_games: Callable[..., Any]) -> None:
     replay = ReplayBuffer(28)
-    assert replay.mean_draws() == 0.0
+    assert replay.replay_ratio() == 0.0
     replay.add(games_to_examples(make_games(1)))
     replay.sample(np.array([28, 56]), seed=0, step=0)
-    assert replay.mean_draws() == 3.0
+    assert replay.replay_ratio() == 3.0
     replay.add(games_to_examples(make_games(1, seed=1))[:14])
-    assert replay.mean_draws() < 3.0
+    assert replay.replay_ratio() < 3.0
     replay.add(games_to_examples(make_games(1, seed=1)))
-    assert replay.mean_draws() == 0.0
+    assert replay.replay_ratio() == 0.0
 
 
 def test_reuse_is_said_once_and_at_every_doubling(make_games: Callable[..., Any]) -> None:
-    replay, guard = ReplayBuffer(28), ReuseGuard(10)
+    replay, guard = ReplayBuffer(28), ReplayRatioGuard(10)
     replay.add(games_to_examples(make_games(1)))
     said = []
     for step in range(70):  # once each on average
@@ -138,7 +138,7 @@ def test_reuse_is_said_once_and_at_every_doubling(make_games: Callable[..., Any]
     line = guard.check("self-play", replay)
     assert line is not None
     assert "11 times" in line
-    assert ReuseGuard(0).check("self-play", replay) is None
+    assert ReplayRatioGuard(0).check("self-play", replay) is None
 
 
 def delivered(n_games: int, worker: str, step: int, source: str = "selfplay-mcts") -> Examples:
@@ -147,7 +147,7 @@ def delivered(n_games: int, worker: str, step: int, source: str = "selfplay-mcts
 
 
 def test_account_of_the_streams() -> None:
-    record = StreamRecord(Streams())
+    record = Streams()
     record.count("a_1000_ab.pt", delivered(10, "a", 3))
     record.count("b_1600_ab.pt", delivered(20, "b", 5))
     record.count("a_1300_ab.pt", delivered(30, "a", 4))
@@ -160,7 +160,7 @@ def test_account_of_the_streams() -> None:
     assert summary["eval-eq-zeb"]["games_per_s"] == 0.04
     assert record.summary(now=2900)["selfplay-mcts"]["games_per_s"] == round(50 / 1800, 3)
     assert record.summary(now=9000)["selfplay-mcts"]["games_per_s"] == 0.0
-    workers = record.streams.workers
+    workers = record.workers
     assert workers["a"] == {
         "source": "selfplay-mcts", "last_unix": 1300, "games": 40, "model_step": 4
     }  # fmt: skip
@@ -179,9 +179,9 @@ def test_unusable_account_in_a_state_starts_anew(state: dict[str, Any]) -> None:
 
 
 def test_many_workers_do_not_grow_without_bound() -> None:
-    record = StreamRecord(Streams())
+    record = Streams()
     for number in range(1200):
         record.count(f"w{number}_{1000 + number}_ab.pt", delivered(1, f"w{number}", 0))
-    assert len(record.streams.workers) == 500
-    assert "w1199" in record.streams.workers
-    assert "w0" not in record.streams.workers
+    assert len(record.workers) == 500
+    assert "w1199" in record.workers
+    assert "w0" not in record.workers

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from learning import learn
 
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.loop import learn
 
 
 class Crash(Exception):

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learning import run, state_of
+from learning import learn, run, state_of
 
 from zebfast.exchange import ExchangeError, LocalExampleStore, TransientError
 from zebfast.learner import session as startup
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.data.reader import ForeignExamples
-from zebfast.learner.loop import learn
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import load_checkpoint
 from zebfast.selfplay.examples_pt import write_pt

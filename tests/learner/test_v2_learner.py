@@ -14,7 +14,7 @@ from learning import run, state_of
 from zebfast.core.observe import games_to_examples
 from zebfast.exchange import LocalWeightStore
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.data.mixture import Sources
+from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.resume import StartError
 from zebfast.learner.state import load_checkpoint
@@ -151,8 +151,8 @@ def test_no_step_waits_for_the_device(config: V2Config | NetConfig) -> None:
 def test_it_learns(make_config: Make, make_games: Callable[..., np.ndarray]) -> None:
     """The losses of a few games, again and again, fall: heads, points and belief alike."""
     config = make_config(lr=0.01, batch_size=56)
-    sources = Sources(config)
-    sources.add_selfplay(games_to_examples(make_games(2, seed=3)))
+    sources = ReplayMixture(config)
+    sources.selfplay.add(games_to_examples(make_games(2, seed=3)))
     trainer = Trainer(model_file.fresh(TINY_V2, seed=0).network(), config)
     first = trainer.train(sources, n_steps=1, should_stop=lambda: False).means
     trainer.train(sources, n_steps=60, should_stop=lambda: False)

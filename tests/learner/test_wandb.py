@@ -28,12 +28,12 @@ LOG_TIMEOUT = 60
 DRIVER = """
 import json, os, sys
 from pathlib import Path
+from zebfast.cli.messages import messages_to
 from zebfast.learner.metrics import JsonlMetrics
-from zebfast.learner.wandb_run import WandbError
-from zebfast.learner import wandb_sink
-from zebfast.learner.wandb_sink import WandbMetrics
+from zebfast.learner import wandb
+from zebfast.learner.wandb import WandbError, WandbMetrics
 
-wandb_sink._GRACE_SECONDS = 2.0
+wandb._GRACE_SECONDS = 2.0
 
 def out(**what):
     os.write(1, ("@" + json.dumps(what) + "\\n").encode())  # whole, whichever thread says it
@@ -48,6 +48,8 @@ def core_process():
             return int(process.name)
     raise LookupError("no wandb-core serves this process")
 
+said = messages_to(lambda text: out(say=text))
+said.__enter__()
 for line in sys.stdin:
     do, *given = json.loads(line)
     if do == "open":
@@ -56,7 +58,7 @@ for line in sys.stdin:
         try:
             sink = WandbMetrics(
                 project="zeb", name="a run", run_id=given[0], config={"lr": 0.5},
-                directory=Path.cwd(), metrics_path=metrics, say=lambda text: out(say=text),
+                directory=Path.cwd(), metrics_path=metrics,
                 finish_seconds=given[2],
             )
             out(run_id=sink.run_id, url=sink.url, place=sink.place)

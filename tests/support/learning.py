@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from listening import listening
+
 from zebfast.exchange import LocalWeightStore
+from zebfast.learner import loop
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.loop import learn
+
+
+def learn(config: LearnerConfig, *, say: Callable[[str], object]) -> int:
+    """Run a learner, whose every line ``say`` takes. Returns its exit code."""
+    with listening(say):
+        return loop.learn(config)
 
 
 def run(config: LearnerConfig) -> list[str]:

@@ -119,11 +119,14 @@ def run_learner(flags: dict[str, Any], *, say: Callable[[str], None]) -> int:
     """Learn as parsed flags say, until stopped; ``say`` takes every line. Returns the exit code."""
     import torch
 
+    from zebfast.cli.messages import messages_to
     from zebfast.learner.loop import learn
 
     # Threads beyond the cores that are free wait for each other by spinning: many times slower.
     torch.set_num_threads(flags["threads"] or max(1, usable_cores() // 2))
-    return learn(config_from_flags(flags), say=say)
+    config = config_from_flags(flags)
+    with messages_to(say):
+        return learn(config)
 
 
 def config_from_flags(flags: dict[str, Any]) -> LearnerConfig:

@@ -215,7 +215,7 @@ def learner_steps(n_steps: int = 10, tokenizer: str = "v1") -> Work:
     import torch
 
     from zebfast.core.observe import games_to_examples
-    from zebfast.learner.data.mixture import Sources
+    from zebfast.learner.data.mixture import ReplayMixture
     from zebfast.learner.train.trainer import Trainer
     from zebfast.net.networks import build
 
@@ -224,8 +224,8 @@ def learner_steps(n_steps: int = 10, tokenizer: str = "v1") -> Work:
     net = build(config)
     net.load_state_dict(weights)
     learner = learner_config(device=default_device())
-    trainer, sources = Trainer(net, learner), Sources(learner)
-    sources.add_selfplay(games_to_examples(some_games(64)))
+    trainer, sources = Trainer(net, learner), ReplayMixture(learner)
+    sources.selfplay.add(games_to_examples(some_games(64)))
 
     def work() -> Done:
         report = trainer.train(sources, n_steps=n_steps, should_stop=lambda: False)

@@ -19,7 +19,7 @@ from zebfast.exchange import ExchangeError, Revision, Weights, WeightStore
 from zebfast.experiment.experiment import ExperimentError
 from zebfast.learner.resume import counted_state
 from zebfast.learner.state import Checkpoint as TrainingCheckpoint
-from zebfast.learner.state import CheckpointError, StreamRecord, load_checkpoint
+from zebfast.learner.state import CheckpointError, load_checkpoint
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
 from zebfast.net.networks import config_from_dict
@@ -220,6 +220,6 @@ def _counted_by(saved: TrainingCheckpoint) -> dict[str, Any]:
     return {
         **counted_state(progress, int(saved.trainer.get("optimizer_steps", 0))),
         "eval_aux_games": progress.eval_aux_games,
-        "streams": StreamRecord(progress.streams).summary(time.time()),
+        "streams": progress.streams.summary(time.time()),
         "workers": progress.streams.workers,
     }

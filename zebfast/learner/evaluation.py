@@ -1,21 +1,22 @@
-"""Looks at how strong the network is while a recipe runs, and the guard against its getting worse.
+"""How strong the network is while it trains: matches, every deal both ways.
 
-The candidate, which is what would be published, plays each opponent of the recipe and the best
-network so far, every deal both ways. Every look has a seed of its own, of a stream that nothing is
-trained on and nothing else is measured on: a curve of many looks is no choice of lucky deals.
+The candidate, which is what would be published, plays plain players and, in a recipe that ends, the
+best network so far. Where a best network is chosen, every evaluation has a seed of its own, of a
+stream that nothing is trained on and nothing else is measured on: a curve of many is no choice of
+lucky deals. Elsewhere the deals are the same every time, so that points of a curve compare.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from zebfast.arena.match import MatchProgress, evaluate_network, play_match
+from zebfast.arena.match import MatchProgress, play_match
 from zebfast.arena.players.base import NetworkPlayer, Player
 from zebfast.arena.players.build import build_player
 from zebfast.arena.players.specs import parse_spec
@@ -23,16 +24,15 @@ from zebfast.arena.stats import MatchResult
 from zebfast.core.solver_pool import SolverPool
 from zebfast.exchange import StateDict
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.recipe import BEST, ArenaPlan
+from zebfast.learner.recipe import BEST
 from zebfast.learner.resume import StartError
-from zebfast.learner.train.trainer import Trainer
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.networks import AnyConfig
 from zebfast.rules import Stream
 from zebfast.rules.rng import bits, stream_key
 
 #: A candidate that loses to the best by so many standard errors has collapsed: once in 30,000
-#: looks at an equal one.
+#: evaluations of an equal one.
 COLLAPSE_Z = -4.0
 
 _NETWORK_DEALS = 256  # side by side, where no opponent wants fewer
@@ -43,11 +43,11 @@ class _Stopped(Exception):
 
 
 @dataclass(frozen=True)
-class Look:
-    """Results by opponent, and against the best so far, None at the first look."""
+class Evaluation:
+    """Results by opponent, and against the best network so far where there is one."""
 
     results: Mapping[str, MatchResult]
-    versus_best: MatchResult | None
+    versus_best: MatchResult | None = None
 
     @property
     def z(self) -> float:
@@ -68,12 +68,58 @@ class Look:
     def is_collapse(self) -> bool:
         return self.z <= COLLAPSE_Z
 
+    @property
+    def outcome(self) -> Literal["best", "kept", "collapsed"]:
+        """What becomes of the candidate that played."""
+        if self.is_collapse:
+            return "collapsed"
+        return "best" if self.is_best else "kept"
+
     def to_json(self) -> dict[str, dict[str, Any]]:
         """By opponent: win_rate, low, high, decided, games."""
-        results = dict(self.results)
-        if self.versus_best is not None:
-            results[BEST] = self.versus_best
-        return {name: result_to_json(result) for name, result in results.items()}
+        return {name: result_to_json(result) for name, result in self._with_best().items()}
+
+    def row(self, total_games: int) -> dict[str, float | int | None]:
+        """The metrics of it; the games are there as the other x-axis of its curve."""
+        row: dict[str, float | int | None] = {"stats/total_games": total_games}
+        for name, result in self._with_best().items():
+            row |= {
+                f"eval/vs_{name}_win_rate": result.win_rate,
+                f"eval/vs_{name}_low": result.win_rate_low,
+                f"eval/vs_{name}_high": result.win_rate_high,
+            }
+        return row
+
+    def gate_row(self, number: int) -> dict[str, float | int | None]:
+        """The further metrics of one, the ``number``-th, that decides about the best network."""
+        row: dict[str, float | int | None] = {}
+        for name, result in self._with_best().items():
+            row |= {
+                f"eval/vs_{name}_decided": decided_share(result),
+                f"eval/vs_{name}_match_games": result.games,
+            }
+        return row | {
+            "arena/look": number,
+            "arena/is_best": int(self.is_best),
+            "arena/collapse": int(self.is_collapse),
+            "arena/z": self.z,
+        }
+
+    def told(self) -> dict[str, dict[str, float | int]]:
+        """By opponent but the best: what an event tells of it."""
+        return {
+            name: {
+                "win_rate": result.win_rate,
+                "low": result.win_rate_low,
+                "high": result.win_rate_high,
+                "games": result.games,
+            }
+            for name, result in self.results.items()
+        }
+
+    def _with_best(self) -> dict[str, MatchResult]:
+        best = {} if self.versus_best is None else {BEST: self.versus_best}
+        return {**self.results, **best}
 
 
 def result_to_json(result: MatchResult) -> dict[str, Any]:
@@ -94,24 +140,28 @@ def decided_share(result: MatchResult) -> float:
     return result.wins / decided if decided else 0.5
 
 
-def look_seed(seed: int, number: int) -> int:
-    """Seed of the matches of look ``number`` of a run: 63 bits of the stream LOOK."""
+def evaluation_seed(seed: int, number: int) -> int:
+    """Seed of the matches of evaluation ``number`` of a run: 63 bits of the stream LOOK."""
     return bits(stream_key(seed, Stream.LOOK, number), 0) >> 1
 
 
-class Spectator:
-    """Plays the matches of looks. Close it to end its threads.
+class MatchEvaluator:
+    """Plays the matches of evaluations. Close it to end its threads.
+
+    Args:
+        opponents: specs of all players that will be asked for.
 
     Raises:
         StartError: an opponent cannot be had.
     """
 
-    def __init__(self, plan: ArenaPlan, config: LearnerConfig, network: AnyConfig) -> None:
-        self._plan, self._config, self._network = plan, config, network
-        self._pool = SolverPool(torch.get_num_threads())
+    def __init__(self, config: LearnerConfig, network: AnyConfig, opponents: Iterable[str]) -> None:
+        self._device, self._network = config.device, network
+        specs = {text: parse_spec(text) for text in opponents}
+        needs_pool = any(spec.needs_pool for spec in specs.values())
+        self._pool = SolverPool(torch.get_num_threads()) if needs_pool else None
         self._opponents: dict[str, tuple[Player, int]] = {}
-        for text in plan.opponents:
-            spec = parse_spec(text)
+        for text, spec in specs.items():
             try:
                 player = build_player(spec, device=config.device, pool=self._pool)
             except ValueError as error:
@@ -119,61 +169,43 @@ class Spectator:
                 raise StartError(f"an opponent of the recipe cannot be had: {error}") from error
             self._opponents[text] = player, min(_NETWORK_DEALS, spec.deals_per_chunk)
 
-    def look(
+    def play(
         self,
         weights: StateDict,
-        best: StateDict | None,
+        opponents: Iterable[str],
         *,
-        number: int,
-        should_stop: Callable[[], bool],
-    ) -> Look | None:
-        """Play all matches of look ``number``; None where a stop came before they were over."""
+        best: StateDict | None = None,
+        n_games: int,
+        seed: int,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Evaluation | None:
+        """The matches of ``weights`` on the deals of ``seed``; None where a stop came first."""
         candidate = self._player("candidate", weights)
-        seed = look_seed(self._config.seed, number)
+
+        def stop(_: MatchProgress) -> None:
+            if should_stop():
+                raise _Stopped
 
         def match(opponent: Player, deals_at_once: int) -> MatchResult:
-            def stop(_: MatchProgress) -> None:
-                if should_stop():
-                    raise _Stopped
-
             return play_match(
                 candidate,
                 opponent,
-                n_games=self._plan.n_games,
+                n_games=n_games,
                 seed=seed,
                 deals_per_chunk=deals_at_once,
                 progress=stop,
             )
 
         with suppress(_Stopped):
-            results = {text: match(*opponent) for text, opponent in self._opponents.items()}
+            results = {text: match(*self._opponents[text]) for text in opponents}
             versus = None if best is None else match(self._player(BEST, best), _NETWORK_DEALS)
-            return Look(results, versus)
+            return Evaluation(results, versus)
         return None
 
     def close(self) -> None:
-        self._pool.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def _player(self, name: str, weights: StateDict) -> Player:
-        evaluator = Evaluator(self._network, weights, device=self._config.device)
+        evaluator = Evaluator(self._network, weights, device=self._device)
         return NetworkPlayer(name=name, evaluator=evaluator)
-
-
-# --- How strong the network is now: matches against the plain players, every deal both ways.
-
-OPPONENTS = ("random", "heuristic")
-
-
-def evaluate(trainer: Trainer, config: LearnerConfig) -> dict[str, MatchResult]:
-    """``config.eval_games`` games against each opponent, from deals fixed by ``config.seed``.
-
-    The deals are the same at every evaluation, so that points of a curve compare. The network is
-    evaluated as workers run it (published weights, folded, without dropout).
-    """
-    evaluator = Evaluator(trainer.net.config, trainer.weights(), device=config.device)
-    return {
-        name: evaluate_network(
-            evaluator, opponent=name, n_games=config.eval_games, seed=config.seed
-        )
-        for name in OPPONENTS
-    }

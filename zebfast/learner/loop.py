@@ -1,49 +1,41 @@
 """The learner from top to bottom: ingest, wait or train, tell, save, publish, evaluate, prune.
 
 Reading files and publishing go on in threads of their own; what they have done is taken in between
-steps. What must be saved before what is said in ``saving``.
+steps. What must be saved before what is said in ``checkpoints``.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 import time
 from contextlib import ExitStack
 
-from zebfast.exchange import ExchangeError, Say, open_weights
+from zebfast.exchange import ExchangeError, open_weights
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
-from zebfast.learner.evaluation import evaluate
-from zebfast.learner.recipe_run import follower
-from zebfast.learner.session import (
-    Account,
-    Journal,
-    Saver,
-    Session,
-    Stopped,
-    close_session,
-    open_session,
-    until_reached,
-)
+from zebfast.learner.session import Session, Stopped, open_session, until_reached
 from zebfast.learner.train.trainer import TrainReport, merge_reports
 from zebfast.system.signals import StopFlag
 
-_LAST_LOOK_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+_LAST_SCAN_SECONDS = 5.0
 _NAP_SECONDS = 0.1
 
 
-def learn(config: LearnerConfig, *, say: Say) -> int:
-    """Run a learner until it is told to stop. Returns the exit code (0, 130 or 143).
+def learn(config: LearnerConfig) -> int:
+    """Run a learner until it is told to stop, or its recipe is done.
 
-    Args:
-        config: what to do.
-        say: takes every line of the log.
+    What happens is told in events (``system.events``), ordinary messages are logged.
+
+    Returns:
+        The exit code: 0, 130 or 143.
 
     Raises:
         ExchangeError and its kinds, OSError: one sentence; what was saved before stays whole.
     """
-    store = open_weights(config.weights, config.namespace, options=config.stores, say=say)
+    store = open_weights(config.weights, config.namespace, options=config.stores, say=_log.info)
     with StopFlag() as stop, ExitStack() as held:
 
         def hold() -> None:
@@ -51,16 +43,12 @@ def learn(config: LearnerConfig, *, say: Say) -> int:
             held.enter_context(store.hold(owner, take_over=config.take_over))
 
         try:
-            until_reached(hold, stop, retry_seconds=config.stores.retry_seconds, say=say)
-            session = open_session(config, store, stop, say=say)
+            until_reached(hold, stop, retry_seconds=config.stores.retry_seconds)
+            session = open_session(config, store, stop)
         except Stopped:
             return stop.exit_code
-        try:
-            learner = Learner(session, stop)
-            held.callback(learner.recipe.close)
-            learner.run()
-        finally:
-            close_session(session, seconds=config.last_push_seconds)
+        held.callback(session.close)
+        Learner(session, stop).run()
     return stop.exit_code
 
 
@@ -68,188 +56,167 @@ class Learner:
     """One run over an open session."""
 
     def __init__(self, session: Session, stop: StopFlag) -> None:
-        self.session = session
-        self.config = session.config
-        self.stop = stop
-        self.account = Account(session)
-        self.journal = Journal(session, self.account)
-        self.saver = Saver(session, self.account)
-        self.recipe = follower(session, self.account, self.journal, self.saver)
+        self._stop = stop
+        self._config, self._log = session.config, session.log
+        self._progress, self._mixture = session.progress, session.mixture
+        self._trainer, self._schedule = session.trainer, session.schedule
+        self._ingestor, self._publisher = session.ingestor, session.publisher
+        self._checkpoints, self._gatekeeper = session.checkpoints, session.gatekeeper
+        self._producer = session.schedule.producer  # that workers have been told of
         self._started = self._last_new = time.monotonic()
-        self._renewed = -math.inf
         self._cycles_done = 0
         self._reports: list[TrainReport] = []  # of the cycle at hand
-        self._fatal: Exception | None = None
 
     def run(self) -> None:
         """The whole life of the learner."""
-        if self.session.is_ahead:
-            self.saver.publish()
-        self._wait_for_look(1)  # so that the first step is the same however fast files are read
+        if self._checkpoints.unpublished:
+            self._checkpoints.publish()
+        self._wait_for_scan(1)  # so that the first step is the same however fast files are read
         while not self._should_stop() and not self._is_done():
             self._between_steps()
-            self.recipe.between_cycles(self._should_stop)
-            waiting, n_steps = self._reason_to_wait(), self._steps_to_take()
-            self.journal.waiting(waiting)
-            if waiting or not n_steps:
-                self._adopt(wait=_NAP_SECONDS)
+            self._follow_schedule()
+            n_steps = 0 if self._must_wait() else self._steps_to_take()
+            if not n_steps:
+                self._ingest(wait=_NAP_SECONDS)
                 continue
             report = self._train(n_steps)
             # A stop that comes before the first step leaves the last cycle the last one.
-            if report.n_steps and self.session.progress.steps_into_cycle == 0:
+            if report.n_steps and self._progress.steps_into_cycle == 0:
                 self._finish_cycle()
         self._finish_recipe()
         # What workers handed over before this end is counted by it, if it does not take long.
-        self._wait_for_look(self.session.ingestor.reader.request_look(), _LAST_LOOK_SECONDS)
-        self._raise_fatal()
-        self._save_and_publish_rest()
+        self._wait_for_scan(self._ingestor.reader.request_scan(), _LAST_SCAN_SECONDS)
+        self._end()
 
     def _between_steps(self) -> None:
-        """What the threads have done since, and a sign of life for those who watch the state."""
-        self._adopt()
-        self._hear_publisher()
-        self.recipe.tick()
-        now = time.monotonic()
-        if now - self._renewed > self.config.heartbeat_seconds:
-            self._renewed = now
-            self.session.publisher.renew(self.account.renewal())
+        """What the threads have done since."""
+        self._ingest()
+        self._checkpoints.attend_publisher()
+        self._schedule.tick()
 
-    def _adopt(self, wait: float = 0.0) -> int:
-        """Take in what has been read; the number of the look that has ended with it, or 0."""
-        report = self.session.ingestor.adopt(wait)
-        self._fatal = self._fatal or report.failed
+    def _ingest(self, wait: float = 0.0) -> int:
+        """Take in what has been read; the number of the scan that has ended with it, or 0."""
+        report = self._ingestor.adopt(wait)
         if report.n_files:
-            self.saver.note_change(of_weights=False)
+            self._checkpoints.note_change(of_weights=False)
         if report.n_examples or report.eval_aux_kept:
             self._last_new = time.monotonic()
-        self.journal.taken(report, look_done=bool(report.look_done))
-        return report.look_done
+        self._log.ingested(report)
+        return report.scan_done
 
-    def _wait_for_look(self, number: int, seconds: float = math.inf) -> None:
-        """Take in files until a look has answered ``number``; without a limit, until a stop."""
+    def _wait_for_scan(self, number: int, seconds: float = math.inf) -> None:
+        """Take in files until a scan has answered ``number``; without a limit, until a stop."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self._fatal is None:
-            if self._adopt(wait=_NAP_SECONDS) >= number:
+        while time.monotonic() < deadline and self._failure is None:
+            if self._ingest(wait=_NAP_SECONDS) >= number:
                 break
             if seconds == math.inf and self._should_stop():
                 break
 
-    def _hear_publisher(self) -> None:
-        outcome = self.session.publisher.outcome()
-        for line in outcome.lines:
-            self.journal.problem(line)
-        self.saver.note_outcome(outcome)
-        if outcome.published is not None:
-            self._renewed = time.monotonic()
-        self._fatal = self._fatal or outcome.error
+    def _follow_schedule(self) -> None:
+        """Publish that a stage has begun; see how strong the network is where that is due."""
+        if self._schedule.stage_changed:
+            self._schedule.stage_changed = False
+            # Before the checkpoint: else a kill would leave examples that the stage has dropped.
+            self._checkpoints.save_replay()
+            self._checkpoints.publish()
+        elif self._producer != self._schedule.producer:
+            self._checkpoints.renew()
+        self._producer = self._schedule.producer
+        if self._gatekeeper.is_due:
+            self._gatekeeper.choose(self._should_stop)
 
-    def _reason_to_wait(self) -> str | None:
-        if self.recipe.has_all_games:
-            return None  # nobody makes more
-        held = len(self.session.sources.selfplay)
-        wanted = max(1, self.config.training.min_buffer_size)
-        if held < wanted:
-            return f"Buffer {held}/{wanted} — waiting for workers..."
-        age, limit = time.monotonic() - self._last_new, self.config.max_example_age
-        if limit and age > limit:
-            return f"No new examples for over {limit:g} s: training paused, waiting for workers..."
-        return None
+    def _must_wait(self) -> bool:
+        """Is there too little to train on now? Tells why."""
+        held, wanted = len(self._mixture.selfplay), max(1, self._config.training.min_buffer_size)
+        age, limit = time.monotonic() - self._last_new, self._config.max_example_age
+        if self._schedule.has_all_games:
+            self._log.waiting("")  # nobody makes more
+        elif held < wanted:
+            text = f"Buffer {held}/{wanted} — waiting for workers..."
+            self._log.waiting("examples", text)
+            return True
+        elif limit and age > limit:
+            text = f"No new examples for over {limit:g} s: training paused, waiting for workers..."
+            self._log.waiting("fresh examples", text)
+            return True
+        self._log.waiting("")
+        return False
 
     def _steps_to_take(self) -> int:
-        """The rest of the cycle, or what a recipe allows of it."""
-        wanted = self.config.training.training_steps_per_cycle
-        rest = max(1, wanted - self.session.progress.steps_into_cycle)
-        return self.recipe.n_steps(rest)
+        """The rest of the cycle, or what the schedule allows of it."""
+        wanted = self._config.training.training_steps_per_cycle
+        return self._schedule.steps_now(max(1, wanted - self._progress.steps_into_cycle))
 
     def _train(self, n_steps: int) -> TrainReport:
         """The rest of the current cycle, or as much of it as there is time for."""
-        progress = self.session.progress
-        wanted = self.config.training.training_steps_per_cycle
-        report = self.session.trainer.train(
-            self.session.sources,
+        progress = self._progress
+        self._trainer.batch_size = self._schedule.stage.batch_size
+        report = self._trainer.train(
+            self._mixture,
             n_steps=n_steps,
-            should_stop=self._should_pause,
+            should_stop=lambda: self._should_stop() or self._schedule.stage_changed,
             between=self._between_steps,
         )
-        report.require_numbers(cycle=progress.step + 1, lr=self.config.recipe.stages[0].lr)
+        report.require_numbers(cycle=progress.step + 1, lr=self._config.recipe.stages[0].lr)
         if report.n_steps:
-            self.saver.note_change(of_weights=True)
+            self._checkpoints.note_change(of_weights=True)
             self._reports.append(report)
         progress.steps_into_cycle += report.n_steps
-        if progress.steps_into_cycle >= wanted:
+        if progress.steps_into_cycle >= self._config.training.training_steps_per_cycle:
             progress.steps_into_cycle = 0
             progress.step += 1
         return report
 
     def _finish_cycle(self) -> None:
-        config, step = self.config, self.session.progress.step
         self._cycles_done += 1
-        self.journal.cycle(step, merge_reports(self._reports))
+        self._log.cycle(merge_reports(self._reports), self._trainer.optimizer_steps)
         self._reports = []
-        if step % config.replay_cache_save_every == 0:
-            self.saver.save_replay()
-        if step % config.training.push_every == 0:
-            self.saver.publish()
-        elif step % config.checkpoint_every == 0:
-            self.saver.save_checkpoint()
-        if self.session.keeper.is_due(step):
-            self.saver.snapshot()
-        if config.eval_every and step % config.eval_every == 0:
-            self.journal.evaluation(step, evaluate(self.session.trainer, config))
-        self.saver.prune(config.keep_example_files)
+        self._checkpoints.after_cycle()
+        self._gatekeeper.after_cycle()
+        self._checkpoints.prune()
 
     def _finish_recipe(self) -> None:
-        """At the end of a recipe, close its last cycle and take the last look."""
-        progress = self.session.progress
-        if not self.recipe.is_done or self._should_stop():
+        """At the end of a recipe, close its last cycle and choose for the last time."""
+        progress = self._progress
+        if not self._schedule.is_done or self._should_stop():
             return
         if self._reports:
             progress.step, progress.steps_into_cycle = progress.step + 1, 0
             self._finish_cycle()
-        self.recipe.last_look(self._should_stop)
+        if not self._schedule.saved.finished:
+            self._gatekeeper.choose(self._should_stop, last=True)
 
-    def _raise_fatal(self) -> None:
-        """End with what ended one of the threads, keeping what has been trained if that can be."""
-        if self._fatal is None:
-            return
-        if isinstance(self._fatal, ExchangeError) and self.saver.unsaved:
-            self.saver.save_checkpoint()
-        raise self._fatal
+    def _end(self) -> None:
+        """Leave everything in order, and say how the run stands; or end with what ended a thread.
 
-    def _save_and_publish_rest(self) -> None:
-        self.journal.taken(IngestReport(), look_done=True)
-        self.saver.save_replay()
-        self.account.running = False
-        if self.saver.unsaved or self.saver.unpublished:
-            self.saver.publish()
-        else:
-            self.session.publisher.renew(self.account.renewal())
-        if not self.session.publisher.finish(self.config.last_push_seconds):
-            self.session.say(
-                "  the last weights are not published yet; the same command does it first of all"
-            )
-        self._hear_publisher()
-        if self.session.keeper.is_used and self.saver.unkept:
-            self.saver.snapshot()
-        self.session.keeper.finish()
-        self._raise_fatal()
-        self.saver.prune(self.config.keep_example_files)
-        progress = self.session.progress
-        self.session.say(
-            self.recipe.last_line()
+        What has been trained by then is kept if that can be.
+        """
+        if self._failure is None:
+            self._log.ingested(IngestReport(), flush=True)
+            self._checkpoints.settle()
+        if self._failure is not None:
+            if isinstance(self._failure, ExchangeError) and self._checkpoints.unsaved:
+                self._checkpoints.save_checkpoint()
+            raise self._failure
+        self._checkpoints.prune()
+        progress = self._progress
+        _log.info(
+            self._schedule.last_words()
             or f"Stopped after cycle {progress.step} ({progress.total_games:,} games); the same "
             "command continues"
         )
 
-    def _should_stop(self) -> bool:
-        limit = self.config.max_minutes
-        out_of_time = limit is not None and time.monotonic() - self._started > 60 * limit
-        return self.stop() or out_of_time or self._fatal is not None
+    @property
+    def _failure(self) -> Exception | None:
+        """What has ended a thread before its time."""
+        return self._ingestor.reader.error or self._publisher.error
 
-    def _should_pause(self) -> bool:
-        """Is training to end before its time, for a stop or for what a new stage brings?"""
-        return self._should_stop() or self.recipe.has_news
+    def _should_stop(self) -> bool:
+        limit = self._config.max_minutes
+        out_of_time = limit is not None and time.monotonic() - self._started > 60 * limit
+        return self._stop() or out_of_time or self._failure is not None
 
     def _is_done(self) -> bool:
-        limit = self.config.max_cycles
-        return self.recipe.is_done or (limit is not None and self._cycles_done >= limit)
+        limit = self._config.max_cycles
+        return self._schedule.is_done or (limit is not None and self._cycles_done >= limit)

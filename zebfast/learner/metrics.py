@@ -1,25 +1,39 @@
-"""The numbers of a run: one JSON line a cycle, and Weights & Biases when asked."""
+"""The numbers of a run: the rows of its metrics, and the local file that they go to."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from zebfast.system.files import write_atomic
+from zebfast.system.events import CycleDone, Evaluated, Event, Row, Subscriber
+from zebfast.system.files import read_json_lines, write_atomic
 
-Row = dict[str, float | int | None]
+if TYPE_CHECKING:  # what only reads metrics files loads no network
+    from zebfast.learner.data.mixture import ReplayMixture
+    from zebfast.learner.state import Progress
+    from zebfast.learner.train.trainer import TrainReport
 
 
 class MetricsSink(Protocol):
     """Somewhere that rows of metrics go. ``step`` is the number of the cycle."""
 
-    def log(self, step: int, row: Mapping[str, float | int | None]) -> None: ...
+    def log(self, step: int, row: Row) -> None: ...
 
     def close(self) -> None: ...
+
+
+def log_metrics(*sinks: MetricsSink) -> Subscriber:
+    """A subscriber that hands the rows of cycles and evaluations to ``sinks``."""
+
+    def take(event: Event) -> None:
+        if isinstance(event, CycleDone | Evaluated):
+            for sink in sinks:
+                sink.log(event.cycle, event.metrics)
+
+    return take
 
 
 class JsonlMetrics:
@@ -27,14 +41,17 @@ class JsonlMetrics:
 
     Opening it drops what a killed run wrote beyond the checkpoint that training continues from
     (those cycles will run again) and any line that was cut short, so each cycle appears once.
-    ``last_look`` does the same for the looks of a recipe, of which a cycle may have several.
+    ``last_evaluation`` does the same for numbered evaluations, of which a cycle may have several.
     """
 
-    def __init__(self, path: Path, *, last_step: int, last_look: int = 0) -> None:
+    def __init__(self, path: Path, *, last_step: int, last_evaluation: int = 0) -> None:
         self.path = path
-        _drop_rows_after(path, last_step, last_look)
+        if path.exists():
+            rows = [row for row in read_metrics(path) if row["step"] <= last_step]
+            kept = [row for row in rows if row.get("arena/look", 0) <= last_evaluation]
+            write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
-    def log(self, step: int, row: Mapping[str, float | int | None]) -> None:
+    def log(self, step: int, row: Row) -> None:
         """Append one line. Raises OSError."""
         finite = {k: v if v is None or math.isfinite(v) else None for k, v in row.items()}
         line = json.dumps({"step": step, "time": round(time.time(), 3), **finite})
@@ -47,21 +64,34 @@ class JsonlMetrics:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Rows of a metrics file in order; lines cut short by a crash are left out."""
-    rows = []
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append(row)
-    return rows
+    return [row for row in read_json_lines(path) if isinstance(row.get("step"), int)]
 
 
-def _drop_rows_after(path: Path, last_step: int, last_look: int) -> None:
-    if not path.exists():
-        return
-    rows = [row for row in read_metrics(path) if row["step"] <= last_step]
-    kept = [row for row in rows if row.get("arena/look", 0) <= last_look]
-    write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+def cycle_row(
+    report: TrainReport,
+    *,
+    progress: Progress,
+    mixture: ReplayMixture,
+    optimizer_steps: int,
+    share_of_time: float,
+) -> dict[str, float | int | None]:
+    """The metrics of one cycle but for what was ingested; ``train/*`` are those of ``report``.
+
+    ``share_of_time``: part of the time since the last cycle that was spent training.
+    """
+    return {
+        **{f"train/{name}": mean for name, mean in report.means.items()},
+        "train/seconds": report.seconds,
+        "train/steps_per_s": report.n_steps / max(report.seconds, 1e-9),
+        "train/share_of_time": share_of_time,
+        "stats/total_games": progress.total_games,
+        "stats/eval_aux_games": progress.eval_aux_games,
+        "stats/optimizer_steps": optimizer_steps,
+        "stats/replay_buffer_selfplay": len(mixture.selfplay),
+        "stats/replay_buffer_eval_aux": len(mixture.eval_aux),
+        "stats/selfplay_mix_ratio": 1 - report.eval_aux_share,
+        "stats/eval_aux_mix_ratio": report.eval_aux_share,
+        "stats/eval_aux_policy_weight": mixture.config.policy_weight,
+        "stats/replay_reuse": mixture.selfplay.replay_ratio(),
+        "stats/eval_aux_replay_reuse": mixture.eval_aux.replay_ratio(),
+    }

@@ -9,15 +9,16 @@ were not deleted by anybody and are read and counted again from the store.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from zebfast.exchange import ExchangeError, Say, TransientError, Weights, WeightStore
+from zebfast.exchange import ExchangeError, TransientError, Weights, WeightStore
 from zebfast.exchange.mirror.manifest import IncompleteState, Manifest
 from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.learner.config import LearnerConfig
@@ -27,17 +28,20 @@ from zebfast.learner.state import (
     Checkpoint,
     CheckpointError,
     Progress,
-    course_from_state,
-    course_to_state,
     fingerprint,
     load_checkpoint,
     save_checkpoint,
+    schedule_from_state,
+    schedule_to_state,
     streams_from_state,
 )
 from zebfast.net import checkpoint as model_file
 from zebfast.net.networks import AnyNet, config_from_dict
 from zebfast.net.weights import check_weights
+from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
+
+_log = logging.getLogger(__name__)
 
 # --- What a learner run continues from, and what it refuses.
 
@@ -56,20 +60,16 @@ class Continuation:
     optimizer_steps: int
 
 
-def load_bootstrap(config: LearnerConfig, *, say: Say) -> model_file.Checkpoint | None:
+def load_bootstrap(config: LearnerConfig) -> model_file.Checkpoint | None:
     """The network of ``--checkpoint``; None without that flag. Raises BadCheckpoint."""
     if not config.checkpoint:
         return None
-    say(f"Loading bootstrap checkpoint: {config.checkpoint}")
+    _log.info(f"Loading bootstrap checkpoint: {config.checkpoint}")
     return model_file.load(config.checkpoint)
 
 
 def published_weights(
-    config: LearnerConfig,
-    store: WeightStore,
-    bootstrap: model_file.Checkpoint | None,
-    *,
-    say: Say,
+    config: LearnerConfig, store: WeightStore, bootstrap: model_file.Checkpoint | None
 ) -> Weights:
     """The weights of the namespace, which is started from ``bootstrap`` if it has none.
 
@@ -84,10 +84,10 @@ def published_weights(
             bootstrap = model_file.fresh(config.recipe.network.config(), seed=config.seed)
         weights = _bootstrap_namespace(store, bootstrap)
         place = store.label if config.weights.path else f"HF repo {store.label}"
-        say(f"Bootstrapped {place} with {config.namespace.weights_file} (step 0)")
+        _log.info(f"Bootstrapped {place} with {config.namespace.weights_file} (step 0)")
     else:
         place = store.label if config.weights.path else "HF"
-        say(
+        _log.info(
             f"Pulling weights from {place}: {config.namespace.weights_file} "
             f"(step {weights.step}, {weights.total_games:,} games)"
         )
@@ -113,7 +113,7 @@ def build_net(
     return model_file.Checkpoint(config=net_config, weights=weights).network()
 
 
-def continuation(saved: Checkpoint | None, weights: Weights, path: Path, say: Say) -> Continuation:
+def continuation(saved: Checkpoint | None, weights: Weights, path: Path) -> Continuation:
     """What a run goes on from, given the checkpoint at ``path`` and the published weights."""
     published = progress_from_state(weights)
     n_steps = int(weights.state.get("optimizer_steps", 0))
@@ -123,26 +123,29 @@ def continuation(saved: Checkpoint | None, weights: Weights, path: Path, say: Sa
     own, step = saved.progress, saved.progress.step
     if own.lineage == published.lineage and saved.model_config == weights.config:
         if published.published[0] in own.published:
-            say(f"Continuing {path.name} from cycle {step}, optimizer included")
+            _log.info(f"Continuing {path.name} from cycle {step}, optimizer included")
             if not _counts_more(published, own):
                 n_own = int(saved.trainer["optimizer_steps"])
                 return Continuation(saved.model_state_dict, own, saved.trainer, n_own)
             # The same weights were published again later, when more files had been counted.
             published.published = own.published
             published.steps_into_cycle = own.steps_into_cycle
+            published.best_weights = own.best_weights
             if fingerprint(step, saved.published_weights) == published.published[0]:
                 return Continuation(saved.model_state_dict, published, saved.trainer, n_steps)
             return Continuation(weights.state_dict, published, _without_average(saved), n_steps)
         if _went_on_from(saved, weights):
-            say(
+            published.best_weights = own.best_weights
+            _log.info(
                 f"Step {weights.step} was published after {path.name} (step {step}) was saved: "
                 f"going on from the published weights and counts, with the optimizer of step {step}"
             )
             return Continuation(weights.state_dict, published, _without_average(saved), n_steps)
-    say(
+    text = (
         f"{path.name} (step {step}) is not what step {weights.step} was published from: going on "
         "from the published weights with a fresh optimizer"
     )
+    emit(Incident(what="fresh optimizer", text=text))
     return fresh
 
 
@@ -187,13 +190,13 @@ def progress_from_state(weights: Weights) -> Progress:
         wandb_run_id=run_id if isinstance(run_id, str) else None,
         eval_aux_games=games if type(games) is int and games >= 0 else 0,
         streams=streams_from_state(account),
-        course=course_from_state(account),
+        schedule=schedule_from_state(account),
     )
 
 
 def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
     """The keys of the published state that say what its weights have counted, all at one moment."""
-    account = progress.streams.to_json()
+    account = asdict(progress.streams)
     return {
         "step": progress.step,
         "total_games": progress.total_games,
@@ -204,7 +207,7 @@ def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
             "eval_aux_games": progress.eval_aux_games,
             "streams": account["sources"],
             "workers": account["workers"],
-            **course_to_state(progress.course),
+            **schedule_to_state(progress.schedule),
         },
     }
 
@@ -253,8 +256,6 @@ def bring_newest_state(
     store: WeightStore,
     mirror: Mirror | None,
     bootstrap: model_file.Checkpoint | None,
-    *,
-    say: Say,
 ) -> None:
     """Install the newest complete snapshot if this machine has nothing as new.
 
@@ -272,11 +273,12 @@ def bring_newest_state(
             mirror.probe()
         # Weights without a lineage were never trained by a learner of ours.
         if config.resume == "auto" and (state is None or isinstance(lineage, str)):
-            _bring(config, store, mirror, bootstrap, state, own, say)
+            _bring(config, store, mirror, bootstrap, state, own)
     except TransientError as error:
         if state is None or own is None or own[0] < state.get("step", 0):
             raise
-        say(f"  {error}; this machine's state is as new as what is published: going on with it")
+        text = f"  {error}; this machine's state is as new as what is published: going on with it"
+        emit(Incident(what="exchange", text=text))
 
 
 def _bring(
@@ -286,10 +288,9 @@ def _bring(
     bootstrap: model_file.Checkpoint | None,
     state: dict[str, Any] | None,
     own: tuple[int, int] | None,
-    say: Say,
 ) -> None:
     lineage = None if state is None else str(state["lineage"])
-    for manifest, local in _candidates(config, mirror, lineage, say):
+    for manifest, local in _candidates(config, mirror, lineage):
         if own is not None and own >= (manifest.step, manifest.total_games):
             return
         try:
@@ -301,18 +302,18 @@ def _bring(
                 check_same_network(bootstrap, _as_published(saved), store)
             _install(config, snapshot)
         except IncompleteState as error:
-            say(f"  {error}; looking at the state before it")
+            _log.warning(f"  {error}; looking at the state before it")
             continue
         replay = ", replay buffer" if REPLAY in manifest.files and config.replay_cache else ""
         run_id = f", W&B run {manifest.wandb_run_id}" if manifest.wandb_run_id else ""
         place = snapshot.path if local or mirror is None else f"{mirror.label}/{manifest.folder}"
-        say(
+        _log.info(
             f"Resumed from {place}: cycle {manifest.step}, {manifest.total_games:,} games, "
             f"optimizer{replay}{run_id}"
         )
         if state is None:
             _publish_again(config, store, saved)
-            say(f"  {store.label} had no weights: published those of the snapshot")
+            _log.info(f"  {store.label} had no weights: published those of the snapshot")
         return
 
 
@@ -328,7 +329,7 @@ def _standing(path: Path, lineage: str | None) -> tuple[int, int] | None:
 
 
 def _candidates(
-    config: LearnerConfig, mirror: Mirror | None, lineage: str | None, say: Say
+    config: LearnerConfig, mirror: Mirror | None, lineage: str | None
 ) -> Iterator[tuple[Manifest, Snapshot | None]]:
     """What there is of this lineage, newest first, with the snapshot where it is on this machine.
 
@@ -343,7 +344,8 @@ def _candidates(
         if lineage is None or manifest.lineage == lineage:
             found.append((manifest, None))
         else:
-            say(f"  {manifest.folder} at --sync-to is of another run (lineage {manifest.lineage})")
+            found_of = f"of another run (lineage {manifest.lineage})"
+            _log.warning(f"  {manifest.folder} at --sync-to is {found_of}")
     yield from sorted(found, key=lambda each: each[0].created_unix, reverse=True)
 
 

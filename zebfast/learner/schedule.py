@@ -3,46 +3,48 @@
 The stage is that of the counted games. Every example brings ``reuse`` rows to be trained, and
 training never takes more, so how a run goes does not depend on which side is the faster one. The
 learning rate falls with the games, and not ahead of the rows trained: where training is the slower
-side, it still ends at ``lr_end``.
+side, it still ends at ``lr_end``. A run of flags has one stage without an end, at one rate, and
+trains as it can.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zebfast.exchange import Say
-from zebfast.learner.data.mixture import Sources
+from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.recipe import Recipe, Stage
-from zebfast.learner.state import CourseProgress
-
-if TYPE_CHECKING:
-    from zebfast.learner.state import Progress
+from zebfast.learner.state import Progress, ScheduleProgress
+from zebfast.selfplay.examples import PLAY_VALUE_SOURCES
+from zebfast.system.events import StageChanged, emit
 
 #: The producer of a run that has all its games: workers that follow it have nothing to do.
 NO_PRODUCER = {"mode": "none"}
+# Fewer steps than batches are drawn for at once are waited for: each call costs the device a wait.
+_WORTHWHILE_STEPS = 32
 
 
-class Course:
-    """Follows ``recipe`` in ``progress``, whose course it keeps right.
+class Schedule:
+    """Follows ``recipe`` in ``progress``, whose schedule it keeps right.
 
     Attributes:
-        saved: the course as it is saved.
-        entered: a stage has begun that nobody has been told of; the loop clears it.
+        saved: where the run is. An endless recipe has nothing of it to be saved.
+        stage_changed: a stage has begun that nobody has been told of; the loop clears it.
     """
 
-    def __init__(self, recipe: Recipe, progress: Progress, sources: Sources, say: Say) -> None:
+    def __init__(self, recipe: Recipe, progress: Progress, mixture: ReplayMixture) -> None:
         self.recipe = recipe
-        if progress.course is None:
-            progress.course = CourseProgress(stage=recipe.index_at(progress.total_games))
-        self.saved = progress.course
-        self.entered = False
-        self._progress, self._sources, self._say = progress, sources, say
+        self.saved = ScheduleProgress()
+        if not self.recipe.is_endless:
+            # The file may have been edited since: games alone decide.
+            at = ScheduleProgress(stage=recipe.index_at(progress.total_games))
+            self.saved = progress.schedule = progress.schedule or at
+        self.stage_changed = False
+        self._progress, self._mixture = progress, mixture
         self._ticked = time.monotonic()
-        # The file may have been edited since: games alone decide.
         self._go_to(recipe.index_at(progress.total_games))
-        if not self.entered:
-            self._announce("")
+        if not self.stage_changed:
+            self._announce()
 
     @property
     def stage(self) -> Stage:
@@ -79,9 +81,17 @@ class Course:
 
     def n_steps(self) -> int:
         """Optimizer steps that may be taken now; a buffer's worth of rows can wait, and no more."""
-        saved, held = self.saved, len(self._sources.selfplay)
+        saved, held = self.saved, len(self._mixture.selfplay)
         saved.rows_due = min(saved.rows_due, saved.rows_done + held * self.stage.reuse)
         return max(0, int(saved.rows_due - saved.rows_done)) // self.stage.batch_size
+
+    def steps_now(self, wanted: int) -> int:
+        """Steps to take now, of ``wanted`` in the cycle; 0 while hardly any are allowed."""
+        if not self.stage.reuse:
+            return wanted
+        allowed = self.n_steps()
+        worthwhile = 1 if self.has_all_games else min(wanted, _WORTHWHILE_STEPS)
+        return min(wanted, allowed) if allowed >= worthwhile else 0
 
     def rate(self, n_steps: int) -> float:
         """Learning rate of the next step, which is counted, after ``n_steps`` of the whole run."""
@@ -95,6 +105,8 @@ class Course:
 
     def state(self) -> dict[str, Any]:
         """What the published state says of it, for workers and for people."""
+        if self.recipe.is_endless:
+            return {}
         recipe, saved = self.recipe, self.saved
         return {
             "producer": self.producer,
@@ -112,8 +124,21 @@ class Course:
             "arena": {"looks": saved.looks, "best": saved.best, "last": saved.last},
         }
 
-    def last_line(self) -> str:
-        """What a finished run says of itself."""
+    def row(self) -> dict[str, float | int | None]:
+        """What rows of metrics say of it."""
+        if self.recipe.is_endless:
+            return {}
+        labelled = (self._progress.streams.sources.get(source) for source in PLAY_VALUE_SOURCES)
+        return {
+            "stats/minutes": round(self.saved.minutes, 3),
+            "stats/stage": self.saved.stage,
+            "stats/labels": sum(found["examples"] for found in labelled if found is not None),
+        }
+
+    def last_words(self) -> str | None:
+        """What a finished run says of itself; None of one that goes on."""
+        if not self.saved.finished:
+            return None
         best, progress = self.saved.best or {}, self._progress
         return (
             f"Recipe {self.recipe.name} is done: {progress.total_games:,} games, cycle "
@@ -125,23 +150,30 @@ class Course:
         saved = self.saved
         if index == saved.stage:
             return
-        saved.stage, self.entered = index, True
+        saved.stage, self.stage_changed = index, True
         saved.rows_due, saved.rows_done = max(0.0, saved.rows_due - saved.rows_done), 0
-        dropped = ""
+        dropped = None
         if self.stage.forget:
-            dropped = f", {len(self._sources.selfplay):,} older examples dropped"
-            self._sources.selfplay.clear()
+            dropped = len(self._mixture.selfplay)
+            self._mixture.selfplay.clear()
             saved.forgotten = sorted(self._progress.ledger)
             saved.rows_due = 0.0
         self._announce(dropped)
 
-    def _announce(self, dropped: str) -> None:
+    def _announce(self, dropped: int | None = None) -> None:
+        if self.recipe.is_endless:
+            return
         stage = self.stage
-        self._say(
-            f"Stage {self.saved.stage + 1} of {len(self.recipe.stages)}, {stage.name}: "
-            f"{stage.producer['mode']} games up to {stage.until_games:,}, lr {stage.lr:g} to "
-            f"{stage.lr_end:g}, reuse {stage.reuse:g}{dropped}"
+        emit(
+            StageChanged(
+                stage=stage.name,
+                number=self.saved.stage + 1,
+                n_stages=len(self.recipe.stages),
+                mode=stage.producer["mode"],
+                until_games=stage.until_games,
+                lr=stage.lr,
+                lr_end=stage.lr_end,
+                reuse=stage.reuse,
+                dropped=dropped,
+            )
         )
-
-
-

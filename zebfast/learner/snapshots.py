@@ -9,6 +9,7 @@ the files that training replaces and never changes: a snapshot costs no copy of 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import shutil
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from zebfast import __version__
-from zebfast.exchange import Say
 from zebfast.exchange.mirror.manifest import (
     MANIFEST,
     IncompleteState,
@@ -32,7 +32,10 @@ from zebfast.exchange.mirror.mirror import Mirror, MirrorThread, counts_commits,
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.replay import ReplayCache
 from zebfast.learner.state import Progress
+from zebfast.system.events import Incident, emit
 from zebfast.system.files import file_mark, sync_directory, write_atomic
+
+_log = logging.getLogger(__name__)
 
 CHECKPOINT = "training.ckpt"
 METRICS = "metrics.jsonl"
@@ -169,13 +172,12 @@ DiskUsage = Callable[[Path], Any]
 
 
 class DiskGuard:
-    """Looks at the disk of the snapshots whenever something is saved.
+    """Looks at the disk of the snapshots whenever something is saved; says once if it stays full.
 
     Args:
         snapshots: where superseded ones may be deleted; the newest complete one never is.
         limit: percent of the disk; 0 = do nothing.
         busy: folders that are still being sent, which stay.
-        say: told what was deleted, and once if that was not enough.
     """
 
     def __init__(
@@ -184,12 +186,10 @@ class DiskGuard:
         *,
         limit: float,
         busy: Callable[[], set[str]],
-        say: Say,
         disk_usage: DiskUsage = shutil.disk_usage,
     ) -> None:
         self._snapshots, self._limit = snapshots, limit
-        self._busy, self._say = busy, say
-        self._disk_usage = disk_usage
+        self._busy, self._disk_usage = busy, disk_usage
         self._warned = False
 
     def check(self) -> None:
@@ -201,14 +201,14 @@ class DiskGuard:
                 self._make_room()
             above = self._percent() > self._limit
             if above and not self._warned:
-                self._say(
+                _log.warning(
                     f"  disk of {self._place()} is {self._percent():.0f} % full (limit "
                     f"{self._limit:g} %) and there is no superseded snapshot to delete: make room"
                 )
             self._warned = above
         except OSError as error:
             if not self._warned:
-                self._say(f"  disk guard: {error}")
+                _log.warning(f"  disk guard: {error}")
             self._warned = True
 
     def _make_room(self) -> None:
@@ -217,7 +217,7 @@ class DiskGuard:
                 continue
             before = self._percent()
             freed = self._snapshots.remove(snapshot)
-            self._say(
+            _log.info(
                 f"  disk {before:.0f} % full (limit {self._limit:g} %): deleted snapshot "
                 f"{snapshot.path.name}, superseded, {freed / 1e6:.1f} MB freed"
             )
@@ -239,7 +239,8 @@ class DiskGuard:
 
 # --- Keeps a run's snapshots: takes them, holds the last few, sends them away, watches the disk.
 
-def mirror_of(config: LearnerConfig, *, say: Say) -> Mirror | None:
+
+def mirror_of(config: LearnerConfig) -> Mirror | None:
     """The place of ``--sync-to``. ExchangeError when a package for it is missing."""
     if config.sync_to is None:
         return None
@@ -249,21 +250,19 @@ def mirror_of(config: LearnerConfig, *, say: Say) -> Mirror | None:
         endpoint=config.sync_endpoint,
         options=config.stores,
         squash_after=config.squash_after,
-        say=say,
+        say=_log.info,
     )
 
 
-class Keeper:
+class SnapshotManager:
     """The snapshots of one run. Its faults are said and never end the training.
 
     What the mirror lacks of the snapshots that are here, after a run that was killed, is sent at
     once.
     """
 
-    def __init__(
-        self, config: LearnerConfig, lineage: str, mirror: Mirror | None, *, say: Say
-    ) -> None:
-        self._config, self._say = config, say
+    def __init__(self, config: LearnerConfig, lineage: str, mirror: Mirror | None) -> None:
+        self._config = config
         self._snapshots = Snapshots(config.snapshots_path, lineage)
         self._thread: MirrorThread | None = None
         if mirror is not None:
@@ -272,12 +271,12 @@ class Keeper:
                 keep=config.keep_snapshots,
                 pause_seconds=config.push_seconds if counts_commits(config.sync_to) else 0.0,
                 retry_seconds=config.stores.retry_seconds,
-                say=say,
+                say=_log.info,
             )
             newest = self._snapshots.complete()[:1] if config.resume == "auto" else []
             for snapshot in newest:
                 self._thread.submit(snapshot.path, snapshot.manifest)
-        self._guard = DiskGuard(self._snapshots, limit=config.disk_limit, busy=self._busy, say=say)
+        self._guard = DiskGuard(self._snapshots, limit=config.disk_limit, busy=self._busy)
 
     @property
     def is_used(self) -> bool:
@@ -303,10 +302,14 @@ class Keeper:
             snapshot = self._snapshots.make(progress, files)
             self._snapshots.prune(config.keep_snapshots, self._busy())
         except OSError as error:
-            self._say(
+            text = (
                 f"  no snapshot of cycle {progress.step}: {error}; training goes on, and the "
                 "snapshots before are untouched"
             )
+            if error.errno == errno.ENOSPC:
+                emit(Incident(what="full disk", text=text))
+            else:
+                _log.warning(text)
             return
         if self._thread is not None:
             self._thread.submit(snapshot.path, snapshot.manifest)
@@ -314,7 +317,7 @@ class Keeper:
     def finish(self) -> None:
         """Wait for the last snapshot to arrive, so long and not longer."""
         if self._thread is not None and not self._thread.finish(self._config.sync_grace):
-            self._say(
+            _log.info(
                 f"  the last snapshot is not at {self._thread.mirror.label} yet; the same command "
                 "on this machine sends it first of all"
             )

@@ -1,4 +1,4 @@
-"""The learner's own memory: everything a restart needs, in one file that is replaced whole.
+"""What a restart needs, as plain values, and the one file that holds it and is replaced whole.
 
 Network, optimizer, counters and the ledger of ingested files are written together, so after any
 crash they agree: what the counters count is exactly what the ledger names.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import torch
 
-from zebfast.exchange import ExchangeError, parse_example_name
+from zebfast.exchange import ExchangeError, StateDict, parse_example_name
 from zebfast.selfplay.examples import Examples
 from zebfast.system.files import write_atomic
+from zebfast.system.settings import SettingError, decode
 
 # --- Who delivers what: a running account of the example streams, published for `status`.
 
@@ -32,6 +32,8 @@ _N_WORKERS = 500
 class Streams:
     """Counts of every file that the ledger has or had; plain values, saved with the ledger.
 
+    Times are those in the file names, as the workers' clocks say.
+
     Attributes:
         sources: by source: files, games, examples, first_unix, last_unix.
         workers: by worker id: source, last_unix, games, model_step.
@@ -42,22 +44,12 @@ class Streams:
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     recent: dict[str, list[list[int]]] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-class StreamRecord:
-    """Keeps a Streams up to date. Times are those in the file names, as the workers' clocks say."""
-
-    def __init__(self, streams: Streams) -> None:
-        self.streams = streams
-
     def count(self, name: str, examples: Examples) -> None:
         """One more file, which must not have been counted before."""
         parsed = parse_example_name(name)
         assert parsed is not None
         now, games = parsed.unix_seconds, examples.n_games
-        found = self.streams.sources.setdefault(
+        found = self.sources.setdefault(
             examples.source,
             {"files": 0, "games": 0, "examples": 0, "first_unix": now, "last_unix": now},
         )
@@ -65,14 +57,14 @@ class StreamRecord:
         found["games"] += games
         found["examples"] += len(examples.records)
         found["last_unix"] = max(found["last_unix"], now)
-        recent = self.streams.recent.setdefault(examples.source, [])
+        recent = self.recent.setdefault(examples.source, [])
         recent.append([now, games])
         newest = found["last_unix"]
         recent[:] = [entry for entry in recent if newest - entry[0] <= _RATE_SECONDS]
         self._note_worker(str(examples.metadata["worker_id"]), now, examples)
 
     def _note_worker(self, worker: str, now: int, examples: Examples) -> None:
-        workers = self.streams.workers
+        workers = self.workers
         known = workers.get(worker, {"games": 0, "last_unix": 0, "model_step": 0})
         newer = now >= known["last_unix"]
         step = int(examples.metadata["model_step"]) if newer else known["model_step"]
@@ -93,12 +85,12 @@ class StreamRecord:
         """``sources`` with ``games_per_s`` over the last half hour before ``now``."""
         return {
             source: {**found, "games_per_s": self._rate(source, now)}
-            for source, found in self.streams.sources.items()
+            for source, found in self.sources.items()
         }
 
     def _rate(self, source: str, now: float) -> float:
-        since = max(now - _RATE_SECONDS, self.streams.sources[source]["first_unix"])
-        games = sum(n for unix, n in self.streams.recent.get(source, ()) if unix >= since)
+        since = max(now - _RATE_SECONDS, self.sources[source]["first_unix"])
+        games = sum(n for unix, n in self.recent.get(source, ()) if unix >= since)
         return round(games / max(now - since, _LEAST_RATE_SECONDS), 3)
 
 
@@ -132,6 +124,32 @@ class CheckpointError(ExchangeError):
 
 
 @dataclass
+class ScheduleProgress:
+    """What of a run with a recipe is saved with its counters; plain values.
+
+    Attributes:
+        minutes: of all sittings of the run so far.
+        stage: index of the stage.
+        rows_due, rows_done: that the stage's examples bring, and that have been trained.
+        forgotten: names of the files whose examples were dropped by a stage that forgets.
+        looks: how many evaluations there were; ``looked_at`` minutes at the last of them.
+        best, last: step, games, minutes and results of the best network and of the last evaluation.
+        finished: the evaluation at the end is over.
+    """
+
+    minutes: float = 0.0
+    stage: int = 0
+    rows_due: float = 0.0
+    rows_done: int = 0
+    forgotten: list[str] = field(default_factory=list)
+    looks: int = 0
+    looked_at: float = 0.0
+    best: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
+    finished: bool = False
+
+
+@dataclass
 class Progress:
     """Where training stands. The learner is the only writer.
 
@@ -146,7 +164,8 @@ class Progress:
             handed to the publisher since: one of them is there, unless somebody else published.
         wandb_run_id: run to resume, if any.
         streams: account of the files in the ledger and before.
-        course: where a run with a recipe is in it.
+        schedule: where a run is in a recipe that ends.
+        best_weights: of the best network so far, by matches; None where there is none yet.
     """
 
     lineage: str
@@ -158,7 +177,12 @@ class Progress:
     wandb_run_id: str | None = None
     eval_aux_games: int = 0
     streams: Streams = field(default_factory=Streams)
-    course: CourseProgress | None = None
+    schedule: ScheduleProgress | None = None
+    best_weights: StateDict | None = field(default=None, compare=False, repr=False)
+
+    def has_forgotten(self, name: str) -> bool:
+        """Did a stage that forgets drop the examples of this file?"""
+        return self.schedule is not None and name in self.schedule.forgotten
 
 
 def fingerprint(step: int, state_dict: Mapping[str, torch.Tensor]) -> str:
@@ -175,13 +199,12 @@ def fingerprint(step: int, state_dict: Mapping[str, torch.Tensor]) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training checkpoint as read back; ``best`` are the best weights so far, by the arena."""
+    """A training checkpoint as read back."""
 
     progress: Progress
     model_state_dict: dict[str, torch.Tensor]
     model_config: dict[str, Any]
     trainer: dict[str, Any]
-    best: dict[str, torch.Tensor] | None = None
 
     @property
     def published_weights(self) -> dict[str, torch.Tensor]:
@@ -192,14 +215,16 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the file at ``path``, whole or not at all. Raises OSError."""
-    progress = asdict(checkpoint.progress)
+    progress = asdict(replace(checkpoint.progress, best_weights=None))
     progress["ledger"] = sorted(checkpoint.progress.ledger)
+    progress["course"] = progress.pop("schedule")  # as files have always called it
+    del progress["best_weights"]
     content = {
         "format": _FORMAT,
         "model_state_dict": checkpoint.model_state_dict,
         "model_config": checkpoint.model_config,
         "trainer": checkpoint.trainer,
-        "best": checkpoint.best,
+        "best": checkpoint.progress.best_weights,
         "progress": progress,
         "epoch": checkpoint.progress.step,
         "total_games": checkpoint.progress.total_games,
@@ -224,17 +249,22 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']}")
-        progress = Progress(**content["progress"])
-        progress.ledger = set(progress.ledger)
-        progress.streams = Streams(**content["progress"]["streams"])
-        if progress.course is not None:
-            progress.course = CourseProgress(**content["progress"]["course"])
+        counters = content["progress"]
+        course = counters.pop("course", None)
+        progress = Progress(
+            **counters
+            | {
+                "ledger": set(counters["ledger"]),
+                "streams": Streams(**counters["streams"]),
+                "schedule": None if course is None else ScheduleProgress(**course),
+                "best_weights": content.get("best"),
+            }
+        )
         return Checkpoint(
             progress,
             content["model_state_dict"],
             content["model_config"],
             content["trainer"],
-            content.get("best"),
         )
     except Exception as error:  # a damaged file can fail anywhere in here
         raise CheckpointError(
@@ -243,49 +273,14 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         ) from error
 
 
-@dataclass
-class CourseProgress:
-    """What of a run with a recipe is saved with its counters; plain values.
-
-    Attributes:
-        minutes: of all sittings of the run so far.
-        stage: index of the stage.
-        rows_due, rows_done: that the stage's examples bring, and that have been trained.
-        forgotten: names of the files whose examples were dropped by a stage that forgets.
-        looks: how often strength was looked at; ``looked_at`` minutes at the last time.
-        best, last: step, games, minutes and results of the best network and of the last look.
-        finished: the last look has been taken.
-    """
-
-    minutes: float = 0.0
-    stage: int = 0
-    rows_due: float = 0.0
-    rows_done: int = 0
-    forgotten: list[str] = field(default_factory=list)
-    looks: int = 0
-    looked_at: float = 0.0
-    best: dict[str, Any] | None = None
-    last: dict[str, Any] | None = None
-    finished: bool = False
+def schedule_to_state(schedule: ScheduleProgress | None) -> dict[str, Any]:
+    """The keys of the published state from which a run is continued without a checkpoint."""
+    return {} if schedule is None else {"course": asdict(schedule)}
 
 
-def course_to_state(course: CourseProgress | None) -> dict[str, Any]:
-    """The keys of the published state from which a course is continued without a checkpoint."""
-    return {} if course is None else {"course": asdict(course)}
-
-
-def course_from_state(state: Mapping[str, Any]) -> CourseProgress | None:
-    """The course of a published state; None where it has none that can be used."""
+def schedule_from_state(state: Mapping[str, Any]) -> ScheduleProgress | None:
+    """What a published state says of the schedule; None where that is nothing that can be used."""
     try:
-        found = CourseProgress(**state["course"])
-    except (KeyError, TypeError):
+        return decode(ScheduleProgress, state["course"])
+    except (KeyError, SettingError):
         return None
-    kinds: dict[str, tuple[type, ...]] = {
-        "float": (int, float),
-        "int": (int,),
-        "list[str]": (list,),
-        "bool": (bool,),
-        "dict[str, Any] | None": (dict, NoneType),
-    }
-    usable = (isinstance(getattr(found, f.name), kinds[str(f.type)]) for f in fields(found))
-    return found if all(usable) else None

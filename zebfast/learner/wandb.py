@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import queue
 import shlex
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zebfast.learner.metrics import Row, read_metrics
+from zebfast.learner.metrics import read_metrics
+from zebfast.system.events import Incident, Row, emit
 from zebfast.system.files import write_atomic
+
+_log = logging.getLogger(__name__)
 
 # --- Opening a W&B run with the real client: what its many errors mean, what is done about them.
 
@@ -34,10 +38,10 @@ class WandbError(RuntimeError):
     """One sentence: why no W&B run can be had until the user changes something, and what."""
 
 
-def open_run(say: Callable[[str], None], **arguments: Any) -> Any:
+def open_run(**arguments: Any) -> Any:
     """``wandb.init(**arguments)`` with the axes defined.
 
-    Offline, with a line, if the service cannot be had; None if there is nothing to log to.
+    Offline, which is told, if the service cannot be had; None if there is nothing to log to.
 
     Raises:
         WandbError: the package is missing, or the service does not accept the key.
@@ -63,16 +67,20 @@ def open_run(say: Callable[[str], None], **arguments: Any) -> Any:
         wandb.teardown()  # its process holds the id of the run that could not be opened
         run = _start(wandb, mode="offline", **arguments)
     except Exception as error:
-        say(
+        _tell(
             f"W&B is left out of this run ({reason}; offline: {one_line(error)}); metrics go to "
             "the local JSONL file"
         )
         return None
-    say(
+    _tell(
         f"W&B cannot be reached ({reason}): going on offline. The next start that reaches it "
         f"sends what is missing; without one, `wandb sync {shlex.quote(str(files_of(run)))}` does"
     )
     return run
+
+
+def _tell(text: str) -> None:
+    emit(Incident(what="offline metrics", text=text))
 
 
 def _start(wandb: Any, **arguments: Any) -> Any:
@@ -169,7 +177,6 @@ class WandbMetrics:
         config: plain values recorded with the run.
         directory: where W&B keeps its local files.
         metrics_path: the local metrics file, as the learner continues it.
-        say: takes the lines about what W&B could not do.
         finish_seconds: how long ``close`` waits for the upload.
 
     Raises:
@@ -185,16 +192,13 @@ class WandbMetrics:
         config: Mapping[str, Any],
         directory: Path,
         metrics_path: Path,
-        say: Callable[[str], None],
         finish_seconds: float = 30.0,
     ) -> None:
-        self._say = say
         self._finish_seconds = finish_seconds
         self._given_id = run_id
         settings = {"console": "off", "save_code": False}
         settings |= {"finish_timeout": finish_seconds, "finish_timeout_raises": True}
         self._run = open_run(
-            say,
             project=project,
             name=name,
             id=run_id,
@@ -242,7 +246,7 @@ class WandbMetrics:
         """Where the run is, for people: its address, or the directory of its files."""
         return self.url or ("none" if self._run is None else str(files_of(self._run)))
 
-    def log(self, step: int, row: Mapping[str, float | int | None]) -> None:
+    def log(self, step: int, row: Row) -> None:
         """Hand over one row, without waiting for anything."""
         if self._thread is None:
             return
@@ -268,9 +272,7 @@ class WandbMetrics:
         """Send no more: rows after a gap would hide from the next start that there is one."""
         if self._trouble is None:
             self._trouble = reason
-            self._say(
-                f"W&B did not take all metrics ({reason}): the next start sends what is missing"
-            )
+            _tell(f"W&B did not take all metrics ({reason}): the next start sends what is missing")
 
     # --- in the thread ---
 
@@ -292,7 +294,7 @@ class WandbMetrics:
             told = {name: value for name, value in row.items() if name not in ("step", "time")}
             n_missing += self._hand_over(row["step"], told)
         if n_missing and self._given_id is not None:
-            self._say(f"W&B lacked {n_missing} rows of the metrics file: sent")
+            _log.info(f"W&B lacked {n_missing} rows of the metrics file: sent")
         if n_missing and self.url:
             self._note_sent()
 
@@ -307,12 +309,12 @@ class WandbMetrics:
         try:
             self._record.put_away_killed()
         except OSError as error:
-            self._say(f"a killed offline run stays in {self._record.directory}: {error}")
+            _log.warning(f"a killed offline run stays in {self._record.directory}: {error}")
         return self._record.read()
 
-    def _hand_over(self, step: int, row: Mapping[str, float | int | None]) -> bool:
+    def _hand_over(self, step: int, row: Row) -> bool:
         """Give one row to W&B's process; False if the run has it."""
-        told: Row = {name: value for name, value in row.items() if value is not None}
+        told: dict[str, Any] = {n: value for n, value in row.items() if value is not None}
         told[CYCLE], kind = step, CYCLE
         if any(name.startswith("eval/") for name in told):
             told[EVALUATED], kind = step, EVALUATED

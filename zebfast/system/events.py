@@ -38,6 +38,7 @@ IncidentKind = Literal[
     "pause",
     "fresh optimizer",
     "memorising",
+    "missing targets",
     "offline metrics",
     "restart",
 ]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
-from zebfast.learner.data.mixture import Sources, is_kept
-from zebfast.learner.data.reader import ExampleReader, Failed, FileRead, LookDone, Said
-from zebfast.learner.schedule import Course
-from zebfast.learner.state import Progress, StreamRecord
+from zebfast.learner.data.mixture import ReplayMixture, is_kept
+from zebfast.learner.data.reader import ExampleReader, FileRead
+from zebfast.learner.schedule import Schedule
+from zebfast.learner.state import Progress
 from zebfast.selfplay.examples import SOURCE_EVAL
+from zebfast.system.events import Incident, emit
 
 # A name is forgotten only after its file has been gone for so long: a worker that retries an
 # upload, or a listing that is behind, may bring it back, and it must not be counted again.
@@ -23,10 +24,11 @@ _FORGET_SECONDS = 3600.0
 
 @dataclass
 class IngestReport:
-    """What was taken in: files, self-play examples, eval-aux examples by what became of them.
+    """What was taken in: files, self-play examples, and eval-aux ones by what became of them.
 
-    ``look_done`` is the number of the look that has ended with it, or 0; ``failed`` is what has
-    ended the reader.
+    Of the eval-aux examples seen, each was kept, or skipped as stale (too old, or thinned out by
+    age), or skipped because the stream is disabled. ``scan_done`` is the number of the scan that
+    has ended with it, or 0.
     """
 
     n_files: int = 0
@@ -35,9 +37,7 @@ class IngestReport:
     eval_aux_kept: int = 0
     eval_aux_stale: int = 0
     eval_aux_disabled: int = 0
-    problems: list[str] = field(default_factory=list)
-    look_done: int = 0
-    failed: Exception | None = None
+    scan_done: int = 0
 
     def add(self, other: IngestReport) -> None:
         """Add the counts of another report."""
@@ -47,6 +47,17 @@ class IngestReport:
         self.eval_aux_kept += other.eval_aux_kept
         self.eval_aux_stale += other.eval_aux_stale
         self.eval_aux_disabled += other.eval_aux_disabled
+
+    def row(self, seconds: float) -> dict[str, float | int | None]:
+        """The metrics of what was taken in over so long."""
+        return {
+            "ingest/selfplay_examples": self.n_examples,
+            "ingest/selfplay_examples_per_s": self.n_examples / max(seconds, 1e-9),
+            "ingest/eval_aux_seen_examples": self.eval_aux_seen,
+            "ingest/eval_aux_kept_examples": self.eval_aux_kept,
+            "ingest/eval_aux_skipped_stale_examples": self.eval_aux_stale,
+            "ingest/eval_aux_skipped_disabled_examples": self.eval_aux_disabled,
+        }
 
 
 class Ingestor:
@@ -58,78 +69,68 @@ class Ingestor:
     again. Eval-aux files that are skipped because the stream is disabled are neither, so that they
     are read once it is enabled.
 
-    ``held`` are the files already in ``sources``; ``has_belief_head`` and ``has_points_head`` are
-    about the network. ``course``, if there is one, is told of every new file.
+    ``held`` are the files already in ``mixture``; ``has_belief_head`` and ``has_points_head`` are
+    about the network. ``schedule``, where it is given, is told of every new file.
     """
 
     def __init__(
         self,
         reader: ExampleReader,
-        sources: Sources,
+        mixture: ReplayMixture,
         progress: Progress,
         *,
         held: Iterable[str],
         has_belief_head: bool,
         has_points_head: bool,
-        course: Course | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         self.reader = reader
-        self.sources = sources
+        self.mixture = mixture
         self.progress = progress
-        self.streams = StreamRecord(progress.streams)
         self.held = set(held)
         self.skipped: set[str] = set()
         self._listed: list[str] = []
         self._gone_since: dict[str, float] = {}
         self._wants_belief = has_belief_head
         self._wants_points = has_points_head
-        self._course = course
+        self._schedule = schedule
 
     def adopt(self, wait: float = 0.0) -> IngestReport:
         """Take in what has been read since; waits up to ``wait`` seconds for something."""
         report = IngestReport()
-        for event in self.reader.take(wait):
-            match event:
-                case FileRead():
-                    self._take(event, report)
-                case Said(line):
-                    report.problems.append(line)
-                case LookDone(number, listed):
-                    report.look_done = number
-                    if listed is not None:
-                        self._listed = listed
-                        self._forget_deleted()
-                case Failed(error):
-                    report.failed = error
+        for found in self.reader.take(wait):
+            if isinstance(found, FileRead):
+                self._take(found, report)
+                continue
+            report.scan_done = found.number
+            if found.listed is not None:
+                self._listed = found.listed
+                self._forget_deleted()
         return report
 
     def _take(self, file: FileRead, report: IngestReport) -> None:
         name, examples = file.name, file.examples
         report.n_files += 1
-        self._check_targets(file, report)
+        self._check_targets(file)
         is_new = name not in self.progress.ledger
         if examples.source != SOURCE_EVAL:
-            if name not in self.held and not self._is_forgotten(name):
-                self.sources.add_selfplay(examples.records)
+            if name not in self.held and not self.progress.has_forgotten(name):
+                self.mixture.selfplay.add(examples.records)
                 report.n_examples += len(examples.records)
             if is_new:
                 self.progress.total_games += examples.n_games
         elif not self._take_eval_aux(file, report, is_new=is_new):
             return
         if is_new:
-            self.streams.count(name, examples)
+            self.progress.streams.count(name, examples)
         self.held.add(name)
         self.progress.ledger.add(name)
-        if is_new and self._course is not None and examples.source != SOURCE_EVAL:
-            self._course.count(len(examples.records), examples.n_games)
-
-    def _is_forgotten(self, name: str) -> bool:
-        course = self.progress.course
-        return course is not None and name in course.forgotten
+        if is_new and self._schedule is not None and examples.source != SOURCE_EVAL:
+            self._schedule.count(len(examples.records), examples.n_games)
 
     def _take_eval_aux(self, file: FileRead, report: IngestReport, *, is_new: bool) -> bool:
         """False: the stream is disabled, and the file has not been dealt with."""
-        name, examples, config = file.name, file.examples, self.sources.config
+        name, examples, config = file.name, file.examples, self.mixture.config
         n = len(examples.records)
         report.eval_aux_seen += n
         if not config.enabled:
@@ -140,24 +141,24 @@ class Ingestor:
         if not is_kept(name, lag, config):
             report.eval_aux_stale += n
         elif name not in self.held:
-            self.sources.add_eval_aux(examples.records)
+            self.mixture.add_eval_aux(examples.records)
             report.eval_aux_kept += n
         if is_new:
             self.progress.eval_aux_games += examples.n_games
         return True
 
-    def _check_targets(self, file: FileRead, report: IngestReport) -> None:
+    def _check_targets(self, file: FileRead) -> None:
         """Say once each that there are files from which a head learns nothing, or less."""
         flags = file.examples.records["flags"]
         if self._wants_belief and not (flags & EXAMPLE_HAS_BELIEF).any():
             self._wants_belief = False
-            report.problems.append(
+            _tell_lack(
                 f"example file {file.name} has no belief targets (and there may be more of them): "
                 "the belief head of this network learns nothing from it"
             )
         if self._wants_points and not (flags & EXAMPLE_HAS_POINTS).any():
             self._wants_points = False
-            report.problems.append(
+            _tell_lack(
                 f"example file {file.name} has no final points (and there may be more of them): "
                 "this network learns from it who won, not by how much"
             )
@@ -178,3 +179,7 @@ class Ingestor:
         """Have the oldest files beyond ``keep`` deleted of which ``durable(name)`` holds."""
         surplus = self._listed[: max(0, len(self._listed) - keep)]
         self.reader.delete(name for name in surplus if durable(name))
+
+
+def _tell_lack(text: str) -> None:
+    emit(Incident(what="missing targets", text=text))

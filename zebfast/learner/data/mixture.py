@@ -1,4 +1,4 @@
-"""The two streams of examples: self-play, and evaluation games as an auxiliary.
+"""The replay mixture of two streams: self-play, and evaluation games as an auxiliary.
 
 Everything that treats them differently is decided here: which buffer a file goes to, which files
 are too old, and how batches are mixed.
@@ -38,26 +38,22 @@ def is_kept(name: str, lag: int, config: EvalAuxConfig) -> bool:
 class Batches:
     """Batches for some steps.
 
-    ``rows`` are uint8[n_steps, batch, 64], of which ``n_eval_aux`` are eval-aux ones; ``taught``
-    says whether any has play values.
+    ``rows`` are uint8[n_steps, batch, 64], of which ``n_eval_aux`` are eval-aux ones;
+    ``has_teacher`` says whether any has a teacher's action values.
     """
 
     rows: NDArray[np.uint8]
     n_eval_aux: int
-    taught: bool
+    has_teacher: bool
 
 
-class Sources:
+class ReplayMixture:
     """The replay buffers of both streams and the mixture that batches are drawn from."""
 
     def __init__(self, config: LearnerConfig) -> None:
         self.config = config.eval_aux
         self.selfplay = ReplayBuffer(config.training.replay_buffer_size)
         self.eval_aux = ReplayBuffer(config.eval_aux.replay_buffer_size, stream=1)
-
-    def add_selfplay(self, records: NDArray[np.void]) -> None:
-        """EXAMPLE_DTYPE[N] of self-play."""
-        self.selfplay.add(records)
 
     def add_eval_aux(self, records: NDArray[np.void]) -> None:
         """EXAMPLE_DTYPE[N] of evaluation games; they carry their mark into the batches."""
@@ -85,5 +81,5 @@ class Sources:
             rows[~from_eval] = self.selfplay.sample(n_selfplay, seed=seed, step=step)
         if n_eval.any():
             rows[from_eval] = self.eval_aux.sample(n_eval, seed=seed, step=step)
-        taught = bool((rows.view(EXAMPLE_DTYPE)["flags"] & EXAMPLE_HAS_PLAY_VALUES).any())
-        return Batches(rows, int(n_eval.sum()), taught)
+        flags = rows.view(EXAMPLE_DTYPE)["flags"]
+        return Batches(rows, int(n_eval.sum()), bool((flags & EXAMPLE_HAS_PLAY_VALUES).any()))

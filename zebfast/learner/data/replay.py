@@ -1,4 +1,4 @@
-"""The replay buffers: rings of packed examples, 64 bytes each, sampled by step number."""
+"""Replay buffers: rings of packed examples, sampled by step number; how often; kept on disk."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ReplayBuffer:
         batch: NDArray[np.uint8] = self._bytes[drawn]
         return batch
 
-    def mean_draws(self) -> float:
+    def replay_ratio(self) -> float:
         """How often the average example that is held now has been drawn; 0 when none is."""
         return float(self._draws[: len(self)].mean()) if len(self) else 0.0
 
@@ -127,7 +127,7 @@ def packed_rows(records: NDArray[Any]) -> NDArray[np.uint8]:
 _REARM = 0.8
 
 
-class ReuseGuard:
+class ReplayRatioGuard:
     """Says when the average example of a buffer was drawn more than ``limit`` times; 0 = never.
 
     Drawn 50 times, the default, is several times what fresh self-play at the documented pace comes
@@ -141,16 +141,16 @@ class ReuseGuard:
 
     def check(self, name: str, replay: ReplayBuffer) -> str | None:
         """The warning, when the limit is passed and again at every doubling."""
-        reuse = replay.mean_draws()
-        if reuse < _REARM * self._limit:
+        ratio = replay.replay_ratio()
+        if ratio < _REARM * self._limit:
             self._next.pop(name, None)
         threshold = self._next.get(name, self._limit)
-        if not self._limit or reuse <= threshold:
+        if not self._limit or ratio <= threshold:
             return None
-        self._next[name] = 2 * reuse
+        self._next[name] = 2 * ratio
         return (
             f"Warning: the average example of the {name} buffer ({len(replay):,} examples) has "
-            f"been trained on {reuse:.0f} times: its games are being memorised; add workers, or "
+            f"been trained on {ratio:.0f} times: its games are being memorised; add workers, or "
             "lower --training-steps-per-cycle (--max-reuse sets this limit)"
         )
 

@@ -9,9 +9,15 @@ value's weights: the log-probability of the points where they are known, else of
 proper score of the distribution, and the value is a function of it; the squared error is still
 reported, to be compared with other networks, but is not differentiated.
 
-Examples with play values are a source of their own: their policy is learned by the loss in
-``play_loss``, with the policy's weight, and the cross-entropy to the Boltzmann policy of the labels
-is reported only; their value is that of the network's own favourite.
+Examples with action values, what a teacher says every legal play of a decision is worth, are a
+source of their own. A play's utility is the mean sign of (final points - 21), which is what deals
+are won by, plus a small share of the points themselves, so that plays differ where the deal is
+decided. A network's policy logits ARE utilities: ``TAU`` times a logit, up to a constant of the
+decision, is regressed on them, with the policy's weight. So softmax(logits) is the Boltzmann policy
+at temperature TAU, which searches take as priors and players sharpen, and a regression does not
+need many worlds a decision: labels of the deal itself, one draw from what the player cannot see,
+have the right mean, which is all it learns. Their cross-entropy is reported only, and their value
+is that of the play the network likes best, which is what it will play.
 """
 
 from __future__ import annotations
@@ -40,89 +46,16 @@ from zebfast.selfplay.play_values import (
     TAU,
 )
 
-# --- Learning from play values: what a teacher says every legal play of a decision is worth.
-
-#: Weights of play values, value (or points) and belief on such examples. The play values are a
-#: squared error of some tenths, the others entropies of one to four: they help as side lines.
-TAUGHT_WEIGHTS = (1.0, 0.1, 0.05)
-
-
-class PlayLabels(NamedTuple):
-    """Labels of a batch on the device; all 0 in rows without."""
-
-    legal: Tensor  # bool[B, 7]: slots that have a label
-    points: Tensor  # float[B, 7]: mean final points of the observer's side, 0..42
-    balance: Tensor  # float[B, 7]: mean sign of (final points - 21), -1..1
-    has: Tensor  # bool[B]
-
-
-class OwnPlay(NamedTuple):
-    """What the labels say of the play that a network likes best, in rows that have them."""
-
-    points: Tensor  # float[B]
-    balance: Tensor  # float[B]
-    has: Tensor  # bool[B]: which rows those are
-
-
-def unpack_labels(packed: Tensor, has: Tensor) -> PlayLabels:
-    """Labels int32[B, 7] as selfplay.play_values packs them, in the rows where ``has`` bool[B]."""
-    packed = packed * has.unsqueeze(1)
-    legal = packed > 0
-    points = ((packed >> BALANCE_BITS) - 1).to(torch.float32) / POINT_STEPS
-    balance = (packed & (1 << BALANCE_BITS) - 1).to(torch.float32) / BALANCE_STEPS - 1
-    return PlayLabels(legal, points * legal, balance * legal, has)
-
-
-def utilities(labels: PlayLabels) -> Tensor:
-    """float[B, 7], 0 where there is no label."""
-    return (labels.balance + EPSILON * (2 * labels.points - TOTAL_POINTS)) * labels.legal
-
-
-def boltzmann(labels: PlayLabels) -> Tensor:
-    """The policy float[B, 7] that logits equal to the labels give; 0 in rows without."""
-    logits = (utilities(labels) / TAU).masked_fill(~labels.legal, -torch.inf)
-    # A row without labels is all -inf, of which softmax makes no numbers.
-    return logits.softmax(1).masked_fill(~labels.legal, 0.0)
-
-
-def play_losses(logits: Tensor, labels: PlayLabels) -> Tensor:
-    """Mean squared error of the utilities of a row's legal plays, both about their mean.
-
-    float32[B]: the sum of squares over the free ones, that is legal plays less one.
-    """
-    legal = labels.legal.to(torch.float32)
-    n = legal.sum(1, keepdim=True)
-    error = (TAU * logits.float()).masked_fill(~labels.legal, 0.0) - utilities(labels)
-    error = (error - error.sum(1, keepdim=True) / n.clamp(min=1)) * legal
-    return error.square().sum(1) / (n.squeeze(1) - 1).clamp(min=1)
-
-
-def own_play(logits: Tensor, labels: PlayLabels) -> OwnPlay:
-    """The labels of each row's favourite legal play; no gradient."""
-    liked = logits.detach().float().masked_fill(~labels.legal, -torch.inf).argmax(1, keepdim=True)
-    points = labels.points.gather(1, liked).squeeze(1)
-    return OwnPlay(points, labels.balance.gather(1, liked).squeeze(1), labels.has)
-
-
-def own_points_loss(log_p: Tensor, points: Tensor) -> Tensor:
-    """Cross-entropy float32[B] of mean final points float[B] under log-chances [B, 43].
-
-    A mean between two numbers of points is as much of each as puts the mean there.
-    """
-    low = points.floor().clamp(max=TOTAL_POINTS - 1)
-    share = points - low
-    chosen = torch.stack([low, low + 1], 1).to(torch.int64)
-    below, above = log_p.gather(1, chosen).unbind(1)
-    return -((1 - share) * below + share * above)
-
-
 SOURCES = ("selfplay", "eval_aux", "taught")
 LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss", "play_loss")
 #: Weights of policy, value (or, in its place, points) and belief for self-play.
 SELFPLAY_WEIGHTS = (1.0, 1.0, 0.5)
+#: The same where there are action values, whose loss is in the policy's place. That is a squared
+#: error of some tenths, the others are entropies of one to four: they help as side lines.
+TEACHER_WEIGHTS = (1.0, 0.1, 0.05)
 
 _WEIGHT_OF = (0, 1, 2, 1, 0)  # which of those weights each of LOSSES has
-_TAUGHT = SOURCES.index("taught")
+_TEACHER = SOURCES.index("taught")
 
 
 class Inputs(Protocol):
@@ -133,6 +66,23 @@ class Inputs(Protocol):
 
 
 T = TypeVar("T", bound=Inputs)
+
+
+class ActionValues(NamedTuple):
+    """Labels of a batch on the device; all 0 in rows without."""
+
+    legal: Tensor  # bool[B, 7]: slots that have a label
+    points: Tensor  # float[B, 7]: mean final points of the observer's side, 0..42
+    balance: Tensor  # float[B, 7]: mean sign of (final points - 21), -1..1
+    has: Tensor  # bool[B]
+
+
+class GreedyValues(NamedTuple):
+    """What the labels say of the play that a network likes best, in rows that have them."""
+
+    points: Tensor  # float[B]
+    balance: Tensor  # float[B]
+    has: Tensor  # bool[B]: which rows those are
 
 
 class Batch(NamedTuple, Generic[T]):
@@ -147,7 +97,7 @@ class Batch(NamedTuple, Generic[T]):
     source: Tensor  # float[B, 3]: one-hot, in the order of SOURCES
     points: Tensor  # int64[B]: final points of the observer's side, 0..42; 0 where not known
     has_points: Tensor  # bool[B]
-    play: PlayLabels | None  # None: it is known that no row has play values
+    actions: ActionValues | None  # None: it is known that no row has action values
 
 
 class Losses(NamedTuple):
@@ -163,45 +113,47 @@ class Losses(NamedTuple):
     value: Tensor
     belief: Tensor
     points: Tensor
-    play: Tensor
+    q: Tensor
     sums: Tensor
     counts: Tensor
 
 
-def unpack_batch(raw: Tensor, prepare: Callable[[Tensor], T], *, taught: bool = True) -> Batch[T]:
+def unpack_batch(
+    packed: Tensor, prepare: Callable[[Tensor], T], *, has_teacher: bool = True
+) -> Batch[T]:
     """Packed examples uint8[B, 64] -> Batch, on the device where they are, without a sync.
 
     ``prepare`` is the network's own: what it reads, from packed observations uint8[B, 36].
-    ``taught``: may rows have play values? Runs without a teacher need not pay for them.
+    ``has_teacher``: may rows have action values? Runs without a teacher need not pay for them.
     """
-    weights = raw[:, 36:50].contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
-    flags = raw[:, 50].to(torch.int64)
-    value = raw[:, 52:56].contiguous().view(torch.float32).squeeze(1)
-    left = _dominoes(raw[:, 56:60])
-    partner = _dominoes(raw[:, 60:64])
-    own = _dominoes(raw[:, 0:4])
+    weights = packed[:, 36:50].contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
+    flags = packed[:, 50].to(torch.int64)
+    value = packed[:, 52:56].contiguous().view(torch.float32).squeeze(1)
+    left = _dominoes(packed[:, 56:60])
+    partner = _dominoes(packed[:, 60:64])
+    own = _dominoes(packed[:, 0:4])
     has_belief = (flags & EXAMPLE_HAS_BELIEF).bool().unsqueeze(1)
     is_eval = (flags & EXAMPLE_EVAL_AUX).bool()
     policy = weights / weights.sum(1, keepdim=True).clamp(min=1)
     has_policy = (flags & EXAMPLE_HAS_POLICY).bool()
-    play, source = None, [~is_eval, is_eval, torch.zeros_like(is_eval)]
-    if taught:
-        has_play = (flags & EXAMPLE_HAS_PLAY_VALUES).bool()
-        play = unpack_labels(weights, has_play)
-        policy = torch.where(has_play.unsqueeze(1), boltzmann(play), policy)
-        has_policy = has_policy | has_play
-        source = [~(is_eval | has_play), is_eval & ~has_play, has_play]
+    actions, source = None, [~is_eval, is_eval, torch.zeros_like(is_eval)]
+    if has_teacher:
+        has_actions = (flags & EXAMPLE_HAS_PLAY_VALUES).bool()
+        actions = unpack_action_values(weights, has_actions)
+        policy = torch.where(has_actions.unsqueeze(1), boltzmann(actions), policy)
+        has_policy = has_policy | has_actions
+        source = [~(is_eval | has_actions), is_eval & ~has_actions, has_actions]
     return Batch(
-        inputs=prepare(raw[:, :36]),
+        inputs=prepare(packed[:, :36]),
         policy=policy,
         has_policy=has_policy.to(torch.float32),
         value=value,
         belief=2 - 2 * left - partner,
         belief_weight=((1 - own) * has_belief).to(torch.float32),
         source=torch.stack(source, 1).to(torch.float32),
-        points=raw[:, 51].to(torch.int64).clamp(max=N_POINTS - 1),
+        points=packed[:, 51].to(torch.int64).clamp(max=N_POINTS - 1),
         has_points=(flags & EXAMPLE_HAS_POINTS).bool(),
-        play=play,
+        actions=actions,
     )
 
 
@@ -210,22 +162,22 @@ def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = N
 
     Args:
         weights: float[3, 3] on the device, by SOURCES and as SELFPLAY_WEIGHTS; None = those for
-            both kinds of games, TAUGHT_WEIGHTS for play values.
+            both kinds of games, TEACHER_WEIGHTS for action values.
     """
     if weights is None:
-        usual = [SELFPLAY_WEIGHTS, SELFPLAY_WEIGHTS, TAUGHT_WEIGHTS]
+        usual = [SELFPLAY_WEIGHTS, SELFPLAY_WEIGHTS, TEACHER_WEIGHTS]
         weights = torch.tensor(usual, device=batch.value.device)
     log_policy = masked_log_policy(output.policy, batch.inputs.in_hand)
     policy = -(batch.policy * log_policy.masked_fill(~batch.inputs.in_hand, 0.0)).sum(1)
-    own = None if batch.play is None else own_play(output.policy, batch.play)
-    won = batch.value if own is None else torch.where(own.has, own.balance, batch.value)
+    greedy = None if batch.actions is None else greedy_values(output.policy, batch.actions)
+    won = batch.value if greedy is None else torch.where(greedy.has, greedy.balance, batch.value)
     value = (output.value.float() - won).square()
     none, every = torch.zeros_like(value), torch.ones_like(value)
     per_row = [policy * batch.has_policy, value, none, none, none]
     targets = [batch.has_policy, every, none, none, none]
-    if batch.play is not None:
-        per_row[4] = play_losses(output.policy, batch.play)
-        targets[4] = batch.play.has.to(torch.float32)
+    if batch.actions is not None:
+        per_row[4] = q_losses(output.policy, batch.actions)
+        targets[4] = batch.actions.has.to(torch.float32)
     if output.belief is not None:
         per_domino = functional.cross_entropy(
             output.belief.float().transpose(1, 2), batch.belief, reduction="none"
@@ -233,25 +185,25 @@ def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = N
         per_row[2] = (per_domino * batch.belief_weight).sum(1)
         targets[2] = batch.belief_weight.sum(1)
     if output.points is not None:
-        per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch, own)
+        per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch, greedy)
         targets[3] = every
     sums = batch.source.T @ torch.stack(per_row, 1)
     counts = batch.source.T @ torch.stack(targets, 1)
     weights = torch.stack([weights[:, i] for i in _WEIGHT_OF], 1)
-    weights[_TAUGHT, 0] = 0.0  # the play loss takes the place of this one
+    weights[_TEACHER, 0] = 0.0  # the loss of the action values takes the place of this one
     takes_part = (weights > 0).to(torch.float32)
     n = (takes_part * counts).sum(0).clamp(min=1)
     weighted = ((weights * sums).sum(0) / n).unbind(0)
     value_term = weighted[1] if output.points is None else weighted[3]
     total = weighted[0] + value_term + weighted[2] + weighted[4]
-    policy, value, belief, points, play = ((takes_part * sums).sum(0) / n).detach().unbind(0)
-    return Losses(total, policy, value, belief, points, play, sums.detach(), counts)
+    policy, value, belief, points, q = ((takes_part * sums).sum(0) / n).detach().unbind(0)
+    return Losses(total, policy, value, belief, points, q, sums.detach(), counts)
 
 
-def points_loss(logits: Tensor, batch: Batch[Any], own: OwnPlay | None) -> Tensor:
+def points_loss(logits: Tensor, batch: Batch[Any], greedy: GreedyValues | None) -> Tensor:
     """Cross-entropy of final points, logits [B, 43] -> float32[B].
 
-    ``own``: those of the network's favourite, in rows that have play values; None = no row has.
+    ``greedy``: those of the network's favourite, in rows with action values; None = no row has.
 
     Where only the value is known, its winner's share of the distribution counts. A value that is
     no outcome, as foreign examples may have, is as much of one as it says and a tie for the rest:
@@ -264,9 +216,61 @@ def points_loss(logits: Tensor, batch: Batch[Any], own: OwnPlay | None) -> Tenso
     by_value = value.clamp(min=0) * won - value.clamp(max=0) * lost
     by_value = by_value + (1 - value.abs()) * log_p[:, HALF_POINTS]
     observed = -torch.where(batch.has_points, known, by_value)
-    if own is None:
+    if greedy is None:
         return observed
-    return torch.where(own.has, own_points_loss(log_p, own.points), observed)
+    return torch.where(greedy.has, greedy_points_loss(log_p, greedy.points), observed)
+
+
+def unpack_action_values(packed: Tensor, has: Tensor) -> ActionValues:
+    """Labels int32[B, 7] as selfplay.play_values packs them, in the rows where ``has`` bool[B]."""
+    packed = packed * has.unsqueeze(1)
+    legal = packed > 0
+    points = ((packed >> BALANCE_BITS) - 1).to(torch.float32) / POINT_STEPS
+    balance = (packed & (1 << BALANCE_BITS) - 1).to(torch.float32) / BALANCE_STEPS - 1
+    return ActionValues(legal, points * legal, balance * legal, has)
+
+
+def utilities(labels: ActionValues) -> Tensor:
+    """float[B, 7], 0 where there is no label."""
+    return (labels.balance + EPSILON * (2 * labels.points - TOTAL_POINTS)) * labels.legal
+
+
+def boltzmann(labels: ActionValues) -> Tensor:
+    """The policy float[B, 7] that logits equal to the labels give; 0 in rows without."""
+    logits = (utilities(labels) / TAU).masked_fill(~labels.legal, -torch.inf)
+    # A row without labels is all -inf, of which softmax makes no numbers.
+    return logits.softmax(1).masked_fill(~labels.legal, 0.0)
+
+
+def q_losses(logits: Tensor, labels: ActionValues) -> Tensor:
+    """Mean squared error of the utilities of a row's legal plays, both about their mean.
+
+    float32[B]: the sum of squares over the free ones, that is legal plays less one.
+    """
+    legal = labels.legal.to(torch.float32)
+    n = legal.sum(1, keepdim=True)
+    error = (TAU * logits.float()).masked_fill(~labels.legal, 0.0) - utilities(labels)
+    error = (error - error.sum(1, keepdim=True) / n.clamp(min=1)) * legal
+    return error.square().sum(1) / (n.squeeze(1) - 1).clamp(min=1)
+
+
+def greedy_values(logits: Tensor, labels: ActionValues) -> GreedyValues:
+    """The labels of each row's favourite legal play; no gradient."""
+    liked = logits.detach().float().masked_fill(~labels.legal, -torch.inf).argmax(1, keepdim=True)
+    points = labels.points.gather(1, liked).squeeze(1)
+    return GreedyValues(points, labels.balance.gather(1, liked).squeeze(1), labels.has)
+
+
+def greedy_points_loss(log_p: Tensor, points: Tensor) -> Tensor:
+    """Cross-entropy float32[B] of mean final points float[B] under log-chances [B, 43].
+
+    A mean between two numbers of points is as much of each as puts the mean there.
+    """
+    low = points.floor().clamp(max=TOTAL_POINTS - 1)
+    share = points - low
+    chosen = torch.stack([low, low + 1], 1).to(torch.int64)
+    below, above = log_p.gather(1, chosen).unbind(1)
+    return -((1 - share) * below + share * above)
 
 
 def masked_log_policy(logits: Tensor, in_hand: Tensor) -> Tensor:

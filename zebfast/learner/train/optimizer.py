@@ -29,6 +29,7 @@ class EagerAdamW(AdamW):
 # --- An exponential average of the weights over optimizer steps, which is what others see of a
 # run.
 
+
 class AveragedWeights:
     """The average of a network's weights, on its device.
 

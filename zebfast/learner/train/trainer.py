@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from zebfast.exchange import ExchangeError
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.data.mixture import Sources
+from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.train import ragged
 from zebfast.learner.train.losses import (
     DIAGNOSTICS,
     LOSSES,
     SELFPLAY_WEIGHTS,
     SOURCES,
-    TAUGHT_WEIGHTS,
+    TEACHER_WEIGHTS,
     Batch,
     compute_diagnostics,
     compute_losses,
@@ -162,7 +162,7 @@ class Trainer:
             [
                 SELFPLAY_WEIGHTS,
                 (eval_aux.policy_weight, eval_aux.value_weight, eval_aux.belief_weight),
-                TAUGHT_WEIGHTS,
+                TEACHER_WEIGHTS,
             ],
             device=self.device,
         )
@@ -193,7 +193,7 @@ class Trainer:
 
     def train(
         self,
-        sources: Sources,
+        mixture: ReplayMixture,
         *,
         n_steps: int,
         should_stop: Callable[[], bool],
@@ -215,7 +215,7 @@ class Trainer:
             elsewhere += time.perf_counter() - left
             if should_stop():
                 break
-            drawn = sources.draw(
+            drawn = mixture.draw(
                 n_steps=min(_CHUNK_STEPS, n_steps - sums.n_steps),
                 batch_size=self.batch_size,
                 seed=self.config.seed,
@@ -223,8 +223,8 @@ class Trainer:
             )
             n_rows += drawn.rows.shape[0] * drawn.rows.shape[1]
             n_eval_aux += drawn.n_eval_aux
-            for raw in self._on_device(drawn.rows):
-                self._step(raw, sums, taught=drawn.taught)
+            for packed in self._on_device(drawn.rows):
+                self._step(packed, sums, has_teacher=drawn.has_teacher)
                 if should_stop():
                     break
         means = sums.means()
@@ -243,10 +243,10 @@ class Trainer:
         lacks_belief = "belief" in metric and self.net.belief_proj is None
         return lacks_belief or ("points" in metric and not isinstance(self.net, V2Net))
 
-    def _step(self, raw: Tensor, sums: Sums, *, taught: bool) -> None:
+    def _step(self, packed: Tensor, sums: Sums, *, has_teacher: bool) -> None:
         if self.schedule is not None:
             self._set_rate(self.schedule(self.optimizer_steps))
-        batch = unpack_batch(raw, self.net.prepare, taught=taught)
+        batch = unpack_batch(packed, self.net.prepare, has_teacher=has_teacher)
         output = self._forward(batch)
         losses = compute_losses(output, batch, self._loss_weights)
         self.optimizer.zero_grad(set_to_none=True)
@@ -263,7 +263,7 @@ class Trainer:
         if self._average is not None:
             self._average.update()
         self.optimizer_steps += 1
-        means = (losses.policy, losses.value, losses.belief, losses.points, losses.play)
+        means = (losses.policy, losses.value, losses.belief, losses.points, losses.q)
         sums.each_step += torch.stack([*means, norm.detach()])
         sums.by_source += torch.stack([losses.sums, losses.counts])
         sums.n_steps += 1

@@ -1,4 +1,4 @@
-"""The course of a run through its recipe: rates, rows, stages; and the average of weights."""
+"""The schedule of a run through its recipe: rates, rows, stages; and the average of weights."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from listening import listening
 from taught import taught_games, tiny_recipe
 
 from zebfast.core.observe import games_to_examples
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.data.mixture import Sources
-from zebfast.learner.evaluation import Look, look_seed
-from zebfast.learner.schedule import Course
-from zebfast.learner.state import Progress, course_from_state, course_to_state
+from zebfast.learner.data.mixture import ReplayMixture
+from zebfast.learner.evaluation import Evaluation, evaluation_seed
+from zebfast.learner.schedule import Schedule
+from zebfast.learner.state import Progress, schedule_from_state, schedule_to_state
 from zebfast.learner.train.optimizer import AveragedWeights
 from zebfast.learner.train.trainer import TrainReport, merge_reports, mixed_precision
 from zebfast.net.networks import build
@@ -26,22 +27,23 @@ from zebfast.selfplay.play_values import labelled_examples
 
 
 class Site:
-    """A course over buffers that files of two games are put into; lines in ``said``."""
+    """A schedule over buffers that files of two games are put into; lines in ``said``."""
 
     def __init__(self, config: LearnerConfig, progress: Progress | None = None) -> None:
         self.said: list[str] = []
         self.progress = progress or Progress(lineage="x")
-        self.sources = Sources(config)
+        self.mixture = ReplayMixture(config)
         recipe = tiny_recipe(("warmup_steps = 2", "warmup_steps = 0"))
-        self.course = Course(recipe, self.progress, self.sources, self.said.append)
+        with listening(self.said.append):
+            self.schedule = Schedule(recipe, self.progress, self.mixture)
 
     def file(self, number: int) -> int:
         """Count one file, as the ingestor does; its examples."""
         records = labelled_examples(games_to_examples(taught_games(2, seed=number)))
-        self.sources.add_selfplay(records)
+        self.mixture.selfplay.add(records)
         self.progress.total_games += 2
         self.progress.ledger.add(f"file-{number}")
-        self.course.count(len(records), 2)
+        self.schedule.count(len(records), 2)
         return len(records)
 
 
@@ -51,12 +53,12 @@ def site(make_config: Callable[..., LearnerConfig]) -> Site:
 
 
 def test_rows_are_what_examples_bring(site: Site) -> None:
-    assert site.course.n_steps() == 0
+    assert site.schedule.n_steps() == 0
     n = site.file(1)
-    allowed = site.course.n_steps()
+    allowed = site.schedule.n_steps()
     assert allowed == 2 * n // 8
-    rates = [site.course.rate(100) for _ in range(allowed)]
-    assert site.course.n_steps() == 0
+    rates = [site.schedule.rate(100) for _ in range(allowed)]
+    assert site.schedule.n_steps() == 0
     # Half of the stage's games: half-way to the end, but not before the rows are trained.
     assert rates[0] == pytest.approx(1e-2)
     assert rates == sorted(rates, reverse=True)
@@ -65,9 +67,9 @@ def test_rows_are_what_examples_bring(site: Site) -> None:
 
 def test_a_backlog_of_rows_is_no_more_than_a_buffer(site: Site) -> None:
     n = site.file(1)
-    site.sources.selfplay.clear()
-    assert site.course.n_steps() == 0
-    assert site.course.saved.rows_due < 2 * n
+    site.mixture.selfplay.clear()
+    assert site.schedule.n_steps() == 0
+    assert site.schedule.saved.rows_due < 2 * n
 
 
 def test_a_stage_begins_with_its_games(site: Site) -> None:
@@ -75,66 +77,66 @@ def test_a_stage_begins_with_its_games(site: Site) -> None:
         "Stage 1 of 2, first: exact games up to 4, lr 0.01 to 0.001, reuse 2",
     ]
     site.file(1)
-    assert site.course.producer == {"mode": "exact", "explore": 0.1}
-    assert not site.course.entered
+    assert site.schedule.producer == {"mode": "exact", "explore": 0.1}
+    assert not site.schedule.stage_changed
     site.file(2)
-    assert site.course.entered
-    assert site.course.producer == {"mode": "rollout"}
-    assert len(site.sources.selfplay) == 0
-    assert site.course.saved.forgotten == ["file-1", "file-2"]
-    assert site.course.n_steps() == 0
+    assert site.schedule.stage_changed
+    assert site.schedule.producer == {"mode": "rollout"}
+    assert len(site.mixture.selfplay) == 0
+    assert site.schedule.saved.forgotten == ["file-1", "file-2"]
+    assert site.schedule.n_steps() == 0
     n = site.file(3)
-    assert site.course.n_steps() == n // 4
-    assert not site.course.has_all_games
+    assert site.schedule.n_steps() == n // 4
+    assert not site.schedule.has_all_games
     site.file(4)
-    assert site.course.has_all_games
-    assert not site.course.is_done
-    assert site.course.producer == {"mode": "none"}
-    while site.course.n_steps():
-        last = site.course.rate(100)
-    assert site.course.is_done
+    assert site.schedule.has_all_games
+    assert not site.schedule.is_done
+    assert site.schedule.producer == {"mode": "none"}
+    while site.schedule.n_steps():
+        last = site.schedule.rate(100)
+    assert site.schedule.is_done
     site.file(5)  # on its way when the others were enough
-    assert site.course.is_done
+    assert site.schedule.is_done
     assert last < 2e-3 * 0.1
 
 
 def test_the_rate_rises_first(make_config: Callable[..., LearnerConfig]) -> None:
     progress = Progress(lineage="x")
     recipe = tiny_recipe(("warmup_steps = 2", "warmup_steps = 4"))
-    course = Course(recipe, progress, Sources(make_config()), lambda line: None)
-    rates = [course.rate(n) for n in range(6)]
+    schedule = Schedule(recipe, progress, ReplayMixture(make_config()))
+    rates = [schedule.rate(n) for n in range(6)]
     assert rates == pytest.approx([2.5e-3, 5e-3, 7.5e-3, 1e-2, 1e-2, 1e-2])
 
 
 def test_games_alone_say_the_stage(make_config: Callable[..., LearnerConfig]) -> None:
     """A run that was counted on elsewhere, or whose recipe was edited since."""
     progress = Progress(lineage="x", total_games=5)
-    assert Site(make_config(), progress).course.stage.name == "second"
+    assert Site(make_config(), progress).schedule.stage.name == "second"
     progress.total_games = 3
-    assert Site(make_config(), progress).course.stage.name == "first"
+    assert Site(make_config(), progress).schedule.stage.name == "first"
 
 
-def test_a_course_survives_the_published_state(site: Site) -> None:
+def test_a_schedule_survives_the_published_state(site: Site) -> None:
     site.file(1)
     site.file(2)
-    assert course_from_state(course_to_state(site.course.saved)) == site.course.saved
-    assert course_to_state(None) == {}
-    assert course_from_state({}) is None
-    assert course_from_state({"course": {"unknown": 1}}) is None
-    assert course_from_state({"course": 3}) is None
-    assert course_from_state({"course": {"rows_done": "many"}}) is None
-    assert course_from_state({"course": {"best": [1]}}) is None
+    assert schedule_from_state(schedule_to_state(site.schedule.saved)) == site.schedule.saved
+    assert schedule_to_state(None) == {}
+    assert schedule_from_state({}) is None
+    assert schedule_from_state({"course": {"unknown": 1}}) is None
+    assert schedule_from_state({"course": 3}) is None
+    assert schedule_from_state({"course": {"rows_done": "many"}}) is None
+    assert schedule_from_state({"course": {"best": [1]}}) is None
 
 
 def test_time_is_counted_over_sittings(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("zebfast.learner.schedule.time.monotonic", lambda: now[0])
-    site.course.tick()
-    before = site.course.saved.minutes
+    site.schedule.tick()
+    before = site.schedule.saved.minutes
     now[0] += 90.0
-    site.course.tick()
-    site.course.tick()
-    assert site.course.saved.minutes - before == pytest.approx(1.5)
+    site.schedule.tick()
+    site.schedule.tick()
+    assert site.schedule.saved.minutes - before == pytest.approx(1.5)
 
 
 def test_the_average_is_that_of_the_definition() -> None:
@@ -166,18 +168,18 @@ def test_parts_of_a_cycle_are_told_as_one() -> None:
     assert whole.eval_aux_share == pytest.approx(0.3)
 
 
-def test_every_look_has_a_seed_of_its_own() -> None:
-    seeds = {look_seed(seed, number) for seed in range(3) for number in range(100)}
+def test_every_evaluation_has_a_seed_of_its_own() -> None:
+    seeds = {evaluation_seed(seed, number) for seed in range(3) for number in range(100)}
     assert len(seeds) == 300
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert look_seed(5, 2) == bits(stream_key(5, Stream.LOOK, 2), 0) >> 1
+    assert evaluation_seed(5, 2) == bits(stream_key(5, Stream.LOOK, 2), 0) >> 1
 
 
-def test_a_first_look_is_the_best_and_no_collapse() -> None:
-    look = Look({}, None)
-    assert look.is_best
-    assert not look.is_collapse
-    assert look.z == 0.0
+def test_a_first_evaluation_is_the_best_and_no_collapse() -> None:
+    found = Evaluation({}, None)
+    assert found.is_best
+    assert not found.is_collapse
+    assert found.z == 0.0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,174 @@
+"""What is saved where, in an order that lets a kill at any moment lose at most one cycle.
+
+The order of safety: a checkpoint is saved before its weights are handed to the publisher, so that
+published weights always have a checkpoint at least as new; and an example file is deleted only when
+the saved replay buffers hold it and both the checkpoint and the published state count it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from zebfast.exchange import Weights
+from zebfast.learner.config import LearnerConfig
+from zebfast.learner.data.ingest import Ingestor
+from zebfast.learner.data.replay import ReplayCache
+from zebfast.learner.publisher import Publisher, PublishRequest
+from zebfast.learner.resume import counted_state, published_ledger
+from zebfast.learner.run_log import RunStatus
+from zebfast.learner.snapshots import SnapshotManager
+from zebfast.learner.state import Checkpoint, fingerprint, save_checkpoint
+from zebfast.learner.train.trainer import Trainer
+from zebfast.system.events import Published, emit
+
+_log = logging.getLogger(__name__)
+# Of pushes that may or may not have landed: months of them at the documented pace.
+_MAX_FINGERPRINTS = 20_000
+
+
+class CheckpointManager:
+    """Saves and publishes a run, and knows which example files are safe by that.
+
+    Args:
+        cache: of the replay buffers; None = they are not saved.
+        weights: what the store has at the start.
+    """
+
+    def __init__(
+        self,
+        config: LearnerConfig,
+        trainer: Trainer,
+        ingestor: Ingestor,
+        publisher: Publisher,
+        snapshots: SnapshotManager,
+        status: RunStatus,
+        *,
+        cache: ReplayCache | None,
+        weights: Weights,
+    ) -> None:
+        self._config, self._trainer, self._ingestor = config, trainer, ingestor
+        self._publisher, self._snapshots, self._status = publisher, snapshots, status
+        self._cache = cache
+        self._progress = ingestor.progress
+        self._saved_ledger: frozenset[str] = frozenset()
+        self._saved_replay = frozenset(ingestor.held)
+        self._published_ledger = published_ledger(weights)
+        self._renewed = -float("inf")
+        self._unkept = True
+        self.unsaved = False
+        # It may have been ended before it could publish what it had trained.
+        self.unpublished = self._progress.step > weights.step
+
+    def note_change(self, *, of_weights: bool) -> None:
+        """Something has changed that a checkpoint would save, and a push publish."""
+        self.unsaved = self._unkept = True
+        self.unpublished = self.unpublished or of_weights
+
+    def after_cycle(self) -> None:
+        """Save, publish and snapshot, each when it is time to. Raises OSError as they do."""
+        config, step = self._config, self._progress.step
+        if step % config.replay_cache_save_every == 0:
+            self.save_replay()
+        if step % config.training.push_every == 0:
+            self.publish()
+        elif step % config.checkpoint_every == 0:
+            self.save_checkpoint()
+        if self._snapshots.is_due(step):
+            self._take_snapshot()
+
+    def save_checkpoint(self) -> None:
+        """Raises OSError; the checkpoint before stays."""
+        self._snapshots.check_disk()
+        trainer = self._trainer
+        checkpoint = Checkpoint(
+            self._progress,
+            trainer.net.state_dict(),
+            trainer.net.config.to_dict(),
+            trainer.state(),
+        )
+        save_checkpoint(self._config.checkpoint_path, checkpoint)
+        self._saved_ledger = frozenset(self._progress.ledger)
+        self.unsaved = False
+
+    def save_replay(self) -> None:
+        """Write the replay cache if files have been taken in since. Raises OSError."""
+        held, mixture = frozenset(self._ingestor.held), self._ingestor.mixture
+        if self._cache is not None and held != self._saved_replay:
+            self._snapshots.check_disk()
+            self._cache.save((mixture.selfplay, mixture.eval_aux), set(held))
+            self._saved_replay = held
+
+    def publish(self) -> None:
+        """Save, and hand the present weights to the publisher. Raises OSError."""
+        progress, trainer = self._progress, self._trainer
+        weights = trainer.weights()
+        request = PublishRequest(
+            state=counted_state(progress, trainer.optimizer_steps) | self._status.state(),
+            weights=weights,
+            config=trainer.net.config.to_dict(),
+            fingerprint=fingerprint(progress.step, weights),
+        )
+        progress.published = [*progress.published, request.fingerprint][-_MAX_FINGERPRINTS:]
+        self.save_checkpoint()
+        self._publisher.submit(request)
+        self.unpublished = False
+
+    def renew(self) -> None:
+        """Publish how the run stands, without new weights."""
+        self._renewed = time.monotonic()
+        self._publisher.submit(PublishRequest(state=self._status.state()))
+
+    def attend_publisher(self) -> None:
+        """Take in what has been published; a sign of life for those who watch the state."""
+        arrived = self._publisher.arrived()
+        if arrived is not None:
+            self._renewed = time.monotonic()
+            self._published_ledger = frozenset(arrived.state["ingested"])
+            # What was handed over before it can no longer be what the store has.
+            known = self._progress.published
+            del known[: known.index(arrived.fingerprint)]
+            emit(Published(step=arrived.state["step"], games=arrived.state["total_games"]))
+        elif time.monotonic() - self._renewed > self._config.heartbeat_seconds:
+            self.renew()
+
+    def settle(self) -> None:
+        """Leave everything saved, published and kept, in the order of safety. Raises OSError.
+
+        Where the publisher ended before its time, it has an error, and the rest is done all the
+        same.
+        """
+        self.save_replay()
+        self._status.running = False
+        if self.unsaved or self.unpublished:
+            self.publish()
+        else:
+            self.renew()
+        if not self._publisher.finish(self._config.last_push_seconds):
+            _log.info(
+                "  the last weights are not published yet; the same command does it first of all"
+            )
+        self.attend_publisher()
+        if self._snapshots.is_used and self._unkept:
+            self._take_snapshot()
+        self._snapshots.finish()
+
+    def prune(self) -> None:
+        """Have surplus example files deleted, as far as they are safe."""
+        if self._config.keep_example_files:
+            self._ingestor.prune(keep=self._config.keep_example_files, durable=self._is_safe)
+
+    def _take_snapshot(self) -> None:
+        """Save everything, and keep a snapshot of it. Raises OSError as saving does."""
+        self.save_replay()
+        if self.unsaved or not self._config.checkpoint_path.exists():
+            self.save_checkpoint()
+        self._snapshots.take(self._progress, self._cache)
+        self._unkept = False
+        self._snapshots.check_disk()
+
+    def _is_safe(self, name: str) -> bool:
+        if name in self._ingestor.skipped:
+            return True  # not wanted, so a crash loses nothing by it
+        in_replay = self._cache is None or name in self._saved_replay
+        return in_replay and name in self._saved_ledger and name in self._published_ledger
