@@ -209,6 +209,28 @@ def recipe(root: str = "") -> str:
     return f"```toml\n{path.read_text(encoding='utf-8').rstrip()}\n```"
 
 
+def recipe_keys(root: str = "") -> str:
+    """The keys of a recipe, a table of TOML each, from the settings that they are read into."""
+    del root
+    from zebfast.learner.recipe import RECIPE_TRAINING, ArenaPlan, NetworkChoice, Stage
+    from zebfast.system.settings import describe, encode
+
+    parts = []
+    for title, found in (
+        ("[network]", NetworkChoice()),
+        ("[training]", RECIPE_TRAINING),
+        ("[arena]", ArenaPlan()),
+        ("[[stages]]", Stage),
+    ):
+        lines = [f"| `{title}` | default | values | means |", "|---|---|---|---|"]
+        for key in describe(found if isinstance(found, type) else type(found)):
+            default = getattr(found, key.name, None)
+            value = NOTHING if default is None else f"`{json.dumps(encode(default))}`"
+            lines.append(f"| `{key.name}` | {value} | {key.values} | {escaped(key.help)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
 def commands(root: str = "") -> str:
     """Every command with its options, as `--help` has them. Imports the commands."""
     del root
@@ -276,6 +298,7 @@ PARTS = {
     "figures": Part("docs/performance.md", partial(figures, RECORDS)),
     "cost": Part("docs/performance.md", cost),
     "recipe": Part("docs/recipes.md", recipe),
+    "recipe keys": Part("docs/recipes.md", recipe_keys),
     "commands": Part("docs/commands.md", commands),
 }
 
