@@ -24,7 +24,7 @@ def setup(app: Sphinx) -> None:
     """Links to files outside docs/ become downloads: the pages themselves say plain paths."""
 
     def read(_app: Sphinx, _name: str, text: list[str]) -> None:
-        text[0] = re.sub(r"\]\(\.\./(?![^)]*\.png\))", "](path:../", text[0])
+        text[0] = re.sub(r"\]\((\.\./(?![^)]*\.png\))[^)#]+)[^)]*\)", r"](path:\1)", text[0])
 
     app.connect("source-read", read)
 

@@ -65,6 +65,22 @@ def test_the_rooms_of_the_readme_are_the_enforced_ones() -> None:
         assert order[above] < order[below] or any({above, below} <= set(names) for names in beside)
 
 
+def test_code_that_links_name_is_in_the_file() -> None:
+    """`Class.method` as the text of a link to a source file: the file defines the last of it."""
+    named = [
+        (page.path.parent / found[2], found[1])
+        for page in PAGES
+        for found in re.finditer(r"\[`([\w.]+)`\]\((\.\./[^)]+\.(?:py|pxd|c|h))\)", page.text)
+    ]
+    assert len(named) > 20
+    wrong = [
+        f"{path.name}: {name}"
+        for path, name in named
+        if not re.search(rf"\b{name.rpartition('.')[2]}\b", path.read_text())
+    ]
+    assert wrong == []
+
+
 def test_commands_and_flags_exist() -> None:
     wrong = [
         f"{page.name}: {line!r}: {words}"
