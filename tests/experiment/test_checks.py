@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from zebfast.experiment.experiment import Experiment
-from zebfast.experiment.runlog import Incident, Run
+from zebfast.experiment.runlog import LoggedIncident, Run
 from zebfast.experiment.status.checks import run_checks
 from zebfast.experiment.status.liveness import Check, age
 from zebfast.experiment.status.report import status_of
@@ -234,7 +234,7 @@ def test_a_learner_started_without_the_experiment_says_its_stage(
 
 
 def test_last_run_counts_incidents(healthy: Callable[..., Facts]) -> None:
-    met = (Incident(NOW - 70, "pause", "training paused"),)
+    met = (LoggedIncident(NOW - 70, "pause", "training paused"),)
     found = checks(healthy("evalaux", runs=(run("evalaux", incidents=met),)))["last run"]
     assert (found.state, found.found) == ("ok", "evalaux, running, 1 incidents")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from experiments import add_examples
+from listening import listening
 from quick import tiny_checkpoint
 
 from zebfast.exchange import (
@@ -35,7 +36,8 @@ def experiment(make_experiment: Callable[..., Experiment]) -> Experiment:
 
 def look(experiment: Experiment, root: Path) -> Facts:
     options = StoreOptions(state_dir=root / "run")
-    return gather(experiment, options=options, now=time.time(), say=pytest.fail)
+    with listening(pytest.fail):
+        return gather(experiment, options=options, now=time.time())
 
 
 def publish(root: Path, experiment: Experiment, **state: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from experiments import add_examples, create, experiment, status
+from listening import listening
 
 from zebfast.exchange import ExchangeError, LocalExampleStore, Namespace, Place, StoreOptions
 from zebfast.exchange.heartbeat import Heartbeat
@@ -110,7 +111,8 @@ def test_a_store_that_fails_is_told_once(
     options = StoreOptions(state_dir=tmp_path)
     monkeypatch.setattr(LocalExampleStore, "heartbeats", fail)
     for _ in range(2):
-        facts = gather(make_experiment(), options=options, now=NOW, say=pytest.fail)
+        with listening(pytest.fail):
+            facts = gather(make_experiment(), options=options, now=NOW)
         assert facts.exchange_errors == ("examples: no network",)
         monkeypatch.setattr(LocalExampleStore, "list", fail)
 

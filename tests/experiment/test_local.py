@@ -115,7 +115,7 @@ def test_processes_do_not_outlive_a_failed_start(
 WATCH = """
 import sys
 from pathlib import Path
-from zebfast.experiment.local import LocalRun, LocalRunConfig
+from zebfast.experiment.local_run import LocalRun, LocalRunConfig
 config = LocalRunConfig(directory=Path(sys.argv[1]), checkpoint=Path(sys.argv[2]))
 with LocalRun(config) as run:
     print(*(process.pid for process in run._processes.values()), flush=True)

@@ -1,4 +1,4 @@
-"""Where a run stands in its recipe, from the lines of its learner."""
+"""Where a run stands in its recipe, from the events of its learner."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from zebfast.experiment.status.recipe_progress import RecipeWatch, progress_at
 from zebfast.learner.recipe import Recipe, parse_recipe
-from zebfast.system.events import CycleDone, console_text
+from zebfast.system.events import CycleDone, Ingested
 
 STAGE = """
 [[stages]]
@@ -26,18 +26,10 @@ def recipe() -> Recipe:
     return parse_recipe('name = "two"\n' + "".join(texts))
 
 
-def line(cycle: int, games: int) -> str:
-    """As the learner says it."""
-    row = {
-        "train/policy_loss": 1.5,
-        "train/value_loss": 0.5,
-        "train/seconds": 1.0,
-        "stats/replay_buffer_selfplay": 28,
-        "stats/total_games": games,
-    }
-    text = console_text(CycleDone(cycle=cycle, metrics=row))
-    assert text is not None
-    return text
+def done(cycle: int, games: int) -> CycleDone:
+    """As the learner tells it."""
+    losses = {"train/policy_loss": 1.5, "train/value_loss": 0.5}
+    return CycleDone(cycle=cycle, metrics={**losses, "stats/total_games": games})
 
 
 def test_stages_by_games(recipe: Recipe) -> None:
@@ -52,8 +44,8 @@ def test_rate_and_time_left_are_of_the_stage(recipe: Recipe) -> None:
     watch = RecipeWatch(recipe, games=100)
     assert watch.progress().games == 100
     for now, cycle, games in ((0.0, 1, 200), (10.0, 2, 1100), (20.0, 3, 1200)):
-        watch.see("Ingested 28,672 examples from 4 files [buffer: 28,672]", now=now)
-        watch.see(line(cycle, games), now=now)
+        watch.take(Ingested(files=4, examples=28672, n_selfplay=28672), now=now)
+        watch.take(done(cycle, games), now=now)
     progress = watch.progress()
     assert progress.games_per_s == pytest.approx(10.0), "games of the stage before do not count"
     assert progress.seconds_left == pytest.approx(280.0)
@@ -64,7 +56,7 @@ def test_rate_and_time_left_are_of_the_stage(recipe: Recipe) -> None:
 def test_the_rate_is_of_the_last_minutes(recipe: Recipe) -> None:
     watch = RecipeWatch(recipe)
     for now, games in ((0.0, 100), (500.0, 200), (510.0, 300)):
-        watch.see(line(1, games), now=now)
+        watch.take(done(1, games), now=now)
     assert watch.progress().games_per_s == pytest.approx(10.0)
 
 

@@ -13,13 +13,23 @@ from zebfast.experiment.runlog import (
     KILLED,
     RUNNING,
     RunLog,
-    incident_kind,
-    read_events,
+    incident_of,
+    read_entries,
     read_runs,
     run_counts,
     summarize,
 )
 from zebfast.learner.metrics import JsonlMetrics
+from zebfast.system.events import (
+    CycleDone,
+    Ended,
+    Event,
+    Incident,
+    Ingested,
+    Published,
+    Retrying,
+    Waiting,
+)
 from zebfast.system.locks import hold_lock, lock_owner
 
 BAD_FILE = "example file w_1_aa.safetensors is refused: its weights_name is 'b' (moved to bad/)"
@@ -33,9 +43,9 @@ def start(log: RunLog, **changes: str) -> str:
 def test_a_run_from_start_to_end(tmp_path: Path) -> None:
     log = RunLog(tmp_path / "runs.jsonl")
     run = start(log)
-    log.line(run, "Cycle    1: policy_loss=1.9, value_loss=0.2 (train=3.21s)")
-    log.line(run, BAD_FILE)
-    log.line(run, "  HF transient error (attempt 1/4): 503")
+    log.take(run, CycleDone(cycle=1, metrics={"train/policy_loss": 1.9}))
+    log.take(run, Incident(what="refused file", text=BAD_FILE))
+    log.take(run, Retrying(call="hub", error="503", seconds=5.0, attempt=1, attempts=4))
     log.end(run, reason="stopped by SIGTERM", exit_code=143, cycles=7, games=90)
     [found] = read_runs(log.path)
     assert (found.stage, found.reason, found.exit_code) == ("selfplay", "stopped by SIGTERM", 143)
@@ -46,35 +56,45 @@ def test_a_run_from_start_to_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "kind"),
+    ("event", "kind", "line"),
     [
-        (BAD_FILE, "refused file"),
-        ("  HF transient error (attempt 1/4): 412", "exchange"),
-        ("  push error (will retry): the Hub is not there", "exchange"),
-        ("  ingest error (skipping): timeout", "exchange"),
-        ("No new examples for over 300 s: training paused, waiting for workers...", "pause"),
-        ("x.ckpt (step 3) is not what step 4 was published from: going on from the published "
-         "weights with a fresh optimizer", "fresh optimizer"),
-        ("Warning: the average example has been trained on 60 times: its games are being "
-         "memorised", "memorising"),
-        ("W&B cannot be reached (timeout): going on offline.", "offline metrics"),
-        ("Buffer 0/5000 — waiting for workers...", None),
-        ("Ingested 28,672 examples from 4 files [buffer: 28,672]", None),
-        ("Cycle    1: policy_loss=1.9432, value_loss=0.2451 (train=3.21s)", None),
-        ("W&B run: https://example.org/r", None),
-        ("Stopped after cycle 3 (64 games); the same command continues", None),
+        (Incident(what="refused file", text=BAD_FILE), "refused file", BAD_FILE),
+        (Incident(what="memorising", text="Warning: x"), "memorising", "Warning: x"),
+        (Retrying(call="hub", error="412", seconds=5.0, attempt=1, attempts=4), "exchange",
+         "  HF transient error (attempt 1/4): 412"),
+        (Retrying(call="start", error="away", seconds=5.0, attempt=1), "exchange",
+         "  cannot start yet, trying again in 5 s: away"),
+        (Waiting(reason="fresh examples", text="No new examples for over 300 s: training paused, "
+                 "waiting for workers..."), "pause",
+         "No new examples for over 300 s: training paused, waiting for workers..."),
     ],
 )  # fmt: skip
-def test_incidents_are_told_from_the_usual_lines(line: str, kind: str | None) -> None:
-    assert incident_kind(line) == kind
+def test_incidents(event: Event, kind: str, line: str) -> None:
+    assert incident_of(event) == (kind, line)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Waiting(reason="examples", text="Buffer 0/5000 — waiting for workers..."),
+        Waiting(reason=""),
+        Ingested(files=4, examples=28672, n_selfplay=28672),
+        CycleDone(cycle=1, metrics={}),
+        Published(step=1, games=2),
+        Ended(program="learner", code=0),
+    ],
+)
+def test_the_usual_events_are_no_incidents(event: Event) -> None:
+    assert incident_of(event) is None
 
 
 def test_a_fault_of_days_does_not_fill_the_disk(tmp_path: Path) -> None:
     log = RunLog(tmp_path / "runs.jsonl")
     run = start(log)
     for attempt in range(500):
-        log.line(run, f"  push error (will retry): number {attempt}")
-    log.line(run, BAD_FILE)
+        text = f"  push error (will retry): number {attempt}"
+        log.take(run, Incident(what="exchange", text=text))
+    log.take(run, Incident(what="refused file", text=BAD_FILE))
     [found] = read_runs(log.path)
     kinds = [incident.kind for incident in found.incidents]
     assert kinds.count("exchange") == 50
@@ -88,7 +108,7 @@ def test_a_line_cut_short_costs_no_other(tmp_path: Path) -> None:
         handle.write(b'{"event": "end", "run": "' + first.encode())  # killed while writing
     second = start(log)
     assert [run.id for run in read_runs(log.path)] == [first, second]
-    assert len(read_events(log.path)) == 2
+    assert len(read_entries(log.path)) == 2
     log.path.write_bytes(log.path.read_bytes() + b"\xff\xfe\n[1]\n{}\n")
     assert len(read_runs(log.path)) == 2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.wandb import Fault, StoredRun, WandbServer, environment
-from zebfast.experiment.watch.wandb_status import WandbUnread, look
+from zebfast.experiment.watch.wandb_status import WandbUnread, ask
 
 NOW = 1_800_000_000.0
 
@@ -25,19 +25,19 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbSe
 
 
 def test_a_run_that_goes_on_and_one_that_failed(service: WandbServer) -> None:
-    found = look("me/zeb-mcts/r1")
+    found = ask("me/zeb-mcts/r1")
     assert (found.state, found.heartbeat, found.logged) == ("running", NOW, NOW - 9.5)
     assert (found.cycle, found.games) == (40, 1234)
     service.runs["r1"].exit_code = 1
-    assert look("zeb-mcts/r1").state == "failed"
+    assert ask("zeb-mcts/r1").state == "failed"
 
 
 def test_what_cannot_be_read_is_a_sentence(service: WandbServer) -> None:
     with pytest.raises(WandbUnread, match="W&B run me/zeb-mcts/r9 cannot be read: "):
-        look("me/zeb-mcts/r9")
+        ask("me/zeb-mcts/r9")
     service.fault = Fault("status", status=401)
     with pytest.raises(WandbUnread, match="401"):
-        look("me/zeb-mcts/r1")
+        ask("me/zeb-mcts/r1")
     service.fault = Fault("delay", seconds=30)
     with pytest.raises(WandbUnread, match="did not answer within 2 s"):
-        look("me/zeb-mcts/r1", seconds=2)
+        ask("me/zeb-mcts/r1", seconds=2)

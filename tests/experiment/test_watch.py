@@ -9,17 +9,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from listening import listening
 
 from tests.servers.webhook import WebhookServer
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.experiment import Experiment
-from zebfast.experiment.runlog import Incident, Run
+from zebfast.experiment.runlog import LoggedIncident, Run
 from zebfast.experiment.status.snapshot import Facts, Producer
 from zebfast.experiment.watch.progress import marks_of, remember
 from zebfast.experiment.watch.restart import restart_problem
-from zebfast.experiment.watch.state import WATCH_FILE, load_memory
+from zebfast.experiment.watch.state import WATCH_FILE, load_state
 from zebfast.experiment.watch.verdict import Limits, Verdict, judge
-from zebfast.experiment.watch.wandb_status import WandbLook, run_path
+from zebfast.experiment.watch.wandb_status import WandbStatus, run_path
 from zebfast.experiment.watch.watcher import LookFailed, Means, WatchConfig, Watched, watch_once
 from zebfast.system.locks import hold_lock
 
@@ -84,7 +85,7 @@ def look(make_experiment: Callable[..., Experiment]) -> Callable[..., Facts]:
     return make
 
 
-def first_verdict(facts: Facts, wandb: WandbLook | None = None, **more: Any) -> Verdict:
+def first_verdict(facts: Facts, wandb: WandbStatus | None = None, **more: Any) -> Verdict:
     """What somebody finds who never looked before."""
     seen = remember({}, marks_of(facts, wandb), looked=None, now=facts.now)
     return judge(facts, seen, Limits(), wandb=wandb, **more)
@@ -101,7 +102,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
     ("waits while its buffer fills", {"rows": (), "state": state(20, WAITS, **taken(90))},
      "healthy/", "progress 1 min ago"),
     ("alive without a cycle", {"rows": row(2000), "state": state(2000, host=HERE), "runs":
-     (run(incidents=(Incident(NOW - 90, "exchange", "will retry"),)),)}, "stalled/no cycle",
+     (run(incidents=(LoggedIncident(NOW - 90, "exchange", "will retry"),)),)}, "stalled/no cycle",
      "though the learner gives signs of life"),
     ("just started", {"rows": row(9 * HOUR), "state": state(9 * HOUR), "runs":
      (run(started=NOW - 700),)}, "healthy/", "started 11 min ago, no cycle yet"),
@@ -166,14 +167,14 @@ def test_verdicts(
 @pytest.mark.parametrize(
     ("wandb", "key"),
     [
-        (WandbLook("running", NOW - 20, NOW - 30, 1040, 118_000), "healthy/"),
-        (WandbLook("running", NOW - 20, NOW - 4000, 1000, 117_000), "stalled/no cycle"),
-        (WandbLook("finished", NOW - 4000, NOW - 4000, 1000, 117_000), "stopped/"),
-        (WandbLook("crashed", NOW - 4000, NOW - 4000, 1000, 117_000), "failed/lost"),
+        (WandbStatus("running", NOW - 20, NOW - 30, 1040, 118_000), "healthy/"),
+        (WandbStatus("running", NOW - 20, NOW - 4000, 1000, 117_000), "stalled/no cycle"),
+        (WandbStatus("finished", NOW - 4000, NOW - 4000, 1000, 117_000), "stopped/"),
+        (WandbStatus("crashed", NOW - 4000, NOW - 4000, 1000, 117_000), "failed/lost"),
     ],
 )
 def test_wandb_tells_what_is_no_longer_published(
-    look: Callable[..., Facts], wandb: WandbLook, key: str
+    look: Callable[..., Facts], wandb: WandbStatus, key: str
 ) -> None:
     facts = look(**FAR, state=state(4000))
     verdict = first_verdict(facts, wandb)
@@ -185,7 +186,7 @@ def test_the_heartbeat_of_wandb_is_none_of_a_learner_that_is_frozen_here(
     look: Callable[..., Facts],
 ) -> None:
     facts = look(rows=row(4000), state=state(4000, host=HERE))
-    beats = WandbLook("running", NOW - 20, NOW - 4000, 1000, 117_000)
+    beats = WandbStatus("running", NOW - 20, NOW - 4000, 1000, 117_000)
     assert first_verdict(facts, beats).key == "stalled/frozen"
 
 
@@ -253,7 +254,8 @@ class Watcher:
             look=facts, learn=lambda _: ["learn"], replenish=self.replenish,
             now=lambda: self.facts.now,
         )  # fmt: skip
-        return watch_once(self.facts.experiment, self.config, means, say=self.lines.append)
+        with listening(self.lines.append):
+            return watch_once(self.facts.experiment, self.config, means)
 
 
 @pytest.fixture
@@ -412,6 +414,7 @@ def test_a_damaged_memory_is_begun_anew(watcher: Watcher, text: str) -> None:
     path.write_text(text)
     assert watcher.look().verdict.state == "healthy"
     assert watcher.lines == [f"{path} is damaged: the watcher begins anew, and replaces it"]
-    memory = load_memory(path, pytest.fail)
+    with listening(pytest.fail):
+        memory = load_state(path)
     assert memory.key == "healthy/"
     assert memory.seen["metrics"].since == NOW - 20

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from zebfast import __version__
 from zebfast.cli.options import Whole, setting_option, setting_options, setting_values
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
-from zebfast.cli.run import HELP, run, stop_at_eof_option
+from zebfast.cli.run import EXIT_FAILED, HELP, run, stop_at_eof_option
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.recipe import (
     LED_STAGE,
@@ -112,21 +114,32 @@ def command(**flags: Any) -> int:
     if flags["dry_run"]:
         click.echo(json.dumps(config_from_flags(flags).to_json(), indent=2))
         return 0
-    return run_learner(flags, say=lambda line: click.echo(line))
+    return run_learner(flags)
 
 
-def run_learner(flags: dict[str, Any], *, say: Callable[[str], None]) -> int:
-    """Learn as parsed flags say, until stopped; ``say`` takes every line. Returns the exit code."""
+def run_learner(flags: dict[str, Any]) -> int:
+    """Learn as parsed flags say, until stopped; what happens is kept in the run's events file.
+
+    Returns the exit code.
+    """
     import torch
 
     from zebfast.cli.messages import messages_to
     from zebfast.learner.loop import learn
+    from zebfast.system.events import Ended, EventFile, Started, emit, subscribed
 
     # Threads beyond the cores that are free wait for each other by spinning: many times slower.
     torch.set_num_threads(flags["threads"] or max(1, usable_cores() // 2))
-    config = config_from_flags(flags)
-    with messages_to(say):
-        return learn(config)
+    config, code = config_from_flags(flags), EXIT_FAILED
+    events = EventFile(config.stores.state_dir / config.namespace.events_file)
+    with messages_to(click.echo), subscribed(events.take):
+        host = socket.gethostname()
+        emit(Started(program="learner", version=__version__, host=host, pid=os.getpid()))
+        try:
+            code = learn(config)
+        finally:
+            emit(Ended(program="learner", code=code))
+    return code
 
 
 def config_from_flags(flags: dict[str, Any]) -> LearnerConfig:

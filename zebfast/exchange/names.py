@@ -80,6 +80,11 @@ class Namespace:
         return "metrics.jsonl" if self.name is None else f"{self.name}-metrics.jsonl"
 
     @property
+    def events_file(self) -> str:
+        """What the learner on this machine has told."""
+        return "events.jsonl" if self.name is None else f"{self.name}-events.jsonl"
+
+    @property
     def lock_file(self) -> str:
         return f".{self.stem}.learner.lock"
 

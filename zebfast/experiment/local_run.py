@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,9 +18,8 @@ from zebfast.exchange import ExchangeError, Namespace
 from zebfast.experiment.commands import worker_flags
 from zebfast.experiment.experiment import Experiment
 from zebfast.learner.metrics import read_metrics
-from zebfast.rules import N_PLIES
+from zebfast.system.events import BatchDone, Event, EventPipe
 
-_BATCH = re.compile(r"batch (\d+): (\d+) examples, ([\d.]+) games/s, step=(\d+), total_games=(\d+)")
 _STOP_SECONDS = 60.0
 
 
@@ -66,6 +64,8 @@ class LocalRun:
     """The two processes; use as a context, which ends them both on the way out."""
 
     config: LocalRunConfig
+    _batches: list[BatchDone] = field(default_factory=list)
+    _events: EventPipe | None = None
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _logs: list[IO[bytes]] = field(default_factory=list)
 
@@ -104,7 +104,19 @@ class LocalRun:
     def _start(self, role: str, flags: Sequence[str]) -> None:
         log = open(self.log_path(role), "ab")  # noqa: SIM115 - closed with the run
         self._logs.append(log)
-        self._processes[role] = start_child([f"zebfast.{role}", *flags, "--stop-at-eof"], log)
+        command = [f"zebfast.{role}", *flags, "--stop-at-eof"]
+        if role == "learner":
+            self._processes[role] = start_child(command, log)
+            return
+        self._events = EventPipe(self._take)
+        try:
+            self._processes[role] = start_child(command, log, events=self._events.fd)
+        finally:
+            self._events.start()
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, BatchDone):
+            self._batches.append(event)
 
     def log_path(self, role: str) -> Path:
         """Log of ``worker`` or ``learner``."""
@@ -130,16 +142,15 @@ class LocalRun:
                 raise RunFailed(ended_sentence(role, process, self.log_path(role)))
 
     def status(self) -> RunStatus:
-        """Read the worker's log and the learner's metrics."""
-        worker = self.log_path("worker").read_text(errors="replace")
-        batches = _BATCH.findall(worker)
+        """What the worker has told, and the learner's metrics say."""
+        batches = list(self._batches)
         rows = read_metrics(self.config.metrics_path)
         trained = _last_with(rows, "train/policy_loss")
         rated = _last_with(rows, "eval/vs_random_win_rate")
         return RunStatus(
-            games=sum(int(n) for _, n, *_ in batches) // N_PLIES,
-            examples=sum(int(n) for _, n, *_ in batches),
-            games_per_second=float(batches[-1][2]) if batches else 0.0,
+            games=sum(batch.games for batch in batches),
+            examples=sum(batch.examples for batch in batches),
+            games_per_second=batches[-1].games_per_s if batches else 0.0,
             cycle=int(trained.get("step", 0)),
             policy_loss=trained.get("train/policy_loss"),
             value_loss=trained.get("train/value_loss"),
@@ -151,17 +162,25 @@ class LocalRun:
         for role in ("worker", "learner"):
             if role in self._processes:
                 stop_child(self._processes[role])
+        if self._events is not None:
+            self._events.join(_STOP_SECONDS)
 
 
-def start_child(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def start_child(
+    command: Sequence[str], log: IO[bytes], *, events: int | None = None
+) -> subprocess.Popen[bytes]:
     """Start a module of Python with its arguments; all it prints goes to ``log``.
+
+    It tells its events to the file descriptor ``events``, where one is given.
 
     It has a session of its own, so that Ctrl-C reaches this process first, which ends it in order;
     and an input that ends with this process, so that it does, too, however that ends.
     """
+    told = [] if events is None else ["--events-fd", str(events)]
     return subprocess.Popen(
-        [sys.executable, "-u", "-m", *command],
+        [sys.executable, "-u", "-m", *command, *told],
         stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        pass_fds=() if events is None else (events,),
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import secrets
 import socket
 import time
@@ -21,26 +20,17 @@ from typing import Any
 
 from zebfast.experiment.experiment import Experiment
 from zebfast.learner.metrics import read_metrics
+from zebfast.system.events import Event, Incident, Retrying, Waiting, console_text
+from zebfast.system.files import append_line, read_json_lines
 from zebfast.system.locks import lock_owner
 
-#: What in a learner's log is worth a place in the record, by the words that people grep for.
-_INCIDENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("refused file", re.compile(r"\(moved to bad/\)|could not be moved to bad/|is refused: ")),
-    ("full disk", re.compile(r"No space left|disk is full")),
-    ("exchange", re.compile(r"transient error|will retry|\(skipping\)|cannot start yet")),
-    ("taken over", re.compile(r"taken over from this learner|still names this learner")),
-    ("pause", re.compile(r"training paused")),
-    ("fresh optimizer", re.compile(r"with a fresh optimizer")),
-    ("memorising", re.compile(r"being memorised")),
-    ("offline metrics", re.compile(r"W&B.*(cannot be reached|left out|offline|took no metrics)")),
-)
 _MAX_EACH = 50  # of one kind in one run; a fault of days is said often enough by then
 _MAX_LETTERS = 300
 
 
 @dataclass(frozen=True)
-class Incident:
-    """Something that a run met and went on from."""
+class LoggedIncident:
+    """Something that a run met and went on from, as the log has it."""
 
     unix: float
     kind: str
@@ -69,7 +59,7 @@ class Run:
     exit_code: int | None = None
     cycles: int | None = None
     games: int | None = None
-    incidents: tuple[Incident, ...] = ()
+    incidents: tuple[LoggedIncident, ...] = ()
 
 
 @dataclass
@@ -88,14 +78,13 @@ class RunLog:
         self.event("start", run=run, **facts, commit=commit, config=config_file)
         return run
 
-    def line(self, run: str, line: str) -> None:
-        """Look at one line of the run's output, and keep it if it tells of an incident."""
-        kind = incident_kind(line)
-        if kind is None or self._counts[run, kind] >= _MAX_EACH:
+    def take(self, run: str, event: Event) -> None:
+        """Keep an event of the run's learner if it tells of an incident. Raises OSError."""
+        kind, text = incident_of(event) or ("", "")
+        if not kind or self._counts[run, kind] >= _MAX_EACH:
             return
         self._counts[run, kind] += 1
-        text = " ".join(line.split())[:_MAX_LETTERS]
-        self.event("incident", run=run, kind=kind, line=text)
+        self.event("incident", run=run, kind=kind, line=" ".join(text.split())[:_MAX_LETTERS])
 
     def end(self, run: str, *, reason: str, exit_code: int, cycles: int, games: int) -> None:
         """Record how a run ended. Raises OSError."""
@@ -104,41 +93,33 @@ class RunLog:
     def event(self, event: str, **facts: Any) -> None:
         """Append one line and see it onto the disk. Raises OSError."""
         record = {"event": event, "unix": round(time.time(), 3), **facts}
-        with open(self.path, "ab+") as handle:
-            if handle.tell():
-                handle.seek(-1, os.SEEK_END)
-                torn = handle.read(1) != b"\n"
-            else:
-                torn = False
-            handle.write((b"\n" if torn else b"") + json.dumps(record).encode() + b"\n")
-            handle.flush()
-            os.fsync(handle.fileno())
+        append_line(self.path, json.dumps(record).encode() + b"\n", sync=True)
 
 
-def incident_kind(line: str) -> str | None:
-    """What kind of incident a line of a learner's log tells of; None for the usual lines."""
-    return next((kind for kind, words in _INCIDENTS if words.search(line)), None)
+def incident_of(event: Event) -> tuple[str, str] | None:
+    """The kind of incident that an event tells of, and its line; None for the usual events."""
+    if isinstance(event, Incident):
+        return event.what, event.text
+    if isinstance(event, Retrying):
+        return "exchange", (console_text(event) or "").partition("\n")[0]
+    if isinstance(event, Waiting) and event.reason == "fresh examples":
+        return "pause", event.text
+    return None
 
 
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """Every event in order; what is no event is left out."""
-    events = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        known = isinstance(event, dict) and isinstance(event.get("event"), str)
-        if known and isinstance(event.get("unix"), int | float):
-            events.append(event)
-    return events
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """Every entry in order; what is none is left out."""
+    return [
+        found
+        for found in read_json_lines(path)
+        if isinstance(found.get("event"), str) and isinstance(found.get("unix"), int | float)
+    ]
 
 
 def read_runs(path: Path) -> list[Run]:
     """The runs of a log, oldest first."""
     by_run: dict[str, list[dict[str, Any]]] = {}
-    for event in read_events(path):
+    for event in read_entries(path):
         if isinstance(event.get("run"), str):
             by_run.setdefault(event["run"], []).append(event)
     return [_run(events) for events in by_run.values() if events[0]["event"] == "start"]
@@ -148,7 +129,7 @@ def _run(events: Sequence[Mapping[str, Any]]) -> Run:
     start = events[0]
     end: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] == "end"), {})
     incidents = tuple(
-        Incident(e["unix"], str(e.get("kind")), str(e.get("line")))
+        LoggedIncident(e["unix"], str(e.get("kind")), str(e.get("line")))
         for e in events
         if e["event"] == "incident"
     )
@@ -226,7 +207,7 @@ def summarize(experiment: Experiment, metrics_path: Path) -> Summary:
     rows = read_metrics(metrics_path)
     runs = [_with_counts(run, following, rows) for run, following in _pairs(runs)]
     alive = learner_process(experiment)
-    events = read_events(experiment.run_log)
+    events = read_entries(experiment.run_log)
     games = [row["stats/total_games"] for row in rows if row.get("stats/total_games") is not None]
     return Summary(
         experiment=experiment,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment, Stage
     from zebfast.experiment.status.recipe_progress import RecipeWatch
     from zebfast.learner.config import LearnerConfig
+    from zebfast.system.events import Event
 
 # --- What a run after a recipe has beside its learner: progress, a worker, a picture at its end.
 
@@ -57,10 +58,10 @@ class Beside:
 
         return LocalWorker(self.experiment).log_path
 
-    def hear(self, line: str) -> None:
-        """Take in a line of the learner."""
+    def take(self, event: Event) -> None:
+        """Take in what the learner tells."""
         if self._watch is not None:
-            self._watch.see(line, now=time.monotonic())
+            self._watch.take(event, now=time.monotonic())
 
     def __enter__(self) -> Beside:
         from zebfast.experiment.experiment import recipe_of
@@ -241,6 +242,7 @@ def _run(
     from zebfast.exchange import NamespaceBusy
     from zebfast.experiment.runlog import LEARN_LOCK, RunLog, run_counts
     from zebfast.learner.metrics import read_metrics
+    from zebfast.system.events import subscribed
     from zebfast.system.files import write_atomic
     from zebfast.system.locks import hold_lock
 
@@ -262,16 +264,14 @@ def _run(
             commit=_commit(), config_file=file,
         )  # fmt: skip
 
-        def say(line: str) -> None:
-            click.echo(line)
-            beside.hear(line)
+        def record(event: Event) -> None:
             with suppress(OSError):  # a full disk must not end the training that it only records
-                log.line(run, line)
+                log.take(run, event)
 
         code, reason = EXIT_FAILED, "failed"
         try:
-            with beside:
-                ended = learner.run_learner(flags, say=say)
+            with beside, subscribed(beside.take, record):
+                ended = learner.run_learner(flags)
             code, reason = ended, _ENDS.get(ended, f"ended with exit code {ended}")
         except KeyboardInterrupt:
             code, reason = EXIT_INTERRUPTED, _ENDS[EXIT_INTERRUPTED]

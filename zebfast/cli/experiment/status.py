@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from zebfast.cli.experiment.context import experiments_dir_option, open_named_or_all, stores_of
-from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def _look(experiment: Experiment) -> Status:
     from zebfast.experiment.status.report import status_of
     from zebfast.experiment.status.snapshot import gather
 
-    facts = gather(experiment, options=stores_of(experiment), now=time.time(), say=note)
+    facts = gather(experiment, options=stores_of(experiment), now=time.time())
     return status_of(facts)
 
 

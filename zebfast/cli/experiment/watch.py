@@ -14,7 +14,6 @@ from click.core import ParameterSource
 
 from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
 from zebfast.cli.experiment.settings import given_again
-from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, Decorated, user_sentence
 
 if TYPE_CHECKING:
@@ -215,7 +214,7 @@ def _look_at(name: str, directory: Path, config: WatchConfig) -> Watched:
 
     try:
         experiment = read_experiment(directory / name)
-        return watch_once(experiment, config, _means(experiment), say=note)
+        return watch_once(experiment, config, _means(experiment))
     except Exception as error:
         sentence = user_sentence(error)
         if sentence is None:
@@ -241,7 +240,7 @@ def _facts(experiment: Experiment) -> Facts:
     from zebfast.experiment.watch.watcher import LookFailed
 
     try:
-        return gather(experiment, options=stores_of(experiment), now=time.time(), say=note)
+        return gather(experiment, options=stores_of(experiment), now=time.time())
     except Exception as error:
         sentence = user_sentence(error)
         if sentence is None:

@@ -1,15 +1,14 @@
-"""How far a run has followed its recipe, from the lines that its learner says."""
+"""How far a run has followed its recipe, from the events that its learner tells."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, field
 
 from zebfast.experiment.status.liveness import age
 from zebfast.learner.recipe import Recipe
+from zebfast.system.events import CycleDone, Event, losses_text
 
-_CYCLE = re.compile(r"^Cycle +(\d+): (.*) \(train=.*, games: ([\d,]+)\]$")
 _RATE_SECONDS = 300.0
 
 
@@ -82,12 +81,12 @@ class RecipeWatch:
     losses: str = ""
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def see(self, line: str, *, now: float) -> None:
-        """Take in one line of the learner's log, said at ``now`` (seconds of any clock)."""
-        match = _CYCLE.match(line)
-        if match is None:
+    def take(self, event: Event, *, now: float) -> None:
+        """Take in what the learner tells, told at ``now`` (seconds of any clock)."""
+        if not isinstance(event, CycleDone):
             return
-        self.games, self.losses = int(match[3].replace(",", "")), f"cycle {match[1]}: {match[2]}"
+        self.games = int(event.metrics.get("stats/total_games") or 0)
+        self.losses = f"cycle {event.cycle}: {losses_text(event.metrics)}"
         self._seen.append((now, self.games))
         while now - self._seen[0][0] > _RATE_SECONDS:
             self._seen.popleft()

@@ -6,6 +6,7 @@ A place that cannot be reached becomes a sentence among the facts, never the end
 
 from __future__ import annotations
 
+import logging
 import socket
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ from typing import Any
 from zebfast.exchange import (
     ExampleStore,
     ExchangeError,
-    Say,
     StoreOptions,
     WeightStore,
     open_examples,
@@ -33,6 +33,7 @@ from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import BadExampleFile
 from zebfast.system.locks import lock_owner
 
+_LOG = logging.getLogger(__name__)
 RATE_SECONDS = 1800.0
 _MAX_OPENED = 32  # newest files looked into, one a worker
 
@@ -94,11 +95,13 @@ class Facts:
         return next((row for row in reversed(self.rows) if row.get(name) is not None), {})
 
 
-def gather(experiment: Experiment, *, options: StoreOptions, now: float, say: Say) -> Facts:
+def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Facts:
     """Look at everything. OSError, and ExperimentError of a recipe, from this machine's files."""
     errors: list[str] = []
-    weights = open_weights(experiment.weights, experiment.namespace, options=options, say=say)
-    examples = open_examples(experiment.examples, experiment.namespace, options=options, say=say)
+    weights = open_weights(experiment.weights, experiment.namespace, options=options, say=_LOG.info)
+    examples = open_examples(
+        experiment.examples, experiment.namespace, options=options, say=_LOG.info
+    )
     state, config = _read_published(weights, errors)
     lock = experiment.weights.path or options.state_dir
     runs = read_runs(experiment.run_log)

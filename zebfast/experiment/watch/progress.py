@@ -13,7 +13,7 @@ from zebfast.experiment.experiment import Stage
 from zebfast.experiment.status.checks import beat_stream
 from zebfast.experiment.status.liveness import number, published_learning, stage_or_first, stream_of
 from zebfast.experiment.status.snapshot import Facts
-from zebfast.experiment.watch.wandb_status import WandbLook
+from zebfast.experiment.watch.wandb_status import WandbStatus
 from zebfast.learner.state import streams_from_state
 from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
 
@@ -44,7 +44,7 @@ class Seen:
     since: float
 
 
-def marks_of(facts: Facts, wandb: WandbLook | None) -> dict[str, Mark]:
+def marks_of(facts: Facts, wandb: WandbStatus | None) -> dict[str, Mark]:
     """Everything in a look that can show progress; what is not known is left out."""
     found = {**_training(facts), **_life(facts), **_examples(facts)}
     if wandb is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +19,11 @@ from zebfast.system.files import write_atomic
 WATCH_FILE = "watch.json"
 WATCH_LOCK = ".watch.lock"
 _FORMAT = 1
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Memory:
+class WatchState:
     """Times are unix seconds by the watcher's clock.
 
     Attributes:
@@ -40,15 +42,15 @@ class Memory:
     told_unix: float = 0.0
     restarts: tuple[float, ...] = ()
 
-    def after(self, verdict: Verdict, seen: Mapping[str, Seen], now: float) -> Memory:
+    def after(self, verdict: Verdict, seen: Mapping[str, Seen], now: float) -> WatchState:
         """What to remember once this was found."""
         since = min(self.since, now) if verdict.key == self.key else now
         return replace(self, looked=now, seen=dict(seen), key=verdict.key, since=since)
 
-    def notified(self, verdict: Verdict, now: float) -> Memory:
+    def notified(self, verdict: Verdict, now: float) -> WatchState:
         return replace(self, told=verdict.key, told_unix=now)
 
-    def restarted(self, now: float) -> Memory:
+    def restarted(self, now: float) -> WatchState:
         recent = [unix for unix in self.restarts if now - unix < HOUR]
         return replace(self, restarts=(*recent, now))
 
@@ -62,50 +64,50 @@ Due = Literal["news", "reminder"]
 
 
 def due(
-    memory: Memory, verdict: Verdict, now: float, *, remind: float, patience: float
+    state: WatchState, verdict: Verdict, now: float, *, remind: float, patience: float
 ) -> Due | None:
     """Whether people should hear of this verdict now: of each once, and of a bad one again.
 
     Args:
-        memory: with this look in it already.
+        state: with this look in it already.
         remind: seconds between reminders.
         patience: a place that cannot be reached is no news for so long.
     """
-    if verdict.key == memory.told:
-        return "reminder" if verdict.is_bad and now - memory.told_unix >= remind else None
-    if memory.told is None and not verdict.is_bad:
+    if verdict.key == state.told:
+        return "reminder" if verdict.is_bad and now - state.told_unix >= remind else None
+    if state.told is None and not verdict.is_bad:
         return None  # nobody needs to hear that a first look found nothing
-    if verdict.state == "unknown" and now - memory.since < patience:
+    if verdict.state == "unknown" and now - state.since < patience:
         return None
     return "news"
 
 
-def load_memory(path: Path, say: Callable[[str], None]) -> Memory:
-    """What the file says; a fresh memory, with a line, where it is damaged. Raises OSError."""
+def load_state(path: Path) -> WatchState:
+    """What the file says; a fresh state, with a line, where it is damaged. Raises OSError."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return Memory()
+        return WatchState()
     try:
         return _parse(json.loads(data))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        say(f"{path} is damaged: the watcher begins anew, and replaces it")
-        return Memory()
+        _LOG.info(f"{path} is damaged: the watcher begins anew, and replaces it")
+        return WatchState()
 
 
-def save_memory(path: Path, memory: Memory) -> None:
+def save_state(path: Path, state: WatchState) -> None:
     """Raises OSError."""
-    write_atomic(path, json.dumps({"format": _FORMAT, **asdict(memory)}, indent=2).encode() + b"\n")
+    write_atomic(path, json.dumps({"format": _FORMAT, **asdict(state)}, indent=2).encode() + b"\n")
 
 
-def _parse(found: Any) -> Memory:
+def _parse(found: Any) -> WatchState:
     if found.pop("format") != _FORMAT:
         raise ValueError("another format")
     seen = {str(k): Seen(str(v["value"]), _time(v["since"])) for k, v in found["seen"].items()}
     for key in ("key", "told"):
         if not isinstance(found[key], str | None):
             raise ValueError(key)
-    return Memory(
+    return WatchState(
         looked=None if found["looked"] is None else _time(found["looked"]),
         seen=seen,
         key=found["key"],

@@ -27,7 +27,7 @@ from zebfast.experiment.watch.progress import (
     newest,
     waiting_for,
 )
-from zebfast.experiment.watch.wandb_status import WandbLook
+from zebfast.experiment.watch.wandb_status import WandbStatus
 from zebfast.selfplay.examples import SOURCE_EVAL
 
 State = Literal["healthy", "stalled", "failed", "stopped", "unknown"]
@@ -77,7 +77,7 @@ def judge(
     seen: Mapping[str, Seen],
     limits: Limits,
     *,
-    wandb: WandbLook | None = None,
+    wandb: WandbStatus | None = None,
     restarting: bool = False,
 ) -> Verdict:
     """The verdict of one look.
@@ -112,7 +112,7 @@ def own_run(facts: Facts) -> Run | None:
 
 
 def _elsewhere(
-    facts: Facts, seen: Mapping[str, Seen], limits: Limits, wandb: WandbLook | None
+    facts: Facts, seen: Mapping[str, Seen], limits: Limits, wandb: WandbStatus | None
 ) -> Verdict:
     """A learner that is known by what it publishes, and by W&B where that was asked."""
     state = facts.state or {}

@@ -27,7 +27,7 @@ class WandbUnread(RuntimeError):
 
 
 @dataclass(frozen=True)
-class WandbLook:
+class WandbStatus:
     """A run there.
 
     Attributes:
@@ -53,7 +53,7 @@ def run_path(state: Mapping[str, Any] | None, project: str) -> str | None:
     return f"{project}/{name}" if name else None
 
 
-def look(path: str, *, seconds: float = _SECONDS) -> WandbLook:
+def ask(path: str, *, seconds: float = _SECONDS) -> WandbStatus:
     """Ask for the run at ``path``. Raises WandbUnread."""
     command = [sys.executable, "-m", "zebfast.experiment.watch.wandb_status"]
     try:
@@ -64,18 +64,18 @@ def look(path: str, *, seconds: float = _SECONDS) -> WandbLook:
         answer = json.loads(done.stdout.splitlines()[-1])
         problem = answer.pop("problem", None)
         if problem is None:
-            return WandbLook(**answer)
+            return WandbStatus(**answer)
     except (IndexError, TypeError, ValueError, AttributeError):
         problem = f"its client ended with exit code {done.returncode}"
     raise WandbUnread(f"W&B run {path} cannot be read: {problem}")
 
 
-def _ask(path: str) -> WandbLook:
+def _ask_client(path: str) -> WandbStatus:
     import wandb
 
     run = wandb.Api(timeout=10).run(path)
     summary = dict(run.summary)
-    return WandbLook(
+    return WandbStatus(
         state=str(run.state),
         heartbeat=_unix(getattr(run, "heartbeat_at", None)),
         logged=_number(summary.get("_timestamp")),
@@ -102,7 +102,7 @@ def _whole(value: object) -> int | None:
 def _main(path: str) -> None:
     """Print the run, or the problem, as one JSON line, and leave without waiting for the client."""
     try:
-        answer = asdict(_ask(path))
+        answer = asdict(_ask_client(path))
     except ImportError:
         answer = {"problem": "this needs wandb: pip install 'zebfast[wandb]'"}
     except Exception as error:  # the client's errors come from many places

@@ -6,12 +6,13 @@ and a second watcher at the same time only looks.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from zebfast.exchange import ExchangeError, Say
+from zebfast.exchange import ExchangeError
 from zebfast.experiment.experiment import Experiment
 from zebfast.experiment.status.liveness import age
 from zebfast.experiment.status.snapshot import Facts
@@ -28,15 +29,17 @@ from zebfast.experiment.watch.restart import (
 from zebfast.experiment.watch.state import (
     WATCH_FILE,
     WATCH_LOCK,
-    Memory,
+    WatchState,
     due,
-    load_memory,
-    save_memory,
+    load_state,
+    save_state,
 )
 from zebfast.experiment.watch.verdict import Limits, Verdict, judge
-from zebfast.experiment.watch.wandb_status import WandbLook, WandbUnread, look, run_path
+from zebfast.experiment.watch.wandb_status import WandbStatus, WandbUnread, ask, run_path
 from zebfast.system.locks import hold_lock
 from zebfast.system.webhook import WebhookError, host_of, post
+
+_LOG = logging.getLogger(__name__)
 
 # --- What a watcher is told to do, how it looks, and what comes of a look.
 
@@ -118,7 +121,7 @@ class WatcherBusy(ExchangeError):
     """Another watcher has this experiment now."""
 
 
-def watch_once(experiment: Experiment, config: WatchConfig, means: Means, *, say: Say) -> Watched:
+def watch_once(experiment: Experiment, config: WatchConfig, means: Means) -> Watched:
     """Look once and act on it. Raises OSError where nothing can be written here."""
 
     def busy(owner: str) -> WatcherBusy:
@@ -126,65 +129,65 @@ def watch_once(experiment: Experiment, config: WatchConfig, means: Means, *, say
 
     try:
         with hold_lock(experiment.directory / WATCH_LOCK, busy=busy):
-            return _Look(experiment, config, means, say).run()
+            return _Look(experiment, config, means).run()
     except WatcherBusy as error:
-        say(f"{error}: this one only looks")
+        _LOG.info(f"{error}: this one only looks")
         idle = replace(config, notify=None, acts=frozenset(), dry_run=True)
-        return _Look(experiment, idle, means, say).run()
+        return _Look(experiment, idle, means).run()
 
 
 class _Look:
     """The steps of one look, which share what it found."""
 
-    def __init__(self, experiment: Experiment, config: WatchConfig, means: Means, say: Say) -> None:
-        self.experiment, self.config, self.means, self.say = experiment, config, means, say
+    def __init__(self, experiment: Experiment, config: WatchConfig, means: Means) -> None:
+        self.experiment, self.config, self.means = experiment, config, means
         self.path = experiment.directory / WATCH_FILE
-        self.memory = load_memory(self.path, say)
+        self.state = load_state(self.path)
         self.did: list[str] = []
 
     def run(self) -> Watched:
         now = self.means.now()
         facts: Facts | None = None
-        seen = dict(self.memory.seen)
+        seen = dict(self.state.seen)
         try:
             facts = self.means.look()
             wandb = self._ask_wandb(facts)
             marks = marks_of(facts, wandb)
-            seen = remember(seen, marks, looked=self.memory.looked, now=now)
-            restarting = self.memory.is_restarting(facts.runs)
+            seen = remember(seen, marks, looked=self.state.looked, now=now)
+            restarting = self.state.is_restarting(facts.runs)
             limits = self.config.limits
             verdict = judge(facts, seen, limits, wandb=wandb, restarting=restarting)
         except LookFailed as error:
             verdict = Verdict("unknown", "unreached", str(error))
-        self._keep(self.memory.after(verdict, seen, now))
+        self._keep(self.state.after(verdict, seen, now))
         if facts is not None:
             self._act(facts, verdict)
         told = self._tell(verdict, now)
-        name, since = self.experiment.name, self.memory.since
+        name, since = self.experiment.name, self.state.since
         return Watched(name, verdict, since, now, tuple(self.did), told)
 
-    def _ask_wandb(self, facts: Facts) -> WandbLook | None:
+    def _ask_wandb(self, facts: Facts) -> WandbStatus | None:
         if not self.config.wandb:
             return None
         path = run_path(facts.state, self.experiment.wandb_project)
         if path is None:
-            self.say(f"{self.experiment.name}: no W&B run is known yet")
+            _LOG.info(f"{self.experiment.name}: no W&B run is known yet")
             return None
         try:
-            return look(path)
+            return ask(path)
         except WandbUnread as error:
-            self.say(f"{self.experiment.name}: {error}")
+            _LOG.info(f"{self.experiment.name}: {error}")
             return None
 
-    def _keep(self, memory: Memory) -> bool:
+    def _keep(self, state: WatchState) -> bool:
         """Remember; a full disk, of which people should hear, must not end the look."""
-        self.memory = memory
+        self.state = state
         if self.config.dry_run:
             return True
         try:
-            save_memory(self.path, memory)
+            save_state(self.path, state)
         except OSError as error:
-            self.say(f"{self.path} cannot be written: {error.strerror or error}")
+            _LOG.info(f"{self.path} cannot be written: {error.strerror or error}")
             return False
         return True
 
@@ -197,7 +200,7 @@ class _Look:
             self._replenish()
 
     def _restart(self, facts: Facts, verdict: Verdict) -> None:
-        problem = restart_problem(facts, self.memory.restarts)
+        problem = restart_problem(facts, self.state.restarts)
         if problem:
             self._note(f"the learner is not restarted: {problem}")
             return
@@ -206,7 +209,7 @@ class _Look:
             self._note(f"would restart the learner: {command or ' '.join(own)}")
             return
         # Remembered first: what this ends must not look as if somebody had ended it on purpose.
-        if not self._keep(self.memory.restarted(self.means.now())):
+        if not self._keep(self.state.restarted(self.means.now())):
             self._note("the learner is not restarted: that could not be remembered")
             return
         try:
@@ -235,7 +238,7 @@ class _Look:
             self._note(f"replenishing the fleet took over {age(_REPLENISH_SECONDS)}: given up")
             return
         for line in [*done.stdout.splitlines(), *done.stderr.splitlines()]:
-            self.say(f"  {line}")
+            _LOG.info(f"  {line}")
         if done.returncode == 0:
             self._note("replenished the fleet")
             return
@@ -244,37 +247,37 @@ class _Look:
 
     def _note(self, line: str) -> None:
         self.did.append(line)
-        self.say(f"{self.experiment.name}: {line}")
+        _LOG.info(f"{self.experiment.name}: {line}")
 
     def _tell(self, verdict: Verdict, now: float) -> bool:
         """Post the verdict if it is news; what cannot be delivered is tried at the next look."""
         url, patience = self.config.notify, self.config.limits.stall
         if url is None:
             return False
-        why = due(self.memory, verdict, now, remind=self.config.remind, patience=patience)
+        why = due(self.state, verdict, now, remind=self.config.remind, patience=patience)
         if why is None:
-            if self.memory.told is None and not verdict.is_bad:
-                self._keep(self.memory.notified(verdict, now))
+            if self.state.told is None and not verdict.is_bad:
+                self._keep(self.state.notified(verdict, now))
             return False
         text = self._text(verdict, again=why == "reminder", now=now)
         if self.config.dry_run:
-            self.say(f"would tell {host_of(url)}: {text}")
+            _LOG.info(f"would tell {host_of(url)}: {text}")
             return False
         facts = {"experiment": self.experiment.name, "verdict": verdict.state,
                  "cause": verdict.cause, "reason": verdict.reason, "did": self.did,
-                 "since_unix": round(self.memory.since, 3)}  # fmt: skip
+                 "since_unix": round(self.state.since, 3)}  # fmt: skip
         try:
             post(url, {"text": text, "content": text, **facts})
         except WebhookError as error:
-            self.say(f"{self.experiment.name}: {error}; the next look tries again")
+            _LOG.info(f"{self.experiment.name}: {error}; the next look tries again")
             return False
-        self._keep(self.memory.notified(verdict, now))
+        self._keep(self.state.notified(verdict, now))
         return True
 
     def _text(self, verdict: Verdict, *, again: bool, now: float) -> str:
         """The words for people, short enough for any service."""
         how = f"{verdict.state} again" if verdict.state == "healthy" else verdict.state
         if again:
-            how = f"still {verdict.state}, for {age(now - self.memory.since)}"
+            how = f"still {verdict.state}, for {age(now - self.state.since)}"
         did = "".join(f"; {line}" for line in self.did)
         return f"{self.experiment.name} is {how}: {verdict.reason}{did}"[:1500]
