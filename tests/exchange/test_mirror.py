@@ -359,7 +359,7 @@ OPEN = """
 from states import make_state
 
 def opened_mirror(url):
-    from zebfast.exchange.mirror import open_mirror
+    from zebfast.exchange.mirror.mirror import open_mirror
     return open_mirror(url, Namespace.parse("exp"), endpoint=None, options=options("."),
                        squash_after=0, say=said.append)
 """

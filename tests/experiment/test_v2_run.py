@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from quick import QUICK_LEARNER, QUICK_WORKER
 
 from zebfast.cli import init
-from zebfast.cli import init as export
 from zebfast.cli.evaluate import evaluate
+from zebfast.cli.init import export
 from zebfast.exchange import LocalWeightStore, Namespace
 from zebfast.experiment.local_run import LocalRun, LocalRunConfig, RunStatus
 from zebfast.net import checkpoint
@@ -76,6 +76,6 @@ def test_a_v2_network_from_first_weights_to_a_match(config: LocalRunConfig, tmp_
 
     out = tmp_path / "export.safetensors"
     arguments = [str(config.directory / "model.ckpt"), str(out)]
-    assert CliRunner().invoke(export.command, arguments).exit_code == 0
+    assert CliRunner().invoke(export, arguments).exit_code == 0
     assert checkpoint.load(out).config == sized("v2", "small", belief_head=True)
     assert win_rate(f"zeb:source={config.directory}") == win_rate(f"zeb:source={out}")

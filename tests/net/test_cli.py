@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from zebfast.cli import init
-from zebfast.cli import init as export
+from zebfast.cli.init import export
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.networks import sized
@@ -21,7 +21,7 @@ def run_init(*arguments: str | Path) -> Result:
 
 
 def run_export(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(export.command, [str(a) for a in arguments])
+    return CliRunner().invoke(export, [str(a) for a in arguments])
 
 
 def test_init_writes_a_checkpoint_once(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ weights("me/zeb", "large-belief", home).publish(
     made.weights, made.config.to_dict(), {"step": step, "total_games": games})
 """
 COUNT = """
-from zebfast.selfplay.examples import SOURCE_SELFPLAY, BadExampleFile, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import SOURCE_SELFPLAY
 store = examples("dataset", "me/zeb-examples", name, home)
 names = [each for each in store.list() if each not in without]
 with store.fetch(names) as paths:
