@@ -95,6 +95,17 @@ def test_a_run_ends_by_itself_and_leaves_the_best(make: Make) -> None:
     assert again[-1] == lines[-1]
 
 
+def test_evaluations_by_cycles_go_on_beside_those_that_choose(make: Make) -> None:
+    """--eval-every that was asked for: against plain players, on the same deals every time."""
+    config = make("run", eval_every=2, eval_games=10, max_cycles=4)
+    run(config)
+    rows = [row for row in read_metrics(config.metrics_path) if "eval/vs_random_win_rate" in row]
+    plain = [row for row in rows if "arena/look" not in row]
+    assert [row["step"] for row in plain] == [2, 4]
+    assert all("eval/vs_heuristic_win_rate" in row for row in plain)
+    assert [row["step"] for row in rows if "arena/look" in row] == [0]
+
+
 def test_training_takes_the_rows_that_examples_bring(make: Make) -> None:
     """Twice those of the first stage and once those of the second, to within a batch each."""
     config = make()

@@ -15,10 +15,15 @@ from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import Ingestor
 from zebfast.learner.data.replay import ReplayCache
 from zebfast.learner.publisher import Publisher, PublishRequest
-from zebfast.learner.resume import counted_state, published_ledger
 from zebfast.learner.run_log import RunStatus
 from zebfast.learner.snapshots import SnapshotManager
-from zebfast.learner.state import Checkpoint, fingerprint, save_checkpoint
+from zebfast.learner.state import (
+    Checkpoint,
+    counted_state,
+    fingerprint,
+    published_ledger,
+    save_checkpoint,
+)
 from zebfast.learner.train.trainer import Trainer
 from zebfast.system.events import Published, emit
 

@@ -24,6 +24,7 @@ from zebfast.arena.stats import MatchResult
 from zebfast.core.solver_pool import SolverPool
 from zebfast.exchange import StateDict
 from zebfast.learner.config import LearnerConfig
+from zebfast.learner.metrics import MetricsRow
 from zebfast.learner.recipe import BEST
 from zebfast.learner.resume import StartError
 from zebfast.net.evaluator import Evaluator
@@ -79,9 +80,9 @@ class Evaluation:
         """By opponent: win_rate, low, high, decided, games."""
         return {name: result_to_json(result) for name, result in self._with_best().items()}
 
-    def row(self, total_games: int) -> dict[str, float | int | None]:
+    def row(self, total_games: int) -> MetricsRow:
         """The metrics of it; the games are there as the other x-axis of its curve."""
-        row: dict[str, float | int | None] = {"stats/total_games": total_games}
+        row: MetricsRow = {"stats/total_games": total_games}
         for name, result in self._with_best().items():
             row |= {
                 f"eval/vs_{name}_win_rate": result.win_rate,
@@ -90,9 +91,9 @@ class Evaluation:
             }
         return row
 
-    def gate_row(self, number: int) -> dict[str, float | int | None]:
+    def gate_row(self, number: int) -> MetricsRow:
         """The further metrics of one, the ``number``-th, that decides about the best network."""
-        row: dict[str, float | int | None] = {}
+        row: MetricsRow = {}
         for name, result in self._with_best().items():
             row |= {
                 f"eval/vs_{name}_decided": decided_share(result),

@@ -108,9 +108,8 @@ class Learner:
         """Take in files until a scan has answered ``number``; without a limit, until a stop."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self._failure is None:
-            if self._ingest(wait=_NAP_SECONDS) >= number:
-                break
-            if seconds == math.inf and self._should_stop():
+            found = self._ingest(wait=_NAP_SECONDS) >= number
+            if found or (seconds == math.inf and self._should_stop()):
                 break
 
     def _follow_schedule(self) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from zebfast.system.events import CycleDone, Evaluated, Event, Row, Subscriber
 from zebfast.system.files import read_json_lines, write_atomic
@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # what only reads metrics files loads no network
     from zebfast.learner.data.mixture import ReplayMixture
     from zebfast.learner.state import Progress
     from zebfast.learner.train.trainer import TrainReport
+
+MetricsRow: TypeAlias = dict[str, float | int | None]
+"""Metrics by name, as in the metrics file."""
 
 
 class MetricsSink(Protocol):
@@ -74,7 +77,7 @@ def cycle_row(
     mixture: ReplayMixture,
     optimizer_steps: int,
     share_of_time: float,
-) -> dict[str, float | int | None]:
+) -> MetricsRow:
     """The metrics of one cycle but for what was ingested; ``train/*`` are those of ``report``.
 
     ``share_of_time``: part of the time since the last cycle that was spent training.

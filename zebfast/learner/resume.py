@@ -1,10 +1,15 @@
-"""Going on with a run on a machine that does not have its state, or has an older one.
+"""What a learner run goes on from, on this machine or on one that does not have its state.
 
-The newest snapshot, of this machine or of ``--sync-to``, is checked and put in the place of the
-local checkpoint, replay cache and metrics. What of it then counts is decided as for any checkpoint
-(``continuation``): the published namespace is the truth. So every example file is counted once.
-Files that the published state counts are known from it, even if the snapshot is older; all others
-were not deleted by anybody and are read and counted again from the store.
+The published weights are the truth. The local training checkpoint is used when those weights came
+from it (it also has the optimizer). Where training went on and published more after it was saved,
+as on a machine that is gone, weights and counters are the published ones and only the optimizer is
+the checkpoint's. Otherwise somebody published something else since, and training goes on from that
+with a fresh optimizer.
+
+Before that is decided, the newest snapshot, of this machine or of ``--sync-to``, is checked and put
+in the place of the local checkpoint, replay cache and metrics if it is newer. So every example file
+is counted once: files that the published state counts are known from it, even if the snapshot is
+older; all others were not deleted by anybody and are read and counted again from the store.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +33,11 @@ from zebfast.learner.state import (
     Checkpoint,
     CheckpointError,
     Progress,
+    counted_state,
     fingerprint,
     load_checkpoint,
+    progress_from_state,
     save_checkpoint,
-    schedule_from_state,
-    schedule_to_state,
-    streams_from_state,
 )
 from zebfast.net import checkpoint as model_file
 from zebfast.net.networks import AnyNet, config_from_dict
@@ -42,8 +46,6 @@ from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
 
 _log = logging.getLogger(__name__)
-
-# --- What a learner run continues from, and what it refuses.
 
 
 class StartError(ExchangeError):
@@ -174,51 +176,6 @@ def _went_on_from(saved: Checkpoint, weights: Weights) -> bool:
     )
 
 
-def progress_from_state(weights: Weights) -> Progress:
-    """Where training stands according to the published state alone."""
-    run_id = weights.state.get("wandb_run_id")
-    # What is beside it is renewed between pushes, and may count files that are not in the ledger.
-    counted = weights.state.get("counted")
-    account = counted if isinstance(counted, dict) else weights.state
-    games = account.get("eval_aux_games")
-    return Progress(
-        lineage=str(weights.state["lineage"]),
-        step=weights.step,
-        total_games=weights.total_games,
-        ledger=set(published_ledger(weights)),
-        published=[fingerprint(weights.step, weights.state_dict)],
-        wandb_run_id=run_id if isinstance(run_id, str) else None,
-        eval_aux_games=games if type(games) is int and games >= 0 else 0,
-        streams=streams_from_state(account),
-        schedule=schedule_from_state(account),
-    )
-
-
-def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
-    """The keys of the published state that say what its weights have counted, all at one moment."""
-    account = asdict(progress.streams)
-    return {
-        "step": progress.step,
-        "total_games": progress.total_games,
-        "lineage": progress.lineage,
-        "optimizer_steps": optimizer_steps,
-        "ingested": sorted(progress.ledger),
-        "counted": {
-            "eval_aux_games": progress.eval_aux_games,
-            "streams": account["sources"],
-            "workers": account["workers"],
-            **schedule_to_state(progress.schedule),
-        },
-    }
-
-
-def published_ledger(weights: Weights) -> frozenset[str]:
-    """Names of the files that the published counters count."""
-    names = weights.state.get("ingested")
-    listed = names if isinstance(names, list) else []
-    return frozenset(name for name in listed if isinstance(name, str))
-
-
 def _bootstrap_namespace(store: WeightStore, bootstrap: model_file.Checkpoint | None) -> Weights:
     if bootstrap is None:
         raise StartError(
@@ -273,7 +230,13 @@ def bring_newest_state(
             mirror.probe()
         # Weights without a lineage were never trained by a learner of ours.
         if config.resume == "auto" and (state is None or isinstance(lineage, str)):
-            _bring(config, store, mirror, bootstrap, state, own)
+            for place, snapshot, saved in _whole(config, mirror, lineage, newer_than=own):
+                if state is None:
+                    check_same_network(bootstrap, _as_published(saved), store)
+                _install(config, snapshot, place)
+                if state is None:
+                    _publish_again(config, store, saved)
+                break
     except TransientError as error:
         if state is None or own is None or own[0] < state.get("step", 0):
             raise
@@ -281,40 +244,27 @@ def bring_newest_state(
         emit(Incident(what="exchange", text=text))
 
 
-def _bring(
+def _whole(
     config: LearnerConfig,
-    store: WeightStore,
     mirror: Mirror | None,
-    bootstrap: model_file.Checkpoint | None,
-    state: dict[str, Any] | None,
-    own: tuple[int, int] | None,
-) -> None:
-    lineage = None if state is None else str(state["lineage"])
+    lineage: str | None,
+    *,
+    newer_than: tuple[int, int] | None,
+) -> Iterator[tuple[str, Snapshot, Checkpoint]]:
+    """Snapshots that are whole, newest first: where each is, it, and its checkpoint."""
     for manifest, local in _candidates(config, mirror, lineage):
-        if own is not None and own >= (manifest.step, manifest.total_games):
+        if newer_than is not None and newer_than >= (manifest.step, manifest.total_games):
             return
         try:
             if local is not None:
                 manifest.check(local.path)
             snapshot = local or _fetch(config, mirror, manifest)
             saved = _checked(snapshot)
-            if state is None:
-                check_same_network(bootstrap, _as_published(saved), store)
-            _install(config, snapshot)
         except IncompleteState as error:
             _log.warning(f"  {error}; looking at the state before it")
             continue
-        replay = ", replay buffer" if REPLAY in manifest.files and config.replay_cache else ""
-        run_id = f", W&B run {manifest.wandb_run_id}" if manifest.wandb_run_id else ""
-        place = snapshot.path if local or mirror is None else f"{mirror.label}/{manifest.folder}"
-        _log.info(
-            f"Resumed from {place}: cycle {manifest.step}, {manifest.total_games:,} games, "
-            f"optimizer{replay}{run_id}"
-        )
-        if state is None:
-            _publish_again(config, store, saved)
-            _log.info(f"  {store.label} had no weights: published those of the snapshot")
-        return
+        there = f"{mirror.label}/{manifest.folder}" if mirror is not None else ""
+        yield str(snapshot.path) if local else there, snapshot, saved
 
 
 def _standing(path: Path, lineage: str | None) -> tuple[int, int] | None:
@@ -371,15 +321,23 @@ def _checked(snapshot: Snapshot) -> Checkpoint:
     return saved
 
 
-def _install(config: LearnerConfig, snapshot: Snapshot) -> None:
+def _install(config: LearnerConfig, snapshot: Snapshot, place: str) -> None:
     """Put a checked snapshot's files in place; the checkpoint, which decides, comes last."""
-    path, lineage = snapshot.path, snapshot.manifest.lineage
+    path, manifest = snapshot.path, snapshot.manifest
     config.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
-    if config.replay_cache and REPLAY in snapshot.manifest.files:
-        ReplayCache(config.replay_path(lineage), lineage).install(path / REPLAY, path)
-    if METRICS in snapshot.manifest.files:
+    has_replay = config.replay_cache and REPLAY in manifest.files
+    if has_replay:
+        cache = ReplayCache(config.replay_path(manifest.lineage), manifest.lineage)
+        cache.install(path / REPLAY, path)
+    if METRICS in manifest.files:
         write_atomic(config.metrics_path, (path / METRICS).read_bytes())
     write_atomic(config.checkpoint_path, (path / CHECKPOINT).read_bytes())
+    replay = ", replay buffer" if has_replay else ""
+    run_id = f", W&B run {manifest.wandb_run_id}" if manifest.wandb_run_id else ""
+    _log.info(
+        f"Resumed from {place}: cycle {manifest.step}, {manifest.total_games:,} games, "
+        f"optimizer{replay}{run_id}"
+    )
 
 
 def _as_published(saved: Checkpoint) -> Weights:
@@ -401,3 +359,4 @@ def _publish_again(config: LearnerConfig, store: WeightStore, saved: Checkpoint)
     save_checkpoint(config.checkpoint_path, saved)
     weights = _as_published(saved)
     store.publish(weights.state_dict, weights.config, weights.state)
+    _log.info(f"  {store.label} had no weights: published those of the snapshot")

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from zebfast.learner.data.mixture import ReplayMixture
+from zebfast.learner.metrics import MetricsRow
 from zebfast.learner.recipe import Recipe, Stage
 from zebfast.learner.state import Progress, ScheduleProgress
 from zebfast.selfplay.examples import PLAY_VALUE_SOURCES
@@ -124,7 +125,7 @@ class Schedule:
             "arena": {"looks": saved.looks, "best": saved.best, "last": saved.last},
         }
 
-    def row(self) -> dict[str, float | int | None]:
+    def row(self) -> MetricsRow:
         """What rows of metrics say of it."""
         if self.recipe.is_endless:
             return {}

@@ -1,4 +1,4 @@
-"""What a restart needs, as plain values, and the one file that holds it and is replaced whole.
+"""Where a run stands, as plain values: what is saved of it, and what is published.
 
 Network, optimizer, counters and the ledger of ingested files are written together, so after any
 crash they agree: what the counters count is exactly what the ledger names.
@@ -15,17 +15,42 @@ from typing import Any
 
 import torch
 
-from zebfast.exchange import ExchangeError, StateDict, parse_example_name
+from zebfast.exchange import ExchangeError, StateDict, Weights, parse_example_name
 from zebfast.selfplay.examples import Examples
 from zebfast.system.files import write_atomic
 from zebfast.system.settings import SettingError, decode
 
-# --- Who delivers what: a running account of the example streams, published for `status`.
-
+_FORMAT = 2  # of the training checkpoint
 _RATE_SECONDS = 1800.0
 _LEAST_RATE_SECONDS = 60.0
 _WORKER_SECONDS = 7 * 86400
 _N_WORKERS = 500
+
+
+@dataclass
+class ScheduleProgress:
+    """Persisted progress through a recipe; plain values.
+
+    Attributes:
+        minutes: of all sittings of the run so far.
+        stage: index of the stage.
+        rows_due, rows_done: that the stage's examples bring, and that have been trained.
+        forgotten: names of the files whose examples were dropped by a stage that forgets.
+        looks: how many evaluations there were; ``looked_at`` minutes at the last of them.
+        best, last: step, games, minutes and results of the best network and of the last evaluation.
+        finished: the evaluation at the end is over.
+    """
+
+    minutes: float = 0.0
+    stage: int = 0
+    rows_due: float = 0.0
+    rows_done: int = 0
+    forgotten: list[str] = field(default_factory=list)
+    looks: int = 0
+    looked_at: float = 0.0
+    best: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
+    finished: bool = False
 
 
 @dataclass
@@ -94,61 +119,6 @@ class Streams:
         return round(games / max(now - since, _LEAST_RATE_SECONDS), 3)
 
 
-def streams_from_state(state: Mapping[str, Any]) -> Streams:
-    """The account in a published state; an empty one if there is none that can be used."""
-    try:
-        sources = {
-            str(source): {
-                key: int(found[key])
-                for key in ("files", "games", "examples", "first_unix", "last_unix")
-            }
-            for source, found in state["streams"].items()
-        }
-        workers = {
-            str(worker): {
-                "source": str(found["source"]),
-                **{key: int(found[key]) for key in ("last_unix", "games", "model_step")},
-            }
-            for worker, found in state["workers"].items()
-        }
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return Streams()
-    return Streams(sources, workers)
-
-
-_FORMAT = 2
-
-
-class CheckpointError(ExchangeError):
-    """One sentence: why a training checkpoint cannot be continued, and what to do."""
-
-
-@dataclass
-class ScheduleProgress:
-    """What of a run with a recipe is saved with its counters; plain values.
-
-    Attributes:
-        minutes: of all sittings of the run so far.
-        stage: index of the stage.
-        rows_due, rows_done: that the stage's examples bring, and that have been trained.
-        forgotten: names of the files whose examples were dropped by a stage that forgets.
-        looks: how many evaluations there were; ``looked_at`` minutes at the last of them.
-        best, last: step, games, minutes and results of the best network and of the last evaluation.
-        finished: the evaluation at the end is over.
-    """
-
-    minutes: float = 0.0
-    stage: int = 0
-    rows_due: float = 0.0
-    rows_done: int = 0
-    forgotten: list[str] = field(default_factory=list)
-    looks: int = 0
-    looked_at: float = 0.0
-    best: dict[str, Any] | None = None
-    last: dict[str, Any] | None = None
-    finished: bool = False
-
-
 @dataclass
 class Progress:
     """Where training stands. The learner is the only writer.
@@ -195,6 +165,96 @@ def fingerprint(step: int, state_dict: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return f"{step}:{digest.hexdigest()}"
+
+
+# --- The part of it that is published, and from which a run goes on without its checkpoint.
+
+
+def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
+    """The keys of the published state that say what its weights have counted, all at one moment."""
+    account = asdict(progress.streams)
+    return {
+        "step": progress.step,
+        "total_games": progress.total_games,
+        "lineage": progress.lineage,
+        "optimizer_steps": optimizer_steps,
+        "ingested": sorted(progress.ledger),
+        "counted": {
+            "eval_aux_games": progress.eval_aux_games,
+            "streams": account["sources"],
+            "workers": account["workers"],
+            **schedule_to_state(progress.schedule),
+        },
+    }
+
+
+def progress_from_state(weights: Weights) -> Progress:
+    """Where training stands according to the published state alone."""
+    run_id = weights.state.get("wandb_run_id")
+    # What is beside it is renewed between pushes, and may count files that are not in the ledger.
+    counted = weights.state.get("counted")
+    account = counted if isinstance(counted, dict) else weights.state
+    games = account.get("eval_aux_games")
+    return Progress(
+        lineage=str(weights.state["lineage"]),
+        step=weights.step,
+        total_games=weights.total_games,
+        ledger=set(published_ledger(weights)),
+        published=[fingerprint(weights.step, weights.state_dict)],
+        wandb_run_id=run_id if isinstance(run_id, str) else None,
+        eval_aux_games=games if type(games) is int and games >= 0 else 0,
+        streams=streams_from_state(account),
+        schedule=schedule_from_state(account),
+    )
+
+
+def published_ledger(weights: Weights) -> frozenset[str]:
+    """Names of the files that the published counters count."""
+    names = weights.state.get("ingested")
+    listed = names if isinstance(names, list) else []
+    return frozenset(name for name in listed if isinstance(name, str))
+
+
+def streams_from_state(state: Mapping[str, Any]) -> Streams:
+    """The account in a published state; an empty one if there is none that can be used."""
+    try:
+        sources = {
+            str(source): {
+                key: int(found[key])
+                for key in ("files", "games", "examples", "first_unix", "last_unix")
+            }
+            for source, found in state["streams"].items()
+        }
+        workers = {
+            str(worker): {
+                "source": str(found["source"]),
+                **{key: int(found[key]) for key in ("last_unix", "games", "model_step")},
+            }
+            for worker, found in state["workers"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Streams()
+    return Streams(sources, workers)
+
+
+def schedule_to_state(schedule: ScheduleProgress | None) -> dict[str, Any]:
+    """The keys of the published state from which a run is continued without a checkpoint."""
+    return {} if schedule is None else {"course": asdict(schedule)}
+
+
+def schedule_from_state(state: Mapping[str, Any]) -> ScheduleProgress | None:
+    """What a published state says of the schedule; None where that is nothing that can be used."""
+    try:
+        return decode(ScheduleProgress, state["course"])
+    except (KeyError, SettingError):
+        return None
+
+
+# --- The training checkpoint.
+
+
+class CheckpointError(ExchangeError):
+    """One sentence: why a training checkpoint cannot be continued, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -271,16 +331,3 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             f"training checkpoint {path} cannot be read ({type(error).__name__}): move it away to "
             "go on from the published weights with a fresh optimizer"
         ) from error
-
-
-def schedule_to_state(schedule: ScheduleProgress | None) -> dict[str, Any]:
-    """The keys of the published state from which a run is continued without a checkpoint."""
-    return {} if schedule is None else {"course": asdict(schedule)}
-
-
-def schedule_from_state(state: Mapping[str, Any]) -> ScheduleProgress | None:
-    """What a published state says of the schedule; None where that is nothing that can be used."""
-    try:
-        return decode(ScheduleProgress, state["course"])
-    except (KeyError, SettingError):
-        return None

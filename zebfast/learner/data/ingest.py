@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
 from zebfast.learner.data.mixture import ReplayMixture, is_kept
 from zebfast.learner.data.reader import ExampleReader, FileRead
+from zebfast.learner.metrics import MetricsRow
 from zebfast.learner.schedule import Schedule
 from zebfast.learner.state import Progress
 from zebfast.selfplay.examples import SOURCE_EVAL
@@ -48,7 +49,7 @@ class IngestReport:
         self.eval_aux_stale += other.eval_aux_stale
         self.eval_aux_disabled += other.eval_aux_disabled
 
-    def row(self, seconds: float) -> dict[str, float | int | None]:
+    def row(self, seconds: float) -> MetricsRow:
         """The metrics of what was taken in over so long."""
         return {
             "ingest/selfplay_examples": self.n_examples,
