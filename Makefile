@@ -17,6 +17,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 SLUG ?= run
+NAME ?= base
 BASE ?= HEAD
 GATE_ARGS ?=
 RECIPE ?= fast
@@ -29,10 +30,11 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-slow ordeal selftest bench gate record weights lint docs build dist clean distclean
+.PHONY: help demo test test-slow ordeal selftest bench bench-base bench-compare gate record weights \
+    lint docs build dist clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.built ## learn Texas 42 from nothing, in about five minutes on two cores
 	@$(VENV)/bin/zebfast demo $(DEMO_ARGS)
@@ -58,6 +60,14 @@ ordeal: $(VENV)/.built ## worker and learner killed fifty times over a loopback 
 
 bench: $(VENV)/.built ## the speed suite and its gates (pass options with BENCH_ARGS=...)
 	@$(PY) -m pytest bench $(BENCH_ARGS)
+
+bench-base: $(VENV)/.built ## time the suite and keep that as the run NAME, to compare with, if all of it passed
+	@mkdir -p .benchmarks
+	@$(PY) -m pytest bench --benchmark-only --benchmark-json=.benchmarks/$(NAME).json $(BENCH_ARGS)
+
+bench-compare: $(VENV)/.built ## time it again: fails where a median is 10 % above the run NAME's; keeps nothing
+	@$(PY) -m pytest bench --benchmark-only --benchmark-compare=.benchmarks/$(NAME).json \
+	    --benchmark-compare-fail=median:10% $(BENCH_ARGS)
 
 gate: $(VENV)/.built ## each stage timed in turns with another revision (BASE=main): has one become slower?
 	@$(PY) tools/gate.py $(BASE) $(GATE_ARGS)

@@ -1,4 +1,4 @@
-"""What the speed suite shares: running a stage under pytest-benchmark, gates, the pinned counts.
+"""What the speed suite shares: figures, gates, the pinned counts.
 
 Conventions: one test per figure; `extra_info` carries what a record needs (key, what, unit, value,
 detail); set-up is never timed; a speed is units divided by the median round. Under
@@ -14,8 +14,13 @@ from typing import Any
 
 import pytest
 
-from bench.gate import NotPinned, assert_faster, compare_counts
-from zebfast.cli.stages import Done, Stage
+from bench.base_run import (  # noqa: F401 - hooks: what holds of runs to compare with
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_sessionfinish,
+)
+from bench.compare import assert_faster
+from bench.counts import NotPinned, compare_counts
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,26 +55,6 @@ def pinned(request: pytest.FixtureRequest) -> Callable[..., None]:
             pytest.skip(str(missing))
 
     return check
-
-
-@pytest.fixture
-def run_stage(benchmark: Any) -> Callable[..., None]:
-    """Time a stage's work and attach its figure to the result."""
-
-    def run(stage: Stage, *, rounds: int, warmup_rounds: int = 1) -> None:
-        done: Done = benchmark.pedantic(
-            stage.prepare(), rounds=rounds, iterations=1, warmup_rounds=warmup_rounds
-        )
-        attach(
-            benchmark,
-            key=stage.key,
-            what=stage.what,
-            unit=stage.unit,
-            units=done.units,
-            detail=done.detail,
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -114,18 +99,3 @@ def figure(
     benchmark.extra_info.update(
         {"key": key, "what": what, "unit": unit, "value": value, "detail": dict(detail or {})}
     )
-
-
-def attach(
-    benchmark: Any,
-    *,
-    key: str,
-    what: str,
-    unit: str,
-    units: int,
-    detail: Mapping[str, float] | None = None,
-) -> None:
-    """Attach the speed of a finished benchmark: units of one round over the median round."""
-    if benchmark.stats is not None:  # none under --benchmark-disable
-        speed = units / benchmark.stats.stats.median
-        figure(benchmark, key=key, what=what, unit=unit, value=speed, detail=detail)

@@ -1,9 +1,10 @@
-"""One tree that does pieces of work on request: in this process, or as a process of its own.
+"""One tree that does workloads on request: in this process, or as a process of its own.
 
     python bench/one_tree.py TREE [--slow SHARE]
 
-serves the zebfast of the checkout TREE with the pieces of the checkout this file lies in. Requests
-and answers are JSON, a line each: {"prepare": KEY} -> {"work": TEXT} or {"missing": WHY}, and
+serves the workloads of the checkout TREE, each as that tree itself defines it: it knows best where
+its own things are, and whether two trees did the same work is told from what it was. Requests and
+answers are JSON, a line each: {"prepare": KEY} -> {"work": TEXT} or {"missing": WHY}, and
 {"run": KEY, "repeats": N} -> {"seconds": S}.
 """
 
@@ -17,25 +18,36 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-HERE = Path(__file__).resolve().parent.parent
 Clock = Callable[[], float]
 
 
 class Missing(Exception):
-    """This tree has not got what a piece needs; the message says what."""
+    """This tree lacks a workload, or what it needs; the message says what."""
 
 
 class Tree(Protocol):
-    """Where pieces of work can be done and timed."""
+    """Where workloads can be done and timed."""
 
     def prepare(self, key: str) -> str:
-        """Set a piece up, do it once, and say what it did. Raises Missing."""
+        """Set a workload up, do it once, and say what it did. Raises Missing."""
 
     def run(self, key: str, repeats: int) -> float:
-        """Do a prepared piece so many times; the seconds that took."""
+        """Do a prepared workload so many times; the seconds that took."""
+
+
+def workloads() -> tuple[dict[str, Callable[[Path], Any]], Callable[[object], str]]:
+    """How the gate's workloads of the zebfast imported here are set up, by key; its identity()."""
+    try:
+        from zebfast.benchmark.workload import identity
+        from zebfast.benchmark.workloads import used_by
+    except ModuleNotFoundError:
+        old: Any = import_module("bench.pieces")  # of a revision from before that room
+        return {key: piece.prepare for key, piece in old.pieces().items()}, old.identity
+    return {key: each.prepare for key, each in used_by("gate").items()}, identity
 
 
 def spin(seconds: float, clock: Clock) -> None:
@@ -56,24 +68,20 @@ class OwnTree:
     def __init__(
         self, folder: Path, *, slow: float = 0.0, clock: Clock = time.process_time
     ) -> None:
-        from bench.pieces import pieces
-
-        self._pieces = pieces()
+        self._prepare, self._identity = workloads()
         self._folder = folder
         self._slow = slow
         self._clock = clock
         self._works: dict[str, Callable[[], object]] = {}
 
     def prepare(self, key: str) -> str:
-        from bench.pieces import identity
-
         folder = self._folder / key
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._works[key] = self._pieces[key].prepare(folder)
-            return identity(self._works[key]())
-        except (ImportError, AttributeError, TypeError) as error:
-            raise Missing(f"{type(error).__name__}: {error}") from error
+        if key not in self._prepare:
+            raise Missing("no such workload")
+        self._works[key] = self._prepare[key](folder)
+        did = self._works[key]()
+        return self._identity(getattr(did, "trace", did))
 
     def run(self, key: str, repeats: int) -> float:
         work, clock = self._works[key], self._clock
@@ -100,16 +108,14 @@ def answer(tree: Tree, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve one tree's pieces of work.")
+    parser = argparse.ArgumentParser(description="Serve one tree's workloads.")
     parser.add_argument("tree", type=Path)
     parser.add_argument("--slow", type=float, default=0.0)
     args = parser.parse_args()
-    # The other tree may have a bench/ of its own: only its zebfast is taken, the rest is ours.
     sys.path[0] = str(args.tree.resolve())
     import zebfast
 
     assert zebfast.__file__ == str(args.tree.resolve() / "zebfast" / "__init__.py")
-    sys.path[0] = str(HERE)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever prints does not print into the answers
     with tempfile.TemporaryDirectory(prefix="zebfast-gate-") as folder:

@@ -1,4 +1,7 @@
-"""Work that is the same number every time: instructions, operators, waits, calls, imports."""
+"""Work that is the same number every time: what must not grow, compared exactly.
+
+Part of `make test`: nothing here is timed, so nothing depends on how busy the machine is.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,54 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from bench import calls, gate, instructions, operators, pieces_net
-from bench.pieces import pieces
-from bench.pieces_core import observations
+from bench import counts
+from zebfast.benchmark import workload
+from zebfast.benchmark.core_workloads import SAMPLED, TRUE, asker
+from zebfast.benchmark.workload import SEED
+from zebfast.benchmark.workloads import used_by
+from zebfast.core.options import SearchOptions
+from zebfast.core.selfplay import SelfPlayForest
+from zebfast.core.solve import Solver
 from zebfast.net.networks import TOKENIZERS
+from zebfast.selfplay.teaching import Teaching, TeachingConfig
 
 Pinned = Callable[..., None]
+GATE = used_by("gate")
 TORCH = f"torch {'.'.join(torch.__version__.split('.')[:2])}"
+SEARCH = "64 games, 200 simulations, constant evaluator"
 COMMANDS = ("--help", "--version", "worker --help", "learn --help", "bench --help", "eval --help",
             "experiment --help", "fleet --help", "solve --help")  # fmt: skip
-#: Pieces whose Python is thin, so that each call of it counts.
+#: Workloads whose Python is thin, so that each call of it counts.
 THIN = ("selfplay_true", "selfplay_network", "match", "match_network", "match_exact", "replay",
         "evaluations_v1", "evaluations_v2", "write_native", "read_native", "write_pt", "read_pt",
         "publish", "pull", "learner_step_v1", "learner_step_v2")  # fmt: skip
+#: What saves evaluations, each alone on sampled worlds, and all of it together.
+SAVINGS: dict[str, dict[str, Any]] = {
+    "cache": {"cache_mb": 8},
+    "transpositions": {"transpositions": True},
+    "early stop": {"early_stop": True},
+    "fast searches": {"full_share": 0.25, "fast_simulations": 16},
+    "decided hands skipped": {"skip_decided": True},
+    "gumbel root": {"root": "gumbel", "n_simulations": 32},
+}
+SAVINGS["everything"] = {
+    name: value for saving in SAVINGS.values() for name, value in saving.items()
+}
+
+
+def search_counts(
+    n_simulations: int = 200, *, worlds: str, cache_mb: int = 0, **search: Any
+) -> dict[str, int]:
+    """What the forest did in 64 fixed games with the constant evaluator."""
+    options = SearchOptions(n_simulations=n_simulations, **search)
+    forest = SelfPlayForest(64, options=options, seed=SEED, worlds=worlds, cache_mb=cache_mb)
+    batches = workload.run_out(forest, 64)
+    assert len(forest.take()) == 64
+    return {"batches": batches, **forest.counts()}
 
 
 @pytest.fixture(scope="module")
@@ -30,58 +65,59 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The counting program of the C core; skips where it cannot be had."""
     path = tmp_path_factory.mktemp("instructions") / "instructions"
     try:
-        instructions.build(path)
-    except instructions.CannotCount as missing:
+        counts.build(path)
+    except counts.CannotCount as missing:
         pytest.skip(str(missing))
     return path
 
 
 def count(program: Path, kernel: str, *, share: int = 100) -> int:
-    """`instructions.count`; skips where this machine's instructions cannot be counted."""
+    """`counts.instructions`; skips where this machine's instructions cannot be counted."""
     try:
-        return instructions.count(program, kernel, share=share)
-    except instructions.CannotCount as missing:
+        return counts.instructions(program, kernel, share=share)
+    except counts.CannotCount as missing:
         pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
 def counted(program: Path) -> dict[str, int]:
     """Instructions of every kernel."""
-    return {kernel: count(program, kernel) for kernel in instructions.kernels(program)}
+    return {kernel: count(program, kernel) for kernel in counts.kernels(program)}
 
 
 def test_instructions(pinned: Pinned, counted: dict[str, int]) -> None:
     """Each kernel of the C core, to 2 %: the C library picks some of its functions by CPU."""
-    only_for, tolerance = instructions.compiler_name(), instructions.TOLERANCE
+    only_for, tolerance = counts.compiler_name(), counts.TOLERANCE
     pinned("instructions", counted, only_for=only_for, tolerance=tolerance)
 
 
+@pytest.mark.slow
 def test_more_instructions_fail_the_gate(
     program: Path, counted: dict[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Every kernel given 15 % more to do."""
-    monkeypatch.setattr(gate, "PINNED", tmp_path / "counts.json")
-    gate.compare_counts("instructions", counted, renew=True)
+    monkeypatch.setattr(counts, "PINNED", tmp_path / "counts.json")
+    counts.compare_counts("instructions", counted, renew=True)
     slowed = {kernel: count(program, kernel, share=115) for kernel in counted}
     for kernel, number in slowed.items():
         with pytest.raises(AssertionError, match=rf"\({kernel}: pinned \d+, now {number}\)"):
-            gate.compare_counts("instructions", {**counted, kernel: number}, tolerance=0.02)
+            counts.compare_counts("instructions", {**counted, kernel: number}, tolerance=0.02)
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_operators_of_an_evaluation(pinned: Pinned, tokenizer: str, tmp_path: Path) -> None:
     """32 positions on the CPU: what torch is asked to do, and its arithmetic."""
-    work = pieces()[f"evaluations_{tokenizer}"].prepare(tmp_path)
+    work = GATE[f"evaluations_{tokenizer}"].prepare(tmp_path)
     work()
-    found = {"operators": operators.operators(work).total, "FLOPs": operators.flops(work)}
+    found = {"operators": counts.operators(work).total, "FLOPs": counts.flops(work)}
     pinned(f"evaluation, {tokenizer} medium", found, only_for=TORCH)
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_operators_of_a_learner_step(pinned: Pinned, tokenizer: str, tmp_path: Path) -> None:
-    work = pieces()[f"learner_step_{tokenizer}"].prepare(tmp_path)
+    work = GATE[f"learner_step_{tokenizer}"].prepare(tmp_path)
     work()
-    found = {"operators": operators.operators(work).total, "FLOPs": operators.flops(work)}
+    found = {"operators": counts.operators(work).total, "FLOPs": counts.flops(work)}
     pinned(f"learner step, {tokenizer} small", found, only_for=TORCH)
 
 
@@ -90,10 +126,10 @@ def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: 
     """From packed observations to answers, on torch's device without data: no way to wait."""
     from zebfast.net.folded import fold
 
-    config, weights = pieces_net.weights(tokenizer, "medium")
+    config, weights = workload.fresh_network("medium", tokenizer)
     meta = torch.device("meta")
     net = fold(config, weights, device=meta, dtype=torch.float16)
-    asked = observations(64)
+    asked = workload.mixed_observations(64)
     raw, length = torch.from_numpy(net.rows(asked)).to(meta), int(net.lengths(asked).max())
 
     @torch.inference_mode()
@@ -101,9 +137,9 @@ def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: 
         assert net.answers(raw, length).shape == (64, 8)
 
     work()
-    counted = operators.operators(work)
+    counted = counts.operators(work)
     assert +counted.waits == {}
-    found = {"operators": counted.total, "FLOPs": operators.flops(work)}
+    found = {"operators": counted.total, "FLOPs": counts.flops(work)}
     pinned(f"evaluation on a device, {tokenizer} medium", found, only_for=TORCH)
 
 
@@ -111,37 +147,113 @@ def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_a_learner_step_on_a_device_waits_for_nothing(tokenizer: str, taught: bool) -> None:
     """Forward, losses, backward and clipping; torch's fused optimizer knows no such device."""
-    from zebfast.cli.stages import learner_config
-    from zebfast.learner.train.trainer import Sums, Trainer
+    from zebfast.learner.train.trainer import Sums
 
-    training = Trainer(pieces_net.network(tokenizer, "small")[1], learner_config(device="meta"))
+    training, _ = workload.trainer("small", tokenizer, belief_head=True, device="meta")
     training.optimizer.step = lambda *_: None  # type: ignore[method-assign]
     raw, sums = torch.zeros(64, 64, dtype=torch.uint8, device="meta"), Sums(training.device)
     training._step(raw, sums, has_teacher=taught)
-    assert +operators.operators(lambda: training._step(raw, sums, has_teacher=taught)).waits == {}
+    assert +counts.operators(lambda: training._step(raw, sums, has_teacher=taught)).waits == {}
 
 
 def test_waits_are_seen() -> None:
     """Each way of waiting that a step could take by mistake."""
     x = torch.ones(4)
     for wait in (x.sum().item, x.nonzero, lambda: x[x > 0], lambda: x.to("meta")):
-        assert operators.operators(wait).waits.total() >= 1, wait
-    assert +operators.operators(lambda: x.softmax(0) + x[torch.tensor([1])]).waits == {}
+        assert counts.operators(wait).waits.total() >= 1, wait
+    assert +counts.operators(lambda: x.softmax(0) + x[torch.tensor([1])]).waits == {}
 
 
 @pytest.mark.parametrize("key", THIN)
 def test_python_calls(pinned: Pinned, key: str, tmp_path: Path) -> None:
-    """Calls by zebfast's own Python in one piece of work."""
-    work = pieces()[key].prepare(tmp_path)
+    """Calls by zebfast's own Python in one round of work."""
+    work = GATE[key].prepare(tmp_path)
     work()
     only_for = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-    pinned(f"calls, {key}", dict(calls.python_calls(work)), only_for=only_for)
+    pinned(f"calls, {key}", dict(counts.python_calls(work)), only_for=only_for)
 
 
 def test_imports(pinned: Pinned) -> None:
     """What the commands load before they do anything; none of these needs torch, or a network."""
     found: dict[str, Any] = {}
     for command in COMMANDS:
-        found[command], heavy = calls.imports(command.split())
+        found[command], heavy = counts.imports(command.split())
         assert set(heavy) <= {"numpy", "rich"}, command
     pinned("imported modules", found)
+
+
+def test_search_does_the_same_work(pinned: Pinned) -> None:
+    """Simulations, evaluations, terminals and reused visits of fixed games."""
+    pinned(SEARCH, search_counts(**TRUE))
+    pinned(f"{SEARCH}, sampled worlds", search_counts(**SAMPLED))
+
+
+@pytest.mark.parametrize("saving", list(SAVINGS))
+def test_savings_do_the_same_work(pinned: Pinned, saving: str) -> None:
+    """Cache hits, nodes shared, searches stopped or cut: what each option saves, exactly."""
+    found = search_counts(**{**SAMPLED, **SAVINGS[saving]})
+    pinned(f"{SEARCH}, sampled worlds, {saving}", found)
+
+
+def forest_bytes(n_trees: int, max_nodes: int) -> int:
+    """Memory of a forest on true deals, without a solver."""
+    options = SearchOptions(max_nodes=max_nodes, exact_tricks=0)
+    return SelfPlayForest(n_trees, options=options, seed=0, worlds="true").nbytes
+
+
+def test_memory_and_sizes(pinned: Pinned, tmp_path: Path) -> None:
+    from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE, OBS_DTYPE
+
+    per_node = forest_bytes(64, 1024) - forest_bytes(64, 512)
+    default = SelfPlayForest(128, options=SearchOptions(), seed=0)
+    sizes = {
+        "observation": OBS_DTYPE.itemsize,
+        "game": GAME_DTYPE.itemsize,
+        "example in memory": EXAMPLE_DTYPE.itemsize,
+        "node": per_node // (64 * 512),
+        "64 trees of 512 nodes, with their games": forest_bytes(64, 512),
+        "128 games in progress, default search": default.nbytes,
+        "native file of 256 games": workload.native_bytes(tmp_path),
+    }
+    pinned("bytes", sizes)
+    assert sizes["node"] <= 64, "a node may take 64 bytes"
+    assert sizes["native file of 256 games"] <= 40 * 256 * 28, "an example may take 40 bytes"
+
+
+def test_evaluator_computes_no_padding(pinned: Pinned) -> None:
+    evaluator, observations = workload.evaluator(), workload.mixed_observations(256)
+    evaluator.evaluate(observations, np.zeros((256, 8), np.float32))
+    seen = evaluator.counts
+    found = {"tokens": seen.tokens, "padded tokens": seen.padded_tokens}
+    pinned("evaluator, 256 positions", found)
+
+
+def test_solver_does_the_same_work(pinned: Pinned) -> None:
+    """Nodes of each question about fixed positions, and what a context takes."""
+    solver, found = Solver(), {}
+    for tricks, n in ((7, 50), (5, 500)):
+        for question in ("points", "one threshold", "all plays"):
+            ask, before = asker(question, tricks, n), solver.nodes
+            ask(solver)
+            found[f"{n} positions, {tricks} tricks left, {question}"] = solver.nodes - before
+    pinned("solver", {**found, "bytes of a context": solver.nbytes})
+    assert solver.nbytes <= 8 << 20, "a context may take 8 MiB"
+
+
+@pytest.mark.parametrize("teacher", ["exact", "rollout"])
+def test_a_teacher_does_the_same_work(pinned: Pinned, teacher: str) -> None:
+    """Evaluations, rollouts and questions to the solver of fixed games."""
+    config = TeachingConfig(teacher=teacher, n_groups=1, n_parallel_games=16)
+    teaching = Teaching(workload.Constant(), config=config, seed=SEED)
+    _, stats = teaching.play(16, lookahead=False)
+    found = {
+        name: getattr(stats, name)
+        for name in ("labels", "rollouts", "evaluations", "solver_calls", "batches")
+    }
+    pinned(f"16 games, {teacher} teacher, constant evaluator", found)
+
+
+def test_a_changed_count_fails_the_gate() -> None:
+    """One simulation more a play is noticed."""
+    with pytest.raises(AssertionError, match=r"simulations: pinned \d+, now \d+.*--renew-counts"):
+        counts.compare_counts(SEARCH, search_counts(201, **TRUE))

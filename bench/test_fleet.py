@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulated_fleet import FLEET, SimulatedFleet, kept_in_mind
-from simulated_oracle import oracle
 
 from bench.conftest import figure
+from bench.simulation.fleet import FLEET, SimulatedFleet, kept_in_mind
+from bench.simulation.oracle import oracle
 from zebfast.fleet.decide import Observed, decide
 from zebfast.fleet.market import rank
 from zebfast.fleet.market_history import MarketHistory

@@ -19,6 +19,7 @@ LOOPBACK = ("127.", "::1", "localhost")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=12, help="SIGKILLs of the ordeal over the Hub")
+    parser.addoption("--renew-golden", action="store_true", help="the slow twin's trees, anew")
 
 
 # Files that take long: begun first, so that none is left running alone at the end.

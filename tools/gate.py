@@ -3,8 +3,10 @@
     make gate BASE=HEAD~1
     python tools/gate.py HEAD~1 --json
 
-Both trees work in turns, a process each, on the pieces of work of bench/pieces.py, so that a busy
-machine slows both alike. What is compared is processor time, as a ratio.
+Both trees do the gate's workloads (zebfast/benchmark/) in turns, a process each, so that a busy
+machine slows both alike. What is compared is processor time, as a ratio. The other revision's files
+come from `git archive`, so that nothing of the checkout is touched, and lie below build/gate/ by
+commit: a revision is built once.
 """
 
 from __future__ import annotations
@@ -12,27 +14,74 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from base_tree import NoTree, built, commit_of
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.compare import Result, compare_trees, failed  # noqa: E402
+from bench.compare import Result, Rule, compare_trees, failed  # noqa: E402
 from bench.one_tree import Missing, Tree  # noqa: E402
-from bench.pieces import pieces  # noqa: E402
-from bench.turns import Rule  # noqa: E402
+from zebfast.benchmark.workloads import used_by  # noqa: E402
 
 SERVER = ROOT / "bench" / "one_tree.py"
+KEPT = 3  # built revisions; the ones used longest ago are removed
+BUILD = (sys.executable, "setup.py", "-q", "build_ext", "--inplace")
+
+
+class NoTree(Exception):
+    """A revision cannot be had; one sentence."""
+
+
+def commit_of(root: Path, revision: str) -> str:
+    """The full hash of a revision. Raises NoTree."""
+    command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        raise NoTree(
+            f"{revision} is no revision of this repository: expected a commit, tag or branch"
+        )
+    return done.stdout.strip()
+
+
+def built(
+    root: Path, commit: str, *, say: Callable[[str], None], build: Sequence[str] = BUILD
+) -> Path:
+    """The folder of a built commit, made unless it is there. Raises NoTree."""
+    trees = root / "build" / "gate"
+    tree = trees / commit[:12]
+    if not tree.is_dir():
+        trees.mkdir(parents=True, exist_ok=True)
+        say(f"building {commit[:12]} (once, about a minute)")
+        with tempfile.TemporaryDirectory(dir=trees) as folder:
+            new = Path(folder) / "tree"
+            _unpack(root, commit, new)
+            done = subprocess.run(build, cwd=new, capture_output=True, text=True)
+            if done.returncode:
+                last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+                raise NoTree(f"{commit[:12]} does not build: {' '.join(last)}")
+            new.rename(tree)
+    tree.touch()
+    for old in sorted(trees.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return tree
+
+
+def _unpack(root: Path, commit: str, folder: Path) -> None:
+    folder.mkdir()
+    archive = subprocess.Popen(["git", "archive", commit], cwd=root, stdout=subprocess.PIPE)
+    subprocess.run(["tar", "-x", "-C", str(folder)], stdin=archive.stdout, check=True)
+    if archive.wait():
+        raise NoTree(f"{commit[:12]} cannot be unpacked: git archive failed")
 
 
 class TreeProcess:
@@ -115,7 +164,9 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare the speed of each stage with a revision.")
     parser.add_argument("base", nargs="?", help="revision to compare with")
     parser.add_argument("--base-tree", type=Path, help="a built checkout, instead of a revision")
-    parser.add_argument("--stage", action="append", choices=list(pieces()), help="only this one")
+    parser.add_argument(
+        "--stage", action="append", choices=list(used_by("gate")), help="only this one"
+    )
     parser.add_argument("--threshold", type=float, default=Rule.threshold, help="share, e.g. 0.07")
     parser.add_argument("--attempts", type=int, default=Rule.attempts, help="slower in so many")
     parser.add_argument(
@@ -139,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         base = args.base_tree or built(ROOT, commit_of(ROOT, args.base), say=say)
         results = compare_trees(
             partial(both, ROOT, base.resolve(), slow=args.slow),
-            args.stage or list(pieces()),
+            args.stage or list(used_by("gate")),
             rule,
             say=lambda result: say(line(result)),
         )

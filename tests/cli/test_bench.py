@@ -13,10 +13,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from zebfast.cli.bench import STAGES
-from zebfast.cli.bench_text import _HINTS, bottleneck, print_report, report, spent
+from zebfast.benchmark.workload import Done, Measurement, measure, workload
+from zebfast.benchmark.workloads import WORKLOADS, selfplay_in_swing, used_by
+from zebfast.cli.bench import _HINTS, STAGES, bottleneck, print_report, report, spent
 from zebfast.cli.main import cli
-from zebfast.cli.stages import Done, Measurement, Stage, measure
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,8 @@ PLAIN = Measurement("simulations", "simulations/s", "trees", 2_000_000, 1.0, EAC
 
 
 def test_measure_counts_units() -> None:
-    result = measure(Stage("k", "games/s", "x", lambda: lambda: Done(3, SHARES)), seconds=0.01)
+    work = workload(("report",), "k", "games/s", "x", lambda _folder: lambda: Done(3, SHARES))
+    result = measure(work, seconds=0.01)
     assert result.units % 3 == 0
     assert result.units >= 3
     assert result.seconds >= 0.01
@@ -100,12 +101,23 @@ def test_the_report_fits_one_screen(rate: float, capsys: pytest.CaptureFixture[s
     assert all(any(stage.what in line for line in lines) for stage in STAGES)
 
 
-def test_stages_have_a_key_each_and_none_is_left_out() -> None:
-    from zebfast.cli import data_stages, exact_stages, play_stages, stages
-
-    every = (*stages.STAGES, *exact_stages.STAGES, *play_stages.STAGES, *data_stages.STAGES)
-    assert sorted(s.key for s in STAGES) == sorted({s.key for s in every})
-    assert len(STAGES) == len(every)
+def test_workloads_have_a_key_each_and_published_names_stay() -> None:
+    """What earlier versions report and compare by these names, this one does, too."""
+    for use in ("report", "record", "gate"):
+        assert len(used_by(use)) == sum(use in workload.uses for workload in WORKLOADS), use
+    assert [stage.key for stage in STAGES] == [
+        "random_games", "simulations", "exact_deals", "worlds", "features", "evaluations",
+        "evaluations_v2", "selfplay_published_way", "selfplay_games", "selfplay_v2_published_way",
+        "selfplay_v2", "examples_written", "examples_read", "learner_steps", "learner_steps_v2",
+    ]  # fmt: skip
+    assert set(used_by("gate")) == {
+        "random_games", "trees", "trees_worlds", "trees_gumbel", "trees_thrifty", "match_forest",
+        "worlds_first", "worlds_voids", "solver_deals", "solver_plays", "observations", "features",
+        "first_layer", "examples_made", "evaluations_v1", "evaluations_v2", "loading_v1",
+        "loading_v2", "learner_step_v1", "learner_step_v2", "selfplay_true", "selfplay_exact",
+        "selfplay_network", "match", "match_network", "match_exact", "replay", "write_native",
+        "write_pt", "read_native", "read_pt", "ingest", "publish", "pull",
+    }  # fmt: skip
 
 
 def test_bench_command_reports_as_json(repo_root: Path) -> None:
@@ -126,9 +138,7 @@ def test_bench_command_reports_as_json(repo_root: Path) -> None:
 
 
 def test_selfplay_says_where_its_time_goes() -> None:
-    from zebfast.cli.play_stages import selfplay_games
-
-    done = selfplay_games(4, tokenizer="v2")()
+    done = selfplay_in_swing(Path(), n_games=4, tokenizer="v2")()
     shares = [value for name, value in done.detail.items() if name.endswith("_share")]
     assert sum(shares) == pytest.approx(1.0)
     assert min(shares) >= 0
@@ -159,30 +169,31 @@ def test_tuning_and_a_worker_that_uses_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     """All of it with the real games of a small network, but for the length of a look."""
     from functools import partial
 
-    from zebfast.cli import tune, tuned
-    from zebfast.cli.stages import fresh_network
+    from zebfast.benchmark import tuned_settings as tuned
+    from zebfast.benchmark.tuning import Setting, Tuner
+    from zebfast.benchmark.workload import fresh_network
+    from zebfast.cli import bench, worker
     from zebfast.exchange import Namespace
     from zebfast.exchange.local import LocalWeightStore
-    from zebfast.selfplay.tuning import Setting, Tuner
 
     def small(**_: Any) -> tuple[list[Setting], list[tuple[int, int]]]:
         return [Setting(n_parallel_games=n, n_groups=2, threads=1) for n in (4, 8)], [(1, 1)]
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(tune, "grid", small)
-    monkeypatch.setattr(tune, "Tuner", partial(Tuner, seconds=0.01, limit=1e9))
+    monkeypatch.setattr(bench, "grid", small)
+    monkeypatch.setattr(bench, "Tuner", partial(Tuner, seconds=0.01, limit=1e9))
     command = ["bench", "--tune", "--size", "small", "--tokenizer", "v2", "--n-simulations", "8"]
     done = CliRunner().invoke(cli, [*command, "--device", "cpu"])
     assert done.exit_code == 0, done.output
     assert "small v2 network, 8 simulations, sampled worlds, on cpu in auto:" in done.output
     assert "Chosen: --n-parallel-games " in done.output
     assert f"Remembered in {tmp_path / 'zebfast' / 'tuned.json'}" in done.output
-    (kept,) = tuned.load(tuned.tuned_file(), print)
+    (kept,) = tuned.load(worker.tuned_file(), print)
     done = CliRunner().invoke(cli, [*command, "--device", "cpu", "--json", "--no-remember"])
     found = json.loads(done.stdout)
     assert found["remembered_in"] is None
     assert {t["n_parallel_games"] for t in found["tried"]} == {4, 8, 128}
-    assert tuned.load(tuned.tuned_file(), print) == [kept]
+    assert tuned.load(worker.tuned_file(), print) == [kept]
 
     run = tmp_path / "run"
     config, weights = fresh_network("small", "v2")

@@ -14,12 +14,13 @@ from click.testing import CliRunner
 from listening import work
 from workers import one_batch
 
-from zebfast.cli import tuned
-from zebfast.cli.tuned import Circumstances, Entry
+from zebfast.benchmark import tuned_settings as tuned
+from zebfast.benchmark.tuned_settings import Circumstances, Entry
+from zebfast.benchmark.tuning import Setting
+from zebfast.cli.worker import tuned_file
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.tuning import Setting
 from zebfast.worker.config import WorkerConfig
 
 NETWORK = {"embed_dim": 16, "n_heads": 2, "n_layers": 1, "ff_dim": 16}
@@ -32,7 +33,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The file, in a cache directory of this test's own; torch's threads are put back."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     threads = torch.get_num_threads()
-    yield tuned.tuned_file()
+    yield tuned_file()
     torch.set_num_threads(threads)
 
 
@@ -59,7 +60,7 @@ def test_it_is_kept_where_caches_are(path: Path, monkeypatch: pytest.MonkeyPatch
     assert path.parts[-3:] == ("cache", "zebfast", "tuned.json")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/users/someone")
-    assert tuned.tuned_file() == Path("/users/someone/.cache/zebfast/tuned.json")
+    assert tuned_file() == Path("/users/someone/.cache/zebfast/tuned.json")
 
 
 def test_an_entry_comes_back_as_it_was(path: Path) -> None:
@@ -172,7 +173,7 @@ def test_the_text_of_those_damages_is_sound_without_them(path: Path) -> None:
 
 def settled(given: set[str], config: WorkerConfig) -> tuple[WorkerConfig, list[str]]:
     said: list[str] = []
-    return tuned.settling(given, said.append)(config, NETWORK), said
+    return tuned.settling(tuned_file(), given, said.append)(config, NETWORK), said
 
 
 def test_a_worker_plays_as_was_found_and_says_so(path: Path, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from simulated_fleet import FLEET, Lived, SimulatedFleet, kept_in_mind
-from simulated_hosts import MINUTE
-from simulated_oracle import oracle
 
+from bench.simulation.fleet import FLEET, Lived, SimulatedFleet, kept_in_mind
+from bench.simulation.hosts import MINUTE
+from bench.simulation.oracle import oracle
 from zebfast.fleet.market_history import MarketHistory, read_history
 from zebfast.fleet.model import Spec
 from zebfast.fleet.state_file import read_state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,14 +60,49 @@ def test_tree_equals_twin(
         assert forest.dump(0) == twin.dump()
 
 
+#: The trees of tests/golden/trees.json, but for their nodes.
+TRUE_DEAL = {"worlds": "true", "n_worlds": 1, "exact_tricks": 0}
+GOLDEN: tuple[dict[str, Any], ...] = (
+    {"seed": 1, "plies": 0, "n_simulations": 30, **TRUE_DEAL},
+    {"seed": 2, "plies": 9, "n_simulations": 40, **TRUE_DEAL},
+    {"seed": 3, "plies": 18, "n_simulations": 40, **TRUE_DEAL},
+    {"seed": 4, "plies": 22, "n_simulations": 60, **TRUE_DEAL},
+    {"seed": 2, "plies": 9, "n_simulations": 40, **TRUE_DEAL, "exact_tricks": 3},
+    {"seed": 1, "plies": 0, "n_simulations": 30, **TRUE_DEAL, "worlds": "sampled"},
+    {"seed": 2, "plies": 9, "n_simulations": 40, "worlds": "sampled", "n_worlds": 4,
+     "exact_tricks": 0},
+    {"seed": 3, "plies": 13, "n_simulations": 40, "worlds": "sampled", "n_worlds": 16,
+     "exact_tricks": 3},
+    {"seed": 4, "plies": 22, "n_simulations": 60, "worlds": "sampled", "n_worlds": 60,
+     "exact_tricks": 1},
+)  # fmt: skip
+
+
+def golden_options(case: dict[str, Any]) -> SearchOptions:
+    return SearchOptions(**{n: case[n] for n in ("n_simulations", "n_worlds", "exact_tricks")})
+
+
+def test_golden_trees_are_the_slow_twins(request: pytest.FixtureRequest) -> None:
+    """One case a line: all but the nodes says how to make it again; --renew-golden writes them."""
+    lines = []
+    for case in GOLDEN:
+        position = decision(case["seed"], case["plies"])
+        assert position is not None
+        tree = SlowTree(position, golden_options(case), worlds=case["worlds"])
+        tree.search(hashed_evaluate)
+        lines.append(json.dumps({**case, "nodes": tree.dump()}))
+    text = "[\n" + ",\n".join(lines) + "\n]\n"
+    if request.config.getoption("--renew-golden"):
+        TREES.write_text(text)
+    assert TREES.read_text() == text
+
+
 def test_recorded_trees() -> None:
-    """The trees of tests/golden/trees.json, written by tools/gen_trees.py."""
+    """The golden trees grow in C, node by node."""
     for case in json.loads(TREES.read_text()):
         position = decision(case["seed"], case["plies"])
         assert position is not None
-        names = ("n_simulations", "n_worlds", "exact_tricks")
-        options = SearchOptions(**{name: case[name] for name in names})
-        forest = Forest(batch_of(position), options=options, worlds=case["worlds"])
+        forest = Forest(batch_of(position), options=golden_options(case), worlds=case["worlds"])
         run(forest)
         got = [[total, [list(e) for e in edges]] for total, edges in forest.dump(0)]
         assert got == case["nodes"]

@@ -6,7 +6,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 
-import bench.pieces
-from bench import gate
-from bench.compare import Result, compare_trees, failed
+from bench import counts, one_tree
+from bench.compare import Ratio, Result, Rule, block_ratios, compare_trees, failed, ratio_of
 from bench.one_tree import Missing, OwnTree, answer
-from bench.pieces import Piece, identity
-from bench.turns import Ratio, Rule, block_ratios, ratio_of
+from zebfast.benchmark.workload import Done, Work, identity
+from zebfast.benchmark.workloads import used_by
 
-KEYS = tuple(bench.pieces.pieces())
+KEYS = tuple(used_by("gate"))
 
 
 class Machine:
@@ -52,12 +51,15 @@ def opened(
     """Opens two equal trees of every real stage's name, the first slower by these shares."""
     openings = []
 
-    def piece(number: int, key: str) -> Piece:
-        seconds = 0.0005 * (1 + number)
-        return Piece(key, "", lambda _folder: lambda: machine.work(seconds) or 1)  # type: ignore[func-returns-value]
+    def prepared(number: int) -> Callable[[Path], Work]:
+        def work() -> Done:
+            machine.work(0.0005 * (1 + number))
+            return Done(1, trace=1)
 
-    fakes = {key: piece(number, key) for number, key in enumerate(KEYS)}
-    monkeypatch.setattr(bench.pieces, "pieces", lambda: fakes)
+        return lambda _folder: work
+
+    fakes = {key: prepared(number) for number, key in enumerate(KEYS)}
+    monkeypatch.setattr(one_tree, "workloads", lambda: (fakes, identity))
 
     class Slowed(OwnTree):
         def run(self, key: str, repeats: int) -> float:
@@ -183,15 +185,15 @@ def test_identity_tells_work_apart() -> None:
 
 
 def test_counts_within_a_tolerance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(gate, "PINNED", tmp_path / "counts.json")
-    with pytest.raises(gate.NotPinned, match="no counts are pinned for 'work, gcc 1'"):
-        gate.compare_counts("work", {"n": 100}, only_for="gcc 1")
-    gate.compare_counts("work", {"n": 100}, only_for="gcc 1", renew=True)
+    monkeypatch.setattr(counts, "PINNED", tmp_path / "counts.json")
+    with pytest.raises(counts.NotPinned, match="no counts are pinned for 'work, gcc 1'"):
+        counts.compare_counts("work", {"n": 100}, only_for="gcc 1")
+    counts.compare_counts("work", {"n": 100}, only_for="gcc 1", renew=True)
     for n, tolerance in ((100, 0.0), (102, 0.02), (98, 0.02)):
-        gate.compare_counts("work", {"n": n}, only_for="gcc 1", tolerance=tolerance)
+        counts.compare_counts("work", {"n": n}, only_for="gcc 1", tolerance=tolerance)
     for n, tolerance in ((101, 0.0), (99, 0.0), (103, 0.02), (115, 0.02), (85, 0.02)):
         with pytest.raises(AssertionError, match=f"n: pinned 100, now {n}"):
-            gate.compare_counts("work", {"n": n}, only_for="gcc 1", tolerance=tolerance)
+            counts.compare_counts("work", {"n": n}, only_for="gcc 1", tolerance=tolerance)
 
 
 def test_a_tree_answers_requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -208,9 +210,9 @@ def test_a_tree_answers_requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.fixture
 def tools(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(repo_root / "tools"))
-    import base_tree
+    import gate
 
-    return base_tree
+    return gate
 
 
 def gate_command(repo_root: Path, *args: str) -> subprocess.CompletedProcess[str]:

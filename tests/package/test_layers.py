@@ -23,6 +23,7 @@ ROOMS = (
     "learner",
     "experiment",
     "fleet",
+    "benchmark",
     "cli",
 )
 
@@ -78,7 +79,36 @@ def test_only_cli_reads_argv_and_environment(repo_root: Path) -> None:
     assert offenders == {}
 
 
-def test_the_check_above_sees_what_it_must() -> None:
+def _imported(source: str) -> set[str]:
+    """Modules that a module's code imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_benchmarks_and_tools_need_no_command_line_and_no_tests(repo_root: Path) -> None:
+    """What both need of either belongs below, in a room."""
+    tests = repo_root / "tests"
+    helpers = {p.stem for room in ("support", "servers") for p in (tests / room).glob("*.py")}
+    offenders = {}
+    for folder in ("bench", "tools"):
+        own = {p.stem for p in (repo_root / folder).rglob("*.py")}
+        for path in (repo_root / folder).rglob("*.py"):
+            used = _imported(path.read_text(encoding="utf-8"))
+            bad = {name for name in used if f"{name}.".startswith(("zebfast.cli.", "tests."))}
+            bad |= used & (helpers - own)
+            if bad and path.name != "readme.py":  # which writes down what the commands take
+                offenders[str(path.relative_to(repo_root))] = sorted(bad)
+    assert offenders == {}
+
+
+def test_the_checks_above_see_what_they_must() -> None:
     assert _outside_reads("import os\nx = os.environ.get('A')") == ["line 2: os.environ"]
     assert _outside_reads("from os import getenv") == ["line 1: os.getenv"]
     assert _outside_reads("import os\nos.replace('a', 'b')") == []
+    assert "zebfast.cli" in _imported("def f():\n    from zebfast import cli\n")
+    assert _imported("import slow_tree") == {"slow_tree"}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from bench import gate
+from bench import compare, counts
 
 
 def _tool(root: Path, name: str) -> ModuleType:
@@ -113,43 +111,20 @@ def test_record_refuses_what_is_not_a_run(
 
 
 def test_counts_gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(gate, "PINNED", tmp_path / "counts.json")
-    gate.compare_counts("work", {"nodes": 10, "leaves": 4}, renew=True)
-    gate.compare_counts("work", {"nodes": 10, "leaves": 4})
+    monkeypatch.setattr(counts, "PINNED", tmp_path / "counts.json")
+    counts.compare_counts("work", {"nodes": 10, "leaves": 4}, renew=True)
+    counts.compare_counts("work", {"nodes": 10, "leaves": 4})
     with pytest.raises(AssertionError, match=r"leaves: pinned 4, now 5.*renew"):
-        gate.compare_counts("work", {"nodes": 10, "leaves": 5})
+        counts.compare_counts("work", {"nodes": 10, "leaves": 5})
     with pytest.raises(AssertionError, match="extra: pinned None, now 1"):
-        gate.compare_counts("work", {"nodes": 10, "leaves": 4, "extra": 1})
+        counts.compare_counts("work", {"nodes": 10, "leaves": 4, "extra": 1})
 
 
 def test_speed_gate_needs_every_attempt_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     ratios = iter([1.5, 0.5])
-    monkeypatch.setattr(gate, "interleaved_ratio", lambda *_args, **_kwargs: next(ratios))
-    assert gate.assert_faster(lambda: None, lambda: None, at_least=1.0) == 2.0
-    monkeypatch.setattr(gate, "interleaved_ratio", lambda *_args, **_kwargs: 1.25)
+    monkeypatch.setattr(compare, "interleaved_ratio", lambda *_args, **_kwargs: next(ratios))
+    assert compare.assert_faster(lambda: None, lambda: None, at_least=1.0) == 2.0
+    monkeypatch.setattr(compare, "interleaved_ratio", lambda *_args, **_kwargs: 1.25)
     with pytest.raises(AssertionError, match=r"\[0.8, 0.8, 0.8\] times .* below 1"):
-        gate.assert_faster(lambda: None, lambda: None, at_least=1.0)
-    assert gate.assert_faster(lambda: None, lambda: None, at_least=8, units=(10, 1)) == 8.0
-
-
-def test_speed_suite_runs_and_its_counts_hold(repo_root: Path) -> None:
-    """Once through the suite without timing, so that it cannot rot; the counts are exact."""
-    pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
-    # Three quarters of the suite's time; the stages of `zebfast bench` have tests of their own.
-    chosen = "not selfplay_games and not does_not_wait and not test_stage[ and not slowed_stage"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "bench",
-            "-q",
-            "--benchmark-disable",
-            "-k",
-            chosen,
-        ],
-        cwd=repo_root,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+        compare.assert_faster(lambda: None, lambda: None, at_least=1.0)
+    assert compare.assert_faster(lambda: None, lambda: None, at_least=8, units=(10, 1)) == 8.0

@@ -6,41 +6,34 @@ With --tune: the settings with which this machine plays fastest.
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from zebfast.cli.bench_text import print_report, report
-from zebfast.cli.data_stages import STAGES as DATA_STAGES
-from zebfast.cli.exact_stages import STAGES as EXACT_STAGES
+from zebfast.benchmark import tuned_settings
+from zebfast.benchmark.trial import PARTS, Trials
+from zebfast.benchmark.tuning import Setting, Tuned, Tuner, grid
+from zebfast.benchmark.workload import Measurement, default_device, fresh_network, measure
+from zebfast.benchmark.workloads import used_by
+from zebfast.cli.console import NOTHING
 from zebfast.cli.options import ModeOption
-from zebfast.cli.play_stages import STAGES as PLAY_STAGES
-from zebfast.cli.stages import STAGES as RUN_STAGES
-from zebfast.cli.stages import measure
-from zebfast.cli.worker import search_options, worker
-
-_ORDER = (
-    "random_games",
-    "simulations",
-    "exact_deals",
-    "worlds",
-    "features",
-    "evaluations",
-    "evaluations_v2",
-    "selfplay_published_way",
-    "selfplay_games",
-    "selfplay_v2_published_way",
-    "selfplay_v2",
-    "examples_written",
-    "examples_read",
-    "learner_steps",
-    "learner_steps_v2",
+from zebfast.cli.worker import (
+    default_threads,
+    search_options,
+    selfplay_config,
+    tuned_file,
+    worker,
 )
-_EVERY = {s.key: s for s in (*EXACT_STAGES, *RUN_STAGES, *PLAY_STAGES, *DATA_STAGES)}
-STAGES = tuple(_EVERY[key] for key in _ORDER)
+from zebfast.selfplay.config import SelfPlayConfig
+from zebfast.system.machine import usable_cores
+
+STAGES = tuple(used_by("report").values())
 
 _OF_TUNING = ("checkpoint", "size", "tokenizer", "device", "dtype", "remember")
 _OF_REPORT = ("seconds", "stages", "signature", "forget")
@@ -64,7 +57,7 @@ _OF_REPORT = ("seconds", "stages", "signature", "forget")
     "--stage",
     "stages",
     multiple=True,
-    type=click.Choice(_ORDER),
+    type=click.Choice([stage.key for stage in STAGES]),
     help="Measure only this stage; may be repeated (default: all).",
 )
 @click.option(
@@ -109,9 +102,7 @@ def bench(
     elif forget:
         _forget()
     elif tune:
-        from zebfast.cli.tune import tune_command
-
-        tune_command(flags, as_json=as_json)
+        _tune(flags, as_json=as_json)
     else:
         _measure([s for s in STAGES if not stages or s.key in stages], seconds, as_json)
 
@@ -137,10 +128,10 @@ def _measure(chosen: list[Any], seconds: float, as_json: bool) -> None:
 
 
 def _forget() -> None:
-    from zebfast.cli.tuned import forget, tuned_file
-
     path = tuned_file()
-    click.echo(f"Removed {path}" if forget(path) else f"Nothing was remembered in {path}")
+    click.echo(
+        f"Removed {path}" if tuned_settings.forget(path) else f"Nothing was remembered in {path}"
+    )
 
 
 def _refuse_what_changes_nothing(context: click.Context, tune: bool) -> None:
@@ -153,3 +144,276 @@ def _refuse_what_changes_nothing(context: click.Context, tune: bool) -> None:
             raise click.UsageError(f"{parameter.opts[0]} goes with --tune: give both, or neither")
         if tune and name in _OF_REPORT:
             raise click.UsageError(f"{parameter.opts[0]} does not go with --tune: leave one out")
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+_DEFAULT = "selfplay_games"  # the stage whose bottleneck is named first
+_COLUMNS = ("network", "trees", "solver", "python", "waiting")
+_NAMES = {"network": "the network", "trees": "tree search", "solver": "the exact solver",
+          "python": "Python between the steps", "waiting": "waiting for a core"}  # fmt: skip
+_HINTS = {
+    "network": "a v2 network, --root gumbel with fewer simulations, a GPU",
+    "trees": "fewer simulations and --root gumbel, --early-stop, more cores",
+    "solver": "fewer simulations and --root gumbel, --early-stop, more cores",
+    "python": "more games at once; zebfast bench --tune finds how many",
+    "waiting": "fewer other programs; zebfast bench --tune finds good groups",
+}
+
+
+def report(results: Sequence[Measurement]) -> dict[str, Any]:
+    """The whole report as plain values: machine, stages, time, bottleneck and what would help."""
+    found = bottleneck(results)
+    return {
+        "machine": machine(),
+        "stages": [{**asdict(result), "rate": result.rate} for result in results],
+        "bytes_per_example": next(
+            (r.detail["bytes_per_example"] for r in results if r.key == "examples_written"), None
+        ),
+        "selfplay_time": {r.key: spent(r, results) for r in results if "waiting_share" in r.detail},
+        "bottleneck": found[0] if found else None,
+        "hint": found[1] if found else None,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """See machine_facts, with the instruction set that the core runs with."""
+    from zebfast.cli.doctor import core_build
+
+    return {**tuned_settings.machine_facts(default_device()), "isa": core_build()}
+
+
+def spent(selfplay: Measurement, results: Sequence[Measurement]) -> dict[str, float]:
+    """Shares of a self-play stage's time by _COLUMNS; the solver's only where it is used.
+
+    The solver is not timed, which would cost more than it does: what the trees take beyond what
+    as many simulations take in the stage without it is counted as the solver's, so the drawing of
+    worlds is in it. Both are times on a core, whatever else the machine did meanwhile.
+    """
+    shares = {part: selfplay.detail[f"{part}_share"] for part in PARTS}
+    plain = next((r for r in results if r.key == "simulations"), None)
+    if plain is not None and selfplay.detail["solved_per_game"]:
+        took = selfplay.detail["tree_nanoseconds_per_simulation"]
+        beyond = max(0.0, 1 - plain.detail["nanoseconds_each"] / took) if took else 0.0
+        shares["solver"] = shares["trees"] * beyond
+        shares["trees"] -= shares["solver"]
+    return {name: shares[name] for name in _COLUMNS if name in shares}
+
+
+def bottleneck(results: Sequence[Measurement]) -> tuple[str, str] | None:
+    """One sentence, what self-play spends its time on, and what would help; None if not measured.
+
+    Of the default settings, or of those that were measured.
+    """
+    played = [r for r in results if "waiting_share" in r.detail]
+    if not played:
+        return None
+    chosen = next((r for r in played if r.key == _DEFAULT), played[0])
+    shares = spent(chosen, results)
+    name = max(shares, key=lambda part: shares[part])
+    return (
+        f"Bottleneck of {_short(chosen.what)}: {_NAMES[name]}, {shares[name]:.0%} of its time.",
+        f"What would help: {_HINTS[name]}.",
+    )
+
+
+def print_report(found: dict[str, Any]) -> None:
+    """At most 24 lines of 80 columns."""
+    m = found["machine"]
+    gpu = m["gpu"] or "no GPU"
+    click.echo(f"{m['cpu']}, {m['cores']} cores, {m['isa']}; {gpu}; torch {m['torch']}"[:80])
+    for stage in found["stages"]:
+        size = stage["detail"].get("bytes_per_example")
+        more = f", {size:.1f} bytes each" if size else ""
+        click.echo(f"{_number(stage['rate']):>11} {stage['unit']:<14} {stage['what']}{more}")
+    if found["selfplay_time"]:
+        whats = {stage["key"]: stage["what"] for stage in found["stages"]}
+        _print_time(found["selfplay_time"], whats)
+        click.echo(found["bottleneck"])
+        click.echo(found["hint"])
+
+
+def _print_time(times: dict[str, dict[str, float]], whats: dict[str, str]) -> None:
+    heading = "".join(f"{'~' + name if name == 'solver' else name:>10}" for name in _COLUMNS)
+    click.echo(f"{'Where its time goes':<28}{heading}")
+    for key, shares in times.items():
+        cells = "".join(
+            f"{shares[name]:>10.1%}" if name in shares else f"{NOTHING:>10}" for name in _COLUMNS
+        )
+        click.echo(f"{_short(whats[key]):<28}{cells}")
+
+
+def _short(what: str) -> str:
+    return what.removeprefix("self-play, ").removesuffix(", all cores")
+
+
+def _number(value: float) -> str:
+    """With at least three figures."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.1f}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}"
+
+
+# --- --tune ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be tuned.
+
+    Attributes:
+        network: config of the network, as it is published.
+        weights: by name.
+        name: of the network, for people.
+        selfplay: how to search; its games and groups are the default's.
+        device, dtype: where and in what precision the network runs.
+    """
+
+    network: Mapping[str, Any]
+    weights: Mapping[str, Any]
+    name: str
+    selfplay: SelfPlayConfig
+    device: str
+    dtype: str
+
+    @property
+    def default(self) -> Setting:
+        n_groups = self.selfplay.n_groups
+        return Setting(
+            n_parallel_games=self.selfplay.n_parallel_games,
+            n_groups=n_groups,
+            threads=default_threads(n_groups),
+        )
+
+
+def tune(job: Job) -> Tuned:
+    """Look at settings for less than a minute, with one line of progress on a terminal.
+
+    Raises:
+        NothingFits: there is no memory for any.
+    """
+    trials = Trials(
+        job.network, job.weights, selfplay=job.selfplay, device=job.device, dtype=job.dtype
+    )
+    default = job.default
+    games, shapes = grid(
+        cores=usable_cores(), on_gpu=job.device.startswith("cuda"), default=default
+    )
+    looks = 0
+
+    def show(setting: Setting) -> None:
+        nonlocal looks
+        looks += 1
+        if sys.stderr.isatty():
+            click.echo(
+                f"\r\033[Klook {looks}: {tuned_settings.as_flags(asdict(setting))}",
+                err=True,
+                nl=False,
+            )
+
+    tuner = Tuner(trials.look, default, on_look=show, on_drop=trials.drop)
+    try:
+        return tuner.tune(games, shapes)
+    finally:
+        if sys.stderr.isatty():
+            click.echo("\r\033[K", err=True, nl=False)
+
+
+def keep(job: Job, tuned: Tuned) -> Path:
+    """Remember the outcome; the file that it is in. OSError as it comes."""
+    entry = tuned_settings.Entry(
+        circumstances=tuned_settings.Circumstances.of(
+            job.network, job.selfplay, device=job.device, dtype=job.dtype
+        ),
+        setting=tuned.chosen,
+        games_per_second=tuned.games_per_second,
+        gain=tuned.gain,
+        date=tuned_settings.today(),
+    )
+    path = tuned_file()
+    tuned_settings.remember(path, entry, lambda line: click.echo(line, err=True))
+    return path
+
+
+def print_tuned(job: Job, tuned: Tuned) -> None:
+    """The table of what was tried, the choice, and what it brings."""
+    search = job.selfplay.search
+    click.echo(
+        f"{job.name}, {search.n_simulations} simulations, {job.selfplay.worlds} worlds, "
+        f"on {job.device} in {job.dtype}:"
+    )
+    click.echo(f"{'games/s':>10}  {'games':>6}  {'groups':>6}  {'threads':>7}  {'looks':>5}")
+    for tried in sorted(tuned.tried, key=lambda t: t.setting.size):
+        setting, rate = tried.setting, tried.games_per_second
+        speed = "no memory" if tried.out_of_memory else f"{rate:.1f}" if rate else NOTHING
+        marks = [("chosen", tuned.chosen), ("default", tuned.default)]
+        click.echo(
+            f"{speed:>10}  {setting.n_parallel_games:>6}  {setting.n_groups:>6}  "
+            f"{setting.threads:>7}  {len(tried.looks):>5}  "
+            + ", ".join(word for word, marked in marks if marked == setting)
+        )
+    if not tuned.settled:
+        click.echo("Too few looks to choose by, so nothing is changed: again when less runs here")
+        return
+    gain = (
+        "the default has not enough memory"
+        if tuned.gain is None
+        else f"{tuned.gain:.2f} times the default's (told apart from {tuned.noise:.0%})"
+    )
+    flags = tuned_settings.as_flags(asdict(tuned.chosen))
+    click.echo(f"Chosen: {flags}: {tuned.games_per_second:.1f} games/s, {gain}")
+
+
+def _tune(flags: dict[str, Any], *, as_json: bool) -> None:
+    """`zebfast bench --tune` with these parsed flags.
+
+    Raises:
+        click.UsageError: one sentence where they cannot be used.
+    """
+    remembered = flags["remember"]
+    try:
+        job = _job(flags)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    tuned = tune(job)
+    path = keep(job, tuned) if remembered and tuned.settled else None
+    if as_json:
+        tried = [
+            {**asdict(t.setting), "games_per_second": t.games_per_second, "looks": len(t.looks),
+             "out_of_memory": t.out_of_memory}
+            for t in tuned.tried
+        ]  # fmt: skip
+        told = {
+            name: getattr(tuned, name) for name in ("games_per_second", "gain", "noise", "settled")
+        }
+        chosen, default = asdict(tuned.chosen), asdict(tuned.default)
+        click.echo(json.dumps({"chosen": chosen, "default": default, **told, "tried": tried,
+                               "remembered_in": path and str(path)}))  # fmt: skip
+        return
+    print_tuned(job, tuned)
+    if path is not None:
+        click.echo(f"Remembered in {path} for workers that play this way (--forget drops it)")
+
+
+def _job(flags: dict[str, Any]) -> Job:
+    """ValueError, BadCheckpoint or OSError where there is no such network or device."""
+    from zebfast.cli.learn import choose_device
+    from zebfast.net import checkpoint
+
+    device = choose_device(flags["device"])
+    selfplay = selfplay_config({**flags, "n_parallel_games": None, "n_groups": None}, device)
+    if flags["checkpoint"] is None:
+        config, weights = fresh_network(flags["size"], flags["tokenizer"])
+        name = f"{flags['size']} {flags['tokenizer']} network"
+    else:
+        found = checkpoint.load(flags["checkpoint"])
+        config, weights, name = found.config, found.weights, flags["checkpoint"].name
+    return Job(
+        network=config.to_dict(),
+        weights=weights,
+        name=name,
+        selfplay=selfplay,
+        device=device,
+        dtype=flags["dtype"],
+    )

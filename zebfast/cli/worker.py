@@ -6,8 +6,10 @@ environment they are left alone, so that one environment serves machines of all.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -297,9 +299,15 @@ def _settling(context: click.Context) -> Settle | None:
     given = {name for name in TUNED_FLAGS if context.get_parameter_source(name) is not default}
     if context.params["mode"] != SELFPLAY.mode or len(given) == len(TUNED_FLAGS):
         return None
-    from zebfast.cli.tuned import settling
+    from zebfast.benchmark.tuned_settings import settling
 
-    return settling(given, click.echo)
+    return settling(tuned_file(), given, click.echo)
+
+
+def tuned_file() -> Path:
+    """Where `zebfast bench --tune` keeps its results: below $XDG_CACHE_HOME, or ~/.cache."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return Path(cache if cache else "~/.cache").expanduser() / "zebfast" / "tuned.json"
 
 
 def refuse_flags_of_the_other(context: click.Context, mode: str) -> None:

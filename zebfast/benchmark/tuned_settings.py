@@ -1,21 +1,20 @@
 """What `zebfast bench --tune` found, remembered for this machine and used only on it.
 
-One JSON file in the user's cache directory. An entry is of one machine, one network and one way to
-search; a worker looks for the entry of its own search and uses it only if the rest is the same.
+One JSON file. An entry is of one machine, one network and one way to search; a worker looks for the
+entry of its own search and uses it only if the rest is the same.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zebfast.benchmark.tuning import Setting
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.tuning import Setting
 from zebfast.system.files import write_atomic
 from zebfast.system.machine import cpu_model, usable_cores
 
@@ -124,12 +123,6 @@ def today() -> str:
     return time.strftime("%Y-%m-%d")
 
 
-def tuned_file() -> Path:
-    """Where results are remembered: below $XDG_CACHE_HOME, or ~/.cache."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return Path(cache if cache else "~/.cache").expanduser() / "zebfast" / "tuned.json"
-
-
 def load(path: Path, say: Say) -> list[Entry]:
     """All entries. A file that cannot be used is set aside, and that is said."""
     try:
@@ -198,8 +191,8 @@ def as_flags(values: Mapping[str, int]) -> str:
     return " ".join(f"--{name.replace('_', '-')} {n}" for name, n in values.items())
 
 
-def settling(given: Collection[str], say: Say) -> Callable[..., WorkerConfig]:
-    """How a worker comes to play as was found best; ``given`` flags are left as they are.
+def settling(path: Path, given: Collection[str], say: Say) -> Callable[..., WorkerConfig]:
+    """How a worker comes to play as the file says is best; ``given`` flags are left as they are.
 
     Returns:
         What ``zebfast.worker.loop.work`` takes as ``settle``.
@@ -209,7 +202,7 @@ def settling(given: Collection[str], say: Say) -> Callable[..., WorkerConfig]:
         selfplay = config.producer
         assert isinstance(selfplay, SelfPlayConfig), "only self-play is tuned"
         here = Circumstances.of(network, selfplay, device=config.device, dtype=config.dtype)
-        entry, why_not = find(load(tuned_file(), say), here)
+        entry, why_not = find(load(path, say), here)
         if entry is None:
             if why_not:
                 say(why_not)

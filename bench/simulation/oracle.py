@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import heapq
 
-from simulated_fleet import Lived, games_of
-from simulated_hosts import HOUR, MINUTE, START
-from simulated_market import Rental, SimulatedMarket
-
+from bench.simulation.fleet import Lived, games_of
+from bench.simulation.hosts import HOUR, MINUTE, START
+from bench.simulation.market import Rental, SimulatedMarket
 from zebfast.fleet.market import rank
 from zebfast.fleet.market_history import MarketHistory
 from zebfast.fleet.model import Spec

@@ -7,21 +7,31 @@ with a constant evaluator until they are at all stages, and only then looks.
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 
+from zebfast.benchmark.tuning import Setting
+from zebfast.benchmark.workload import SEED
 from zebfast.core.observe import uniform_evaluate
+from zebfast.rules import N_PLIES
 from zebfast.selfplay.config import Evaluator, SelfPlay, SelfPlayConfig
 from zebfast.selfplay.stats import SelfPlayStats
 
 _WAVES = 32  # in which the games begin
 _SEARCHES = 22  # of a game's 28 plays, the others being forced; only their spread depends on it
 _STEPS = 4  # between two looks at how far the games are
+
+#: Parts of the time that a group's thread spends, in the order of the report.
+PARTS = ("network", "trees", "python", "waiting")
 
 
 class _Switch:
@@ -104,3 +114,75 @@ class Trial:
             return True
 
         return self._play.play(n_games, should_stop=enough, lookahead=lookahead)[1]
+
+
+class Trials:
+    """The games of every setting that is still in the running.
+
+    Args:
+        network: config of the network, as it is published.
+        weights: of it.
+        selfplay: how to search; a setting says how many games and groups.
+        device, dtype: where and in what precision the network runs.
+    """
+
+    def __init__(
+        self,
+        network: Mapping[str, Any],
+        weights: Mapping[str, Any],
+        *,
+        selfplay: SelfPlayConfig,
+        device: str,
+        dtype: str,
+    ) -> None:
+        from zebfast.net.evaluator import Evaluator
+        from zebfast.net.networks import config_from_dict
+
+        config = config_from_dict(network)
+        self._evaluator = Evaluator(config, weights, device=device, dtype=dtype)
+        self._selfplay = selfplay
+        self._open: dict[Setting, Trial] = {}
+
+    def look(self, setting: Setting, seconds: float) -> SelfPlayStats:
+        """Play on; the first look at a setting begins its games. MemoryError if there is none."""
+        import torch
+
+        torch.set_num_threads(setting.threads)
+        try:
+            if setting not in self._open:
+                config = replace(
+                    self._selfplay,
+                    n_parallel_games=setting.n_parallel_games,
+                    n_groups=setting.n_groups,
+                )
+                self._open[setting] = Trial(self._evaluator, config=config, seed=SEED)
+                self._open[setting].run(0)  # the first step pays for buffers
+            return self._open[setting].run(seconds)
+        except torch.cuda.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from None
+
+    def drop(self, setting: Setting) -> None:
+        """Give the memory of a setting's games back."""
+        self._open.pop(setting, None)
+        gc.collect()
+
+
+def time_shares(stats: SelfPlayStats, *, on_gpu: bool) -> dict[str, float]:
+    """Counts a game, and the shares of PARTS in the time of the groups' threads.
+
+    A thread off the core is waiting: for the other groups, for what else runs on the machine. On a
+    GPU all of the evaluator's time is the network's.
+    """
+    trees, network = stats.tree_cpu_seconds, stats.evaluator_cpu_seconds
+    spent = {"trees": trees, "python": max(stats.thread_cpu_seconds - trees - network, 0.0)}
+    spent["network"] = stats.evaluator_seconds if on_gpu else network
+    spent["waiting"] = max(stats.thread_seconds - sum(spent.values()), 0.0)
+    total = sum(spent.values())
+    games = max(stats.plays, 1) / N_PLIES
+    return {
+        "simulations_per_game": stats.simulations / games,
+        "evaluations_per_game": stats.evaluations / games,
+        "solved_per_game": stats.solved / games,
+        "tree_nanoseconds_per_simulation": 1e9 * trees / max(stats.simulations, 1),
+        **{f"{part}_share": spent[part] / total for part in PARTS},
+    }

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from zebfast.benchmark.trial import Trial
+from zebfast.benchmark.tuning import NothingFits, Setting, Tuner, grid
 from zebfast.core.observe import uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.stats import SelfPlayStats
-from zebfast.selfplay.trial import Trial
-from zebfast.selfplay.tuning import NothingFits, Setting, Tuner, grid
 
 DEFAULT = Setting(n_parallel_games=128, n_groups=2, threads=1)
 

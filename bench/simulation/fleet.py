@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from simulated_hosts import HOUR, MINUTE, START
-from simulated_market import Rental, SimulatedMarket
-
+from bench.simulation.hosts import HOUR, MINUTE, START
+from bench.simulation.market import Rental, SimulatedMarket
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet import reconcile, rent
 from zebfast.fleet.health import stall_limit

@@ -11,8 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from simulated_hosts import HOUR, MINUTE, START, TYPES, Boot, Host
-
+from bench.simulation.hosts import HOUR, MINUTE, START, TYPES, Boot, Host
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet.market import GAMES_PER_S
 from zebfast.fleet.model import (

@@ -1,0 +1,253 @@
+"""Workloads of the compiled core: engine, search, solver, worlds, observations, examples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zebfast.benchmark.workload import (
+    EVERYWHERE,
+    GATE,
+    N_SIMULATIONS,
+    RECORD,
+    REPORT,
+    SEED,
+    Done,
+    Work,
+    finished_games,
+    games_at,
+    mixed_observations,
+    run_out,
+    workload,
+)
+from zebfast.core.observe import games_to_examples, uniform_evaluate
+from zebfast.core.options import SearchOptions
+from zebfast.core.records import OBS_DTYPE
+from zebfast.core.selfplay import SelfPlayForest
+from zebfast.core.solve import Solver
+from zebfast.rules import HALF_POINTS, N_PLIES, N_SEATS
+
+TRUE: Mapping[str, Any] = {"worlds": "true", "exact_tricks": 0}
+SAMPLED: Mapping[str, Any] = {"worlds": "sampled", "exact_tricks": 4}
+
+
+def random_games(_folder: Path) -> Work:
+    from zebfast.core.engine import random_games as play
+
+    return lambda: Done(5000, trace=play(5000, seed=SEED))
+
+
+def simulations(_folder: Path, *, n_trees: int = 64, n_steps: int = 500) -> Work:
+    """Trees alone: a constant evaluator, true deals, nothing solved; games never run out."""
+    options = SearchOptions(n_simulations=N_SIMULATIONS, exact_tricks=0)
+    forest = SelfPlayForest(n_trees, options=options, seed=SEED, worlds="true")
+    leaves, evals = np.zeros(n_trees, OBS_DTYPE), np.zeros((n_trees, 8), np.float32)
+    room = n_trees * (2 + n_steps // N_SIMULATIONS)  # a step starts at most one game a tree
+
+    def work() -> Done:
+        before, began = forest.counts(), time.thread_time()
+        forest.allow(before["games"] + room)
+        for _ in range(n_steps):
+            n = forest.select(leaves)
+            uniform_evaluate(leaves[:n], evals[:n])
+            forest.update(evals[:n])
+        forest.take()
+        done = forest.counts()["simulations"] - before["simulations"]
+        return Done(done, {"nanoseconds_each": 1e9 * (time.thread_time() - began) / done})
+
+    return work
+
+
+def whole_searches(
+    _folder: Path, *, n_games: int, worlds: str, cache_mb: int = 0, **search: Any
+) -> Work:
+    """Games from first deal to last play with the constant evaluator, one tree each."""
+    options = SearchOptions(**search)
+
+    def work() -> Done:
+        trees = SelfPlayForest(
+            n_games, options=options, seed=SEED, worlds=worlds, cache_mb=cache_mb
+        )
+        run_out(trees, n_games)
+        n_simulations = trees.counts()["simulations"]
+        return Done(n_simulations, trace=(trees.take(), n_simulations))
+
+    return work
+
+
+def match_forest(_folder: Path) -> Work:
+    """The forest of a player: one search for each game of a batch, on sampled worlds."""
+    from zebfast.core.forest import Forest
+
+    batch = games_at(4, 100)
+    legal = batch.legal()
+    batch = batch.take(np.flatnonzero(legal & (legal - np.uint32(1))))
+    options = SearchOptions(n_simulations=64, n_worlds=8, exact_tricks=0)
+    leaves, evals = np.zeros(len(batch), OBS_DTYPE), np.zeros((len(batch), 8), np.float32)
+
+    def work() -> Done:
+        forest = Forest(batch, options=options, seed=SEED)
+        while n := forest.select(leaves):
+            uniform_evaluate(leaves[:n], evals[:n])
+            forest.update(evals[:n])
+        return Done(len(batch), trace=forest.visits())
+
+    return work
+
+
+def lanes(_folder: Path, *, n_games: int = 8192) -> Work:
+    """Whole games side by side with the constant evaluator: what rollouts cost but the network."""
+    from zebfast.core.rollouts import RolloutGames
+
+    games = games_at(0, n_games)
+    observations, evals = np.empty(n_games, OBS_DTYPE), np.empty((n_games, 8), np.float32)
+
+    def work() -> Done:
+        running = RolloutGames(games)
+        while n := running.advance(observations):
+            uniform_evaluate(observations[:n], evals[:n])
+            running.play_greedy(evals[:n])
+        return Done(n_games)
+
+    return work
+
+
+def worlds(_folder: Path, *, n_plays: int, n_games: int = 40, each: int = 5000) -> Work:
+    """Worlds of some positions, many of each: what the call itself costs is shared by so many."""
+    from zebfast.core.worlds import sample_worlds
+
+    batch, rows = games_at(n_plays, n_games), np.arange(n_games)
+    numbers = np.arange(n_games, dtype=np.uint64)
+
+    def work() -> Done:
+        drawn = sample_worlds(batch, rows, each, seed=SEED, game_numbers=numbers)
+        return Done(n_games * each, trace=drawn)
+
+    return work
+
+
+def asker(question: str, tricks: int, n: int) -> Callable[[Solver], object]:
+    """Puts one question about n positions at the start of a trick with so many left."""
+    batch = games_at(N_PLIES - N_SEATS * tricks, n)
+    positions = batch.positions()
+    wins = HALF_POINTS + 1 - batch.points[:, 0].astype(np.int64)
+    return {
+        "points": lambda solver: solver.values(positions),
+        "one threshold": lambda solver: solver.at_least(positions, wins),
+        "all plays": lambda solver: solver.play_values(positions),
+    }[question]
+
+
+def solving(
+    _folder: Path, *, tricks: int, n: int, question: str = "points", counted: str = "nodes"
+) -> Work:
+    """Questions to one solver, which keeps what it has learned of them."""
+    asking, solver = asker(question, tricks, n), Solver()
+
+    def work() -> Done:
+        before = solver.nodes
+        asking(solver)
+        return Done(n, {counted: (solver.nodes - before) / n})
+
+    return work
+
+
+def solving_afresh(_folder: Path, *, tricks: int, n: int, question: str = "points") -> Work:
+    """Questions to a new solver each time, which has to be made first."""
+    asking = asker(question, tricks, n)
+    return lambda: Done(n, trace=asking(Solver()))
+
+
+def observations_packed(_folder: Path) -> Work:
+    batch = games_at(13, 20_000)
+    return lambda: Done(len(found := batch.observe()), trace=len(found))
+
+
+def features(_folder: Path) -> Work:
+    from zebfast.core.features import feature_bits
+
+    asked = mixed_observations(1000)
+    return lambda: Done(len(asked), trace=feature_bits(asked))
+
+
+def first_layer(_folder: Path) -> Work:
+    """The first layer of a narrow v2 network.
+
+    In torch's memory, as the network's own is: it begins where a cache line does, and NumPy's not
+    always, which makes a tenth. Narrow, so that the table stays in the cache wherever it lies.
+    """
+    import torch
+
+    from zebfast.core.features import first_layer as layer
+
+    asked, width = mixed_observations(256), 32
+    out, bias = torch.zeros(256, width).numpy(), torch.zeros(width).numpy()
+    table = torch.linspace(-1, 1, width).repeat(856, 1).numpy()
+
+    def work() -> Done:
+        layer(asked, table, bias, out)
+        return Done(len(asked), trace=out)
+
+    return work
+
+
+def examples_made(_folder: Path) -> Work:
+    games = np.tile(finished_games(64), 16)
+    return lambda: Done(N_PLIES * len(games), trace=games_to_examples(games))
+
+
+# fmt: off
+WORKLOADS = (
+    workload(EVERYWHERE, "random_games", "games/s", "random games, one core", random_games),
+    workload(REPORT, "simulations", "simulations/s",
+             f"tree search, constant evaluator, {N_SIMULATIONS} a play, one core", simulations),
+    workload(GATE, "trees", "simulations/s", "16 games of search on true deals, 100 simulations",
+             whole_searches, n_games=16, n_simulations=100, **TRUE),
+    workload(GATE, "trees_worlds", "simulations/s",
+             "8 games of search on 16 sampled worlds, 4 tricks solved",
+             whole_searches, n_games=8, n_simulations=100, **SAMPLED),
+    workload(GATE, "trees_gumbel", "simulations/s",
+             "16 games of search from a gumbel root, 4 tricks solved",
+             whole_searches, n_games=16, n_simulations=32, root="gumbel", **SAMPLED),
+    workload(GATE, "trees_thrifty", "simulations/s",
+             "16 games of search with everything that saves evaluations",
+             whole_searches, n_games=16, n_simulations=100, cache_mb=1, early_stop=True,
+             transpositions=True, skip_decided=True, full_share=0.5, fast_simulations=16,
+             **SAMPLED),
+    workload(GATE, "match_forest", "searches/s", "a search for each of 100 games, 8 worlds",
+             match_forest),
+    workload(RECORD, "lanes", "games/s", "games side by side with the constant evaluator, one core",
+             lanes, rounds=5),
+    workload(REPORT, "exact_deals", "deals/s", "whole deals solved exactly, one core",
+             solving, tricks=7, n=100, counted="nodes_per_deal"),
+    *(workload(RECORD, f"solve_{tricks}_{question.replace(' ', '_')}", "microseconds",
+               f"solver, {tricks} tricks left, {question}, one core",
+               solving, tricks=tricks, n=n, question=question, rounds=5)
+      for tricks, n in ((7, 300), (6, 600), (5, 3000), (4, 10_000))
+      for question in ("points", "one threshold", "all plays")),
+    workload(GATE, "solver_deals", "deals/s", "whole deals solved", solving_afresh, tricks=7, n=8),
+    workload(GATE, "solver_plays", "positions/s", "values of all plays, 5 tricks left",
+             solving_afresh, tricks=5, n=100, question="all plays"),
+    workload(REPORT, "worlds", "worlds/s", "worlds drawn at the first play, one core",
+             worlds, n_plays=0),
+    workload(RECORD, "worlds_0", "worlds/s", "worlds drawn at the first play, one core",
+             worlds, n_plays=0),
+    workload(RECORD, "worlds_9", "worlds/s", "worlds drawn with voids shown, one core",
+             worlds, n_plays=9),
+    workload(GATE, "worlds_first", "worlds/s", "24,000 worlds at the first play",
+             worlds, n_plays=0, n_games=8, each=3000),
+    workload(GATE, "worlds_voids", "worlds/s", "24,000 worlds with voids shown",
+             worlds, n_plays=9, n_games=8, each=3000),
+    workload(GATE, "observations", "observations/s", "20,000 observations packed",
+             observations_packed),
+    workload(EVERYWHERE, "features", "positions/s", "features for the v2 network, one core",
+             features),
+    workload(GATE, "first_layer", "positions/s", "the first layer of v2 over 256 observations",
+             first_layer),
+    workload(GATE, "examples_made", "examples/s", "examples of 1,024 games", examples_made),
+)
+# fmt: on
