@@ -59,7 +59,7 @@ def opened(
         return lambda _folder: work
 
     fakes = {key: prepared(number) for number, key in enumerate(KEYS)}
-    monkeypatch.setattr(one_tree, "workloads", lambda: (fakes, identity))
+    monkeypatch.setattr(one_tree, "workloads", lambda: (fakes, lambda done: identity(done.trace)))
 
     class Slowed(OwnTree):
         def run(self, key: str, repeats: int) -> float:
