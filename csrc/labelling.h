@@ -2,9 +2,9 @@
  *
  * The games are the network's own: its plays drawn from its policy, and some at random. A label is
  * the final points of the player's side after each legal play, by exact values of the open hands or
- * by playing the network's likeliest plays to the end (rollouts: Tesauro and Galperin, NIPS 1996). The
- * hands are those of the deal, which is one draw from all that the player can think possible, or
- * those of worlds drawn from it. Twin: tests/support/slow_labelling.py. */
+ * by greedy play of the network to the end (rollouts: Tesauro and Galperin, NIPS 1996). The hands are
+ * those of the deal, which is one draw from all that the player can think possible, or those of
+ * worlds drawn from it. Twin: tests/support/slow_labelling.py. */
 #ifndef ZF_LABELLING_H
 #define ZF_LABELLING_H
 

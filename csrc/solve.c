@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 
-#define STAMP_BITS 14
 #define NO_DOMINO 31u
 
 /* What the search asks of one declaration. Masks of dominoes throughout. */
@@ -32,8 +31,7 @@ struct zf_solver {
     uint32_t owner[4];
     uint32_t owner_decl;
     uint64_t stamp;
-    /* key 30 | stamp 14 | lower bound 6 | upper bound 6 | best lead 5, for the leader's side */
-    uint64_t table[];
+    uint64_t table[]; /* entries: see pack() */
 };
 
 typedef struct {
@@ -46,12 +44,18 @@ typedef struct {
     uint64_t nodes;
 } search;
 
-/* The trick being played. */
+/* The trick being played: what its lead decides. */
 typedef struct {
     const uint32_t *higher;
     uint32_t follow;
     int total; /* points to come from the trick's start, both sides */
 } trick;
+
+/* How it stands: the best domino so far, whose it is, and the count on the table. */
+typedef struct {
+    uint32_t best, winner;
+    int64_t table; /* wide, so that best and winner are one word of an argument, this the other */
+} standing;
 
 static int trick_start(search *s, uint32_t leader, int total, int need);
 
@@ -126,6 +130,32 @@ ZF_INLINE uint32_t unbeaten(const uint32_t *higher, uint32_t dominoes, uint32_t 
     return safe;
 }
 
+/* --- the table ------------------------------------------------------------------------------------
+ * An entry is the key of a trick's start and the stamp of its deal, together its tag, then bounds of
+ * the points to come for the leader's side and the lead that was best. */
+
+enum { STAMP_BITS = 14, STAMP_AT = 30, LOW_AT = STAMP_AT + STAMP_BITS, HIGH_AT = 50, LEAD_AT = 56 };
+
+typedef struct {
+    int low, high;
+    uint32_t lead;
+} bounds;
+
+ZF_INLINE uint64_t tag_of(uint64_t key, uint64_t stamp) { return key | stamp << STAMP_AT; }
+
+ZF_INLINE bool has_tag(uint64_t entry, uint64_t tag) {
+    return (entry & ((1ull << LOW_AT) - 1)) == tag;
+}
+
+ZF_INLINE uint64_t pack(uint64_t tag, bounds b) {
+    return tag | (uint64_t)b.low << LOW_AT | (uint64_t)b.high << HIGH_AT |
+           (uint64_t)b.lead << LEAD_AT;
+}
+
+ZF_INLINE bounds unpack(uint64_t entry) {
+    return (bounds){entry >> LOW_AT & 63, entry >> HIGH_AT & 63, entry >> LEAD_AT & 31};
+}
+
 /* --- equivalent plays -----------------------------------------------------------------------------
  * Two dominoes of one hand are the same play if they have the same count, ask for the same suit,
  * no other hand's domino lies between them there, and nobody can lead the suit of their other ends
@@ -175,31 +205,29 @@ ZF_INLINE int from_trick(search *s, uint32_t leader, int total, int need) {
     return trick_start(s, leader, total, need);
 }
 
-static int third_seat(search *s, const trick *t, uint32_t seat, uint32_t best, uint32_t winner,
-                      int table, int need);
-static int fourth_seat(search *s, const trick *t, uint32_t seat, uint32_t best, uint32_t winner,
-                       int table, int need);
+static int third_seat(search *s, const trick *t, uint32_t seat, int need, standing now);
+static int fourth_seat(search *s, const trick *t, uint32_t seat, int need, standing now);
 
 /* One play as the n-th to the trick (1..3 were before it): points to come for the mover's side. */
-ZF_INLINE int follow_with(search *s, const trick *t, int n, uint32_t d, uint32_t seat,
-                          uint32_t best, uint32_t winner, int table, int need) {
-    bool wins = t->higher[best] >> d & 1;
+ZF_INLINE int follow_with(search *s, const trick *t, int n, uint32_t d, uint32_t seat, int need,
+                          standing now) {
+    bool wins = t->higher[now.best] >> d & 1;
     uint32_t next = (seat + 1) & 3;
     int value;
-    best = wins ? d : best;
-    winner = wins ? seat : winner;
-    table += zf_count[d];
+    now.best = wins ? d : now.best;
+    now.winner = wins ? seat : now.winner;
+    now.table += zf_count[d];
     s->nodes++;
     s->hand[seat] ^= 1u << d;
     if (n == 3) {
-        int points = table + 1, rest = t->total - points;
-        value = ((winner ^ seat) & 1) == 0
-                    ? points + from_trick(s, winner, rest, need - points)
-                    : rest - from_trick(s, winner, rest, rest - need + 1);
+        int points = (int)now.table + 1, rest = t->total - points;
+        value = ((now.winner ^ seat) & 1) == 0
+                    ? points + from_trick(s, now.winner, rest, need - points)
+                    : rest - from_trick(s, now.winner, rest, rest - need + 1);
     } else {
         int theirs = t->total - need + 1;
-        value = t->total - (n == 1 ? third_seat(s, t, next, best, winner, table, theirs)
-                                   : fourth_seat(s, t, next, best, winner, table, theirs));
+        value = t->total - (n == 1 ? third_seat(s, t, next, theirs, now)
+                                   : fourth_seat(s, t, next, theirs, now));
     }
     s->hand[seat] ^= 1u << d;
     return value;
@@ -234,14 +262,14 @@ ZF_INLINE void drop(try_order *o, uint32_t dominoes) {
 
 /* The seat's plays as the n-th to the trick. Tried first: winning for good with count, giving count
  * to a partner who wins for good; then winning for good, then small dominoes, then the rest. */
-ZF_INLINE int follow(search *s, const trick *t, const int n, uint32_t seat, uint32_t best,
-                     uint32_t winner, int table, int need) {
-    uint32_t legal = legal_from(s->hand[seat], t->follow), beats = t->higher[best];
+ZF_INLINE int follow(search *s, const trick *t, const int n, uint32_t seat, int need,
+                     standing now) {
+    uint32_t legal = legal_from(s->hand[seat], t->follow), beats = t->higher[now.best];
     if ((legal & (legal - 1)) == 0)
-        return follow_with(s, t, n, (uint32_t)__builtin_ctz(legal), seat, best, winner, table, need);
+        return follow_with(s, t, n, (uint32_t)__builtin_ctz(legal), seat, need, now);
     const zf_solver *c = s->solver;
     uint32_t count = c->tens | c->fives, win = legal & beats, lose = legal & ~beats, safe = win;
-    bool partner = ((winner ^ seat) & 1) == 0; /* wins the trick unless we take it */
+    bool partner = ((now.winner ^ seat) & 1) == 0; /* wins the trick unless we take it */
     if (n == 2) {
         uint32_t last = legal_from(s->hand[(seat + 1) & 3], t->follow);
         partner = partner && !(last & beats);
@@ -253,7 +281,7 @@ ZF_INLINE int follow(search *s, const trick *t, const int n, uint32_t seat, uint
         safe = unbeaten(t->higher, win, third);
     }
     if (n >= 2 && !partner && !safe) { /* the other side can make sure of this trick */
-        int most = t->total - 1 - table - least_count(c, legal);
+        int most = t->total - 1 - (int)now.table - least_count(c, legal);
         if (most < need) return most;
     }
     try_order order =
@@ -263,7 +291,7 @@ ZF_INLINE int follow(search *s, const trick *t, const int n, uint32_t seat, uint
     int most = -1;
     do {
         uint32_t d = next_try(&order);
-        int value = follow_with(s, t, n, d, seat, best, winner, table, need);
+        int value = follow_with(s, t, n, d, seat, need, now);
         if (value >= need) return value;
         most = value > most ? value : most;
         if (n < 3) /* behind the last seat the test costs more than the search it saves */
@@ -272,19 +300,16 @@ ZF_INLINE int follow(search *s, const trick *t, const int n, uint32_t seat, uint
     return most;
 }
 
-ZF_HOT static int fourth_seat(search *s, const trick *t, uint32_t seat, uint32_t best,
-                              uint32_t winner, int table, int need) {
-    return follow(s, t, 3, seat, best, winner, table, need);
+ZF_HOT static int fourth_seat(search *s, const trick *t, uint32_t seat, int need, standing now) {
+    return follow(s, t, 3, seat, need, now);
 }
 
-ZF_HOT static int third_seat(search *s, const trick *t, uint32_t seat, uint32_t best,
-                             uint32_t winner, int table, int need) {
-    return follow(s, t, 2, seat, best, winner, table, need);
+ZF_HOT static int third_seat(search *s, const trick *t, uint32_t seat, int need, standing now) {
+    return follow(s, t, 2, seat, need, now);
 }
 
-ZF_HOT static int second_seat(search *s, const trick *t, uint32_t seat, uint32_t best,
-                              uint32_t winner, int table, int need) {
-    return follow(s, t, 1, seat, best, winner, table, need);
+ZF_HOT static int second_seat(search *s, const trick *t, uint32_t seat, int need, standing now) {
+    return follow(s, t, 1, seat, need, now);
 }
 
 /* --- at a trick's start --------------------------------------------------------------------------- */
@@ -349,8 +374,8 @@ ZF_INLINE int lead(search *s, uint32_t leader, uint32_t d, int total, int need) 
     trick t = {s->decl->higher[suit], s->follow[suit], total};
     s->nodes++;
     s->hand[leader] ^= 1u << d;
-    int value = total - second_seat(s, &t, (leader + 1) & 3, d, leader, zf_count[d],
-                                    total - need + 1);
+    standing now = {d, leader, zf_count[d]};
+    int value = total - second_seat(s, &t, (leader + 1) & 3, total - need + 1, now);
     s->hand[leader] ^= 1u << d;
     return value;
 }
@@ -382,16 +407,14 @@ ZF_HOT static int trick_start(search *s, uint32_t leader, int total, int need) {
     zf_solver *c = s->solver;
     uint32_t hand = s->hand[leader], partner = s->hand[(leader + 2) & 3];
     uint32_t left = s->hand[(leader + 1) & 3], right = s->hand[(leader + 3) & 3];
-    uint32_t all = hand | partner | left | right, first = NO_DOMINO;
-    uint64_t key = all | (uint64_t)leader << 28, tag = key | c->stamp << 30;
+    uint32_t all = hand | partner | left | right;
+    uint64_t key = all | (uint64_t)leader << ZF_N_DOMINOES, tag = tag_of(key, c->stamp);
     uint64_t *slot = &c->table[key * 0x9E3779B97F4A7C15ull >> (64 - c->table_bits)], entry = *slot;
-    int low = 0, high = total;
-    if ((entry & ((1ull << (30 + STAMP_BITS)) - 1)) == tag) {
-        low = entry >> 44 & 63;
-        high = entry >> 50 & 63;
-        if (low >= need) return low;
-        if (high < need) return high;
-        first = entry >> 56 & 31;
+    bounds known = {0, total, NO_DOMINO};
+    if (has_tag(entry, tag)) {
+        known = unpack(entry);
+        if (known.low >= need) return known.low;
+        if (known.high < need) return known.high;
     }
     int sure = sure_points(s, hand, left | right, partner, total);
     if (sure >= need) return sure;
@@ -404,13 +427,13 @@ ZF_HOT static int trick_start(search *s, uint32_t leader, int total, int need) {
     }
     uint32_t interchangeable = s->interchangeable;
     s->interchangeable = two_left ? 0 : interchangeable_of(s->decl, all);
-    int value = lead_all(s, leader, total, need, &first);
+    int value = lead_all(s, leader, total, need, &known.lead);
     s->interchangeable = interchangeable;
     if (value >= need)
-        low = value;
+        known.low = value;
     else
-        high = value;
-    *slot = tag | (uint64_t)low << 44 | (uint64_t)high << 50 | (uint64_t)first << 56;
+        known.high = value;
+    *slot = pack(tag, known);
     return value;
 }
 
@@ -438,34 +461,32 @@ static void begin(search *s, zf_solver *c, const zf_position *p) {
     s->nodes = 0;
 }
 
-/* The best domino on a table that is not empty, and the seat that played it. */
-static uint32_t table_best(const search *s, const zf_position *p, uint32_t *winner) {
-    uint32_t best = p->table[0];
-    const uint32_t *higher = s->decl->higher[s->led[best]];
-    *winner = p->leader;
+/* How the trick of a position stands whose table is not empty. */
+static standing table_standing(const search *s, const zf_position *p) {
+    standing now = {p->table[0], p->leader, zf_count[p->table[0]]};
+    const uint32_t *higher = s->decl->higher[s->led[p->table[0]]];
     for (uint32_t i = 1; i < p->n_table; i++) {
-        if (!(higher[best] >> p->table[i] & 1)) continue;
-        best = p->table[i];
-        *winner = (p->leader + i) & 3u;
+        now.table += zf_count[p->table[i]];
+        if (!(higher[now.best] >> p->table[i] & 1)) continue;
+        now.best = p->table[i];
+        now.winner = (p->leader + i) & 3u;
     }
-    return best;
+    return now;
 }
 
 /* Whether the mover's side has need points to come: fail-soft, as everywhere; s->hand is p's. */
 static int zero_window(search *s, const zf_position *p, int total, int need) {
-    uint32_t winner, best, mover = zf_position_to_play(p);
-    int table = 0;
+    uint32_t mover = zf_position_to_play(p);
     if (total == 0 || need <= 0) return 0;
     if (need > total) return total;
     if (p->n_table == 0) return from_trick(s, p->leader, total, need);
-    best = table_best(s, p, &winner);
-    for (int i = 0; i < p->n_table; i++) table += zf_count[p->table[i]];
+    standing now = table_standing(s, p);
     uint32_t suit = s->led[p->table[0]];
     trick t = {s->decl->higher[suit], s->follow[suit], total};
     s->interchangeable = 0;
-    return p->n_table == 1   ? second_seat(s, &t, mover, best, winner, table, need)
-           : p->n_table == 2 ? third_seat(s, &t, mover, best, winner, table, need)
-                             : fourth_seat(s, &t, mover, best, winner, table, need);
+    return p->n_table == 1   ? second_seat(s, &t, mover, need, now)
+           : p->n_table == 2 ? third_seat(s, &t, mover, need, now)
+                             : fourth_seat(s, &t, mover, need, now);
 }
 
 /* The exact value for the mover's side: zero windows close in from both ends, first at guess, then
@@ -514,27 +535,24 @@ bool zf_solve_at_least(zf_solver *c, const zf_position *p, int points) {
 
 /* The position after a legal play; returns the points that team 0 takes with it. */
 static int play(const search *s, zf_position *p, uint32_t d) {
-    uint32_t winner, mover = zf_position_to_play(p);
+    uint32_t mover = zf_position_to_play(p);
     p->hand[mover] &= ~(1u << d);
     if (p->n_table < 3) {
         p->table[p->n_table++] = (uint8_t)d;
         return 0;
     }
-    uint32_t best = table_best(s, p, &winner);
-    int points = 1 + zf_count[d];
-    for (int i = 0; i < 3; i++) points += zf_count[p->table[i]];
-    if (s->decl->higher[s->led[p->table[0]]][best] >> d & 1) winner = mover;
-    p->leader = (uint8_t)winner;
+    standing now = table_standing(s, p);
+    if (s->decl->higher[s->led[p->table[0]]][now.best] >> d & 1) now.winner = mover;
+    p->leader = (uint8_t)now.winner;
     p->n_table = 0;
     memset(p->table, 0, sizeof p->table);
-    return winner & 1 ? 0 : points;
+    return now.winner & 1 ? 0 : 1 + (int)now.table + zf_count[d];
 }
 
 /* What beats the best domino on the table; nothing when there is none. */
 static uint32_t table_beats(const search *s, const zf_position *p) {
-    uint32_t winner;
     if (p->n_table == 0) return 0;
-    return s->decl->higher[s->led[p->table[0]]][table_best(s, p, &winner)];
+    return s->decl->higher[s->led[p->table[0]]][table_standing(s, p).best];
 }
 
 void zf_solve_plays(zf_solver *c, const zf_position *p, int8_t points[ZF_N_DOMINOES]) {

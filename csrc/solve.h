@@ -1,5 +1,5 @@
-/* Exact values of positions with all hands open: how many of the points still to come team 0
- * (seats 0 and 2) takes when all four seats see everything and play their best.
+/* Exact values of positions with all hands open, double dummy as in bridge: how many of the points
+ * still to come team 0 (seats 0 and 2) takes when all four seats see everything and play their best.
  *
  * Zero-window alpha-beta over whole tricks; bounds are kept in a table at trick starts.
  * Twin: tests/support/slow_solver.py, plain minimax. */
