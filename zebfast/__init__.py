@@ -2,6 +2,13 @@
 
 Importing this package is cheap and needs neither torch nor the compiled core; the names below are
 loaded when they are first used.
+
+- A game: `Game`, many of them: `GameBatch`; `Declaration`, and helpers for dominoes and masks.
+- Exact tools: `Solver` and `SolverPool` for positions with open hands, `WorldSet` and
+  `sample_worlds` for the layouts of hidden dominoes that a seat thinks possible.
+- A player: `load_player`.
+- The errors that all of these raise. Each is a ValueError with one sentence, but for
+  `SolverInterrupted`.
 """
 
 from __future__ import annotations
@@ -10,22 +17,88 @@ import importlib
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Game", "GameBatch", "GamePlayer", "Solver", "WorldSet", "__version__", "load_player"]
+__all__ = [
+    "DOMINOES",
+    "NO_PLAY",
+    "POSITION_DTYPE",
+    "BadNotation",
+    "Declaration",
+    "Game",
+    "GameBatch",
+    "GamePlayer",
+    "IllegalPlay",
+    "ImpossibleDeal",
+    "ImpossiblePosition",
+    "ImpossibleWorlds",
+    "PlayerLoadError",
+    "PlayerSpecError",
+    "Solver",
+    "SolverInterrupted",
+    "SolverPool",
+    "WorldSet",
+    "__version__",
+    "check_positions",
+    "domino_id",
+    "domino_name",
+    "dominoes_of",
+    "load_player",
+    "mask_of",
+    "points_to_come",
+    "positions_from_text",
+    "positions_to_text",
+    "sample_worlds",
+    "world_counts",
+    "world_positions",
+]
 
 if TYPE_CHECKING:
     from zebfast.arena.players.api import GamePlayer, load_player
-    from zebfast.core.engine import Game, GameBatch
-    from zebfast.core.solve import Solver
-    from zebfast.core.worlds import WorldSet
+    from zebfast.arena.players.build import PlayerLoadError
+    from zebfast.arena.players.specs import PlayerSpecError
+    from zebfast.core.engine import Game, GameBatch, dominoes_of, mask_of
+    from zebfast.core.records import POSITION_DTYPE
+    from zebfast.core.solve import (
+        NO_PLAY,
+        ImpossiblePosition,
+        Solver,
+        SolverInterrupted,
+        check_positions,
+        points_to_come,
+        positions_from_text,
+        positions_to_text,
+    )
+    from zebfast.core.solver_pool import SolverPool
+    from zebfast.core.worlds import (
+        ImpossibleWorlds,
+        WorldSet,
+        sample_worlds,
+        world_counts,
+        world_positions,
+    )
+    from zebfast.rules import (
+        DOMINOES,
+        BadNotation,
+        Declaration,
+        IllegalPlay,
+        ImpossibleDeal,
+        domino_id,
+        domino_name,
+    )
 
-_MODULES = {
-    "Game": "core.engine",
-    "GameBatch": "core.engine",
-    "GamePlayer": "arena.players.api",
-    "Solver": "core.solve",
-    "WorldSet": "core.worlds",
-    "load_player": "arena.players.api",
+#: Where each name is defined; the imports above say the same to a type checker.
+_HOMES = {
+    "arena.players.api": "GamePlayer load_player",
+    "arena.players.build": "PlayerLoadError",
+    "arena.players.specs": "PlayerSpecError",
+    "core.engine": "Game GameBatch dominoes_of mask_of",
+    "core.records": "POSITION_DTYPE",
+    "core.solve": "NO_PLAY ImpossiblePosition Solver SolverInterrupted check_positions "
+    "points_to_come positions_from_text positions_to_text",
+    "core.solver_pool": "SolverPool",
+    "core.worlds": "ImpossibleWorlds WorldSet sample_worlds world_counts world_positions",
+    "rules": "DOMINOES BadNotation Declaration IllegalPlay ImpossibleDeal domino_id domino_name",
 }
+_MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
@@ -34,7 +107,9 @@ def __getattr__(name: str) -> object:
     Raises AttributeError for a name that is not there, and ImportError if the core is not built.
     """
     if name in _MODULES:
-        return getattr(importlib.import_module(f"zebfast.{_MODULES[name]}"), name)
+        value = getattr(importlib.import_module(f"zebfast.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module 'zebfast' has no attribute {name!r}")
 
 

@@ -120,6 +120,8 @@ def test_batch_shapes_are_checked() -> None:
         GameBatch([hands], [decl, decl], [leader])
     with pytest.raises(TypeError, match="integers"):
         GameBatch(np.zeros((1, 4, 7)), [0], [0])
+    with pytest.raises(TypeError, match="decl must be whole numbers"):
+        GameBatch([hands], [0.5], [0])
 
 
 def test_batch_equals_single_games() -> None:

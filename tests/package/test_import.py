@@ -40,6 +40,17 @@ print(zebfast.__version__)
     assert done.returncode == 0, done.stderr
 
 
+def test_every_public_name_loads_without_torch(repo_root: Path) -> None:
+    code = """
+import zebfast
+values = {name: getattr(zebfast, name) for name in zebfast.__all__}
+homeless = [n for n in zebfast.__all__ if n[0] != "_" and n not in zebfast._MODULES]
+print(homeless, sorted(set(zebfast._MODULES) - set(zebfast.__all__)))
+"""
+    done = _python(BLOCK_TORCH + code, repo_root)
+    assert done.stdout == "[] []\n", done.stderr
+
+
 def test_importing_the_package_loads_nothing_heavy(repo_root: Path) -> None:
     code = "import sys, zebfast; print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
     assert _python(code, repo_root).stdout.strip() == "[]"

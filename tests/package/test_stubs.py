@@ -22,6 +22,7 @@ CORE = Path(__file__).resolve().parents[2] / "zebfast" / "core"
 MODULES = sorted(path.stem for path in CORE.glob("*.pyx"))
 #: Special methods that a stub must name if, and only if, the type defines them itself.
 SPECIAL = ("__len__", "__iter__", "__next__", "__call__", "__getitem__", "__copy__")
+SPECIAL += ("__eq__", "__hash__")
 
 # (name, kind, has a default) of each parameter; kind as in inspect.Parameter.kind.name
 Signature = list[tuple[str, str, bool]]
@@ -90,12 +91,8 @@ def own_names(module: ModuleType) -> set[str]:
     }
 
 
-def is_property(function: ast.FunctionDef) -> bool:
-    return any(isinstance(d, ast.Name) and d.id == "property" for d in function.decorator_list)
-
-
-def is_static(function: ast.FunctionDef) -> bool:
-    return any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in function.decorator_list)
+def is_decorated(function: ast.FunctionDef, name: str) -> bool:
+    return any(isinstance(d, ast.Name) and d.id == name for d in function.decorator_list)
 
 
 def compare_class(stub: ast.ClassDef, kind: type) -> list[str]:
@@ -122,11 +119,13 @@ def compare_class(stub: ast.ClassDef, kind: type) -> list[str]:
             differences.append(f"{where} is in the stub only")
         elif name == "__init__":
             differences += compare_constructor(where, member, kind)
-        elif is_property(member) != inspect.isgetsetdescriptor(value):
+        elif is_decorated(member, "property") != inspect.isgetsetdescriptor(value):
             differences.append(f"{where} is a property on one side only")
-        elif not is_property(member) and name not in SPECIAL:
-            bound = not is_static(member)
+        elif not is_decorated(member, "property") and name not in SPECIAL:
+            bound = not is_decorated(member, "staticmethod")
             wanted = stub_signature(member, bound=bound)
+            # A class method is bound already.
+            bound = bound and not is_decorated(member, "classmethod")
             have = live_signature(getattr(kind, name), bound=bound)
             if wanted != have:
                 differences.append(f"{where}: stub {wanted}, module {have}")
@@ -166,6 +165,30 @@ def test_module_agrees_with_its_stub(name: str) -> None:
     assert stub.is_file(), f"zebfast/core/{name}.pyi is missing: it is the module's public contract"
     module = importlib.import_module(f"zebfast.core.{name}")
     assert compare(ast.parse(stub.read_text(encoding="utf-8")), module) == []
+
+
+def described(what: object) -> bool:
+    """Whether a docstring says more than the signature that Cython puts into its first line."""
+    lines = (getattr(what, "__doc__", None) or "").split("\n")
+    signed = callable(what) and "(" in lines[0]
+    return any(line.strip() for line in (lines[1:] if signed else lines))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_help_says_what_everything_does(name: str) -> None:
+    """In one place: a stub repeats nothing of it."""
+    module = importlib.import_module(f"zebfast.core.{name}")
+    stub = ast.parse((CORE / f"{name}.pyi").read_text(encoding="utf-8"))
+    plain = {ast.unparse(n.target) for n in ast.walk(stub) if isinstance(n, ast.AnnAssign)}
+    missing = [] if described(module) else [name]
+    for own in sorted(own_names(module)):
+        value = getattr(module, own)
+        members = vars(value).items() if isinstance(value, type) else []
+        parts = {f"{own}.{part}": v for part, v in members if part[0] != "_" and part not in plain}
+        missing += [part for part, v in ({own: value} | parts).items() if not described(v)]
+    assert missing == []
+    nodes = [n for n in ast.walk(stub) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    assert [n.name for n in nodes if ast.get_docstring(n)] == []
 
 
 @pytest.mark.lint

@@ -1,5 +1,16 @@
-# The rules engine: csrc/state.h and csrc/engine.h.
+# The rules engine: csrc/state.h, csrc/engine.h, and the positions of csrc/solve.h.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "tables.h" nogil:
+    enum:
+        ZF_N_DOMINOES
+        ZF_ALL_DOMINOES
+        ZF_N_DECLARATIONS
+        ZF_N_SEATS
+        ZF_HAND_SIZE
+        ZF_N_PLIES
+        ZF_TOTAL_POINTS
 
 
 cdef extern from "state.h" nogil:
@@ -21,6 +32,17 @@ cdef extern from "state.h" nogil:
     void zf_undo(zf_state *s)
 
 
+cdef extern from "solve.h" nogil:
+    ctypedef struct zf_position:
+        uint32_t hand[4]
+        uint8_t decl
+        uint8_t leader
+        uint8_t n_table
+        uint8_t table[3]
+
+    void zf_position_of(zf_position *p, const zf_state *s)
+
+
 cdef extern from "engine.h" nogil:
     void zf_deal(zf_state *s, uint64_t seed, uint64_t stream, uint64_t game)
     void zf_deal_many(zf_state *s, size_t n, uint64_t seed, uint64_t stream, uint64_t first_game)
@@ -31,14 +53,21 @@ cdef extern from "engine.h" nogil:
     const char *zf_engine_isa()
 
 
+cpdef list dominoes_of(uint32_t mask)
+cpdef uint32_t mask_of(object dominoes) except? 0
+
+
 cdef class Game:
     cdef zf_state state
+    cdef _start(self, hands, int decl, int leader)
+    cdef _play(self, int domino, str where)
 
 
 cdef class GameBatch:
+    cdef object array  # STATE_DTYPE [size], which states points into
     cdef zf_state *states
     cdef Py_ssize_t size
+    cdef _start(self, object hands, object decl, object leader)
     cdef _allocate(self, Py_ssize_t n)
-    cdef _column(self, const uint8_t *first)
     cdef _plays(self, int shift, int mask)
-    cdef int64_t[::1] _rows(self, object rows)
+    cdef const int64_t[::1] _rows(self, object rows)

@@ -1,15 +1,16 @@
 """The compiled rules: one game with a pleasant API, many games with NumPy arrays."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp
 
 import numpy as np
 
-from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
-from zebfast.rules import IllegalPlay, ImpossibleDeal, check_deal, domino_name
+from zebfast.core.arrays import integers, row_numbers
+from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE, STATE_DTYPE
+from zebfast.rules import Declaration, IllegalPlay, ImpossibleDeal, check_deal, domino_name
+from zebfast.rules import from_line, to_line
 
 from zebfast.core.observe cimport zf_obs, zf_observe, zf_observe_rows
-from zebfast.core.solve cimport zf_position, zf_position_of
 
 
 def isa():
@@ -18,7 +19,11 @@ def isa():
 
 
 def random_games(Py_ssize_t n, *, uint64_t seed, uint64_t first_game=0):
-    """Points of team 0 in n whole random games, uint8 [n]."""
+    """Points of team 0 in n whole random games, uint8 [n].
+
+    Game i is numbered first_game + i: its deal, declaration and leader come from stream 0 and its
+    plays from stream 1 of the seed, so any split into calls gives the same games.
+    """
     if n < 0:
         raise ValueError(f"the number of games must not be negative, not {n}")
     out = np.zeros(n, np.uint8)
@@ -29,91 +34,199 @@ def random_games(Py_ssize_t n, *, uint64_t seed, uint64_t first_game=0):
     return out
 
 
-cdef list _dominoes(uint32_t mask):
-    return [d for d in range(28) if mask >> d & 1]
+cpdef list dominoes_of(uint32_t mask):
+    """The dominoes of a mask, ascending: the numbers of its set bits among 0..27.
+
+    >>> dominoes_of(0b1001)
+    [0, 3]
+    """
+    return [d for d in range(ZF_N_DOMINOES) if mask >> d & 1]
 
 
-cdef uint32_t _mask(object hand):
+cpdef uint32_t mask_of(object dominoes) except? 0:
+    """The mask of some dominoes: bit d is set for domino d. ValueError for an id outside 0..27.
+
+    >>> mask_of([0, 3]) == 0b1001
+    True
+    """
     cdef uint32_t mask = 0
-    for domino in hand:
+    for domino in dominoes:
+        if not 0 <= domino < ZF_N_DOMINOES:
+            raise ValueError(f"domino {domino}: ids run from 0 to {ZF_N_DOMINOES - 1}")
         mask |= <uint32_t>1 << <uint32_t>domino
     return mask
 
 
 cdef _illegal(const zf_state *s, int domino, str where):
     """The error for a play that the rules do not allow."""
-    name = domino_name(domino) if 0 <= domino < 28 else f"domino {domino}"
+    name = domino_name(domino) if 0 <= domino < ZF_N_DOMINOES else f"domino {domino}"
     if zf_over(s):
-        return IllegalPlay(f"{where}{name} cannot be played: all 28 dominoes are down")
-    allowed = ", ".join(domino_name(d) for d in _dominoes(zf_legal(s)))
+        return IllegalPlay(f"{where}{name} cannot be played: all {ZF_N_PLIES} dominoes are down")
+    allowed = ", ".join(domino_name(d) for d in dominoes_of(zf_legal(s)))
     return IllegalPlay(f"{where}seat {s.to_play} may not play {name}; legal plays are {allowed}")
 
 
+cdef bint _follow_record(zf_state *s, const uint8_t *dominoes, Py_ssize_t n) noexcept nogil:
+    """Make recorded plays, legal or not; false where a seat does not hold what it is to play."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if dominoes[i] >= ZF_N_DOMINOES or not s.hand[s.to_play] >> dominoes[i] & 1:
+            return False
+        zf_play(s, dominoes[i])
+    return True
+
+
+def _with_attributes(copy, original):
+    """The copy with what a subclass has added to the original."""
+    state = object.__getstate__(original)
+    for part in state if isinstance(state, tuple) else (state,):
+        for name, value in (part or {}).items():
+            setattr(copy, name, value)
+    return copy
+
+
+def _restore_game(kind, hands, decl, leader, plays):
+    """A pickled game. Layouts of hidden dominoes may break rules, so plays need only be held."""
+    cdef Game game = kind.__new__(kind)
+    cdef const uint8_t[::1] dominoes = np.frombuffer(plays, np.uint8)
+    game._start(hands, decl, leader)
+    if dominoes.shape[0] and not _follow_record(&game.state, &dominoes[0], dominoes.shape[0]):
+        raise IllegalPlay("a pickled game has a play that its seat does not hold")
+    return game
+
+
+def _restore_batch(kind, hands, decl, leader, history):
+    """Pickled games, as _restore_game."""
+    cdef GameBatch games = kind.__new__(kind)
+    cdef const uint8_t[:, ::1] dominoes = np.ascontiguousarray(history, np.uint8)
+    cdef Py_ssize_t i, n
+    games._start(hands, decl, leader)
+    if dominoes.shape[0] != games.size or dominoes.shape[1] != ZF_N_PLIES:
+        raise ValueError("pickled games and plays do not go together")
+    for i in range(games.size):
+        n = 0
+        while n < ZF_N_PLIES and dominoes[i, n] != 255:
+            n += 1
+        if not _follow_record(&games.states[i], &dominoes[i, 0], n):
+            raise IllegalPlay(f"pickled game {i} has a play that its seat does not hold")
+    return games
+
+
 cdef class Game:
-    """One game of straight 42."""
+    """One game of straight 42: deal, look, play, take back.
+
+    >>> game = Game.deal(seed=1)
+    >>> game.play(game.legal()[0])
+    >>> len(game.plays)
+    1
+
+    Games are equal if deal, declaration, leader and all plays are. `hash` is that of the game as it
+    stands: do not play in a game that is a key. `str` is one line that `from_text` reads back;
+    pickle and both kinds of copy work, those of subclasses with their attributes.
+    """
 
     def __init__(self, hands, int decl, int leader):
+        """Four hands of seven domino ids, declaration 0..9, seat that leads.
+
+        Raises:
+            ImpossibleDeal: names the rule that the deal breaks.
+        """
+        self._start(hands, decl, leader)
+
+    cdef _start(self, hands, int decl, int leader):
+        """A game of which nothing is played."""
+        cdef uint32_t masks[ZF_N_SEATS]
         hands = [[int(d) for d in hand] for hand in hands]
         check_deal(hands, decl, leader)
-        cdef uint32_t masks[4]
-        for seat in range(4):
-            masks[seat] = _mask(hands[seat])
+        for seat in range(ZF_N_SEATS):
+            masks[seat] = mask_of(hands[seat])
         zf_init(&self.state, masks, decl, leader)
 
-    @staticmethod
-    def deal(seed, game=0):
-        """A random deal with a random declaration (0..9) and leader."""
-        cdef Game self = Game.__new__(Game)
+    @classmethod
+    def deal(cls, seed, game=0):
+        """Random deal number ``game`` of a seed (stream 0), with random declaration and leader."""
+        cdef Game self = cls.__new__(cls)
         zf_deal(&self.state, seed & 0xFFFFFFFFFFFFFFFF, 0, game & 0xFFFFFFFFFFFFFFFF)
+        return self
+
+    @classmethod
+    def from_text(cls, text):
+        """The game of a line of text, as `str` writes it: hands dealt, declaration, leader, plays.
+
+        >>> Game.from_text(str(Game.deal(seed=1))) == Game.deal(seed=1)
+        True
+
+        Raises:
+            BadNotation: the line cannot be read.
+            ImpossibleDeal: names the rule that the deal breaks.
+            IllegalPlay: names the first play that is not legal, its seat and what that may play.
+        """
+        cdef Game self = cls.__new__(cls)
+        hands, decl, leader, plays = from_line(text)
+        self._start(hands, decl, leader)
+        for number, domino in enumerate(plays, 1):
+            self._play(domino, f"play {number}: ")
         return self
 
     @property
     def decl(self):
-        return self.state.decl
+        """The Declaration."""
+        return Declaration(self.state.decl)
 
     @property
     def leader(self):
+        """Seat that led the first trick."""
         return self.state.first_leader
 
     @property
     def hands(self):
-        return [_dominoes(self.state.hand[seat]) for seat in range(4)]
+        """Dominoes still held by each seat, ascending."""
+        return [dominoes_of(self.state.hand[seat]) for seat in range(ZF_N_SEATS)]
 
     @property
     def dealt(self):
-        return [_dominoes(self.state.dealt[seat]) for seat in range(4)]
+        """Dominoes dealt to each seat, ascending: a seat's slots 0..6."""
+        return [dominoes_of(self.state.dealt[seat]) for seat in range(ZF_N_SEATS)]
 
     @property
     def to_play(self):
+        """Seat to play; after the last trick, its winner."""
         return self.state.to_play
 
     @property
     def plays(self):
+        """(seat, domino) of every play so far."""
         return [(self.state.plays[i] >> 5, self.state.plays[i] & 31)
                 for i in range(self.state.n_plays)]
 
     @property
     def trick(self):
+        """Dominoes on the table, the lead first."""
         return [self.state.plays[i] & 31
                 for i in range(self.state.n_plays & ~3, self.state.n_plays)]
 
     @property
     def points(self):
+        """Points taken by team 0 (seats 0 and 2) and team 1; 42 in all at the end."""
         return [self.state.points[0], self.state.points[1]]
 
     @property
     def over(self):
+        """Whether all 28 dominoes are down."""
         return bool(zf_over(&self.state))
 
     def legal(self):
         """Legal dominoes of the seat to play, ascending; empty when the game is over."""
-        return _dominoes(zf_legal(&self.state))
+        return dominoes_of(zf_legal(&self.state))
+
+    cdef _play(self, int domino, str where):
+        if not (0 <= domino < ZF_N_DOMINOES and zf_legal(&self.state) >> domino & 1):
+            raise _illegal(&self.state, domino, where)
+        zf_play(&self.state, domino)
 
     def play(self, int domino):
-        """Play a domino; IllegalPlay names the seat and what it may play."""
-        if not (0 <= domino < 28 and zf_legal(&self.state) >> domino & 1):
-            raise _illegal(&self.state, domino, "")
-        zf_play(&self.state, domino)
+        """Play a domino. IllegalPlay names the seat and what it may play."""
+        self._play(domino, "")
 
     def undo(self):
         """Take the last play back; IndexError when there is none."""
@@ -122,7 +235,7 @@ cdef class Game:
         zf_undo(&self.state)
 
     def observation(self):
-        """What the seat to play knows, as a zero-dimensional OBS_DTYPE array."""
+        """What the seat to play knows, one OBS_DTYPE record; ValueError when the game is over."""
         if zf_over(&self.state):
             raise ValueError("the game is over: no seat is to play")
         cdef zf_obs obs
@@ -136,10 +249,30 @@ cdef class Game:
             total = zf_perft(&self.state, depth)
         return total
 
-    def __copy__(self):
-        cdef Game other = Game.__new__(Game)
+    def copy(self):
+        """An independent copy, of the same class."""
+        cdef Game other = type(self).__new__(type(self))
         other.state = self.state
-        return other
+        return _with_attributes(other, self)
+
+    def __copy__(self):
+        return self.copy()
+
+    def __reduce__(self):
+        plays = bytes(domino for _, domino in self.plays)
+        parts = (type(self), self.dealt, int(self.decl), self.leader, plays)
+        return _restore_game, parts, object.__getstate__(self)
+
+    def __eq__(self, other):
+        if not isinstance(other, Game):
+            return NotImplemented
+        return memcmp(&self.state, &(<Game>other).state, sizeof(zf_state)) == 0
+
+    def __hash__(self):
+        return hash((<const char *>&self.state)[:sizeof(zf_state)])
+
+    def __str__(self):
+        return to_line(self.dealt, self.decl, self.leader, [domino for _, domino in self.plays])
 
     def __repr__(self):
         return (f"<Game decl={self.decl} leader={self.leader} plays={self.state.n_plays} "
@@ -147,58 +280,74 @@ cdef class Game:
 
 
 cdef class GameBatch:
-    """n games side by side. Rows are games; every array it returns has the games first."""
+    """n games side by side. Rows are games; every array it returns has the games first.
 
-    def __cinit__(self, *args, **kwargs):
-        self.states = NULL
-        self.size = 0
+    Where a call takes ``rows``, they are int [k], which may repeat, or bool [n], marking games; all
+    games by default. What is given for each row broadcasts, so that one value does for all.
+    IndexError for a row outside 0..n-1.
+
+    Batches are equal if their games are, one by one, which is one truth value. They change, so they
+    have no hash. Pickle and both kinds of copy work, those of subclasses with their attributes.
+    """
 
     def __init__(self, hands, decl, leader):
-        cdef uint8_t[:, :, ::1] h
-        cdef uint8_t[::1] d, l
-        cdef uint32_t masks[4]
+        """hands integer [n, 4, 7] (any order), decl and leader integer [n].
+
+        Raises:
+            ImpossibleDeal: names the first bad game and the rule that it breaks.
+            TypeError: they are not integers.
+        """
+        self._start(hands, decl, leader)
+
+    cdef _start(self, object hands, object decl, object leader):
+        """Games of which nothing is played."""
+        cdef const uint8_t[:, :, ::1] h
+        cdef const uint8_t[::1] d, l
+        cdef uint32_t masks[ZF_N_SEATS]
         cdef uint32_t held
         cdef Py_ssize_t i, seat, k
         cdef bint good
-        hands, decl, leader = np.asarray(hands), np.asarray(decl), np.asarray(leader)
-        if hands.ndim != 3 or hands.shape[1:] != (4, 7):
+        hands = np.asarray(hands)
+        if hands.ndim != 3 or hands.shape[1:] != (ZF_N_SEATS, ZF_HAND_SIZE):
             raise ImpossibleDeal(f"hands have shape {hands.shape}, not [n, 4, 7]")
-        if decl.shape != hands.shape[:1] or leader.shape != hands.shape[:1]:
-            raise ImpossibleDeal("hands, decl and leader must have the same number of games")
-        h = _bytes(hands)
-        d, l = _bytes(decl), _bytes(leader)
+        h = _ids("hands", hands, hands.shape)
+        try:
+            d, l = _ids("decl", decl, hands.shape[:1]), _ids("leader", leader, hands.shape[:1])
+        except ValueError as error:
+            raise ImpossibleDeal(
+                f"hands, decl and leader must have the same number of games: {error}") from None
         self._allocate(hands.shape[0])
         for i in range(self.size):
-            good = d[i] < 10 and l[i] < 4
+            good = d[i] < ZF_N_DECLARATIONS and l[i] < ZF_N_SEATS
             held = 0
-            for seat in range(4):
+            for seat in range(ZF_N_SEATS):
                 masks[seat] = 0
-                for k in range(7):
-                    good = good and h[i, seat, k] < 28
+                for k in range(ZF_HAND_SIZE):
+                    good = good and h[i, seat, k] < ZF_N_DOMINOES
                     masks[seat] |= <uint32_t>1 << (h[i, seat, k] & 31)
                 held |= masks[seat]
-            if not good or held != 0x0FFFFFFF:
+            if not good or held != ZF_ALL_DOMINOES:
                 try:
-                    check_deal(hands[i].tolist(), int(decl[i]), int(leader[i]))
+                    check_deal(hands[i].tolist(), int(np.broadcast_to(decl, self.size)[i]),
+                               int(np.broadcast_to(leader, self.size)[i]))
                 except ImpossibleDeal as error:
                     raise ImpossibleDeal(f"game {i}: {error}") from None
             zf_init(&self.states[i], masks, d[i], l[i])
 
-    def __dealloc__(self):
-        free(self.states)
-
     cdef _allocate(self, Py_ssize_t n):
+        cdef uint8_t[::1] raw
         if n < 0:
             raise ValueError(f"the number of games must not be negative, not {n}")
-        self.states = <zf_state *>calloc(max(n, 1), sizeof(zf_state))
-        if self.states == NULL:
-            raise MemoryError(f"no memory for {n} games")
+        self.array = np.zeros(n, STATE_DTYPE)
         self.size = n
+        if n:
+            raw = self.array.view(np.uint8)
+            self.states = <zf_state *>&raw[0]
 
-    @staticmethod
-    def deal(Py_ssize_t n, *, seed, first_game=0, stream=0):
-        """n random deals; game i is numbered first_game + i in the given stream of the seed."""
-        cdef GameBatch self = GameBatch.__new__(GameBatch)
+    @classmethod
+    def deal(cls, Py_ssize_t n, *, seed, first_game=0, stream=0):
+        """n random deals; game i is number first_game + i of the given stream of the seed."""
+        cdef GameBatch self = cls.__new__(cls)
         cdef uint64_t key = seed & 0xFFFFFFFFFFFFFFFF, first = first_game & 0xFFFFFFFFFFFFFFFF
         cdef uint64_t number = stream
         self._allocate(n)
@@ -207,12 +356,15 @@ cdef class GameBatch:
         return self
 
     def copy(self):
-        """An independent copy of all games."""
-        return self.take(np.arange(self.size))
+        """An independent copy of all games, of the same class."""
+        cdef GameBatch other = type(self).__new__(type(self))
+        other._allocate(self.size)
+        other.array[:] = self.array
+        return _with_attributes(other, self)
 
     def take(self, rows):
-        """A new batch of the games in rows (int [k], may repeat)."""
-        cdef int64_t[::1] r = self._rows(rows)
+        """A new GameBatch of the games in rows."""
+        cdef const int64_t[::1] r = self._rows(rows)
         cdef GameBatch other = GameBatch.__new__(GameBatch)
         cdef Py_ssize_t i
         other._allocate(r.shape[0])
@@ -220,79 +372,75 @@ cdef class GameBatch:
             other.states[i] = self.states[r[i]]
         return other
 
+    def __copy__(self):
+        return self.copy()
+
+    def __reduce__(self):
+        parts = (type(self), self.hands, self.decl, self.leader, self.history)
+        return _restore_batch, parts, object.__getstate__(self)
+
+    def __eq__(self, other):
+        if not isinstance(other, GameBatch):
+            return NotImplemented
+        cdef GameBatch games = other
+        return self.size == games.size and (
+            self.size == 0 or
+            memcmp(self.states, games.states, self.size * sizeof(zf_state)) == 0)
+
     def __len__(self):
         return self.size
 
-    cdef int64_t[::1] _rows(self, object rows):
-        if rows is None:
-            return np.arange(self.size, dtype=np.int64)
-        array = np.ascontiguousarray(rows, np.int64)
-        if array.ndim != 1:
-            raise ValueError(f"rows must be one-dimensional, not {array.ndim}-dimensional")
-        if array.size and (array.min() < 0 or array.max() >= self.size):
-            raise IndexError(f"a row lies outside 0..{self.size - 1}")
-        return array
+    def __repr__(self):
+        return f"<GameBatch of {self.size} games>"
 
-    cdef _column(self, const uint8_t *first):
-        """One byte of every state, uint8 [n]; first points into the first state."""
-        out = np.empty(self.size, np.uint8)
-        cdef uint8_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = first[i * <Py_ssize_t>sizeof(zf_state)]
-        return out
+    cdef const int64_t[::1] _rows(self, object rows):
+        return row_numbers(rows, self.size)
 
     @property
     def to_play(self):
-        return self._column(&self.states.to_play)
+        """Seats to play, uint8 [n]; of finished games the winner of the last trick."""
+        return self.array["to_play"].copy()
 
     @property
     def n_plays(self):
-        return self._column(&self.states.n_plays)
+        """Plays made, uint8 [n], 0..28."""
+        return self.array["n_plays"].copy()
 
     @property
     def over(self):
-        return self.n_plays == 28
+        """Whether all 28 dominoes are down, bool [n]."""
+        return self.array["n_plays"] == ZF_N_PLIES
 
     @property
     def decl(self):
-        return self._column(&self.states.decl)
+        """Declarations, uint8 [n]: ids of Declaration."""
+        return self.array["decl"].copy()
 
     @property
     def leader(self):
-        return self._column(&self.states.first_leader)
+        """Seats that led the first trick, uint8 [n]."""
+        return self.array["first_leader"].copy()
 
     @property
     def points(self):
-        out = np.empty((self.size, 2), np.uint8)
-        cdef uint8_t[:, ::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i, 0] = self.states[i].points[0]
-            o[i, 1] = self.states[i].points[1]
-        return out
+        """Points taken by team 0 (seats 0 and 2) and team 1, uint8 [n, 2]."""
+        return self.array["points"].copy()
 
     @property
     def held(self):
-        """Dominoes still held, masks, uint32 [n, 4]."""
-        out = np.empty((self.size, 4), np.uint32)
-        cdef uint32_t[:, ::1] o = out
-        cdef Py_ssize_t i, seat
-        for i in range(self.size):
-            for seat in range(4):
-                o[i, seat] = self.states[i].hand[seat]
-        return out
+        """Dominoes still held, 28-bit masks, uint32 [n, 4]; see dominoes_of."""
+        return self.array["hand"].copy()
 
     @property
     def hands(self):
         """Dominoes dealt, ascending per seat, uint8 [n, 4, 7]."""
-        out = np.empty((self.size, 4, 7), np.uint8)
+        out = np.empty((self.size, ZF_N_SEATS, ZF_HAND_SIZE), np.uint8)
         cdef uint8_t[:, :, ::1] o = out
         cdef Py_ssize_t i, seat, k, d
         for i in range(self.size):
-            for seat in range(4):
+            for seat in range(ZF_N_SEATS):
                 k = 0
-                for d in range(28):
+                for d in range(ZF_N_DOMINOES):
                     if self.states[i].dealt[seat] >> d & 1:
                         o[i, seat, k] = d
                         k += 1
@@ -300,7 +448,7 @@ cdef class GameBatch:
 
     cdef _plays(self, int shift, int mask):
         """One part of every play byte, uint8 [n, 28]; 255 from n_plays on."""
-        out = np.full((self.size, 28), 255, np.uint8)
+        out = np.full((self.size, ZF_N_PLIES), 255, np.uint8)
         cdef uint8_t[:, ::1] o = out
         cdef Py_ssize_t i, ply
         for i in range(self.size):
@@ -320,7 +468,7 @@ cdef class GameBatch:
 
     def legal(self, rows=None):
         """Masks of the legal dominoes of the seats to play, uint32 [k]; 0 = game over."""
-        cdef int64_t[::1] r = self._rows(rows)
+        cdef const int64_t[::1] r = self._rows(rows)
         out = np.empty(r.shape[0], np.uint32)
         cdef uint32_t[::1] o = out
         cdef Py_ssize_t i
@@ -330,20 +478,23 @@ cdef class GameBatch:
         return out
 
     def play(self, dominoes, rows=None):
-        """Play one domino in each listed game (255 = leave that game alone).
+        """Play one domino, integer [k], in each listed game; 255 leaves a game alone.
 
-        All plays are checked before any is made: IllegalPlay names the first bad game.
+        All plays are checked before any is made.
+
+        Raises:
+            IllegalPlay: names the first bad game, its seat and what that seat may play.
+            TypeError: dominoes are not integers.
+            ValueError: a row is listed twice.
         """
-        cdef int64_t[::1] r = self._rows(rows)
-        cdef uint8_t[::1] d = _bytes(np.asarray(dominoes))
+        cdef const int64_t[::1] r = self._rows(rows)
+        cdef const uint8_t[::1] d = _ids("dominoes", dominoes, (r.shape[0],))
         cdef Py_ssize_t i, bad = -1
-        if d.shape[0] != r.shape[0]:
-            raise ValueError(f"{d.shape[0]} dominoes for {r.shape[0]} games")
-        if rows is not None and len(np.unique(rows)) != r.shape[0]:
+        if rows is not None and len(np.unique(r)) != r.shape[0]:
             raise ValueError("rows must not repeat when plays are made")
         with nogil:
             for i in range(r.shape[0]):
-                if d[i] != 255 and (d[i] >= 28 or
+                if d[i] != 255 and (d[i] >= ZF_N_DOMINOES or
                                     not zf_legal(&self.states[r[i]]) >> d[i] & 1):
                     bad = i
                     break
@@ -357,22 +508,20 @@ cdef class GameBatch:
     def play_random(self, *, seed, games=None, stream=1, rows=None):
         """One uniformly random legal play in each listed game that is not over.
 
-        games uint64 [k] numbers the games for the counter-based draw (default: their rows); the
-        draw of a play depends only on (seed, stream, game, ply).
+        The draw of a play depends only on (seed, stream, game number, ply). games integer [k]
+        numbers the games for it; by default a game's number is its row.
         """
-        cdef int64_t[::1] r = self._rows(rows)
-        cdef uint64_t[::1] g
+        cdef const int64_t[::1] r = self._rows(rows)
         cdef uint64_t key = seed & 0xFFFFFFFFFFFFFFFF, number = stream
-        g = np.ascontiguousarray(np.asarray(r) if games is None else games).astype(np.uint64)
-        if g.shape[0] != r.shape[0]:
-            raise ValueError(f"{g.shape[0]} game numbers for {r.shape[0]} games")
+        numbers = integers("games", np.asarray(r) if games is None else games, (r.shape[0],))
+        cdef const uint64_t[::1] g = numbers.astype(np.uint64)
         if r.shape[0]:
             with nogil:
                 zf_random_plays(self.states, &r[0], &g[0], r.shape[0], key, number)
 
     def observe(self, rows=None):
         """What the seats to play know, OBS_DTYPE [k]. ValueError if a listed game is over."""
-        cdef int64_t[::1] r = self._rows(rows)
+        cdef const int64_t[::1] r = self._rows(rows)
         out = np.zeros(r.shape[0], OBS_DTYPE)
         cdef uint8_t[::1] o = out.view(np.uint8)
         cdef Py_ssize_t i
@@ -385,15 +534,8 @@ cdef class GameBatch:
         return out
 
     def positions(self, rows=None):
-        """The positions of the listed games, all hands as they are, for a solver.
-
-        Args:
-            rows: int [k], may repeat; all games by default.
-
-        Returns:
-            POSITION_DTYPE [k].
-        """
-        cdef int64_t[::1] r = self._rows(rows)
+        """The positions of the listed games, for a Solver, all hands as they are: POSITION_DTYPE [k]."""
+        cdef const int64_t[::1] r = self._rows(rows)
         out = np.zeros(r.shape[0], POSITION_DTYPE)
         cdef uint8_t[::1] raw = out.view(np.uint8)
         cdef Py_ssize_t i
@@ -404,11 +546,9 @@ cdef class GameBatch:
         return out
 
 
-def _bytes(array):
-    """The array as contiguous uint8; values outside 0..255 become 254, an id that nothing has."""
-    array = np.asarray(array)
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"domino ids must be integers, not {array.dtype}")
-    return np.where((array < 0) | (array > 255), 254, array).astype(np.uint8)
+def _ids(name, values, shape):
+    """Ids in this shape, contiguous uint8; those outside 0..255 become 254, which nothing has."""
+    array = integers(name, values, shape)
+    if array.dtype != np.uint8:
+        array = np.where((array < 0) | (array > 255), 254, array)
+    return np.ascontiguousarray(array, np.uint8)

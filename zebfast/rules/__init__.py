@@ -4,6 +4,7 @@ Also the source of the C tables (``tools/gen_tables.py``) and of the counter-bas
 that Python and C share. Nothing in this room imports anything but the standard library.
 """
 
+from zebfast.rules.notation import BadNotation, from_line, to_line
 from zebfast.rules.position import (
     IllegalPlay,
     ImpossibleDeal,
@@ -25,6 +26,7 @@ from zebfast.rules.tiles import (
     N_SEATS,
     N_TRICKS,
     TOTAL_POINTS,
+    Declaration,
     domino_id,
     domino_name,
     follows,
@@ -49,6 +51,8 @@ __all__ = [
     "N_SEATS",
     "N_TRICKS",
     "TOTAL_POINTS",
+    "BadNotation",
+    "Declaration",
     "IllegalPlay",
     "ImpossibleDeal",
     "Position",
@@ -60,12 +64,14 @@ __all__ = [
     "domino_id",
     "domino_name",
     "follows",
+    "from_line",
     "in_called_suit",
     "led_suit",
     "legal_plays",
     "perft",
     "rank",
     "stream_key",
+    "to_line",
     "trick_points",
     "trick_winner",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import IntEnum
 
 N_DOMINOES = 28
-N_DECLARATIONS = 10
 N_SEATS = 4  # teams are seats 0 and 2 against 1 and 3
 HAND_SIZE = 7  # dominoes dealt to a seat
 N_TRICKS = HAND_SIZE
@@ -21,24 +21,40 @@ DOMINOES: tuple[tuple[int, int], ...] = tuple(
 #: Number that stands for the called suit where a suit is meant; 0..6 are the pips.
 CALLED_SUIT = 7
 
-#: Declaration id -> what is called. 8 is a house call kept for the published training data.
-DECLARATIONS: tuple[str, ...] = (
-    "blanks",
-    "ones",
-    "twos",
-    "threes",
-    "fours",
-    "fives",
-    "sixes",
-    "doubles",
-    "doubles-suit",
-    "no-trump",
-)
-_DOUBLES_TRUMP, _DOUBLES_SUIT, _NO_TRUMP = 7, 8, 9
+
+class Declaration(IntEnum):
+    """What is called, by id. DOUBLES_SUIT is a house call kept for the published training data."""
+
+    BLANKS = 0
+    ONES = 1
+    TWOS = 2
+    THREES = 3
+    FOURS = 4
+    FIVES = 5
+    SIXES = 6
+    DOUBLES = 7  # doubles are trumps
+    DOUBLES_SUIT = 8  # doubles are a suit of their own and no trumps
+    NO_TRUMP = 9
+
+    @property
+    def label(self) -> str:
+        """The name as it is written: ``"fives"``, ``"no-trump"``."""
+        return self.name.lower().replace("_", "-")
+
+
+N_DECLARATIONS = len(Declaration)
+
+#: Declaration id -> its label.
+DECLARATIONS: tuple[str, ...] = tuple(decl.label for decl in Declaration)
+_DOUBLES_TRUMP, _DOUBLES_SUIT = int(Declaration.DOUBLES), int(Declaration.DOUBLES_SUIT)
+_NO_TRUMP = int(Declaration.NO_TRUMP)
 
 
 def domino_id(a: int, b: int) -> int:
-    """Id of the domino with ends ``a`` and ``b`` (any order). ValueError if a pip is not 0..6."""
+    """Id 0..27 of the domino with ends ``a`` and ``b``, in any order: high * (high + 1) / 2 + low.
+
+    ValueError if a pip is not 0..6.
+    """
     high, low = max(a, b), min(a, b)
     if low < 0 or high > 6:
         raise ValueError(f"pips run from 0 to 6, not {a}-{b}")
@@ -46,7 +62,9 @@ def domino_id(a: int, b: int) -> int:
 
 
 def domino_name(domino: int) -> str:
-    """``"6-4"`` for the domino with ends 6 and 4."""
+    """``"6-4"`` for the id of the domino with ends 6 and 4. ValueError for no id."""
+    if not 0 <= domino < N_DOMINOES:
+        raise ValueError(f"domino {domino}: ids run from 0 to {N_DOMINOES - 1}")
     high, low = DOMINOES[domino]
     return f"{high}-{low}"
 

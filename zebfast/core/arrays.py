@@ -1,0 +1,68 @@
+"""What the compiled modules ask of the arrays they are given, each in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The argument ``name`` in this shape, as NumPy broadcasts.
+
+    Raises ValueError, naming both shapes, where it cannot be.
+    """
+    array = np.asarray(values)
+    if array.shape == shape:
+        return array
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} has shape {list(array.shape)}, not {list(shape)} or one that broadcasts to it"
+        ) from None
+
+
+def integers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The same of whole numbers of any integer type. TypeError for other numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"{name} must be whole numbers (integers), not {array.dtype}")
+    return broadcast(name, array, shape)
+
+
+def row_numbers(rows: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    """Which of n rows are meant: int [k], repeats allowed, or bool [n]; None for all. int64 [k].
+
+    Raises:
+        IndexError: a row lies outside 0..n-1; they are not counted from the end.
+        TypeError: something else than whole numbers or truth values.
+        ValueError: not one dimension, or truth values for another n.
+    """
+    if rows is None:
+        return np.arange(n, dtype=np.int64)
+    array = np.asarray(rows)
+    if array.ndim != 1:
+        raise ValueError(f"rows must be one-dimensional, not {array.ndim}-dimensional")
+    if array.dtype == np.bool_:
+        if len(array) != n:
+            raise ValueError(f"rows marks {len(array)} games, not {n}")
+        return np.flatnonzero(array).astype(np.int64)
+    array = integers("rows", array, array.shape)
+    if array.size and (array.min() < 0 or array.max() >= n):
+        raise IndexError(f"a row lies outside 0..{n - 1}")
+    return np.ascontiguousarray(array, np.int64)
+
+
+def raw_bytes(records: NDArray[Any], dtype: np.dtype[Any], what: str) -> NDArray[np.uint8]:
+    """The bytes of a vector of records of this type, copied if it is not contiguous.
+
+    Raises ValueError, naming ``what`` they are, for any other array.
+    """
+    if records.dtype != dtype or records.ndim != 1:
+        raise ValueError(
+            f"{what} must be a one-dimensional array of {dtype.itemsize}-byte records, not "
+            f"{records.dtype} {list(records.shape)}"
+        )
+    return np.ascontiguousarray(records).view(np.uint8)
