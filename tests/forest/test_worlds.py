@@ -197,8 +197,8 @@ def test_wrong_use_is_refused() -> None:
     games = GameBatch.deal(2, seed=8)
     with pytest.raises(ValueError, match=r"worlds is 'all', but must be one of: sampled, true"):
         Forest(games, options=SearchOptions(), worlds="all")
-    with pytest.raises(ValueError, match="1 game numbers for 2 games"):
-        Forest(games, options=SearchOptions(), game_numbers=[1])
+    with pytest.raises(ValueError, match=r"game_numbers has shape \[3\], not \[2\]"):
+        Forest(games, options=SearchOptions(), game_numbers=[1, 2, 3])
     forest = Forest(games, options=SearchOptions(), worlds="true")
     run(forest)
     assert forest.drawn_worlds(1)[0].shape == (0, 4)

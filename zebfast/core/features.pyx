@@ -4,14 +4,12 @@ from libc.stdint cimport uint8_t
 
 import numpy as np
 
+from zebfast.core.arrays import raw_bytes
 from zebfast.core.records import OBS_DTYPE
 
 
 cdef const uint8_t[::1] _raw(obs):
-    """The bytes of a contiguous vector of observations."""
-    if obs.dtype != OBS_DTYPE or obs.ndim != 1:
-        raise ValueError(f"expected a vector of packed observations, not {obs.dtype}")
-    return np.ascontiguousarray(obs).view(np.uint8)
+    return raw_bytes(obs, OBS_DTYPE, "packed observations")
 
 
 cdef _refuse(obs, Py_ssize_t row):

@@ -11,7 +11,6 @@ cdef extern from "tree.h" nogil:
     enum: ZF_MAX_NODES
     enum: ZF_MAX_VISITS
     enum: ZF_MAX_WORLDS
-    enum: ZF_N_TRICKS
     enum: ZF_FIRST_ENDING
 
     ctypedef struct zf_edge:

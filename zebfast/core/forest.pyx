@@ -1,21 +1,43 @@
-"""Many search trees side by side: one leaf per tree per step, evaluated by the caller."""
+"""Many search trees side by side: one leaf per tree per step, evaluated by the caller.
+
+PUCT as in AlphaZero (Silver et al. 2017) over decision positions. A position is evaluated once and
+all its legal plays become edges; forced plays are skipped, finished games are scored by the rules.
+Unvisited plays count with the mean value of their position. The root may share out its simulations
+by sequential halving instead (SearchOptions.root).
+
+A tree searches the true deal, or worlds sampled from what the seat to play knows: then the root's
+priors, visits and values are shared by all worlds, each world has its own subtree below, and the
+n-th visit of a root's play searches world n mod W (perfect-information Monte Carlo under one root;
+compare the determinized search of Cowling, Powley & Whitehouse 2012). Positions with at most
+exact_tricks tricks left, and hands that one side has won by points, are endings valued exactly.
+"""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 import numpy as np
 
+from zebfast.core.arrays import integers
 from zebfast.core.records import OBS_DTYPE
 from zebfast.rules import Stream
 
-from zebfast.core.engine cimport GameBatch, zf_legal, zf_over
+from zebfast.core.engine cimport (
+    ZF_HAND_SIZE, ZF_N_DOMINOES, ZF_N_SEATS, GameBatch, dominoes_of, zf_legal, zf_over)
 from zebfast.core.observe cimport zf_obs
 from zebfast.core.options cimport search_struct
 
+# Limits of a tree and of a search, as csrc/tree.h defines them.
 MIN_NODES, MAX_NODES, MAX_VISITS = ZF_MIN_NODES, ZF_MAX_NODES, ZF_MAX_VISITS
-MAX_WORLDS, N_TRICKS = ZF_MAX_WORLDS, ZF_N_TRICKS
+MAX_WORLDS = ZF_MAX_WORLDS
 MAX_CACHE_MB = 65536
+#: What a tree may search: sampled worlds, or the true deal of all hands (the published way).
 WORLDS = ("sampled", "true")
+#: Names of the totals: descents (simulations), leaves handed out (evaluations), leaves whose
+#: evaluation was remembered (cache_hits), edges led to a node that they share (transposed),
+#: simulations that ended the game (terminals), simulations that ended in an exactly valued position
+#: (solved), positions given to the solver (solver_calls), root visits inherited (reused), searches
+#: cut short by a full tree (full) or because nothing could change their choice (stopped), decisions
+#: searched, of those without a policy target (fast), games finished, dominoes played.
 COUNTS = ("simulations", "evaluations", "cache_hits", "transposed", "terminals", "solved",
           "solver_calls", "reused", "full", "stopped", "searches", "fast", "games", "plays")
 
@@ -27,13 +49,25 @@ def check_worlds(worlds):
 
 
 cdef class Forest:
-    """One tree for each game of a batch that stands at a decision."""
+    """One tree for each game of a batch; every game must stand at a decision."""
 
     def __cinit__(self, *args, **kwargs):
         self.waiting = NULL
 
     def __init__(self, GameBatch games, *, options, seed=0, game_numbers=None, worlds="sampled",
                  stream=Stream.WORLDS):
+        """Copies the positions.
+
+        Args:
+            seed, game_numbers: number the draws of root noise (streams 2 and 8) and worlds; integer
+                [trees], by default a tree's own index.
+            worlds: one of WORLDS. With "sampled" nothing depends on the hands that are hidden from
+                the seat to play.
+            stream: of the worlds' draws.
+
+        Raises:
+            ValueError: a game is over or has a forced play; an unknown kind of worlds.
+        """
         cdef Py_ssize_t i
         cdef uint32_t legal
         check_worlds(worlds)
@@ -47,9 +81,7 @@ cdef class Forest:
         self.seed, self.stream = seed & 0xFFFFFFFFFFFFFFFF, stream
         if game_numbers is None:
             game_numbers = np.arange(self.size)
-        self.numbers = np.array(game_numbers, np.uint64, order="C")
-        if self.numbers.shape[0] != self.size:
-            raise ValueError(f"{len(game_numbers)} game numbers for {self.size} games")
+        self.numbers = np.array(integers("game_numbers", game_numbers, (self.size,)), np.uint64)
         self.waiting = <uint32_t *>calloc(max(self.size, 1), sizeof(uint32_t))
         if self.waiting == NULL or not zf_tree_pool_alloc(
                 &self.pool, &self.search, max(self.size, 1), worlds == "sampled"):
@@ -66,7 +98,7 @@ cdef class Forest:
         return self.size
 
     def select(self, leaves):
-        """Run every unfinished tree to its next leaf.
+        """Run every unfinished tree to its next leaf; the GIL is released.
 
         Args:
             leaves: OBS_DTYPE [trees], written from the front.
@@ -93,7 +125,13 @@ cdef class Forest:
         return self.n_waiting
 
     def update(self, evals):
-        """Give the leaves of the last select their evaluations, float32 [leaves, 8], in order."""
+        """Give the leaves of the last select their evaluations, float32 [leaves, 8], in order.
+
+        Columns 0..6 are priors by slot, 7 the value for the seat to play.
+
+        Raises:
+            FloatingPointError: an evaluation is not finite; nothing was applied.
+        """
         cdef const float[:, ::1] e = evals
         cdef Py_ssize_t i
         cdef zf_tree *tree
@@ -121,8 +159,7 @@ cdef class Forest:
             return []
         cdef uint32_t legal = zf_legal(&self.trees[tree].root)
         cdef uint32_t dealt = self.trees[tree].root.dealt[self.trees[tree].root.to_play]
-        own = [d for d in range(28) if dealt >> d & 1]
-        return [slot for slot, domino in enumerate(own) if legal >> domino & 1]
+        return [slot for slot, domino in enumerate(dominoes_of(dealt)) if legal >> domino & 1]
 
     def visits(self):
         """Visits of the root's plays by slot of the seat to play, uint16 [trees, 7]."""
@@ -134,8 +171,8 @@ cdef class Forest:
         return self._root()[0]
 
     def _root(self):
-        values = np.full((self.size, 7), np.nan, np.float32)
-        visits = np.zeros((self.size, 7), np.uint16)
+        values = np.full((self.size, ZF_HAND_SIZE), np.nan, np.float32)
+        visits = np.zeros((self.size, ZF_HAND_SIZE), np.uint16)
         cdef Py_ssize_t i, k
         for i in range(self.size):
             for k, slot in enumerate(self._slots(i)):
@@ -146,10 +183,11 @@ cdef class Forest:
         return values, visits
 
     def policy(self):
-        """The weights that self-play would record of each root, uint16 [trees, 7] by slot."""
-        policy = np.zeros((self.size, 7), np.uint16)
+        """The weights that self-play records of each root, uint16 [trees, 7] by slot of its seat:
+        visits of the puct root, the improved policy of the gumbel root (the largest is 65535)."""
+        policy = np.zeros((self.size, ZF_HAND_SIZE), np.uint16)
         cdef Py_ssize_t i, k
-        cdef uint16_t weights[7]
+        cdef uint16_t weights[ZF_HAND_SIZE]
         for i in range(self.size):
             slots = self._slots(i)
             if slots:
@@ -159,7 +197,8 @@ cdef class Forest:
         return policy
 
     def choices(self):
-        """Slot that each root plays at temperature 0, uint8 [trees]; all must be searched."""
+        """Slot that each root plays at temperature 0, uint8 [trees]: the puct root's most visited
+        play, the gumbel root's best. ValueError if a tree has not been searched."""
         choices = np.zeros(self.size, np.uint8)
         cdef Py_ssize_t i
         for i in range(self.size):
@@ -181,7 +220,7 @@ cdef class Forest:
         cdef uint32_t edge = 0
         if self.trees[tree].n_nodes == 0 or self.n_waiting:
             raise ValueError("the tree has no finished search to advance from")
-        if not (0 <= domino < 28 and legal >> domino & 1):
+        if not (0 <= domino < ZF_N_DOMINOES and legal >> domino & 1):
             raise ValueError(f"domino {domino} is not legal at the root of tree {tree}")
         for d in range(domino):
             edge += legal >> d & 1
@@ -223,7 +262,8 @@ cdef class Forest:
         if not 0 <= tree < self.size:
             raise IndexError(f"tree {tree} lies outside 0..{self.size - 1}")
         cdef uint32_t w, n = self.trees[tree].n_worlds
-        hands, children = np.zeros((n, 4), np.uint32), np.zeros((n, 7), np.uint16)
+        hands = np.zeros((n, ZF_N_SEATS), np.uint32)
+        children = np.zeros((n, ZF_HAND_SIZE), np.uint16)
         for w in range(n):
             world = self.trees[tree].worlds[w]
             hands[w] = world.hands

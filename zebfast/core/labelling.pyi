@@ -1,15 +1,9 @@
-"""Games side by side that a teacher labels; observations out, finished games back."""
+"""Types of labelling.pyx; what everything does is said there, where help() shows it."""
 
 from zebfast.core.options import TeachingOptions
 from zebfast.core.selfplay import RunningGames
 
 class LabelledGames(RunningGames):
-    """n_games games at once, numbered first_game, first_game + stride, ..., until a limit.
-
-    A game and its labels depend only on (seed, its number, the options, the evaluations): never on
-    how many run beside it. One select solves for some milliseconds at most.
-    """
-
     def __init__(
         self,
         n_games: int,
@@ -18,19 +12,8 @@ class LabelledGames(RunningGames):
         seed: int,
         first_game: int = 0,
         stride: int = 1,
-    ) -> None:
-        """Deals come from stream 0 of the seed, plays from 1, random plays from 2, worlds from 5,
-        which decisions are labelled from 9.
-
-        The records' policy holds labels as zebfast.selfplay.play_values packs them.
-        """
-
-    def clear_cache(self) -> None:
-        """Drop what evaluations have shown of games under way: those to come are another network's."""
-
-    def counts(self) -> dict[str, int]:
-        """Totals since the start: games, plays, labels, rollouts, evaluations, solver_calls."""
-
+    ) -> None: ...
+    def clear_cache(self) -> None: ...
+    def counts(self) -> dict[str, int]: ...
     @property
-    def nbytes(self) -> int:
-        """Memory of games, rollouts and the solver in bytes."""
+    def nbytes(self) -> int: ...

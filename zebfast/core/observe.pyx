@@ -4,23 +4,19 @@ from libc.stdint cimport uint8_t
 
 import numpy as np
 
+from zebfast.core.arrays import raw_bytes
 from zebfast.core.records import EXAMPLE_DTYPE, GAME_DTYPE, OBS_DTYPE
 
+from zebfast.core.engine cimport ZF_N_PLIES
 
-cdef str _FAULTS(zf_game_fault fault):
+
+cdef str _fault(zf_game_fault fault):
     if fault == ZF_GAME_BAD_DEAL:
         return ("is no deal: 28 different dominoes, seven a seat in ascending order, declaration "
                 "0..9 and leader 0..3 are needed")
     if fault == ZF_GAME_BAD_PLAY:
         return "has an illegal play"
     return "gives policy weight to a domino that could not be played"
-
-
-cdef const uint8_t[::1] _raw(array, dtype, str what):
-    """The bytes of a contiguous one-dimensional array of the given record type."""
-    if array.dtype != dtype or array.ndim != 1:
-        raise ValueError(f"{what} must be a one-dimensional array of {dtype.itemsize}-byte records")
-    return np.ascontiguousarray(array).view(np.uint8)
 
 
 def games_to_examples(games):
@@ -36,21 +32,21 @@ def games_to_examples(games):
     Raises:
         ValueError: a game is no legal game; the sentence names it and the rule.
     """
-    cdef const uint8_t[::1] raw = _raw(games, GAME_DTYPE, "games")
-    out = np.zeros(28 * len(games), EXAMPLE_DTYPE)
+    cdef const uint8_t[::1] raw = raw_bytes(games, GAME_DTYPE, "games")
+    out = np.zeros(ZF_N_PLIES * len(games), EXAMPLE_DTYPE)
     cdef uint8_t[::1] o = out.view(np.uint8)
     cdef Py_ssize_t i, n = len(games)
     cdef int ply = 0
     cdef zf_game_fault fault = ZF_GAME_OK
     with nogil:
         for i in range(n):
-            fault = zf_game_examples((<zf_example *>&o[0]) + 28 * i,
+            fault = zf_game_examples((<zf_example *>&o[0]) + ZF_N_PLIES * i,
                                      (<const zf_game *>&raw[0]) + i, &ply)
             if fault != ZF_GAME_OK:
                 break
     if fault != ZF_GAME_OK:
         at = "" if fault == ZF_GAME_BAD_DEAL else f" at play {ply}"
-        raise ValueError(f"game {i} {_FAULTS(fault)}{at}")
+        raise ValueError(f"game {i} {_fault(fault)}{at}")
     return out
 
 
@@ -61,7 +57,7 @@ def uniform_evaluate(obs, out):
         obs: OBS_DTYPE [B].
         out: float32 [B, 8], written: seven priors by slot and the value.
     """
-    cdef const uint8_t[::1] raw = _raw(obs, OBS_DTYPE, "observations")
+    cdef const uint8_t[::1] raw = raw_bytes(obs, OBS_DTYPE, "observations")
     cdef float[:, ::1] o = out
     cdef Py_ssize_t n = len(obs)
     if o.shape[0] != n or o.shape[1] != 8:

@@ -1,13 +1,8 @@
 # Games that go on side by side: csrc/rollouts.h.
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t
 
 from zebfast.core.engine cimport GameBatch, zf_state
 from zebfast.core.observe cimport zf_obs
-
-
-cdef extern from "worlds.h" nogil:
-    void zf_worlds_apply(zf_state *s, const uint32_t *hands)
-    bint zf_worlds_fit(const zf_state *s, const uint32_t *hands)
 
 
 cdef extern from "rollouts.h" nogil:

@@ -1,31 +1,55 @@
-"""Rollouts: games that go on side by side, forced plays made, each until so many plays are made."""
+"""Rollouts: games that go on side by side, forced plays made, each until so many plays are made.
+
+    rollouts = RolloutGames(games)
+    obs, evals = np.empty(len(games), OBS_DTYPE), np.empty((len(games), 8), np.float32)
+    while n := rollouts.advance(obs):
+        evaluator.evaluate(obs[:n], evals[:n])
+        rollouts.play_greedy(evals[:n])
+
+The GIL is released while rollouts advance.
+"""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 import numpy as np
 
+from zebfast.core.arrays import integers
 from zebfast.core.records import OBS_DTYPE
+
+from zebfast.core.engine cimport ZF_N_PLIES
+from zebfast.core.worlds cimport layouts_of, zf_worlds_apply
 
 
 def laid_out(GameBatch games, rows, hands):
-    """Games in which the dominoes still held lie as in the worlds given: a batch of k * n games."""
+    """Games in which the dominoes still held lie as in the worlds given: a batch of k * n games.
+
+    Plays, points and the trick on the table stay. World j of listed game i is game i * n + j.
+
+    Args:
+        games: any number of games.
+        rows: which of them, k in all; None for all.
+        hands: uint32 [k, n, 4], as worlds.sample_worlds gives them.
+
+    Raises:
+        ValueError: a layout does not deal out the dominoes still held in its game (voids are not
+            looked at), or a shape does not fit.
+        IndexError: a row is out of range.
+    """
     cdef const int64_t[::1] r = games._rows(rows)
-    cdef const uint32_t[:, :, ::1] h = np.ascontiguousarray(hands, np.uint32)
-    cdef Py_ssize_t i, j, k = h.shape[0], n = h.shape[1]
-    if k != r.shape[0] or h.shape[2] != 4:
-        raise ValueError(f"hands has shape [{k}, {n}, {h.shape[2]}], not [{r.shape[0]}, n, 4]")
+    cdef const uint32_t[:, :, ::1] h = layouts_of(games, r, hands)
+    cdef Py_ssize_t i, j, n = h.shape[1]
     cdef GameBatch out = games.take(np.repeat(np.asarray(r), n))
-    for i in range(k):
+    for i in range(h.shape[0]):
         for j in range(n):
-            if not zf_worlds_fit(&games.states[r[i]], &h[i, j, 0]):
-                raise ValueError(f"game {r[i]}: layout {j} does not deal out the dominoes still "
-                                 "held there, each seat as many as it holds")
             zf_worlds_apply(&out.states[i * n + j], &h[i, j, 0])
     return out
 
 
 def rewound(GameBatch games, int n_plays):
-    """Every game as it was after its first n_plays plays, with the same dominoes dealt."""
+    """Every game as it was after its first n_plays plays, with the same dominoes dealt.
+
+    Raises ValueError for a game with fewer plays.
+    """
     cdef GameBatch out = games.copy()
     cdef Py_ssize_t i
     for i in range(out.size):
@@ -36,28 +60,43 @@ def rewound(GameBatch games, int n_plays):
 
 
 cdef class RolloutGames:
-    """Copies of games that go on side by side; a rollout is a row of `games`."""
+    """Copies of games that go on side by side; a rollout is a row of ``games``, as they stand."""
 
-    def __init__(self, GameBatch games, *, until=28):
-        plays = np.asarray(until)
-        if plays.dtype.kind not in "iu" or (plays.size and not 0 <= plays.min() <= plays.max() <= 28):
-            raise ValueError("rollouts run until a number of plays, 0 to 28, is made")
-        if plays.shape not in ((), (games.size,)):
-            raise ValueError(f"until has shape {list(plays.shape)}, not [{games.size}]")
+    def __init__(self, GameBatch games, *, until=ZF_N_PLIES):
+        """until: plays after which a rollout stops, 0..28, int [n] or one for all.
+
+        TypeError for other numbers, ValueError for other sizes or shapes.
+        """
+        plays = integers("until", until, (games.size,))
+        if games.size and not 0 <= plays.min() <= plays.max() <= ZF_N_PLIES:
+            raise ValueError(f"rollouts run until a number of plays, 0 to {ZF_N_PLIES}, is made")
         self.games = games.copy()
-        self.until = np.ascontiguousarray(np.broadcast_to(plays, games.size), np.uint8)
+        self.until = np.array(plays, np.uint8)
         self.live = np.arange(games.size)
         self.n_live = games.size
 
     def __len__(self):
+        """Number of rollouts."""
         return self.games.size
 
     @property
     def waiting(self):
+        """Rollouts that the last advance gave an observation of, ascending, int64 [m]."""
         return np.array(self.live[:self.n_live if self.waiting_now else 0])
 
     def advance(self, obs):
-        """Make the forced plays of every rollout, and observe where there is a choice."""
+        """Make the forced plays of every rollout, and observe where there is a choice.
+
+        Args:
+            obs: OBS_DTYPE, contiguous, with room for every rollout; the first m are written.
+
+        Returns:
+            m, how many rollouts wait for a play, in ascending order; 0 when all have stopped.
+
+        Raises:
+            ValueError: obs is something else or too short.
+            RuntimeError: rollouts still wait for plays.
+        """
         cdef uint8_t[::1] raw
         if self.waiting_now:
             raise RuntimeError(f"{self.n_live} rollouts still wait for a play")
@@ -83,7 +122,10 @@ cdef class RolloutGames:
         self.waiting_now = False
 
     def leave(self, which):
-        """The waiting rollouts marked, bool [m], go no further."""
+        """The waiting rollouts marked, bool [m], stop where they are; the others wait on.
+
+        ValueError for another shape or dtype.
+        """
         marked = np.asarray(which)
         if marked.dtype != np.bool_ or marked.shape != (self.n_live if self.waiting_now else 0,):
             raise ValueError(f"which has shape {list(marked.shape)} of {marked.dtype}, but "
@@ -94,7 +136,10 @@ cdef class RolloutGames:
         self.n_live = kept.size
 
     def play_greedy(self, const float[:, ::1] evals):
-        """Every waiting rollout plays its legal slot of the largest prior, the lowest of equals."""
+        """Every waiting rollout plays its legal slot of the largest prior, the lowest of equals.
+
+        evals: float32 [m, 8], as evaluators fill it. ValueError for another shape.
+        """
         if evals.shape[1] != 8:
             raise ValueError(f"evals are 8 a rollout, not {evals.shape[1]}")
         self._answered(evals.shape[0])

@@ -16,7 +16,7 @@ _NO_GAMES = np.zeros(0, GAME_DTYPE)
 cdef class RunningGames:
     """Games side by side that wait for evaluations together; they end in any order.
 
-    A subclass sets ``queue`` and ``room``, and runs them.
+    Not safe for use by two threads at once. A subclass sets ``queue`` and ``room``, and runs them.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -34,7 +34,7 @@ cdef class RunningGames:
     def allow(self, limit):
         """Let games be started up to, not including, this number in the queue.
 
-        Must not shrink. Room for records grows with it; what is finished stays.
+        Must not shrink (ValueError). Room for records grows with it; what is finished stays.
         """
         if limit < self.limit:
             raise ValueError(f"the limit must not shrink from {self.limit} to {limit}")
@@ -109,7 +109,7 @@ cdef class SelfPlayForest(RunningGames):
     """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
-    many run beside it.
+    many run beside it. A game waits for one leaf at a time, none of them in the cache.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -117,6 +117,16 @@ cdef class SelfPlayForest(RunningGames):
 
     def __init__(self, Py_ssize_t n_trees, *, options, seed, first_game=0, stride=1,
                  worlds="sampled", cache_mb=0):
+        """Deals come from stream 0 of the seed, plays from 1, root noise from 2 (puct) and 8
+        (gumbel), worlds from 5, which decisions are searched in full from 9.
+
+        Args:
+            worlds: one of zebfast.core.forest.WORLDS. On sampled worlds every play has a new tree;
+                on the true deal the played subtree is kept.
+            cache_mb: MiB for evaluations by information state, which are asked for once; 0 = none.
+                76 bytes each, exact on all 36 bytes of an observation, the least used of four
+                makes room.
+        """
         cdef zf_selfplay_config config
         if n_trees < 1:
             raise ValueError(f"n_trees is {n_trees}, but must be 1 or more")

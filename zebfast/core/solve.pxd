@@ -1,7 +1,7 @@
 # Exact values with open hands: csrc/solve.h, csrc/position.c.
-from libc.stdint cimport int8_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, uint32_t, uint64_t
 
-from zebfast.core.engine cimport zf_state
+from zebfast.core.engine cimport zf_position
 
 
 cdef extern from "tables.h" nogil:
@@ -9,13 +9,6 @@ cdef extern from "tables.h" nogil:
 
 
 cdef extern from "solve.h" nogil:
-    ctypedef struct zf_position:
-        uint32_t hand[4]
-        uint8_t decl
-        uint8_t leader
-        uint8_t n_table
-        uint8_t table[3]
-
     ctypedef enum zf_position_fault:
         ZF_POSITION_OK
         ZF_POSITION_BAD_DECL
@@ -27,7 +20,6 @@ cdef extern from "solve.h" nogil:
         ZF_POSITION_REVOKE
 
     zf_position_fault zf_position_check(const zf_position *p, int *seat, int *domino)
-    void zf_position_of(zf_position *p, const zf_state *s)
     int zf_position_points(const zf_position *p)
 
     ctypedef struct zf_solver:

@@ -1,13 +1,21 @@
-"""Exact values of positions with all hands open, by the compiled solver."""
+"""Exact values of positions with all hands open, by the compiled solver.
+
+Double dummy, as players of bridge say: what each side takes when all four seats see everything and
+play their best.
+"""
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int8_t, uint8_t, uint64_t
 
 import numpy as np
 
+from zebfast.core.arrays import integers
 from zebfast.core.records import POSITION_DTYPE
-from zebfast.rules import domino_name, led_suit
+from zebfast.rules import BadNotation, domino_name, from_line, led_suit, to_line
 
+from zebfast.core.engine cimport ZF_N_DOMINOES, ZF_N_SEATS, ZF_TOTAL_POINTS, dominoes_of
+
+#: What play_values holds for a domino that may not be played.
 NO_PLAY = -128
 
 # Work between two looks for a signal, in nodes: some tens of milliseconds.
@@ -20,7 +28,10 @@ cdef enum:
 
 
 class ImpossiblePosition(ValueError):
-    """A position that no game can come to; the message names the rule that it breaks."""
+    """A position that no game can come to; the message is "position ROW: RULE".
+
+    row is its place in the array; rule is a clause that names the rule it breaks.
+    """
 
     row = -1
     rule = ""
@@ -77,7 +88,7 @@ cdef str _sentence(const zf_position *p, zf_position_fault fault, int seat, int 
     if fault == ZF_POSITION_BAD_SIZES:
         return _sizes_sentence(p, seat)
     mask = p.hand[seat] & zf_follow[p.decl][led_suit(p.table[0], p.decl)]
-    held = " and ".join(domino_name(d) for d in range(28) if mask >> d & 1)
+    held = " and ".join(domino_name(d) for d in dominoes_of(mask))
     return (f"seat {seat} played {domino_name(domino)} although it holds {held} of the led suit: "
             "it must follow")
 
@@ -92,7 +103,13 @@ cdef _refuse(const zf_position *p, Py_ssize_t row):
 
 
 def check_positions(positions):
-    """Raise ImpossiblePosition, naming the first bad row and the rule it breaks."""
+    """Check POSITION_DTYPE [n]: owners, hand sizes, and that nobody on the table revoked.
+
+    An ended deal (no dominoes left) is fine: it is worth 0.
+
+    Raises:
+        ImpossiblePosition: names the first bad row and the rule that it breaks.
+    """
     array = _as_positions(positions)
     cdef const uint8_t[::1] raw = array.view(np.uint8)
     cdef Py_ssize_t i, n = len(array), bad = -1
@@ -111,7 +128,11 @@ def check_positions(positions):
 
 
 def points_to_come(positions):
-    """Points of both sides that are still to come: 1 a trick, and the count. int8 [n], 0..42."""
+    """Points of both sides still to come in POSITION_DTYPE [n]: int8 [n], 0..42.
+
+    One for each unfinished trick and the count in the hands and on the table. Raises
+    ImpossiblePosition.
+    """
     array = _as_positions(positions)
     check_positions(array)
     out = np.zeros(len(array), np.int8)
@@ -120,6 +141,50 @@ def points_to_come(positions):
     cdef Py_ssize_t i
     for i in range(o.shape[0]):
         o[i] = zf_position_points(&(<const zf_position *>&raw[0])[i])
+    return out
+
+
+def positions_to_text(positions):
+    """A line of text for each of POSITION_DTYPE [n], or for a single record: a list of n.
+
+    Four fields: hands still held, declaration, leader of the trick on the table, dominoes on it,
+    as zebfast.rules.notation says it in full. Raises ImpossiblePosition.
+
+    >>> from zebfast.core.engine import GameBatch
+    >>> games = GameBatch.deal(1, seed=1)
+    >>> positions_from_text(positions_to_text(games.positions())) == games.positions()
+    array([ True])
+    """
+    rows = np.atleast_1d(np.asarray(positions))
+    check_positions(rows)
+    return [to_line([dominoes_of(mask) for mask in p["hands"]], p["decl"], p["leader"],
+                    p["table"][:p["n_table"]]) for p in rows]
+
+
+def positions_from_text(texts):
+    """The positions of lines as positions_to_text writes them, or of one line: POSITION_DTYPE [n].
+
+    Raises:
+        BadNotation: a line cannot be read; the sentence begins with "position ROW".
+        ImpossiblePosition: names the first bad row and the rule that it breaks.
+    """
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    out = np.zeros(len(texts), POSITION_DTYPE)
+    for row, text in enumerate(texts):
+        try:
+            hands, decl, leader, table = from_line(text)
+        except BadNotation as error:
+            raise BadNotation(f"position {row}: {error}") from None
+        if len(table) > 3:
+            raise BadNotation(f"position {row}: {len(table)} dominoes are on the table; a trick is "
+                              "finished with the fourth")
+        for seat, hand in enumerate(hands):
+            if len(set(hand)) < len(hand):
+                raise BadNotation(f"position {row}: seat {seat} holds a domino twice")
+            out[row]["hands"][seat] = sum(1 << domino for domino in hand)
+        out[row]["decl"], out[row]["leader"], out[row]["n_table"] = decl, leader, len(table)
+        out[row]["table"][:len(table)] = table
+    check_positions(out)
     return out
 
 
@@ -135,12 +200,21 @@ cdef inline void _answer(zf_solver *solver, const zf_position *p, int question, 
         out[0] = <int8_t>(2 * zf_solve(solver, p) - total)
         return
     zf_solve_plays(solver, p, out)
-    for domino in range(28):
+    for domino in range(ZF_N_DOMINOES):
         out[domino] = <int8_t>(2 * out[domino] - total) if out[domino] >= 0 else <int8_t>-128
 
 
 cdef class Solver:
-    """One solving context with its table of 2 ** table_bits entries; for one thread at a time."""
+    """One solving context: 2 ** table_bits (4..20) entries of 8 bytes, for one thread at a time.
+
+    It answers double dummy: all hands are open. No answer depends on the size of the table or on
+    what was solved before. The GIL is released; Ctrl-C is noticed in the main thread within some
+    tens of milliseconds of work.
+
+    Every question takes positions POSITION_DTYPE [n] and may raise ImpossiblePosition (before
+    anything is solved), SolverInterrupted (see interrupt) or RuntimeError (at work in another
+    thread).
+    """
 
     def __cinit__(self, *args, **kwargs):
         self.solver = NULL
@@ -197,25 +271,34 @@ cdef class Solver:
 
     def play_values(self, positions):
         """The same after each domino that may be played now: int8 [n, 28], NO_PLAY elsewhere."""
-        out = np.zeros((len(positions), 28), np.int8)
+        out = np.zeros((len(positions), ZF_N_DOMINOES), np.int8)
         self._run(positions, PLAY_VALUES, None, out)
         return out
 
     def at_least(self, positions, points):
-        """Whether team 0 takes at least so many of the points to come: bool [n], points [n]."""
-        wanted = np.asarray(points)
-        if wanted.dtype.kind not in "iu":
-            raise TypeError(f"points must be whole numbers, not {wanted.dtype}")
-        if wanted.shape != (len(positions),):
-            raise ValueError(f"points have shape {wanted.shape} for {len(positions)} positions")
+        """Whether team 0 takes at least so many of the points to come: bool [n].
+
+        Cheaper than values where only that matters.
+
+        Args:
+            positions: POSITION_DTYPE [n].
+            points: whole numbers, [n] or what broadcasts to it, as a single one does.
+
+        Raises ValueError for points of another shape, TypeError for other numbers.
+        """
+        wanted = integers("points", points, (len(positions),))
         out = np.zeros(len(positions), np.int8)
         # 0 always holds and 43 never does: whatever lies beyond gives the same answers.
-        limits = np.clip(wanted, 0, 43).astype(np.intc)
+        limits = np.clip(wanted, 0, ZF_TOTAL_POINTS + 1).astype(np.intc)
         self._run(positions, AT_LEAST, limits, out[:, None])
         return out.view(np.bool_)
 
     def interrupt(self):
-        """End the call that another thread has under way, or else the next one, early."""
+        """Make the call that another thread has under way, or else the next one, raise.
+
+        It raises SolverInterrupted after the position it is at, which takes milliseconds. May be
+        called from any thread.
+        """
         self.stop = True
 
     @property

@@ -10,7 +10,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from zebfast.core.arrays import integers
 from zebfast.core.solve import Solver, check_positions
+from zebfast.rules import N_DOMINOES
 
 MAX_CHUNK = 256  # positions a thread takes at a time: some tenths of a second at most
 CHUNKS_PER_THREAD = 8  # so that threads end at nearly the same time
@@ -56,7 +58,7 @@ class SolverPool:
 
         Raises ImpossiblePosition.
         """
-        out = np.empty((len(positions), 28), np.int8)
+        out = np.empty((len(positions), N_DOMINOES), np.int8)
 
         def chunk(solver: Solver, rows: slice) -> None:
             out[rows] = solver.play_values(positions[rows])
@@ -65,13 +67,11 @@ class SolverPool:
         return out
 
     def at_least(self, positions: np.ndarray, points: ArrayLike) -> NDArray[np.bool_]:
-        """Whether team 0 takes at least points int [n] of those to come: bool [n].
+        """Whether team 0 takes at least so many points, int [n] or one for all, of those to come.
 
-        Raises ImpossiblePosition, and ValueError where the lengths differ.
+        bool [n]. Raises as `Solver.at_least` does.
         """
-        wanted = np.asarray(points)
-        if wanted.shape != (len(positions),):
-            raise ValueError(f"points have shape {wanted.shape} for {len(positions)} positions")
+        wanted = integers("points", points, (len(positions),))
         out = np.empty(len(positions), np.bool_)
 
         def chunk(solver: Solver, rows: slice) -> None:

@@ -1,7 +1,7 @@
 # Exact worlds: csrc/worlds.h.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from zebfast.core.engine cimport zf_state
+from zebfast.core.engine cimport GameBatch, zf_state
 
 
 cdef extern from "rng.h" nogil:
@@ -38,6 +38,7 @@ cdef extern from "worlds.h" nogil:
     uint64_t zf_worlds_rank(const zf_world_set *w, const uint32_t *hands)
     void zf_worlds_sample_many(const zf_world_set *w, uint64_t key, uint64_t index, size_t n,
                                uint32_t (*hands)[4])
+    void zf_worlds_apply(zf_state *s, const uint32_t *hands)
     bint zf_worlds_fit(const zf_state *s, const uint32_t *hands)
 
     zf_weights_fault zf_weighted_of(zf_weighted_set *w, const zf_knowledge *k,
@@ -45,6 +46,9 @@ cdef extern from "worlds.h" nogil:
     void zf_weighted_sample_many(const zf_weighted_set *w, uint64_t key, uint64_t index, size_t n,
                                  uint32_t (*hands)[4])
     double zf_weighted_probability(const zf_weighted_set *w, const uint32_t *hands)
+
+
+cdef const uint32_t[:, :, ::1] layouts_of(GameBatch games, const int64_t[::1] rows, object hands)
 
 
 cdef class WorldSet:

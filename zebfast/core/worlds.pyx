@@ -1,4 +1,17 @@
-"""Worlds: layouts of the hidden dominoes that one seat thinks possible, counted and drawn exactly."""
+"""Worlds: layouts of the hidden dominoes that one seat thinks possible, counted and drawn exactly.
+
+A seat (the viewer) knows its own hand, every play, hence the size of every hand, and the voids
+shown: who did not follow a led suit holds none of it, now and later. Every layout of the other
+dominoes that agrees is a world; none is left out, and none is likelier than another unless weights
+say so. The count is a dynamic program over what each hidden hand can still take, and a world is
+drawn by its rank, so that nothing is ever tried and rejected.
+
+Layouts are 28-bit masks of the dominoes still held, uint32 [..., 4] by seat, the viewer's own hand
+included. Random numbers: world i at ply p of game g is a function of (seed, stream, g, p, i), one
+64-bit draw of the counter-based generator (zebfast.rules.rng), the draw numbered p * 2**32 + i.
+
+Rows are chosen, and what is given for each of them broadcasts, as in GameBatch.
+"""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -7,19 +20,17 @@ from itertools import combinations
 
 import numpy as np
 
+from zebfast.core.arrays import broadcast, integers
 from zebfast.core.records import POSITION_DTYPE
 from zebfast.rules import Stream, domino_name
 
-from zebfast.core.engine cimport GameBatch, zf_over
-from zebfast.core.solve cimport zf_position, zf_position_of
+from zebfast.core.engine cimport (
+    ZF_HAND_SIZE, ZF_N_DOMINOES, ZF_N_PLIES, ZF_N_SEATS, GameBatch, dominoes_of, mask_of, zf_over,
+    zf_position, zf_position_of, zf_state)
 
 
 class ImpossibleWorlds(ValueError):
     """No layout of the hidden dominoes agrees with what is known; the message says why."""
-
-
-cdef list _dominoes(uint32_t mask):
-    return [d for d in range(28) if mask >> d & 1]
 
 
 cdef str _listed(object things):
@@ -46,7 +57,7 @@ cdef str _contradiction(const zf_knowledge *k):
             only = k.hidden
             for seat in outside:
                 only &= ~may[seat]
-            names = [domino_name(d) for d in _dominoes(only)]
+            names = [domino_name(d) for d in dominoes_of(only)]
             if len(names) <= sum(k.size[seat] for seat in inside):
                 continue
             if size == 0:
@@ -54,7 +65,7 @@ cdef str _contradiction(const zf_knowledge *k):
             if size == 1:
                 return (f"seat {inside[0]} holds {_some(k.size[inside[0]])}, but {_listed(names)} "
                         f"can be held by none of the other seats")
-            held = [domino_name(d) for d in _dominoes(may[outside[0]])]
+            held = [domino_name(d) for d in dominoes_of(may[outside[0]])]
             can = f"of the hidden ones only {_listed(held)}" if held else "none of the hidden ones"
             return f"seat {outside[0]} holds {_some(k.size[outside[0]])}, but can have {can}"
     return "the hands' sizes do not add up"
@@ -62,9 +73,8 @@ cdef str _contradiction(const zf_knowledge *k):
 
 cdef const double[:, :, ::1] _weights(object weights, Py_ssize_t k):
     """Checked weights float64 [k, 28, 4]."""
-    array = np.ascontiguousarray(weights, np.float64)
-    if array.shape != (k, 28, 4):
-        raise ValueError(f"weights has shape {list(array.shape)}, not [{k}, 28, 4]")
+    shape = (k, ZF_N_DOMINOES, ZF_N_SEATS)
+    array = np.ascontiguousarray(broadcast("weights", weights, shape), np.float64)
     bad = np.argwhere(~(np.isfinite(array) & (array >= 0)))
     if len(bad):
         row, domino, seat = bad[0]
@@ -77,12 +87,12 @@ cdef _weights_error(zf_weights_fault fault, const zf_knowledge *k, const double[
                     str where):
     """The error for weights that give no distribution."""
     cdef zf_knowledge positive = k[0]
-    cdef uint32_t d, seat
+    cdef int d, seat
     if fault == ZF_WEIGHTS_TOO_FAR:
         return ValueError(f"{where}the products of the weights are too small for float64: raise "
                           "the smallest weights, or set them to 0")
-    for d in range(28):
-        for seat in range(4):
+    for d in range(ZF_N_DOMINOES):
+        for seat in range(ZF_N_SEATS):
             positive.barred[seat] |= <uint32_t>(weights[d, seat] == 0) << d
     return ImpossibleWorlds(f"{where}every world has weight 0: {_contradiction(&positive)}")
 
@@ -98,9 +108,7 @@ cdef uint8_t[::1] _viewers(GameBatch games, const int64_t[::1] rows, object view
         o[i] = games.states[rows[i]].to_play
     if viewers is None:
         return out
-    seats = np.asarray(viewers)
-    if seats.shape != (k,) or seats.dtype.kind not in "iu":
-        raise ValueError(f"viewers must be {k} integers, one for each game")
+    seats = integers("viewers", viewers, (k,))
     if k and (seats.min() < 0 or seats.max() > 3):
         raise ValueError(f"viewer {seats[(seats < 0) | (seats > 3)][0]}: seats run from 0 to 3")
     return seats.astype(np.uint8)
@@ -116,7 +124,17 @@ cdef uint64_t _first_index(uint64_t ply, object n, object first) except? 0:
 
 
 def world_counts(GameBatch games, rows=None, viewers=None):
-    """Numbers of worlds that agree with what a seat of each listed game knows, uint64 [k]."""
+    """Numbers of worlds that a seat of each listed game thinks possible, uint64 [k]; at least 1.
+
+    Args:
+        games: any number of games.
+        rows: which of them; all by default.
+        viewers: seats 0..3, int [k]; by default the seats to play.
+
+    Raises:
+        ValueError: a listed game is over, or a viewer is no seat.
+        IndexError: a row is out of range.
+    """
     cdef const int64_t[::1] r = games._rows(rows)
     cdef const uint8_t[::1] seats = _viewers(games, r, viewers)
     out = np.empty(r.shape[0], np.uint64)
@@ -129,25 +147,62 @@ def world_counts(GameBatch games, rows=None, viewers=None):
     return out
 
 
+cdef zf_weights_fault _draw_weighted(const zf_state *s, uint8_t viewer, const double *weights,
+                                      uint64_t key, uint64_t index, Py_ssize_t n, uint32_t *hands,
+                                      zf_knowledge *known) noexcept nogil:
+    """n worlds of a game in proportion to weights [28, 4]; known is what the viewer knows."""
+    cdef zf_weighted_set worlds
+    cdef zf_weights_fault fault
+    zf_knowledge_of(known, s, viewer)
+    fault = zf_weighted_of(&worlds, known, <const double (*)[4]>weights)
+    if fault == ZF_WEIGHTS_OK:
+        zf_weighted_sample_many(&worlds, key, index, n, <uint32_t (*)[4]>hands)
+    return fault
+
+
+cdef void _draw(const zf_state *s, uint8_t viewer, uint64_t key, uint64_t index, Py_ssize_t n,
+                uint32_t *hands) noexcept nogil:
+    """n worlds of a game, all equally likely."""
+    cdef zf_world_set worlds
+    zf_worlds_init(&worlds, s, viewer)
+    zf_worlds_sample_many(&worlds, key, index, n, <uint32_t (*)[4]>hands)
+
+
 def sample_worlds(GameBatch games, rows, Py_ssize_t n, *, seed, game_numbers,
                   stream=Stream.EVAL_WORLDS, first=0, viewers=None, weights=None):
-    """n worlds of each listed game, drawn independently: hands as masks, uint32 [k, n, 4]."""
+    """n worlds of each listed game, drawn independently: hands, uint32 [k, n, 4].
+
+    World i of a game is a function of (seed, stream, game number, plies played, first + i) and of
+    what the viewer knows: no split into calls changes it, and the hidden hands do not enter.
+
+    Args:
+        games: any number of games; the GIL is released meanwhile, so do not play in them.
+        rows: which of them; None for all.
+        n: worlds a game.
+        seed, stream: of the random numbers.
+        game_numbers: integer [k], the number of each listed game in its stream.
+        first: number of the first world; worlds are numbered below 2**32.
+        viewers: seats 0..3, int [k]; by default the seats to play.
+        weights: float64 [k, 28, 4] as in WorldSet; without them all worlds are equally likely.
+
+    Raises:
+        ImpossibleWorlds: all worlds of a game have weight 0.
+        ValueError: a listed game is over, a viewer is no seat, or a weight is negative, not finite
+            or, multiplied up, too small for float64.
+        IndexError: a row is out of range.
+    """
     cdef const int64_t[::1] r = games._rows(rows)
     cdef const uint8_t[::1] seats = _viewers(games, r, viewers)
     cdef Py_ssize_t i, k = r.shape[0]
     _first_index(0, n, first)
-    numbers = np.asarray(game_numbers)
-    if numbers.shape != (k,) or numbers.dtype.kind not in "iu":
-        raise ValueError(f"game_numbers must be {k} integers, one for each game")
+    numbers = integers("game_numbers", game_numbers, (k,))
     cdef const uint64_t[::1] g = np.ascontiguousarray(numbers).astype(np.uint64)
     cdef bint weighs = weights is not None
-    cdef const double[:, :, ::1] w = _weights(weights, k) if weighs else np.zeros((1, 28, 4))
-    out = np.empty((k, n, 4), np.uint32)
+    cdef const double[:, :, ::1] w = _weights(weights if weighs else 1.0, k if weighs else 1)
+    out = np.empty((k, n, ZF_N_SEATS), np.uint32)
     cdef uint32_t[:, :, ::1] o = out
     cdef uint64_t key, index, seed_bits = seed & 0xFFFFFFFFFFFFFFFF, stream_bits = stream
     cdef uint64_t first_bits = first
-    cdef zf_world_set worlds
-    cdef zf_weighted_set weighted
     cdef zf_knowledge known
     cdef zf_weights_fault fault = ZF_WEIGHTS_OK
     if n == 0:
@@ -156,32 +211,61 @@ def sample_worlds(GameBatch games, rows, Py_ssize_t n, *, seed, game_numbers,
         for i in range(k):
             key = zf_stream_key(seed_bits, stream_bits, g[i])
             index = (<uint64_t>games.states[r[i]].n_plays << 32) + first_bits
-            if weighs:
-                zf_knowledge_of(&known, &games.states[r[i]], seats[i])
-                fault = zf_weighted_of(&weighted, &known, <const double (*)[4]>&w[i, 0, 0])
-                if fault != ZF_WEIGHTS_OK:
-                    break
-                zf_weighted_sample_many(&weighted, key, index, n, <uint32_t (*)[4]>&o[i, 0, 0])
-            else:
-                zf_worlds_init(&worlds, &games.states[r[i]], seats[i])
-                zf_worlds_sample_many(&worlds, key, index, n, <uint32_t (*)[4]>&o[i, 0, 0])
+            if not weighs:
+                _draw(&games.states[r[i]], seats[i], key, index, n, &o[i, 0, 0])
+                continue
+            fault = _draw_weighted(&games.states[r[i]], seats[i], &w[i, 0, 0], key, index, n,
+                                   &o[i, 0, 0], &known)
+            if fault != ZF_WEIGHTS_OK:
+                break
     if fault != ZF_WEIGHTS_OK:
         raise _weights_error(fault, &known, w[i], f"game {r[i]}: ")
     return out
 
 
+cdef const uint32_t[:, :, ::1] layouts_of(GameBatch games, const int64_t[::1] rows, object hands):
+    """Checked layouts uint32 [k, n, 4] of the listed games."""
+    cdef Py_ssize_t i = 0, j = 0, bad = -1
+    layouts = np.asarray(hands)
+    if layouts.ndim < 2:
+        raise ValueError(f"hands has shape {list(layouts.shape)}, not [{rows.shape[0]}, n, 4]")
+    shape = (rows.shape[0], layouts.shape[layouts.ndim - 2], ZF_N_SEATS)
+    cdef const uint32_t[:, :, ::1] h = np.ascontiguousarray(
+        broadcast("hands", layouts, shape), np.uint32)
+    with nogil:
+        for i in range(h.shape[0]):
+            for j in range(h.shape[1]):
+                if not zf_worlds_fit(&games.states[rows[i]], &h[i, j, 0]):
+                    bad = j
+                    break
+            if bad >= 0:
+                break
+    if bad >= 0:
+        raise ValueError(f"game {rows[i]}: layout {bad} does not deal out the dominoes still held "
+                         "there, each seat as many as it holds")
+    return h
+
+
 def world_positions(GameBatch games, rows, hands):
-    """The positions that worlds of the listed games give, POSITION_DTYPE [k, n]."""
+    """The positions that worlds of the listed games give, POSITION_DTYPE [k, n].
+
+    Args:
+        games: any number of games.
+        rows: which of them, k in all; None for all.
+        hands: uint32 [k, n, 4], as sample_worlds gives them.
+
+    Raises:
+        ValueError: a layout does not deal out the dominoes still held in its game, each seat as
+            many as it holds (voids are not looked at), or hands have another shape.
+        IndexError: a row is out of range.
+    """
     cdef const int64_t[::1] r = games._rows(rows)
-    cdef const uint32_t[:, :, ::1] h = np.ascontiguousarray(hands, np.uint32)
-    cdef Py_ssize_t i, j = 0, k = h.shape[0], n = h.shape[1], seat
-    if h.shape[0] != r.shape[0] or h.shape[2] != 4:
-        raise ValueError(f"hands has shape [{k}, {n}, {h.shape[2]}], not [{r.shape[0]}, n, 4]")
+    cdef const uint32_t[:, :, ::1] h = layouts_of(games, r, hands)
+    cdef Py_ssize_t i, j, seat, k = h.shape[0], n = h.shape[1]
     out = np.empty((k, n), POSITION_DTYPE)
     cdef uint8_t[:, ::1] raw = out.view(np.uint8).reshape(k, n * POSITION_DTYPE.itemsize)
     cdef zf_position *to
     cdef zf_position position
-    cdef Py_ssize_t bad = -1
     if n == 0:
         return out
     with nogil:
@@ -189,27 +273,40 @@ def world_positions(GameBatch games, rows, hands):
             zf_position_of(&position, &games.states[r[i]])
             to = <zf_position *>&raw[i, 0]
             for j in range(n):
-                if not zf_worlds_fit(&games.states[r[i]], &h[i, j, 0]):
-                    bad = j
-                    break
                 to[j] = position
-                for seat in range(4):
+                for seat in range(ZF_N_SEATS):
                     to[j].hand[seat] = h[i, j, seat]
-            if bad >= 0:
-                break
-    if bad >= 0:
-        raise ValueError(f"game {r[i]}: layout {bad} does not deal out the dominoes still held "
-                         "there, each seat as many as it holds")
     return out
 
 
 cdef class WorldSet:
-    """The worlds that one seat of one game thinks possible."""
+    """The worlds that one seat of one game thinks possible.
+
+    Ranks are lexicographic: the hidden dominoes in ascending order, each with the seat that holds
+    it, counted from the viewer's left (left, partner, right). Weights change neither ranks nor
+    count, only what is drawn and how likely it is.
+    """
 
     def __cinit__(self, *args, **kwargs):
         self.weighted = NULL
 
     def __init__(self, GameBatch games, row, *, viewer=None, weights=None):
+        """The worlds of a game as it stands; later plays do not change the set.
+
+        Args:
+            games, row: the game.
+            viewer: the seat that looks; by default the seat to play.
+            weights: float64 [28, 4], by domino and seat, finite and not negative, in any scale
+                (a belief head's probabilities, say). A world's probability is then proportional
+                to the product of weights[d, seat that holds d] over the hidden dominoes d. The
+                viewer's column does not matter, nor do rows of dominoes that are not hidden.
+
+        Raises:
+            ImpossibleWorlds: all worlds have weight 0.
+            ValueError: the game is over, the viewer is no seat, or a weight is negative, not
+                finite or, multiplied up, too small for float64.
+            IndexError: the row is out of range.
+        """
         cdef const int64_t[::1] r = games._rows([row])
         cdef const uint8_t[::1] seat = _viewers(games, r, None if viewer is None else [viewer])
         self.ply = games.states[r[0]].n_plays
@@ -219,16 +316,30 @@ cdef class WorldSet:
 
     @staticmethod
     def from_knowledge(*, hidden, sizes, barred, viewer, hand, weights=None):
-        """The worlds of explicit knowledge; see the stub."""
+        """The worlds of explicit knowledge.
+
+        Args:
+            hidden: dominoes in the three other hands.
+            sizes: dominoes in each of the four hands, 0..7.
+            barred: for each of the four seats, dominoes that it cannot hold; the viewer's list
+                does not matter.
+            viewer: the seat that looks.
+            hand: its dominoes.
+            weights: as in the constructor.
+
+        Raises:
+            ImpossibleWorlds: no layout agrees; the sentence names the seat or the dominoes that
+                cannot be placed.
+        """
         cdef WorldSet self = WorldSet.__new__(WorldSet)
         _check_knowledge(hidden, sizes, barred, viewer, hand)
         self.known.viewer = viewer
-        self.known.own = _mask(hand)
-        self.known.hidden = _mask(hidden)
-        for seat in range(4):
+        self.known.own = mask_of(hand)
+        self.known.hidden = mask_of(hidden)
+        for seat in range(ZF_N_SEATS):
             self.known.size[seat] = sizes[seat]
-            self.known.barred[seat] = _mask(barred[seat])
-        self.ply = 28 - len(hidden) - len(hand)
+            self.known.barred[seat] = mask_of(barred[seat])
+        self.ply = ZF_N_PLIES - len(hidden) - len(hand)
         if zf_worlds_of(&self.worlds, &self.known) == 0:
             raise ImpossibleWorlds(_contradiction(&self.known))
         self._weigh(weights)
@@ -241,7 +352,7 @@ cdef class WorldSet:
         """Take weights [28, 4], or None."""
         if weights is None:
             return
-        cdef const double[:, :, ::1] w = _weights(np.asarray(weights)[None], 1)
+        cdef const double[:, :, ::1] w = _weights(weights, 1)
         free(self.weighted)
         self.weighted = <zf_weighted_set *>malloc(sizeof(zf_weighted_set))
         if self.weighted == NULL:
@@ -252,26 +363,30 @@ cdef class WorldSet:
 
     @property
     def count(self):
+        """Number of worlds, 1..399,072,960."""
         return self.worlds.count
 
     @property
     def viewer(self):
+        """The seat that looks."""
         return self.known.viewer
 
     @property
     def hidden(self):
-        return _dominoes(self.known.hidden)
+        """Dominoes in the three other hands, ascending."""
+        return dominoes_of(self.known.hidden)
 
     @property
     def barred(self):
-        return [_dominoes(0 if seat == self.known.viewer else self.known.barred[seat])
-                for seat in range(4)]
+        """For each seat the dominoes that its plays rule out; empty for the viewer."""
+        return [dominoes_of(0 if seat == self.known.viewer else self.known.barred[seat])
+                for seat in range(ZF_N_SEATS)]
 
     def __len__(self):
         return self.worlds.count
 
     def sample(self, Py_ssize_t n, *, seed, game=0, stream=Stream.EVAL_WORLDS, first=0):
-        """n worlds drawn independently, uint32 [n, 4]."""
+        """n worlds drawn independently, uint32 [n, 4]: those of sample_worlds for this game."""
         cdef uint64_t index = _first_index(self.ply, n, first)
         cdef uint64_t key = zf_stream_key(seed & 0xFFFFFFFFFFFFFFFF, stream,
                                           game & 0xFFFFFFFFFFFFFFFF)
@@ -287,7 +402,7 @@ cdef class WorldSet:
         return out
 
     def unrank(self, ranks):
-        """The worlds of the given ranks, uint32 [m, 4]."""
+        """The worlds of ranks integer [m], uint32 [m, 4]. IndexError if one is out of range."""
         array = np.asarray(ranks)
         if array.ndim != 1 or array.dtype.kind not in "iu":
             raise ValueError("ranks must be a one-dimensional array of integers")
@@ -302,7 +417,7 @@ cdef class WorldSet:
         return out
 
     def rank(self, hands):
-        """The ranks of layouts uint32 [m, 4], uint64 [m]."""
+        """The ranks of layouts uint32 [m, 4], uint64 [m]. ValueError names one that is no world."""
         cdef const uint32_t[:, ::1] h = _layouts(hands)
         out = np.empty(h.shape[0], np.uint64)
         cdef uint64_t[::1] o = out
@@ -318,13 +433,13 @@ cdef class WorldSet:
         return out
 
     def enumerate(self, Py_ssize_t limit=1_000_000):
-        """All worlds in the order of their ranks, uint32 [count, 4]."""
+        """All worlds in the order of their ranks, uint32 [count, 4]; ValueError beyond limit."""
         if self.worlds.count > limit:
             raise ValueError(f"{self.worlds.count} worlds are more than the limit of {limit}")
         return self.unrank(np.arange(self.worlds.count, dtype=np.uint64))
 
     def probability(self, hands):
-        """Probabilities of layouts uint32 [m, 4], float64 [m]."""
+        """Probabilities of layouts uint32 [m, 4], float64 [m]; 0 for one that is no world."""
         cdef const uint32_t[:, ::1] h = _layouts(hands)
         out = np.empty(h.shape[0], np.float64)
         cdef double[::1] o = out
@@ -347,28 +462,21 @@ cdef const uint32_t[:, ::1] _layouts(object hands):
     return np.ascontiguousarray(array)
 
 
-cdef uint32_t _mask(object dominoes):
-    cdef uint32_t mask = 0
-    for domino in dominoes:
-        mask |= <uint32_t>1 << <uint32_t>domino
-    return mask
-
-
 def _check_knowledge(hidden, sizes, barred, viewer, hand):
     """Raise ImpossibleWorlds where knowledge contradicts itself before any layout is tried."""
-    if not 0 <= viewer < 4:
+    if not 0 <= viewer < ZF_N_SEATS:
         raise ImpossibleWorlds(f"viewer {viewer}: seats run from 0 to 3")
-    if len(sizes) != 4 or len(barred) != 4:
+    if len(sizes) != ZF_N_SEATS or len(barred) != ZF_N_SEATS:
         raise ImpossibleWorlds(f"{len(sizes)} sizes and {len(barred)} barred lists for 4 seats")
     for domino in (*hidden, *hand, *(d for ds in barred for d in ds)):
-        if not 0 <= domino < 28:
+        if not 0 <= domino < ZF_N_DOMINOES:
             raise ImpossibleWorlds(f"domino {domino}: ids run from 0 to 27")
     seen = sorted([*hidden, *hand])
     for domino, following in zip(seen, seen[1:]):
         if domino == following:
             raise ImpossibleWorlds(f"{domino_name(domino)} is in two places")
     for seat, size in enumerate(sizes):
-        if not 0 <= size <= 7:
+        if not 0 <= size <= ZF_HAND_SIZE:
             raise ImpossibleWorlds(f"seat {seat} holds {size} dominoes: a hand has 0 to 7")
     if sizes[viewer] != len(hand):
         raise ImpossibleWorlds(f"seat {viewer} holds {_some(sizes[viewer])}, but its hand has "
