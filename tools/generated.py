@@ -15,15 +15,18 @@ def main(description: str, target: Path, render: Callable[[], str]) -> int:
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="fail if the file is out of date")
     check = parser.parse_args().check
-    text = render()
-    if not check:
-        target.write_text(text)
-        return 0
-    if target.exists() and target.read_text() == text:
-        return 0
-    name = target.relative_to(ROOT)
-    print(f"{name} is out of date: run python {Path(sys.argv[0]).name}", file=sys.stderr)
-    return 1
+    return renew(target, render(), f"python tools/{Path(sys.argv[0]).name}", check_only=check)
+
+
+def renew(target: Path, text: str, command: str, *, check_only: bool) -> int:
+    """Write the file, or only compare it: exit code 1 where it is not what `command` writes."""
+    if not check_only:
+        target.write_text(text, encoding="utf-8")
+    elif not target.exists() or target.read_text(encoding="utf-8") != text:
+        name = target.relative_to(ROOT)
+        print(f"{name} is out of date: run {command}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def put_between(text: str, begin: str, end: str, made: str) -> str:

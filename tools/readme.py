@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-import strength_tables as tables
 from generated import ROOT, put_between
 from records import newest_figures, number
-from strength_plots import picture_of
-from strength_record import RECORDS as STRENGTH
-from strength_record import check, complete_records, what_of
+from strength import tables
+from strength.plots import picture_of
+from strength.record import RECORDS as STRENGTH
+from strength.record import check, complete_records, what_of
 
 sys.path.insert(0, str(ROOT))
 

@@ -3,7 +3,7 @@
     python tools/search_quality.py --network v1=zeb-557k-1m.pt --output bench/records/quality/X.json
     python tools/search_quality.py ... --methods gumbel-32 --resume    (adds to the same record)
 
-Every method of quality_methods.py, with every network given, is measured on the same decisions and
+Every method of quality/methods.py, with every network given, is measured on the same decisions and
 deals: `targets` against exact values, `deeper` against itself with ten times as much, `equal` with
 as much as takes the time of the base method, `arena` against a common opponent, `selfplay` for
 speed. The record is written after every piece; tools/readme.py puts it into docs/strength.md.
@@ -16,12 +16,13 @@ import sys
 from pathlib import Path
 
 import torch
-from quality_methods import METHODS, Method
-from quality_record import PIECES, RecordError, open_record
-from quality_run import Run, Settings, load_network
+from quality.methods import METHODS, Method
+from quality.record import PIECES, open_pieces
+from quality.run import Run, Settings, load_network
 
 from zebfast.arena.players.build import PlayerLoadError
 from zebfast.arena.players.specs import PlayerSpecError
+from zebfast.arena.records import RecordError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
             played_by=networks[0].name,
             opponent=args.opponent or "favourite play",
         )
-        record = open_record(
+        record = open_pieces(
             args.output,
             settings=settings.as_dict(),
             networks={network.name: network.as_dict() for network in networks},

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from quality_record import here, stamp
+from provenance import here, stamp
 from records import ROOT
 from torch import Tensor
 

@@ -11,7 +11,6 @@ import pytest
 
 from zebfast.arena.matrix import Matrix, MatrixConfig
 from zebfast.arena.matrix_files import (
-    MatrixFileError,
     load_matrix,
     picture_size,
     save_csv,
@@ -19,6 +18,7 @@ from zebfast.arena.matrix_files import (
     save_matrix,
     shorten,
 )
+from zebfast.arena.records import RecordError
 
 NAMES = ("weak", "strong", "zeb:source=a/quite/long/way/to/the/weights.pt")
 CONFIG = MatrixConfig(players=NAMES, weights=(None, None, "ab12"), n_deals=40, seed=3)
@@ -60,7 +60,7 @@ def test_saved_and_loaded(tmp_path: Path, n_pairs: int) -> None:
 def test_another_matrix_is_refused(tmp_path: Path, config: MatrixConfig, words: str) -> None:
     path = tmp_path / "m.json"
     save_matrix(invented(1), path)
-    with pytest.raises(MatrixFileError, match=f"holds another matrix .*{words}") as caught:
+    with pytest.raises(RecordError, match=f"holds another matrix .*{words}") as caught:
         load_matrix(path, config)
     assert "\n" not in str(caught.value)
 
@@ -89,7 +89,7 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str, value: Any, words:
     held = json.loads(path.read_text())
     damage(held, name, value)
     path.write_text(json.dumps(held))
-    with pytest.raises(MatrixFileError, match=words) as caught:
+    with pytest.raises(RecordError, match=words) as caught:
         load_matrix(path, CONFIG)
     assert str(path) in str(caught.value)
 
@@ -98,7 +98,7 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str, value: Any, words:
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.json"
     path.write_bytes(content)
-    with pytest.raises(MatrixFileError, match="is no matrix file"):
+    with pytest.raises(RecordError, match="is no matrix file"):
         load_matrix(path, CONFIG)
 
 
@@ -106,7 +106,7 @@ def test_impossible_points_are_refused(tmp_path: Path) -> None:
     matrix, path = invented(1), tmp_path / "m.json"
     matrix.points[0, 1][3, 1] = 43
     save_matrix(matrix, path)
-    with pytest.raises(MatrixFileError, match="a game with 43 points"):
+    with pytest.raises(RecordError, match="a game with 43 points"):
         load_matrix(path, CONFIG)
 
 

@@ -33,7 +33,7 @@ def tools(repo_root: Path) -> Iterator[SimpleNamespace]:
     before = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(repo_root / "tools"))
-        found = {name: import_module(f"quality_{name}") for name in MODULES}
+        found = {name: import_module(f"quality.{name}") for name in MODULES}
         yield SimpleNamespace(
             **found, search=import_module("search_quality"), readme=import_module("readme")
         )

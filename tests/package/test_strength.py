@@ -16,6 +16,7 @@ import torch
 from zebfast.arena.match import play_match
 from zebfast.arena.players.base import plain_player
 from zebfast.arena.players.specs import PlayerSpec
+from zebfast.arena.records import RecordError
 from zebfast.core.engine import GameBatch
 from zebfast.core.worlds import WorldSet
 from zebfast.learner.recipe import read_recipe
@@ -24,8 +25,8 @@ from zebfast.net.v2 import V2Config
 from zebfast.rules import Stream
 
 TINY = V2Config(width=16, n_blocks=1, belief_head=True)
-MODULES = ("record", "players", "pairs", "states", "calibration", "belief", "rows", "measure",
-           "curve", "plots", "tables", "page")  # fmt: skip
+MODULES = ("record", "pairs", "states", "calibration", "belief", "trainings", "measure", "plots",
+           "tables", "page")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,10 @@ def tools(repo_root: Path) -> Iterator[SimpleNamespace]:
     before = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(repo_root / "tools"))
-        found = {name: import_module(f"strength_{name}") for name in MODULES}
+        found = {name: import_module(f"strength.{name}") for name in MODULES}
         yield SimpleNamespace(
             **found,
-            main=import_module("strength").main,
+            main=import_module("strength.cli").main,
             readme=import_module("readme"),
         )
     torch.set_num_threads(before)
@@ -334,7 +335,7 @@ def test_a_curve_is_read_from_metrics(tools: SimpleNamespace, tmp_path: Path) ->
          "stats/stage": 1, "arena/is_best": 0, "arena/collapse": 1},
     ]  # fmt: skip
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = tools.curve.read_curve(path)
+    found = tools.trainings.read_curve(path)
     points = found["points"]
     assert [(p["minutes"], p["games"]) for p in points] == [(1.0, 500), (4.5, 900)]
     assert points[0]["against"] == {
@@ -346,15 +347,15 @@ def test_a_curve_is_read_from_metrics(tools: SimpleNamespace, tmp_path: Path) ->
     (row,) = tools.tables.curves({"trainings": {"a run": found}})[2:]
     assert row == "| a run | 4.5 | 900 | 1 | 1.0 | eq:n=2 | 60.0 (50.0 to 70.0) | 40 |"
     path.write_text(json.dumps(rows[0]) + "\n")
-    with pytest.raises(tools.record.RecordError, match="holds no look at strength"):
-        tools.curve.read_curve(path)
+    with pytest.raises(RecordError, match="holds no look at strength"):
+        tools.trainings.read_curve(path)
 
 
 def test_rows_of_an_ablation_are_checked(tools: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "rows.toml"
     row = ('group = "g"', 'changed = "c"', 'player = "random"', "minutes = 1.5", "seed = 1")
     path.write_text("[[row]]\n" + "\n".join(row))
-    (found,) = tools.rows.read_rows(path)
+    (found,) = tools.trainings.read_rows(path)
     assert (found["name"], found["minutes"]) == ("g – c – seed 1", 1.5)
     assert found["labels"] is found["note"] is None
     for text, words in (
@@ -365,8 +366,8 @@ def test_rows_of_an_ablation_are_checked(tools: SimpleNamespace, tmp_path: Path)
         ("[[row]]\n" + "\n".join((*row[1:], 'group = "a=b"')), "has ':', '=', ',' or"),
     ):
         path.write_text(text)
-        with pytest.raises(tools.record.RecordError, match=words):
-            tools.rows.read_rows(path)
+        with pytest.raises(RecordError, match=words):
+            tools.trainings.read_rows(path)
 
 
 # --- records and pages ----------------------------------------------------------------------------
@@ -435,7 +436,7 @@ def test_only_records_that_say_where_they_are_from_are_shown(
         ({"format": "other"}, "is no record of tools/strength.py"),
     ):
         path.write_text(json.dumps({**content, **change}))
-        with pytest.raises(tools.record.RecordError, match=words):
+        with pytest.raises(RecordError, match=words):
             tools.record.check(path)
     path.write_text(json.dumps({**content, "complete": False}))
     assert tools.record.complete_records(tmp_path) == {}

@@ -1,79 +1,60 @@
-"""A matrix on disk: JSON that can be continued, and CSV for other programs.
+"""A matrix as files: a record that can be continued, CSV for other programs, and a picture.
 
-The JSON file is what `Matrix.as_dict` gives, with a name and a version in front and, in each
-pairing, "points": the points that A took, u1[n_deals, 2] zlib-compressed in base64.
+The record is what `Matrix.as_dict` gives, with "points" in each pairing: those that A took. The
+picture shows win rates by points and by contract, a coloured square for each pairing.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import csv
 import io
-import json
-import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from zebfast import rules
 from zebfast.arena.matrix import Matrix, MatrixConfig, Pair
+from zebfast.arena.records import Format, Record, RecordError, pack_points, unpack_points
 from zebfast.arena.stats import MatchResult
 from zebfast.system.files import write_atomic
 
-FORMAT = "zebfast-matrix"
-VERSION = 1
-
-
-class MatrixFileError(ValueError):
-    """A matrix file that cannot be read or belongs to another matrix; one sentence."""
+DPI = 110
+_LABEL_LETTERS = 28
+FORMAT = Format("matrix file; expected one that --output wrote", "zebfast-matrix")
 
 
 def save_matrix(matrix: Matrix, path: Path) -> None:
     """Write what was played so far, whole or not at all. Raises OSError."""
-    held = {"format": FORMAT, "version": VERSION, **matrix.as_dict()}
+    held = {**FORMAT.heading(), **matrix.as_dict()}
     played = [pair for pair in matrix.config.pairs if pair in matrix.points]
     for entry, pair in zip(held["pairs"], played, strict=True):
         entry["seconds"] = matrix.seconds[pair]
-        packed = zlib.compress(np.ascontiguousarray(matrix.points[pair]).tobytes())
-        entry["points"] = base64.b64encode(packed).decode("ascii")
-    write_atomic(path, (json.dumps(held, indent=1) + "\n").encode())
+        entry["points"] = pack_points(matrix.points[pair])
+    Record(path, held).save()
 
 
 def load_matrix(path: Path, config: MatrixConfig) -> Matrix:
     """The matrix of `config` as far as `path` holds it.
 
-    Raises MatrixFileError if the file is damaged or its players, weights, deals, seed or bids are
+    Raises RecordError if the file is damaged or its players, weights, deals, seed or bids are
     other ones, and OSError as the file system does.
     """
-    try:
-        held = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise MatrixFileError(f"{path} is no matrix file: it does not hold JSON.") from error
-    if not isinstance(held, dict) or held.get("format") != FORMAT:
-        raise MatrixFileError(f"{path} is no matrix file; expected one that --output wrote.")
-    if held.get("version") != VERSION:
-        raise MatrixFileError(
-            f"{path} has version {held.get('version')!r} of the matrix format; this program reads "
-            f"version {VERSION}."
-        )
+    held = FORMAT.read(path)
     for name, wanted in config.as_dict().items():
         if held.get(name) != wanted:
-            raise MatrixFileError(
+            raise RecordError(
                 f"{path} holds another matrix ({name}: {held.get(name)!r}, not {wanted!r}); "
-                "give the same arguments as then, or name another file."
+                "give the same arguments as then, or name another file"
             )
     matrix = Matrix(config)
     try:
         for entry in held["pairs"]:
             pair = _pair(config, entry)
-            matrix.points[pair] = _points(entry["points"], config.n_deals)
+            matrix.points[pair] = unpack_points(entry["points"], n_deals=config.n_deals)
             matrix.seconds[pair] = float(entry["seconds"])
-    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
-        raise MatrixFileError(f"{path} is damaged ({error}); start again without it.") from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise RecordError(f"{path} is damaged ({error}); start again without it") from error
     return matrix
 
 
@@ -82,17 +63,6 @@ def _pair(config: MatrixConfig, entry: dict[str, Any]) -> Pair:
     if a >= b:
         raise ValueError(f"{entry['player_a']!r} does not come before {entry['player_b']!r}")
     return a, b
-
-
-def _points(text: str, n_deals: int) -> NDArray[np.uint8]:
-    # A hostile file cannot make this large: unpacking stops one byte beyond what is expected.
-    data = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), 2 * n_deals + 1)
-    if len(data) != 2 * n_deals:
-        raise ValueError(f"a pairing does not hold {2 * n_deals} games")
-    points = np.frombuffer(data, dtype=np.uint8).reshape(n_deals, 2)
-    if points.max() > rules.TOTAL_POINTS:
-        raise ValueError(f"a game with {points.max()} points")
-    return points
 
 
 def save_csv(matrix: Matrix, path: Path) -> None:
@@ -111,12 +81,6 @@ def save_csv(matrix: Matrix, path: Path) -> None:
         own, other = elo[result.player_a], elo[result.player_b]
         table.writerow([*(figures[name] for name in names), own, other])
     write_atomic(path, text.getvalue().encode())
-
-
-# --- A matrix as a picture: win rates by points and by contract, a coloured square for each.
-
-DPI = 110
-_LABEL_LETTERS = 28
 
 
 def picture_size(n_players: int) -> tuple[int, int]:

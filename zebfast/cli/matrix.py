@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from zebfast.arena.matrix import Matrix, MatrixConfig, Pair, play_matrix
-from zebfast.arena.matrix_files import MatrixFileError, load_matrix, save_csv, save_matrix, shorten
+from zebfast.arena.matrix_files import load_matrix, save_csv, save_matrix, shorten
 from zebfast.arena.players.base import Player
 from zebfast.arena.players.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.players.specs import (
@@ -25,6 +25,7 @@ from zebfast.arena.players.specs import (
     parse_spec,
 )
 from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES
+from zebfast.arena.records import RecordError
 from zebfast.arena.stats import MatchResult
 from zebfast.cli.console import MatrixReporter, footnotes
 from zebfast.system.machine import usable_cores
@@ -290,8 +291,8 @@ def _start(config: MatrixConfig, files: MatrixFiles) -> Matrix:
         return Matrix(config)
     try:
         matrix = load_matrix(files.output, config)
-    except MatrixFileError as error:
-        raise click.UsageError(str(error)) from error
+    except RecordError as error:
+        raise click.UsageError(f"{error}.") from error
     n_played, n_pairs = len(matrix.points), len(config.pairs)
     click.echo(f"{files.output}: {n_played} of {n_pairs} pairings are there already.", err=True)
     return matrix

@@ -1,4 +1,4 @@
-"""Pairings of tools/strength.py: deals both ways, played in parts that a record keeps.
+"""Players of tools/strength.py and their pairings: deals both ways, in parts that a record keeps.
 
 A pairing in a record is what a match says (arena/stats.py), the points of every single game, and
 what each side took. Deal i of a pairing is deal i of the record's seed whoever plays and however
@@ -7,28 +7,113 @@ the work was split, so parts of several runs and machines can be put together.
 
 from __future__ import annotations
 
-import base64
 import math
+import re
 import time
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from strength_players import Entrant
-from strength_record import RecordError
+from provenance import without_folders
 from timed_player import TimedPlayer
 
 from zebfast.arena.match import play_deals
-from zebfast.arena.pairs import Contracts, contracts
-from zebfast.arena.players.base import Player
+from zebfast.arena.pairs import LOWEST_BID, Contracts, PlayDraws, contracts
+from zebfast.arena.players.base import Player, plain_player
+from zebfast.arena.players.build import build_player, weights_digest
+from zebfast.arena.players.specs import PlayerSpec, parse_spec
+from zebfast.arena.records import RecordError, pack_points, unpack_points
 from zebfast.arena.stats import Z_95, MatchTally
-from zebfast.rules import HALF_POINTS
+from zebfast.core.engine import GameBatch
+from zebfast.core.solver_pool import SolverPool
+from zebfast.rules import HALF_POINTS, N_PLIES, N_SEATS, Stream
 
 Names = tuple[str, str]
 SAVE_EVERY_S = 20.0
+_NAMED = re.compile(r"([^:=,]+)=(.+)")
+_WARM = 3  # decisions that are not timed
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A player under the name that records and pages use. sha256: of its weights, or None."""
+
+    name: str
+    spec: PlayerSpec
+    sha256: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Entrant:
+        """Read NAME=SPEC, or a spec that is its own name.
+
+        Raises PlayerSpecError for the spec, PlayerLoadError for weights that cannot be read.
+        """
+        named = _NAMED.fullmatch(text)
+        name, written = named.groups() if named else (without_folders(text), text)
+        spec = parse_spec(written)
+        return cls(name.strip(), spec, weights_digest(spec))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {
+            "name": self.name,
+            "spec": without_folders(self.spec.text),
+            "sha256": self.sha256,
+        }
+
+
+def entrants(texts: Sequence[str]) -> list[Entrant]:
+    """Players with different names. RecordError if two have the same one."""
+    found = [Entrant.parse(text) for text in texts]
+    names = [entrant.name for entrant in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise RecordError(
+            f"two players are called {twice[0]!r}; write NAME=SPEC to tell them apart"
+        )
+    return found
+
+
+@contextmanager
+def opened(entrants: Sequence[Entrant], threads: int) -> Iterator[dict[str, Player]]:
+    """The players by name, on the CPU, all with one pool of solvers that ends with the context."""
+    with SolverPool(threads) as pool:
+        yield {one.name: build_player(one.spec, device="cpu", pool=pool) for one in entrants}
+
+
+def alone(player: Player, n: int, *, seed: int) -> dict[str, float]:
+    """What a decision takes when there is one game to think about: n decisions, one at a time.
+
+    Of games that `heuristic2` plays, at every ply alike; mean, 95th percentile and largest in
+    milliseconds of CPU time of this process. The first decisions, which warm up, do not count.
+    """
+    games = GameBatch.deal(n + _WARM, seed=seed, stream=Stream.EVAL_DEAL)
+    numbers = np.arange(len(games), dtype=np.uint64)
+    bids = np.full(len(games), LOWEST_BID, np.uint8)
+    n_open = N_PLIES - N_SEATS  # the last trick is forced
+    wanted = numbers.astype(np.int64) * n_open // len(games)
+    mover, taken = plain_player("heuristic2"), []
+    done = np.zeros(len(games), np.bool_)
+    for ply in range(N_PLIES):
+        draws = PlayDraws(seed=seed, games=numbers, plies=games.n_plays)
+        legal = games.legal()
+        open_now = (legal & (legal - np.uint32(1))) != 0
+        for row in np.flatnonzero(open_now & ~done & (wanted <= ply)):
+            at = np.array([row], np.intp)
+            began = time.process_time()
+            player.choose(games, at, draws.take(at), bids[at])
+            taken.append(1000 * (time.process_time() - began))
+            done[row] = True
+        games.play(mover.choose(games, np.arange(len(games)), draws, bids))
+    ms = np.array(taken[_WARM:])
+    return {
+        "decisions": len(ms),
+        "mean_ms": round(float(ms.mean()), 3),
+        "p95_ms": round(float(np.percentile(ms, 95)), 3),
+        "max_ms": round(float(ms.max()), 3),
+    }
 
 
 @dataclass
@@ -59,7 +144,6 @@ class Pairing:
         tally.add(Contracts(dealt.declared[:n], dealt.bids[:n]).with_points(self.points))
         a, b = self.names
         result = tally.result(player_a=a, player_b=b, seed=seed, seconds=self.seconds)
-        packed = base64.b64encode(zlib.compress(np.ascontiguousarray(self.points).tobytes(), 9))
         return {
             **result.as_dict(),
             **decided(self.points),
@@ -70,17 +154,14 @@ class Pairing:
                 round(1000 * side.seconds / side.decisions, 4) if side.decisions else None
                 for side in self.sides
             ],
-            "points": packed.decode("ascii"),
+            "points": pack_points(self.points),
         }
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Pairing:
         """What `as_dict` gave. RecordError for anything else."""
         try:
-            data = zlib.decompress(base64.b64decode(entry["points"], validate=True))
-            points = np.frombuffer(data, np.uint8).reshape(-1, 2)
-            if 2 * len(points) != entry["games"]:
-                raise ValueError(f"{entry['games']} games")
+            points = unpack_points(entry["points"], n_deals=entry["games"] // 2)
             cpu, decisions = entry["cpu_s"], entry["decisions"]
             return cls(
                 names=(entry["player_a"], entry["player_b"]),
@@ -88,7 +169,7 @@ class Pairing:
                 seconds=entry["seconds"],
                 sides=(Side(cpu[0], decisions[0]), Side(cpu[1], decisions[1])),
             )
-        except (LookupError, TypeError, ValueError, zlib.error) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise RecordError(f"a pairing of the record is damaged ({error})") from error
 
 

@@ -12,12 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from quality_measure import Judged, deeper, judge, pace, paced, targets
-from quality_methods import Method
-from quality_play import match, selfplay
-from quality_positions import Positions, Reference, network_positions, reference
-from quality_record import Record, in_short
-
+from quality.measure import Judged, deeper, judge, match, pace, paced, selfplay, targets
+from quality.methods import Method
+from quality.positions import Positions, Reference, network_positions, reference
+from quality.record import Pieces, in_short
 from zebfast.arena.players.base import NetworkPlayer, Player
 from zebfast.arena.players.build import build_player, weights_digest
 from zebfast.arena.players.search import SearchPlayer
@@ -85,7 +83,7 @@ class Run:
         self,
         settings: Settings,
         networks: Sequence[Network],
-        record: Record,
+        record: Pieces,
         *,
         games: int,
         deep_positions: int,

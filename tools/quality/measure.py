@@ -1,4 +1,6 @@
-"""How good the policy targets and plays of a method are on given decisions, and what they cost.
+"""How good the policy targets and plays of a method are, and what they cost.
+
+On given decisions, in matches as a player, and in whole games of self-play.
 
 Times are CPU seconds of this process with torch on one thread, so that others on the machine do
 not count; searches run side by side in batches, as in self-play.
@@ -8,19 +10,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from quality_methods import NO_SEARCH, Method, at_its_best
-from quality_positions import EQUAL, Positions, Reference
+from timed_player import TimedPlayer
 
-from zebfast.arena.players.search import search
+from quality.methods import NO_SEARCH, Method, at_its_best
+from quality.positions import EQUAL, Positions, Reference
+from zebfast.arena.match import MatchProgress, play_match
+from zebfast.arena.players.base import Player
+from zebfast.arena.players.search import SearchPlayer, search
+from zebfast.arena.players.specs import search_deals_per_chunk
 from zebfast.arena.stats import wilson_interval
 from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
+from zebfast.selfplay.config import SelfPlay
 
 if TYPE_CHECKING:
     from zebfast.selfplay.config import Evaluator
@@ -31,6 +38,7 @@ PACE_MS = 1000  # a time is measured for so long, or once
 PACE_ROUNDS = 6  # times are made equal in so many steps at most,
 PACE_CLOSE = 0.05  # or until they are as close as this;
 PACE_LEAP = 16  # no step changes the simulations by a larger factor
+Say = Callable[[str], None]
 COUNTED = ("evaluations", "transposed", "solver_calls", "simulations")
 
 
@@ -220,6 +228,52 @@ def paced(
         wanted = factor + (ms - took) / slope if slope > 0 else factor * ms / took
         factor = min(max(wanted, factor / PACE_LEAP), factor * PACE_LEAP)
     return found, took
+
+
+def match(
+    method: Method, evaluator: Evaluator, opponent: Player, *, n_games: int, seed: int, say: Say
+) -> dict[str, Any]:
+    """The method, making its best plays, against an opponent over the same deals as any other."""
+    player = TimedPlayer(SearchPlayer(name=method.name, evaluator=evaluator, options=method.player))
+    other = TimedPlayer(opponent)
+
+    def progress(at: MatchProgress) -> None:
+        say(f"{at.done:,} of {at.total:,} games, {100 * at.wins / at.done:.1f} % won")
+
+    result = play_match(
+        player,
+        other,
+        n_games=n_games,
+        seed=seed,
+        deals_per_chunk=search_deals_per_chunk(method.search.n_simulations),
+        progress=progress,
+    )
+    return {
+        "opponent": opponent.name,
+        "games": result.games,
+        "won": interval(result.win_rate, result.win_rate_low, result.win_rate_high),
+        "margin": {"mean": round(result.mean_margin, 4), "se": round(result.margin_se, 4)},
+        "seconds_a_game": round(player.seconds / result.games, 5),
+        "opponent_seconds_a_game": round(other.seconds / result.games, 5),
+    }
+
+
+def selfplay(method: Method, evaluator: Evaluator, *, n_games: int, seed: int) -> dict[str, Any]:
+    """What a game of self-play costs with every option of the method, caches included."""
+    at_once = min(TREES, n_games)
+    play = SelfPlay(evaluator, config=method.selfplay(at_once), seed=seed)
+    play.play(at_once)  # until as many games end as begin
+    began = time.process_time()
+    _, stats = play.play(n_games)
+    seconds = time.process_time() - began
+    return {
+        "games": stats.finished,
+        "seconds_a_game": round(seconds / stats.finished, 5),
+        **{
+            name: round(getattr(stats, name) / stats.finished, 2)
+            for name in ("searches", "cache_hits", *COUNTED)
+        },
+    }
 
 
 def mean_of(numbers: NDArray[np.float64]) -> dict[str, float]:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from strength_states import Answers, States
 
+from strength.states import Answers, States
 from zebfast.rules import HALF_POINTS, N_TRICKS
 
 BINS = 10

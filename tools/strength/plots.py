@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from strength_measure import as_matrix
-from strength_pairs import Pairings
-from strength_record import read_record
-
+from strength.measure import as_matrix
+from strength.pairs import Pairings
+from strength.record import read_record
 from zebfast.arena.matrix_files import DPI, save_heatmap
 from zebfast.system.files import write_atomic
 

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from strength_record import RecordError
 
 from zebfast.arena.pairs import PairedGames, PlayDraws
 from zebfast.arena.players.base import NetworkPlayer, Player
 from zebfast.arena.players.heuristics import mask_bits
 from zebfast.arena.players.options import BELIEFS
 from zebfast.arena.players.world_weights import WorldSource
+from zebfast.arena.records import RecordError
 from zebfast.core.engine import GameBatch
 from zebfast.net import checkpoint
 from zebfast.net.encoding import record_bytes

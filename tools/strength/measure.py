@@ -11,20 +11,20 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from strength_belief import beliefs
-from strength_calibration import calibration as calibrated
-from strength_calibration import forecasts
-from strength_curve import read_curve
-from strength_pairs import Names, Pairings, clock, play
-from strength_players import Entrant, alone, entrants, opened
-from strength_record import Record, RecordError, read_record, without_folders
-from strength_rows import read_rows
-from strength_states import WORLDS, Network, States, played_states, read_network
+from provenance import without_folders
 
+from strength.belief import beliefs
+from strength.calibration import calibration as calibrated
+from strength.calibration import forecasts
+from strength.pairs import Entrant, Names, Pairings, alone, clock, entrants, opened, play
+from strength.record import read_record
+from strength.states import WORLDS, Network, States, played_states, read_network
+from strength.trainings import read_curve, read_rows
 from zebfast.arena.matrix import Matrix, MatrixConfig
 from zebfast.arena.players.base import Player
 from zebfast.arena.players.build import build_player, weights_digest
 from zebfast.arena.players.specs import parse_spec
+from zebfast.arena.records import Record, RecordError
 from zebfast.core.solver_pool import SolverPool
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from strength_states import Answers, States
 
+from strength.states import Answers, States
 from zebfast.net.output import N_OTHER_SEATS
 from zebfast.rules import N_TRICKS
 

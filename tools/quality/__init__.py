@@ -1,0 +1,1 @@
+"""How good the policy targets and plays of searches are, and what they cost."""
