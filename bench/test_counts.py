@@ -134,7 +134,7 @@ def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: 
 
     @torch.inference_mode()
     def work() -> None:
-        assert net.answers(raw, length).shape == (64, 8)
+        assert net.on_device(raw, length).shape == (64, 8)
 
     work()
     counted = counts.operators(work)

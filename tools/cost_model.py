@@ -67,9 +67,9 @@ def operations(tokenizer: str, size: str, lengths: Mapping[int, int]) -> float:
     for piece in plan(wanted, None)[1]:
         raw = torch.empty(piece.rows, net.row_bytes, dtype=torch.uint8, device="meta")
         with torch.inference_mode():
-            net.answers(raw, piece.length)  # what is made once is not counted
+            net.on_device(raw, piece.length)  # what is made once is not counted
             with FlopCounterMode(display=False) as counter:
-                net.answers(raw, piece.length)
+                net.on_device(raw, piece.length)
         total += counter.get_total_flops()
     return total / _BATCH
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.base import Player
 from zebfast.core.engine import GameBatch
 
@@ -29,13 +29,13 @@ class TimedPlayer:
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """See Player.choose."""
         legal = batch.legal(rows)
         self.decisions += int(np.count_nonzero(legal & (legal - np.uint32(1))))
         began = time.process_time()
-        chosen = self.player.choose(batch, rows, draws, bids)
+        chosen = self.player.choose(batch, rows, rng, bids)
         self.seconds += time.process_time() - began
         return chosen

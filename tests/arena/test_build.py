@@ -7,7 +7,7 @@ import pytest
 
 from zebfast.arena.match import play_match
 from zebfast.arena.players.build import build_player, weights_digest
-from zebfast.arena.players.pimc import EqPlayer
+from zebfast.arena.players.pimc import PimcPlayer
 from zebfast.arena.players.specs import parse_spec
 from zebfast.core.solver_pool import SolverPool
 
@@ -21,14 +21,14 @@ def pool() -> Iterator[SolverPool]:
 def test_every_option_reaches_the_player(pool: SolverPool) -> None:
     text = "eq:n=25,objective=make,adaptive=yes,posterior=0.5"
     player = build_player(parse_spec(text), pool=pool)
-    assert isinstance(player, EqPlayer)
+    assert isinstance(player, PimcPlayer)
     assert (player.name, player.n_worlds, player.objective) == (text, 25, "make")
     assert (player.adaptive, player.posterior, player.pool) == (True, 0.5, pool)
 
 
 def test_defaults_reach_the_player(pool: SolverPool) -> None:
     player = build_player(parse_spec("eq:n=3"), pool=pool)
-    assert isinstance(player, EqPlayer)
+    assert isinstance(player, PimcPlayer)
     assert (player.n_worlds, player.objective) == (3, "points")
     assert (player.adaptive, player.posterior) == (False, 0.0)
 

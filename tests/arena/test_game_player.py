@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import zebfast
-from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.build import PlayerLoadError, build_player
 from zebfast.arena.players.specs import PlayerSpecError, parse_spec
 from zebfast.net import checkpoint
@@ -48,8 +48,8 @@ def test_the_plays_are_those_of_a_match() -> None:
     rows, bids = np.arange(deals), np.full(deals, 30, dtype=np.uint8)
     other = build_player(parse_spec("zeb:temperature=1"), device="cpu")
     for _ in range(28):
-        draws = PlayDraws(seed=4, games=rows.astype(np.uint64), plies=batch.n_plays)
-        chosen = other.choose(batch, rows, draws, bids)
+        rng = PlayRng(seed=4, games=rows.astype(np.uint64), plies=batch.n_plays)
+        chosen = other.choose(batch, rows, rng, bids)
         alone = [player.choose(game, number=number) for number, game in enumerate(games)]
         assert alone == chosen.tolist()
         batch.play(chosen)

@@ -13,7 +13,7 @@ from zebfast.arena.match import (
     play_deals,
     play_match,
 )
-from zebfast.arena.pairs import PlayDraws, contracts
+from zebfast.arena.pairs import PlayRng, contracts
 from zebfast.arena.players.base import Player, plain_player
 from zebfast.arena.stats import MatchResult
 from zebfast.core.engine import GameBatch
@@ -32,10 +32,10 @@ class Witness:
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
-        for row, game, ply, bid in zip(rows, draws.games, draws.plies, bids, strict=True):
+        for row, game, ply, bid in zip(rows, rng.games, rng.plies, bids, strict=True):
             self.seats.append((int(ply), int(game), int(batch.to_play[row])))
             hands, decl, leader = batch.hands[row], int(batch.decl[row]), int(batch.leader[row])
             self.deals[int(game)] = (hands.tolist(), decl, leader, int(bid))

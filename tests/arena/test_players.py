@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.base import (
     NetworkPlayer,
     Player,
@@ -37,9 +37,9 @@ def some_batch(n: int, plies: int) -> GameBatch:
     return batch
 
 
-def draws_for(batch: GameBatch, *, seed: int = 1) -> PlayDraws:
+def rng_for(batch: GameBatch, *, seed: int = 1) -> PlayRng:
     n_plays = np.asarray(batch.n_plays, dtype=np.uint8)
-    return PlayDraws(seed=seed, games=np.arange(len(batch), dtype=np.uint64), plies=n_plays)
+    return PlayRng(seed=seed, games=np.arange(len(batch), dtype=np.uint64), plies=n_plays)
 
 
 def bids_for(rows: NDArray[np.intp]) -> NDArray[np.uint8]:
@@ -58,21 +58,21 @@ def network(temperature: float) -> NetworkPlayer:
 @pytest.mark.parametrize("plies", [0, 5, 16, 27])
 def test_choices_are_legal_and_independent_of_batching(player: Player, plies: int) -> None:
     batch = some_batch(60, plies)
-    draws = draws_for(batch)
+    rng = rng_for(batch)
     rows = np.arange(60)
-    chosen = player.choose(batch, rows, draws, bids_for(rows))
+    chosen = player.choose(batch, rows, rng, bids_for(rows))
     assert chosen.dtype == np.uint8
     assert (batch.legal() >> chosen & 1).all()
     for part in (rows[::-1], rows[7:9], rows[::3]):
-        again = player.choose(batch, part, draws.take(part), bids_for(part))
+        again = player.choose(batch, part, rng.take(part), bids_for(part))
         assert (again == chosen[part]).all()
 
 
 def test_random_is_uniform_over_legal_dominoes() -> None:
     batch = some_batch(1, 0)
     rows = np.zeros(14_000, dtype=np.intp)
-    draws = PlayDraws(3, np.arange(14_000, dtype=np.uint64), np.zeros(14_000, dtype=np.uint8))
-    chosen = plain_player("random").choose(batch, rows, draws, bids_for(rows))
+    rng = PlayRng(3, np.arange(14_000, dtype=np.uint64), np.zeros(14_000, dtype=np.uint8))
+    chosen = plain_player("random").choose(batch, rows, rng, bids_for(rows))
     _, counts = np.unique(chosen, return_counts=True)
     assert len(counts) == 7
     assert ((counts - 2000) ** 2 / 2000).sum() < 22.5  # chi-square, 6 degrees of freedom: 0.1 %
@@ -81,7 +81,7 @@ def test_random_is_uniform_over_legal_dominoes() -> None:
 def test_forced_plays_are_not_evaluated() -> None:
     batch = some_batch(200, 13)
     player = network(1.0)
-    player.choose(batch, np.arange(200), draws_for(batch), bids_for(np.arange(200)))
+    player.choose(batch, np.arange(200), rng_for(batch), bids_for(np.arange(200)))
     assert isinstance(player.evaluator, SlotEvaluator)
     asked = np.concatenate(player.evaluator.calls)
     legal = batch.legal()
@@ -92,7 +92,7 @@ def test_forced_plays_are_not_evaluated() -> None:
 def test_temperature_zero_plays_the_favourite() -> None:
     batch = some_batch(80, 6)
     rows = np.arange(80)
-    chosen = network(0.0).choose(batch, rows, draws_for(batch), bids_for(rows))
+    chosen = network(0.0).choose(batch, rows, rng_for(batch), bids_for(rows))
     assert (chosen == [(int(m) & -int(m)).bit_length() - 1 for m in batch.legal()]).all()
 
 
@@ -101,8 +101,8 @@ def test_sampling_follows_the_sharpened_policy(temperature: float) -> None:
     n = 20_000
     priors = np.tile(np.array([0.5, 0.2, 0.0, 0.1, 0.2, 0.0, 0.0], dtype=np.float32), (n, 1))
     legal = np.tile(np.array([True, True, False, True, True, False, False]), (n, 1))
-    draws = PlayDraws(5, np.arange(n, dtype=np.uint64), np.zeros(n, dtype=np.uint8))
-    slots = sample_slots(priors=priors, legal=legal, temperature=temperature, draws=draws)
+    rng = PlayRng(5, np.arange(n, dtype=np.uint64), np.zeros(n, dtype=np.uint8))
+    slots = sample_slots(priors=priors, legal=legal, temperature=temperature, rng=rng)
     expected = np.array([0.5, 0.2, 0.1, 0.2]) ** (1 / temperature)
     expected *= n / expected.sum()
     counts = np.bincount(slots, minlength=7)
@@ -115,8 +115,8 @@ def test_sampling_follows_the_sharpened_policy(temperature: float) -> None:
 def test_a_useless_policy_still_gives_a_legal_slot(filling: float, temperature: float) -> None:
     legal = np.array([[False, False, True, True, False, False, False]])
     priors = np.where(legal, filling, 0.0).astype(np.float32)
-    draws = PlayDraws(5, np.arange(1, dtype=np.uint64), np.zeros(1, dtype=np.uint8))
-    slot = sample_slots(priors=priors, legal=legal, temperature=temperature, draws=draws)
+    rng = PlayRng(5, np.arange(1, dtype=np.uint64), np.zeros(1, dtype=np.uint8))
+    slot = sample_slots(priors=priors, legal=legal, temperature=temperature, rng=rng)
     assert slot[0] in (2, 3)
 
 

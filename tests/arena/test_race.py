@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zebfast.arena.players.pimc import RACE_FROM_WORLDS as FEWEST_WORLDS
-from zebfast.arena.players.pimc import Race
+from zebfast.arena.players.rollouts import RACE_FROM_WORLDS as FEWEST_WORLDS
+from zebfast.arena.players.rollouts import Race
 
 
 def started(prior: list[float], *, prior_worlds: float = 0.0) -> Race:

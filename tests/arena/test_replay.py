@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from zebfast import rules
+from zebfast.arena.io.json_lines import RecordingError
 from zebfast.arena.io.replay import (
     MAX_LINE_BYTES,
     Difference,
-    RecordError,
     parse_game,
     read_games,
     replay_game,
@@ -123,14 +123,14 @@ def test_illegal_plays_name_line_play_and_rule() -> None:
     play = game["plays"][1]
     slot = next(s for s in range(7) if s not in play["legal_slots"])
     play.update(slot=slot, domino=game["hands"][play["seat"]][slot])
-    with pytest.raises(RecordError, match=r"Line 4, play 1 is illegal.*legal plays are"):
+    with pytest.raises(RecordingError, match=r"Line 4, play 1 is illegal.*legal plays are"):
         replayed(game)
 
 
 def test_a_domino_from_another_hand_is_illegal() -> None:
     game = record()
     game["plays"][0]["domino"] = game["hands"][(game["plays"][0]["seat"] + 1) % 4][0]
-    with pytest.raises(RecordError, match="Line 4, play 0 is illegal"):
+    with pytest.raises(RecordingError, match="Line 4, play 0 is illegal"):
         replayed(game)
 
 
@@ -157,7 +157,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "words"), CHANGES, ids=[words for _, words in CHANGES])
 def test_malformed_records_get_one_sentence(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(RecordError, match=words) as caught:
+    with pytest.raises(RecordingError, match=words) as caught:
         replayed(record() | change)
     assert str(caught.value).startswith("Line 4")
     assert "\n" not in str(caught.value)
@@ -174,7 +174,7 @@ def test_malformed_records_get_one_sentence(change: dict[str, Any], words: str) 
     ],
 )
 def test_lines_that_are_no_json(line: bytes, words: str) -> None:
-    with pytest.raises(RecordError, match=words):
+    with pytest.raises(RecordingError, match=words):
         parse_game(line, 9)
 
 
@@ -198,12 +198,12 @@ def test_damaged_gzip(tmp_path: Path) -> None:
         whole[:-8] + b"x" * 8,
     ):
         path.write_bytes(data)
-        with pytest.raises(RecordError):
+        with pytest.raises(RecordingError):
             list(read_games(path))
 
 
 def test_endless_line(tmp_path: Path) -> None:
     path = tmp_path / "games.jsonl"
     path.write_bytes(b" " * (MAX_LINE_BYTES + 2))
-    with pytest.raises(RecordError, match="Line 1 is longer than"):
+    with pytest.raises(RecordingError, match="Line 1 is longer than"):
         list(read_games(path))

@@ -18,7 +18,7 @@ from zebfast.arena.match import play_match
 from zebfast.arena.players.base import plain_player
 from zebfast.arena.players.build import PlayerLoadError, build_player
 from zebfast.arena.players.options import RolloutOptions
-from zebfast.arena.players.search import FIRST_WORLDS, RolloutPlayer, Rollouts
+from zebfast.arena.players.rollouts import FIRST_WORLDS, RolloutPlayer, Rollouts, ValuedRollouts
 from zebfast.arena.players.specs import parse_spec
 from zebfast.arena.players.world_weights import WorldSource
 from zebfast.core.solver_pool import SolverPool
@@ -52,8 +52,8 @@ def make(pool: SolverPool) -> Callable[[RolloutOptions], RolloutPlayer]:
         depth = None if options.method == "rollout" else options.depth
         return RolloutPlayer(
             name="r",
-            rollouts=Rollouts(
-                evaluator, pool, options.exact_tricks, depth, options.method == "value"
+            rollouts=(ValuedRollouts if options.method == "value" else Rollouts)(
+                evaluator, pool, options.exact_tricks, depth
             ),
             worlds=WorldSource(options.belief, options.power, evaluator),
             options=options,

@@ -11,8 +11,8 @@ from slow_solver import SlowSolver
 from slow_tree import HashedEvaluator, hashed_evaluate
 from world_games import as_position, batch_after
 
-from zebfast.arena.pairs import PlayDraws
-from zebfast.arena.players.search import Rollouts
+from zebfast.arena.pairs import PlayRng
+from zebfast.arena.players.rollouts import Rollouts, ValuedRollouts
 from zebfast.arena.players.world_weights import SURPRISE, WorldSource, past_log_likelihoods
 from zebfast.core.engine import Game, GameBatch
 from zebfast.core.solver_pool import SolverPool
@@ -52,7 +52,7 @@ def test_truncated_rollouts_are_those_of_single_games(
     pool: SolverPool, exact_tricks: int, depth: int, plies: int
 ) -> None:
     games = batch_after(6, plies, seed=7)
-    rollouts = Rollouts(HashedEvaluator(), pool, exact_tricks, depth, by_value=True)
+    rollouts = ValuedRollouts(HashedEvaluator(), pool, exact_tricks, depth)
     found = rollouts.utilities(games, games.legal())
     until = 28 - 4 * exact_tricks
     since = min(until, 4 * (plies // 4 + depth))
@@ -92,9 +92,9 @@ def test_a_seat_that_saw_the_same_in_many_worlds_is_asked_once() -> None:
     assert one.rows == many.rows > 3
 
 
-def draws_of(games: GameBatch) -> PlayDraws:
+def draws_of(games: GameBatch) -> PlayRng:
     numbers = np.arange(len(games), dtype=np.uint64)
-    return PlayDraws(seed=4, games=numbers, plies=games.n_plays)
+    return PlayRng(seed=4, games=numbers, plies=games.n_plays)
 
 
 @pytest.mark.parametrize("belief", ["none", "play"])

@@ -8,7 +8,7 @@ import pytest
 
 from zebfast import rules
 from zebfast.arena.match import play_deals, play_match
-from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.base import plain_player
 from zebfast.arena.players.heuristics import (
     Preference,
@@ -170,14 +170,14 @@ def test_draws_are_the_shared_generator() -> None:
     plies = [rng.randrange(28) for _ in games]
     limits = [rng.randint(1, 7) for _ in games]
     for seed in (0, 1, 2**63 + 5):
-        draws = PlayDraws(seed, np.array(games, dtype=np.uint64), np.array(plies, dtype=np.uint8))
+        rng = PlayRng(seed, np.array(games, dtype=np.uint64), np.array(plies, dtype=np.uint8))
         keys = [rules.stream_key(seed, rules.Stream.EVAL_PLAY, game) for game in games]
         bits = [rules.bits(key, ply) for key, ply in zip(keys, plies, strict=True)]
-        assert draws.bits().tolist() == bits
-        assert draws.below(np.array(limits)).tolist() == [
+        assert rng.bits().tolist() == bits
+        assert rng.below(np.array(limits)).tolist() == [
             (number * limit) >> 64 for number, limit in zip(bits, limits, strict=True)
         ]
-        assert draws.uniform().tolist() == [(number >> 11) / 2**53 for number in bits]
+        assert rng.uniform().tolist() == [(number >> 11) / 2**53 for number in bits]
 
 
 def test_mask_bits() -> None:

@@ -158,12 +158,12 @@ def test_what_is_added_by_way_of_example_fits(extended: dict[str, Any]) -> None:
     from zebfast.arena.players.base import Player
     from zebfast.exchange.store import ExampleStore
     from zebfast.fleet.provider import Provider
-    from zebfast.selfplay.groups import Evaluator
+    from zebfast.selfplay.groups import BatchEvaluator
     from zebfast.worker.producer import Producer
 
     made = {
         Player: extended["Highest"],
-        Evaluator: extended["LikesLow"],
+        BatchEvaluator: extended["LikesLow"],
         Producer: extended["RandomGames"],
         ExampleStore: extended["MemoryExamples"],
         Provider: extended["Shelf"],

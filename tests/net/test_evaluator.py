@@ -81,10 +81,10 @@ def test_padded_form_used_on_cuda_gives_the_same(
 ) -> None:
     evaluator = Evaluator(small.config, small.weights)
     raw = record_bytes(observations)
-    mixed = evaluator._loaded.net.answers(raw, 29)
+    mixed = evaluator._loaded.net.on_device(raw, 29)
     np.testing.assert_allclose(mixed, plain(small.network(), observations), rtol=0, atol=1e-5)
     alike = observations[observations["n_plays"] == 13]
-    exact = evaluator._loaded.net.answers(record_bytes(alike), 18)
+    exact = evaluator._loaded.net.on_device(record_bytes(alike), 18)
     np.testing.assert_allclose(exact, plain(small.network(), alike), rtol=0, atol=1e-5)
 
 

@@ -138,10 +138,10 @@ class Crowded:
         self._net, self.room, self.row_bytes = net, room, net.row_bytes
         self.rows, self.lengths, self.on_cpu = net.rows, net.lengths, net.on_cpu
 
-    def answers(self, raw: Tensor, length: int) -> Tensor:
+    def on_device(self, raw: Tensor, length: int) -> Tensor:
         if len(raw) > self.room:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return self._net.answers(raw, length)
+        return self._net.on_device(raw, length)
 
 
 def test_out_of_memory_halves_the_batch_and_it_stays_halved(
@@ -206,9 +206,9 @@ def test_nothing_in_an_answer_waits_for_the_device_or_leaves_it(
     raw = torch.empty(96, net.row_bytes, dtype=torch.uint8, device="meta")
     for length in (12, 30) if tokenizer == "v1" else (0,):
         with torch.inference_mode():
-            net.answers(raw, length)  # tables that are made once may be
+            net.on_device(raw, length)  # tables that are made once may be
         with torch.inference_mode(), OnDevice("meta"):
-            answer = net.answers(raw, length)
+            answer = net.on_device(raw, length)
             assert (answer.shape, answer.dtype) == ((96, 8), torch.float32)
 
 
@@ -220,7 +220,7 @@ def test_answers_equal_those_of_the_cpu_without_a_data_dependent_operator(
     want, _, _ = net.on_cpu(observations, chunk=1024)
     raw = torch.from_numpy(net.rows(observations))
     with torch.inference_mode(), OnDevice("cpu"):
-        got = net.answers(raw, 30 if tokenizer == "v1" else 0)
+        got = net.on_device(raw, 30 if tokenizer == "v1" else 0)
     torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
 
 
@@ -230,8 +230,8 @@ def test_rows_only_there_to_fill_a_shape_change_no_answer(
     net = fold(small.config, small.weights, device=torch.device("cpu"), dtype=torch.float32)
     raw = record_bytes(observations[:50])
     with torch.inference_mode():
-        filled = net.answers(torch.cat([raw, torch.zeros(14, 36, dtype=torch.uint8)]), 30)[:50]
-        torch.testing.assert_close(filled, net.answers(raw, 30), rtol=0, atol=1e-6)
+        filled = net.on_device(torch.cat([raw, torch.zeros(14, 36, dtype=torch.uint8)]), 30)[:50]
+        torch.testing.assert_close(filled, net.on_device(raw, 30), rtol=0, atol=1e-6)
 
 
 @pytest.mark.gpu
@@ -263,4 +263,4 @@ def test_attention_is_fused_on_a_gpu(small: Checkpoint, observations: NDArray[An
     raw = record_bytes(observations).to(device)
     fused = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
     with torch.inference_mode(), sdpa_kernel(fused):  # an error if neither takes the mask
-        assert net.answers(raw, 30).isfinite().all()
+        assert net.on_device(raw, 30).isfinite().all()

@@ -83,7 +83,7 @@ def test_fast_form_gives_the_same_answers(
     want = module_answers(held.network(), records)
     with torch.inference_mode():
         got, tokens, padding = fast.on_cpu(records, chunk=chunk)
-        on_device = fast.answers(torch.from_numpy(fast.rows(records)), 0)
+        on_device = fast.on_device(torch.from_numpy(fast.rows(records)), 0)
     assert (tokens, padding) == (0, 0)
     assert not fast.lengths(records).any()
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
@@ -98,7 +98,7 @@ def test_half_precision_stays_close(observations: NDArray[Any]) -> None:
         fast = FoldedV2.fold(config, held.weights, device=CPU, dtype=dtype)
         with torch.inference_mode():
             got, _, _ = fast.on_cpu(observations, chunk=256)
-            on_device = fast.answers(torch.from_numpy(fast.rows(observations)), 0)
+            on_device = fast.on_device(torch.from_numpy(fast.rows(observations)), 0)
         assert 0 < np.abs(got.numpy() - want).max() < error
         assert 0 < np.abs(on_device.numpy() - want).max() < error
 
@@ -125,4 +125,5 @@ def test_answers_can_be_traced_without_a_device(observations: NDArray[Any]) -> N
         net = V2Net(config)
     with torch.no_grad():
         fast = FoldedV2(net, dtype=torch.float32)
-        assert fast.answers(torch.empty(5, 36, dtype=torch.uint8, device="meta"), 0).shape == (5, 8)
+        raw = torch.empty(5, 36, dtype=torch.uint8, device="meta")
+        assert fast.on_device(raw, 0).shape == (5, 8)

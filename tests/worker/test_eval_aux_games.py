@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from zebfast import rules
 from zebfast.arena.labels import WEIGHT
-from zebfast.arena.pairs import PlayDraws, random_bids
+from zebfast.arena.pairs import PlayRng, random_bids
 from zebfast.arena.players.base import NetworkPlayer
-from zebfast.arena.players.pimc import EqPlayer
+from zebfast.arena.players.pimc import PimcPlayer
 from zebfast.core.engine import GameBatch
 from zebfast.core.observe import games_to_examples
 from zebfast.core.solver_pool import SolverPool
@@ -75,14 +75,14 @@ def test_plays_and_targets_are_those_of_the_players(make: Make, eq_policy_target
     batch = GameBatch(games["hands"], games["decl"], games["leader"])
     soft = 0
     with SolverPool(1) as pool:
-        eq = EqPlayer(name="eq", n_worlds=4, pool=pool)
+        eq = PimcPlayer(name="eq", n_worlds=4, pool=pool)
         network = NetworkPlayer(name="zeb", evaluator=Leaning(), temperature=1.0)
         for ply in range(28):
-            draws = PlayDraws(seed=SEED, games=numbers, plies=np.full(n, ply, np.uint8))
+            rng = PlayRng(seed=SEED, games=numbers, plies=np.full(n, ply, np.uint8))
             rows = np.arange(n)
             decided, played = (
-                eq.decide(batch, rows, draws, bids),
-                network.choose(batch, rows, draws, bids),
+                eq.decide(batch, rows, rng, bids),
+                network.choose(batch, rows, rng, bids),
             )
             for row in range(n):
                 eq_plays = batch.to_play[row] % 2 == row % 2

@@ -30,7 +30,7 @@ from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlay
 
 if TYPE_CHECKING:
-    from zebfast.selfplay.config import Evaluator
+    from zebfast.selfplay.groups import BatchEvaluator
 
 TREES = 128  # searched side by side, as self-play does when nothing else is said
 DEEPER = 10
@@ -56,7 +56,7 @@ class Searched:
 
 
 def searched(
-    options: SearchOptions, worlds: str, evaluator: Evaluator, positions: Positions
+    options: SearchOptions, worlds: str, evaluator: BatchEvaluator, positions: Positions
 ) -> Searched:
     """Search every position; `slots` is what is played at temperature 0 without noise."""
     if worlds == NO_SEARCH:
@@ -69,7 +69,7 @@ def searched(
 
 
 def _searched(
-    options: SearchOptions, worlds: str, evaluator: Evaluator, positions: Positions
+    options: SearchOptions, worlds: str, evaluator: BatchEvaluator, positions: Positions
 ) -> Searched:
     weights, slots, counts = [], [], dict.fromkeys(COUNTED, 0)
     began = time.process_time()
@@ -98,7 +98,7 @@ def _searched(
     )
 
 
-def _priors(evaluator: Evaluator, positions: Positions) -> Searched:
+def _priors(evaluator: BatchEvaluator, positions: Positions) -> Searched:
     """What the network says by itself."""
     began = time.process_time()
     answers = np.empty((len(positions), 8), np.float32)
@@ -127,7 +127,7 @@ class Judged:
 
 
 def judge(
-    method: Method, evaluator: Evaluator, positions: Positions, reference: Reference
+    method: Method, evaluator: BatchEvaluator, positions: Positions, reference: Reference
 ) -> Judged:
     """Search the positions as self-play by this method would.
 
@@ -177,7 +177,7 @@ def targets(
 
 
 def deeper(
-    method: Method, evaluator: Evaluator, positions: Positions, reference: Reference
+    method: Method, evaluator: BatchEvaluator, positions: Positions, reference: Reference
 ) -> dict[str, Any]:
     """How often the target's favourite is that of the same method with ten times as much.
 
@@ -200,7 +200,7 @@ def deeper(
     }
 
 
-def pace(method: Method, evaluator: Evaluator, positions: Positions) -> float:
+def pace(method: Method, evaluator: BatchEvaluator, positions: Positions) -> float:
     """Milliseconds that a decision takes: the least of as many goes as fit into PACE_MS."""
     some = positions.first(TREES)
     nothing = Reference(np.zeros((len(some), 7)), 0)
@@ -211,7 +211,7 @@ def pace(method: Method, evaluator: Evaluator, positions: Positions) -> float:
 
 
 def paced(
-    method: Method, evaluator: Evaluator, positions: Positions, *, ms: float
+    method: Method, evaluator: BatchEvaluator, positions: Positions, *, ms: float
 ) -> tuple[Method, float]:
     """The method with as many simulations and worlds as take so long a decision, and how long.
 
@@ -231,7 +231,13 @@ def paced(
 
 
 def match(
-    method: Method, evaluator: Evaluator, opponent: Player, *, n_games: int, seed: int, say: Say
+    method: Method,
+    evaluator: BatchEvaluator,
+    opponent: Player,
+    *,
+    n_games: int,
+    seed: int,
+    say: Say,
 ) -> dict[str, Any]:
     """The method, making its best plays, against an opponent over the same deals as any other."""
     player = TimedPlayer(SearchPlayer(name=method.name, evaluator=evaluator, options=method.player))
@@ -258,7 +264,9 @@ def match(
     }
 
 
-def selfplay(method: Method, evaluator: Evaluator, *, n_games: int, seed: int) -> dict[str, Any]:
+def selfplay(
+    method: Method, evaluator: BatchEvaluator, *, n_games: int, seed: int
+) -> dict[str, Any]:
     """What a game of self-play costs with every option of the method, caches included."""
     at_once = min(TREES, n_games)
     play = SelfPlay(evaluator, config=method.selfplay(at_once), seed=seed)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.labels import slot_values
-from zebfast.arena.pairs import LOWEST_BID, PlayDraws
+from zebfast.arena.pairs import LOWEST_BID, PlayRng
 from zebfast.arena.players.base import NetworkPlayer
 from zebfast.core.engine import GameBatch
 from zebfast.core.solve import NO_PLAY
@@ -19,7 +19,7 @@ from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_pos
 from zebfast.rules import HALF_POINTS, N_DOMINOES, N_PLIES, Stream
 
 if TYPE_CHECKING:
-    from zebfast.selfplay.config import Evaluator
+    from zebfast.selfplay.groups import BatchEvaluator
 
 PART = 64  # positions whose worlds are solved in one call
 EQUAL = 1e-9  # means that differ by less are equal
@@ -49,7 +49,7 @@ class Positions:
         return np.asarray(self.games.points.max(axis=1) > HALF_POINTS)
 
 
-def network_positions(evaluator: Evaluator, n: int, *, seed: int) -> Positions:
+def network_positions(evaluator: BatchEvaluator, n: int, *, seed: int) -> Positions:
     """n decisions of n games that the bare policy plays against itself at temperature 1.
 
     Deals are those of matches (stream EVAL_DEAL), which nothing is trained on. Every ply has the
@@ -62,8 +62,8 @@ def network_positions(evaluator: Evaluator, n: int, *, seed: int) -> Positions:
     for ply in range(N_PLIES):
         legal = games.legal()
         open_plies[ply] = (legal & (legal - np.uint32(1))) != 0
-        draws = PlayDraws(seed=seed, games=numbers, plies=games.n_plays)
-        games.play(player.choose(games, rows, draws, np.full(n, LOWEST_BID, np.uint8)))
+        rng = PlayRng(seed=seed, games=numbers, plies=games.n_plays)
+        games.play(player.choose(games, rows, rng, np.full(n, LOWEST_BID, np.uint8)))
     plies, chosen = _spread(open_plies, n, np.random.default_rng(seed))
     return Positions(_replayed(games, chosen, plies), chosen.astype(np.uint64), seed)
 

@@ -21,7 +21,7 @@ from provenance import without_folders
 from timed_player import TimedPlayer
 
 from zebfast.arena.match import play_deals
-from zebfast.arena.pairs import LOWEST_BID, Contracts, PlayDraws, contracts
+from zebfast.arena.pairs import LOWEST_BID, Contracts, PlayRng, contracts
 from zebfast.arena.players.base import Player, plain_player
 from zebfast.arena.players.build import build_player, weights_digest
 from zebfast.arena.players.specs import PlayerSpec, parse_spec
@@ -97,16 +97,16 @@ def alone(player: Player, n: int, *, seed: int) -> dict[str, float]:
     mover, taken = plain_player("heuristic2"), []
     done = np.zeros(len(games), np.bool_)
     for ply in range(N_PLIES):
-        draws = PlayDraws(seed=seed, games=numbers, plies=games.n_plays)
+        rng = PlayRng(seed=seed, games=numbers, plies=games.n_plays)
         legal = games.legal()
         open_now = (legal & (legal - np.uint32(1))) != 0
         for row in np.flatnonzero(open_now & ~done & (wanted <= ply)):
             at = np.array([row], np.intp)
             began = time.process_time()
-            player.choose(games, at, draws.take(at), bids[at])
+            player.choose(games, at, rng.take(at), bids[at])
             taken.append(1000 * (time.process_time() - began))
             done[row] = True
-        games.play(mover.choose(games, np.arange(len(games)), draws, bids))
+        games.play(mover.choose(games, np.arange(len(games)), rng, bids))
     ms = np.array(taken[_WARM:])
     return {
         "decisions": len(ms),

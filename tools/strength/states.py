@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PairedGames, PlayDraws
+from zebfast.arena.pairs import PairedGames, PlayRng
 from zebfast.arena.players.base import NetworkPlayer, Player
 from zebfast.arena.players.heuristics import mask_bits
 from zebfast.arena.players.options import BELIEFS
@@ -182,7 +182,7 @@ class _Watched:
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """See Player.choose."""
@@ -195,23 +195,23 @@ class _Watched:
                 "rows": rows,
                 "seats": seats,
                 "needed": np.where(declared, bids, TOTAL_POINTS + 1 - bids.astype(np.int64)),
-                "layouts": self._layouts(batch, rows, draws, seats),
+                "layouts": self._layouts(batch, rows, rng, seats),
             }
         )
-        return self.network.player.choose(batch, rows, draws, bids)
+        return self.network.player.choose(batch, rows, rng, bids)
 
     def _layouts(
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         seats: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         """`States.layouts` of these decisions."""
         games, others = batch.take(rows), (seats[:, None] + np.arange(1, 4)) & 3
         found = np.zeros((len(rows), len(self.sources), N_DOMINOES, N_OTHER_SEATS), np.float32)
         for number, source in enumerate(self.sources):
-            worlds, logs = source.draw(games, draws, 0, self.worlds, source.weights(games))
+            worlds, logs = source.draw(games, rng, 0, self.worlds, source.weights(games))
             weights = np.exp(logs - logs.max(axis=1, keepdims=True)).astype(np.float32)
             weights /= weights.sum(axis=1, keepdims=True)
             held = mask_bits(worlds.held.reshape(-1)).astype(np.float32)

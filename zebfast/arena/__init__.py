@@ -1,7 +1,7 @@
 """Players, matches and matrices: every deal both ways, won by points and by contract.
 
 `specs` names players, `build` makes them, `match` plays two of them, `stats` counts. `matrix` plays
-everyone against everyone, `ratings` makes Elo of it, `matrix_files` and `heatmap` keep it.
+everyone against everyone, `ratings` makes Elo of it, `matrix_files` and `records` keep it.
 `players.api` is any of the players for programs that play one game at a time.
-`recorded` and `replay` read games that were played elsewhere and check them against the rules.
+`io` reads games and positions that were recorded elsewhere and checks them against the rules.
 """

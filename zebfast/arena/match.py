@@ -17,7 +17,7 @@ from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.arena.stats import MatchResult, MatchTally, PlayedDeals
 
 if TYPE_CHECKING:
-    from zebfast.selfplay.config import Evaluator
+    from zebfast.selfplay.groups import BatchEvaluator
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def play_deals(
 
 
 def evaluate_network(
-    evaluator: Evaluator,
+    evaluator: BatchEvaluator,
     *,
     opponent: str = "random",
     n_games: int = 2000,

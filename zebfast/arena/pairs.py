@@ -3,6 +3,7 @@
 Deal i is game i of a stream of the seed: hands, declaration 0..9, leader and bid all random.
 Player A is team 0 (seats 0 and 2) in game 2i and team 1 in game 2i + 1, so neither the deal nor
 the lead favours a side. The team of the leader declared, and the deal's bid is its contract.
+Random numbers are those of the shared counter-based generator, over whole arrays at once.
 """
 
 from __future__ import annotations
@@ -19,18 +20,17 @@ from zebfast.arena.stats import PlayedDeals
 from zebfast.core.engine import GameBatch
 from zebfast.rules import N_PLIES, Stream
 
-# --- Random numbers for matches: the shared counter-based generator, over whole arrays at once.
-
 # Bids in points: nobody may bid less, nobody can take more.
 LOWEST_BID, HIGHEST_BID = 30, rules.TOTAL_POINTS
 
+DEALS_PER_CHUNK = 512
 _BID_DRAW = 29  # of a deal's stream: `rules.deal` takes draws 0 to 28
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
 @dataclass(frozen=True)
-class PlayDraws:
+class PlayRng:
     """The numbers of one set of rows about to play: stream EVAL_PLAY of `seed`.
 
     games: u8[k] game numbers within the match. plies: u1[k] plays already made in each game.
@@ -40,9 +40,9 @@ class PlayDraws:
     games: NDArray[np.uint64]
     plies: NDArray[np.uint8]
 
-    def take(self, rows: NDArray[np.intp]) -> PlayDraws:
-        """The draws of a subset of the rows, by position."""
-        return PlayDraws(seed=self.seed, games=self.games[rows], plies=self.plies[rows])
+    def take(self, rows: NDArray[np.intp]) -> PlayRng:
+        """The numbers of a subset of the rows, by position."""
+        return PlayRng(seed=self.seed, games=self.games[rows], plies=self.plies[rows])
 
     def bits(self) -> NDArray[np.uint64]:
         """The 64-bit number of each row, u8[k]: `rules.bits(rules.stream_key(...), ply)`."""
@@ -90,10 +90,8 @@ def _scaled(
     return high >> _HALF
 
 
-DEALS_PER_CHUNK = 512
-
-#: `Player.choose`: (batch, rows intp[k], draws, bids u1[k]) -> legal dominoes u1[k].
-Choose = Callable[[GameBatch, NDArray[np.intp], PlayDraws, NDArray[np.uint8]], NDArray[np.uint8]]
+#: `Player.choose`: (batch, rows intp[k], rng, bids u1[k]) -> legal dominoes u1[k].
+Choose = Callable[[GameBatch, NDArray[np.intp], PlayRng, NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ class PairedGames:
         """One play in every game."""
         batch, n = self.batch, len(self._games)
         plies = np.full(n, self._ply, dtype=np.uint8)
-        draws = PlayDraws(seed=self._seed, games=self._games, plies=plies)
+        rng = PlayRng(seed=self._seed, games=self._games, plies=plies)
         a_plays = (batch.to_play & 1) == self._a_team
         dominoes = np.empty(n, dtype=np.uint8)
         for choose, rows in (
@@ -179,7 +177,7 @@ class PairedGames:
             (choose_b, np.flatnonzero(~a_plays)),
         ):
             if len(rows):
-                dominoes[rows] = choose(batch, rows, draws.take(rows), self._bids[rows])
+                dominoes[rows] = choose(batch, rows, rng.take(rows), self._bids[rows])
         batch.play(dominoes)
         self._ply += 1
 

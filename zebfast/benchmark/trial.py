@@ -23,7 +23,8 @@ from zebfast.benchmark.tuning import Setting
 from zebfast.benchmark.workload import SEED
 from zebfast.core.observe import uniform_evaluate
 from zebfast.rules import N_PLIES
-from zebfast.selfplay.config import Evaluator, SelfPlay, SelfPlayConfig
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
+from zebfast.selfplay.groups import BatchEvaluator
 from zebfast.selfplay.stats import SelfPlayStats
 
 _WAVES = 32  # in which the games begin
@@ -37,7 +38,7 @@ PARTS = ("network", "trees", "python", "waiting")
 class _Switch:
     """The constant evaluator until it is turned over to another."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: BatchEvaluator) -> None:
         self._evaluator = evaluator
         self.on = False
 
@@ -46,12 +47,12 @@ class _Switch:
         """As evaluators have it; what the constant one said must not be remembered."""
         return int(getattr(self._evaluator, "version", 1)) if self.on else 0
 
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        """See Evaluator."""
+    def evaluate(self, obs: np.ndarray, evals: np.ndarray) -> None:
+        """See BatchEvaluator."""
         if self.on:
-            self._evaluator.evaluate(obs, out)
+            self._evaluator.evaluate(obs, evals)
         else:
-            uniform_evaluate(obs, out)
+            uniform_evaluate(obs, evals)
 
 
 class Trial:
@@ -66,7 +67,7 @@ class Trial:
 
     def __init__(
         self,
-        evaluator: Evaluator,
+        evaluator: BatchEvaluator,
         *,
         config: SelfPlayConfig,
         seed: int,

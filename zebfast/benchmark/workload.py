@@ -161,9 +161,9 @@ def _feed(digest: Any, trace: object) -> None:
 class Constant:
     """The constant evaluator as an object: no prior, no opinion."""
 
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        """See zebfast.selfplay.groups.Evaluator."""
-        uniform_evaluate(obs, out)
+    def evaluate(self, obs: np.ndarray, evals: np.ndarray) -> None:
+        """See zebfast.selfplay.groups.BatchEvaluator."""
+        uniform_evaluate(obs, evals)
 
 
 def games_at(n_plays: int, n: int) -> GameBatch:

@@ -12,7 +12,7 @@ from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
 from zebfast.cli.run import Decorated
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
-from zebfast.net.checkpoint import BadCheckpoint, Checkpoint, provenance, side_by_side
+from zebfast.net.checkpoint import BadCheckpoint, Checkpoint, provenance, widen
 from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, AnyConfig, size_name, sized
 
 
@@ -150,7 +150,7 @@ def _from_files(paths: list[Path]) -> tuple[Checkpoint, dict[str, Any]]:
     if len(networks) == 1:
         return networks[0], origin
     try:
-        return side_by_side(networks), origin | {"beside": files[1:]}
+        return widen(networks), origin | {"beside": files[1:]}
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
 

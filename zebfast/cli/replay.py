@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from zebfast.arena.io.replay import Difference, RecordedGame, RecordError, read_games, replay_game
+from zebfast.arena.io.json_lines import RecordingError
+from zebfast.arena.io.replay import Difference, RecordedGame, read_games, replay_game
 
 
 @click.command(
@@ -41,7 +42,7 @@ def replay(file: Path, as_json: bool) -> None:
                 break
             games += 1
             plays += len(game.plays)
-    except RecordError as error:
+    except RecordingError as error:
         raise click.ClickException(f"{file}: {error}") from error
     except OSError as error:
         raise click.ClickException(f"Cannot read {file}: {error.strerror or error}.") from error

@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 import click
 
-from zebfast.arena.io.positions import RecordError, SolvedPosition, read_positions, solve_positions
+from zebfast.arena.io.json_lines import RecordingError
+from zebfast.arena.io.positions import SolvedPosition, read_positions, solve_positions
 from zebfast.core.solver_pool import SolverPool
 from zebfast.system.machine import usable_cores
 
@@ -59,7 +60,7 @@ def solve(file: BinaryIO, threads: int | None, check: bool, as_json: bool) -> No
                 _check(solved, name, as_json)
             else:
                 _print(solved)
-    except RecordError as error:
+    except RecordingError as error:
         raise click.ClickException(f"{name}: {error}") from error
 
 

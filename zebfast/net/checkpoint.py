@@ -45,6 +45,7 @@ __all__ = [
 SAFETENSORS = ".safetensors"
 # What torch.load raises for files that are cut short or were never written by it.
 _DAMAGE = (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError)
+_HEADS = ("policy_proj", "value_head", "belief_proj")
 METADATA_KEY = "zebfast"  # of a safetensors header: the model config and metadata as JSON
 
 
@@ -231,15 +232,11 @@ def _pt_bytes(held: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-# --- Several v2 networks as one of their widths together, to go on with where each has learned
-# all that its width holds (after Chen et al., Net2Net, 2016: grow a network without losing what
-# it does).
+def widen(networks: Sequence[Checkpoint]) -> Checkpoint:
+    """Several v2 networks as one of their widths together: logits are about the means of theirs.
 
-_HEADS = ("policy_proj", "value_head", "belief_proj")
-
-
-def side_by_side(networks: Sequence[Checkpoint]) -> Checkpoint:
-    """One network whose units are those of all, and whose logits are about the means of theirs.
+    To go on with where each has learned all that its width holds (after Chen et al., Net2Net, 2016:
+    grow a network without losing what it does).
 
     Not exactly so: its norms are over all units, where each network had its own. Networks that were
     trained alike have streams of nearly one size, and little changes. No unit of one network looks

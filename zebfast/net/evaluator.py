@@ -131,16 +131,17 @@ class Evaluator:
             return f"{self._device} {self._dtype}"
         return f"{self._device} {torch.cuda.get_device_name(self._device)} {self._dtype}"
 
-    def evaluate(self, obs: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """Evaluate OBS_DTYPE[B] into ``out`` float32[B, 8], C-contiguous.
+    def evaluate(self, obs: NDArray[Any], evals: NDArray[np.float32]) -> None:
+        """Evaluate OBS_DTYPE[B] into ``evals`` float32[B, 8], C-contiguous.
 
-        ``out[b, :7]``: priors over the legal slots (0 elsewhere, sum 1); ``out[b, 7]``: value in
-        [-1, 1] for the observer's side. ValueError for records of no seat to play or a wrong
-        ``out``; NotFinite (a FloatingPointError) if the network gives anything else; MemoryError
+        ``evals[b, :7]``: priors over the legal slots (0 elsewhere, sum 1); ``evals[b, 7]``: value
+        in [-1, 1] for the observer's side. ValueError for records of no seat to play or a wrong
+        ``evals``; NotFinite (a FloatingPointError) if the network gives anything else; MemoryError
         (one sentence) if the GPU has no room even for half of what it was given before.
         """
-        if out.shape != (len(obs), WIDTH) or out.dtype != np.float32 or not out.flags.c_contiguous:
-            raise ValueError(f"out must be C-contiguous float32[{len(obs)}, {WIDTH}]")
+        fits = evals.shape == (len(obs), WIDTH) and evals.dtype == np.float32
+        if not (fits and evals.flags.c_contiguous):
+            raise ValueError(f"evals must be C-contiguous float32[{len(obs)}, {WIDTH}]")
         if obs.dtype != OBS_DTYPE or obs.ndim != 1:
             raise ValueError(f"expected a vector of packed observations, not {obs.dtype}")
         if not len(obs):
@@ -149,12 +150,12 @@ class Evaluator:
         with torch.inference_mode():
             net = self._judged(obs)
             if self._open is None:
-                answers, tokens, padded = net.on_cpu(obs, chunk=self._chunk_tokens)
-                out[:] = answers.numpy()
+                found, tokens, padded = net.on_cpu(obs, chunk=self._chunk_tokens)
+                evals[:] = found.numpy()
             else:
-                tokens, padded = self._on_device(net, self._open, obs, out)
-        if not np.isfinite(out).all():
-            row = int(np.argmin(np.isfinite(out).all(axis=1)))
+                tokens, padded = self._on_device(net, self._open, obs, evals)
+        if not np.isfinite(evals).all():
+            row = int(np.argmin(np.isfinite(evals).all(axis=1)))
             raise NotFinite(
                 f"the network's answer to observation {row} of {len(obs)} is not finite "
                 f"({self.describe()}): its weights have diverged or overflow {self._dtype}"
@@ -198,7 +199,7 @@ class Evaluator:
         net: Folded,
         open_device: Callable[[], Device],
         obs: NDArray[Any],
-        out: NDArray[np.float32],
+        evals: NDArray[np.float32],
     ) -> tuple[int, int]:
         """Through this thread's pipeline; again with half the rows at once if memory runs out."""
         pipeline: Pipeline | None = getattr(self._local, "pipeline", None)
@@ -207,7 +208,7 @@ class Evaluator:
         while True:
             limit = self._limit
             try:
-                return pipeline.run(net, obs, out, limit)
+                return pipeline.run(net, obs, evals, limit)
             except torch.cuda.OutOfMemoryError:
                 pipeline.release()
             self._halve(len(obs), limit)

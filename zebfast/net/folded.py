@@ -15,34 +15,34 @@ from zebfast.net.v1 import NetConfig
 from zebfast.net.v1_fast import FoldedV1
 from zebfast.net.v2_fast import FoldedV2
 
-#: Columns of an answer: the priors of the seven slots, then the value.
+#: Columns of an evaluation: the priors of the seven slots, then the value.
 WIDTH = 8
 
 
 class Folded(Protocol):
-    """One network's weights on one device in one precision, ready to answer; never changes."""
+    """One network's weights on one device in one precision, ready to evaluate; never changes."""
 
     @property
     def row_bytes(self) -> int:
         """Bytes of an observation as it crosses to the device."""
 
     def on_cpu(self, obs: NDArray[Any], *, chunk: int) -> tuple[Tensor, int, int]:
-        """Answer OBS_DTYPE[B] on the CPU: float32[B, 8], tokens run, tokens run as padding.
+        """Evaluate OBS_DTYPE[B] on the CPU: float32[B, 8], tokens run, tokens run as padding.
 
         ``chunk``: about how many tokens (or rows) go through all layers at a time.
         """
 
     def rows(self, obs: NDArray[Any]) -> NDArray[np.uint8]:
-        """uint8[B, row_bytes]: what ``answers`` reads; a view of ``obs`` where that will do."""
+        """uint8[B, row_bytes]: what ``on_device`` reads; a view of ``obs`` where that will do."""
 
     def lengths(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """int64[B]: how long a rectangle each observation needs; 0 where there is no such thing."""
 
-    def answers(self, raw: Tensor, length: int) -> Tensor:
+    def on_device(self, raw: Tensor, length: int) -> Tensor:
         """float32[B, 8] for uint8[B, row_bytes] on the network's device.
 
         ``length``: at least every row's. Shapes depend on B and ``length`` alone and nothing waits
-        for the device, so that a CUDA graph can hold it. Rows of zeros give any answer or none.
+        for the device, so that a CUDA graph can hold it. Rows of zeros give anything.
         """
 
 

@@ -31,6 +31,9 @@ __all__ = [
 AnyConfig = NetConfig | V2Config
 AnyNet = V1Net | V2Net
 
+_Config = TypeVar("_Config")
+_Net = TypeVar("_Net", bound=nn.Module)
+
 TOKENIZERS = (v1.TOKENIZER, v2.TOKENIZER)
 SIZE_NAMES = tuple(v1.SIZES)
 
@@ -76,11 +79,6 @@ def size_name(config: AnyConfig) -> str | None:
             return size
     return None
 
-
-# --- Networks without numbers, to be compared with weights or filled with them.
-
-_Config = TypeVar("_Config")
-_Net = TypeVar("_Net", bound=nn.Module)
 
 
 def skeleton(build: Callable[[_Config], _Net], config: _Config) -> _Net:

@@ -2,7 +2,8 @@
 
 While a piece runs, the next one is packed into pinned memory and uploaded and the one before comes
 back. Nothing in between waits for the device: one wait at the end of a batch is all there is, once
-every shape has been met. What an accelerator must do is `Device`; `cuda.Cuda` is the real one.
+every shape has been met. A batch is cut into pieces of few shapes, so that each shape can have its
+captured graph. What an accelerator must do is `Device`; `cuda.Cuda` is the real one.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from torch import Tensor
 
 from zebfast.net.folded import WIDTH, Folded
 
-# --- How a batch is cut for a GPU: few shapes, so that each can have its captured graph.
-
 #: A batch is cut into about so many pieces: one is packed on the CPU and one copied back while
 #: another runs, and short rows do not pay for long ones.
 PIECES = 4
@@ -27,6 +26,12 @@ PIECES = 4
 LEAST_ROWS = 256
 _SMALLEST = 32
 _LENGTH_STEP = 2
+#: How far the answers of a captured graph may lie from the same kernels launched one by one.
+GRAPH_BOUND = 1e-3
+#: Shapes kept; a worker meets far fewer, and more would be a sign of batches that vary wildly.
+_MOST_SHAPES = 64
+
+Work = Callable[[], None]
 
 
 class Piece(NamedTuple):
@@ -78,14 +83,6 @@ def padding(lengths: NDArray[np.int64], pieces: list[Piece]) -> int:
     return sum(piece.rows * piece.length for piece in pieces) - int(lengths.sum())
 
 
-Work = Callable[[], None]
-
-#: How far the answers of a captured graph may lie from the same kernels launched one by one.
-GRAPH_BOUND = 1e-3
-#: Shapes kept; a worker meets far fewer, and more would be a sign of batches that vary wildly.
-_MOST_SHAPES = 64
-
-
 class Device(Protocol):
     """One calling thread's accelerator: a stream that computes and one that copies."""
 
@@ -119,8 +116,8 @@ class Buffers(NamedTuple):
 
     host_rows: Tensor  # pinned uint8[capacity, row_bytes]
     device_rows: Tensor
-    device_answers: Tensor
-    host_answers: Tensor  # pinned float32[capacity, 8]
+    device_evals: Tensor
+    host_evals: Tensor  # pinned float32[capacity, 8]
 
 
 @dataclass
@@ -128,7 +125,7 @@ class Step:
     """One shape: a fixed input, a fixed output, and what fills the second from the first."""
 
     raw: Tensor  # uint8[rows, row_bytes]
-    answers: Tensor  # float32[rows, 8]
+    evals: Tensor  # float32[rows, 8]
     work: Work
 
 
@@ -156,7 +153,7 @@ class Pipeline:
         self._steps: dict[tuple[int, int], Step] = {}
 
     def run(
-        self, net: Folded, obs: NDArray[Any], out: NDArray[np.float32], limit: int | None
+        self, net: Folded, obs: NDArray[Any], evals: NDArray[np.float32], limit: int | None
     ) -> tuple[int, int]:
         """Evaluate OBS_DTYPE[B] into float32[B, 8]; tokens run, and tokens run as padding.
 
@@ -179,7 +176,7 @@ class Pipeline:
         if previous is not None:
             self._fetch(previous, buffers)
         self._device.wait()
-        out[order] = buffers.host_answers[: len(obs)].numpy()
+        evals[order] = buffers.host_evals[: len(obs)].numpy()
         return int(lengths.sum()), padding(lengths, pieces)
 
     def release(self) -> None:
@@ -209,7 +206,7 @@ class Pipeline:
 
     def _fetch(self, piece: Piece, buffers: Buffers) -> None:
         part = slice(piece.start, piece.start + piece.n)
-        self._device.download(buffers.host_answers[part], buffers.device_answers[part])
+        self._device.download(buffers.host_evals[part], buffers.device_evals[part])
 
     def _evaluate(self, net: Folded, piece: Piece, buffers: Buffers) -> None:
         shape = piece.rows, piece.length
@@ -222,7 +219,7 @@ class Pipeline:
                 self._capture(step, piece.n)
             self._steps[shape] = step
         self._device.compute(step.work)
-        self._device.compute(lambda: _copy(buffers.device_answers[part], step.answers[: piece.n]))
+        self._device.compute(lambda: _copy(buffers.device_evals[part], step.evals[: piece.n]))
 
     def _step(self, net: Folded, shape: tuple[int, int]) -> Step:
         while len(self._steps) >= _MOST_SHAPES:
@@ -230,17 +227,17 @@ class Pipeline:
             del self._steps[next(iter(self._steps))]
         rows, length = shape
         raw = self._device.buffer(rows, net.row_bytes, torch.uint8)
-        answers = self._device.buffer(rows, WIDTH, torch.float32)
-        return Step(raw, answers, lambda: _copy(answers, net.answers(raw, length)))
+        evals = self._device.buffer(rows, WIDTH, torch.float32)
+        return Step(raw, evals, lambda: _copy(evals, net.on_device(raw, length)))
 
     def _capture(self, step: Step, n: int) -> None:
         """Put a graph in the place of the step's work if it says the same of the first n rows."""
         self._device.compute(step.work)  # also loads kernels and libraries, which a graph cannot
         self._device.wait()
-        want = step.answers[:n].to("cpu", copy=True)
+        want = step.evals[:n].to("cpu", copy=True)
         try:
             replay = self._device.capture(step.work)
-            self._device.compute(lambda: _clear(step.answers))
+            self._device.compute(lambda: _clear(step.evals))
             self._device.compute(replay)
             self._device.wait()
         except torch.cuda.OutOfMemoryError:
@@ -248,7 +245,7 @@ class Pipeline:
         except RuntimeError as error:
             self._graphs.give_up(first_line(error))
             return
-        got = step.answers[:n].cpu()
+        got = step.evals[:n].cpu()
         if torch.allclose(got, want, rtol=0, atol=GRAPH_BOUND, equal_nan=True):
             step.work = replay
         else:
@@ -260,8 +257,8 @@ def _copy(to: Tensor, source: Tensor) -> None:
     to.copy_(source)
 
 
-def _clear(answers: Tensor) -> None:
-    answers.zero_()
+def _clear(evals: Tensor) -> None:
+    evals.zero_()
 
 
 def first_line(error: BaseException) -> str:

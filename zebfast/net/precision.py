@@ -72,14 +72,14 @@ def compare(half: Folded, exact: Folded, obs: NDArray[Any], device: torch.device
     Waits for the device.
     """
     sample = obs[np.linspace(0, len(obs) - 1, min(len(obs), _SAMPLE)).astype(np.int64)]
-    got, want = (_answers(net, sample, device) for net in (half, exact))
+    got, want = (_evaluated(net, sample, device) for net in (half, exact))
     gap = (got - want).abs().nan_to_num(nan=torch.inf)
     priors, values = gap[:, : WIDTH - 1], gap[:, WIDTH - 1]
     return Difference(float(priors.max()), float(values.max()))
 
 
-def _answers(net: Folded, obs: NDArray[Any], device: torch.device) -> Tensor:
+def _evaluated(net: Folded, obs: NDArray[Any], device: torch.device) -> Tensor:
     if device.type == "cpu":
         return net.on_cpu(obs, chunk=len(obs))[0]
     raw = torch.from_numpy(np.require(net.rows(obs), requirements="W")).to(device)
-    return net.answers(raw, length_bucket(int(net.lengths(obs).max()))).cpu()
+    return net.on_device(raw, length_bucket(int(net.lengths(obs).max()))).cpu()

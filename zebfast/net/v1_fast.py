@@ -55,10 +55,10 @@ class FoldedV1:
         ]
         scores, mean_x, mean_f = (torch.cat(column) for column in zip(*parts, strict=True))
         places = torch.from_numpy(ends - lengths).unsqueeze(1) + looked_up.slot_place
-        answers = forward.heads(net, scores[places], looked_up.legal, mean_x, mean_f)
-        out = torch.empty_like(answers)
-        out[torch.from_numpy(order)] = answers
-        return out, int(ends[-1]), 0
+        in_order = forward.heads(net, scores[places], looked_up.legal, mean_x, mean_f)
+        evals = torch.empty_like(in_order)
+        evals[torch.from_numpy(order)] = in_order
+        return evals, int(ends[-1]), 0
 
     def rows(self, obs: NDArray[Any]) -> NDArray[np.uint8]:
         """The packed records themselves."""
@@ -70,7 +70,7 @@ class FoldedV1:
         lengths: NDArray[np.int64] = 1 + _HELD[obs["in_hand"]] + obs["n_plays"]
         return lengths
 
-    def answers(self, raw: Tensor, length: int) -> Tensor:
+    def on_device(self, raw: Tensor, length: int) -> Tensor:
         """float32[B, 8] for records uint8[B, 36] of at most ``length`` valid tokens each."""
         net = self._net
         looked_up = tables.table_rows(net, raw)

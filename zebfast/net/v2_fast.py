@@ -72,15 +72,15 @@ class FoldedV2:
 
     def on_cpu(self, obs: NDArray[Any], *, chunk: int) -> tuple[Tensor, int, int]:
         """``chunk`` observations at a time through all layers; there are no tokens to count."""
-        out = np.empty((len(obs), N_SLOTS + 1), dtype=np.float32)
+        evals = np.empty((len(obs), N_SLOTS + 1), dtype=np.float32)
         n_chunks = max(1, round(len(obs) / chunk))
         edges = np.linspace(0, len(obs), n_chunks + 1).astype(int).tolist()
         for i, j in pairwise(edges):
             x = np.empty((j - i, self._table.shape[1]), dtype=np.float32)
             first_layer(obs[i:j], self._table, self._bias, x)
             scores = self._scores(torch.from_numpy(x).to(self._dtype))
-            answers(obs[i:j], scores.numpy(), out[i:j])
-        return torch.from_numpy(out), 0, 0
+            answers(obs[i:j], scores.numpy(), evals[i:j])
+        return torch.from_numpy(evals), 0, 0
 
     def rows(self, obs: NDArray[Any]) -> NDArray[np.uint8]:
         """The packed records themselves."""
@@ -91,7 +91,7 @@ class FoldedV2:
         """Zeros: there is no rectangle."""
         return np.zeros(len(obs), dtype=np.int64)
 
-    def answers(self, raw: Tensor, length: int) -> Tensor:
+    def on_device(self, raw: Tensor, length: int) -> Tensor:
         """float32[B, 8] for records uint8[B, 36]; ``length`` has no meaning."""
         batch = expand(raw)
         scores = self._scores(self._first(batch.features.to(self._dtype)))

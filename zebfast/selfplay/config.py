@@ -7,15 +7,9 @@ from dataclasses import dataclass, field
 from zebfast.core.forest import MAX_CACHE_MB, WORLDS
 from zebfast.core.options import SearchOptions
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.selfplay.groups import Evaluator, GroupedGames, check_groups
-from zebfast.selfplay.stats import SelfPlayStats
+from zebfast.selfplay.groups import BatchEvaluator, GroupedGames, check_groups
 from zebfast.system.settings import check, setting
 
-__all__ = [
-    "Evaluator",
-    "SelfPlay",
-    "SelfPlayStats",
-]
 
 @dataclass(frozen=True, kw_only=True)
 class SelfPlayConfig:
@@ -55,8 +49,6 @@ class SelfPlayConfig:
         check_groups(self.n_groups, self.n_parallel_games)
 
 
-# --- Forest and evaluator together: games of self-play, several groups at once.
-
 class SelfPlay(GroupedGames):
     """An endless sequence of games of a network against itself, by search.
 
@@ -69,7 +61,7 @@ class SelfPlay(GroupedGames):
     """
 
     def __init__(
-        self, evaluator: Evaluator, *, config: SelfPlayConfig, seed: int, first_game: int = 0
+        self, evaluator: BatchEvaluator, *, config: SelfPlayConfig, seed: int, first_game: int = 0
     ) -> None:
         self.config = config
 

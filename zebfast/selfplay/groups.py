@@ -21,11 +21,15 @@ from zebfast.selfplay.stats import SelfPlayStats, StepClock
 from zebfast.system.settings import SettingError
 
 
-class Evaluator(Protocol):
-    """Evaluates batches of leaves; called from several threads at once on different arrays."""
+class BatchEvaluator(Protocol):
+    """What says of observations what a network would; called from several threads at once.
 
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        """obs OBS_DTYPE [B] -> out float32 [B, 8]: seven priors by slot, value for the observer."""
+    `net.evaluator.Evaluator` is the one with a network. One whose weights can change has a number
+    ``version`` that changes with them.
+    """
+
+    def evaluate(self, obs: np.ndarray, evals: np.ndarray) -> None:
+        """OBS_DTYPE [B] -> float32 [B, 8]: seven priors by slot, value for the observer."""
 
 
 def check_groups(n_groups: int, n_parallel_games: int) -> None:
@@ -41,7 +45,7 @@ class Engine(Protocol):
     """Games side by side, every so many of a sequence: SelfPlayForest, LabelledGames."""
 
     def allow(self, limit: int) -> None: ...
-    def select(self, leaves: np.ndarray, /) -> int: ...
+    def select(self, obs: np.ndarray, /) -> int: ...
     def update(self, evals: np.ndarray, /) -> None: ...
     def clear_cache(self) -> None: ...
     def take(self) -> np.ndarray: ...
@@ -52,7 +56,7 @@ class Engine(Protocol):
     def room(self) -> int: ...
 
 
-def _version(evaluator: Evaluator) -> int:
+def _version(evaluator: BatchEvaluator) -> int:
     """A number that changes with the weights, where they can change."""
     return getattr(evaluator, "version", 0)
 
@@ -60,10 +64,10 @@ def _version(evaluator: Evaluator) -> int:
 class _Group:
     """One engine with its buffers; used by one thread at a time."""
 
-    def __init__(self, engine: Engine, evaluator: Evaluator) -> None:
+    def __init__(self, engine: Engine, evaluator: BatchEvaluator) -> None:
         self.engine = engine
         self.evaluator = evaluator
-        self.leaves = np.zeros(engine.room, OBS_DTYPE)
+        self.obs = np.zeros(engine.room, OBS_DTYPE)
         self.evals = np.zeros((engine.room, 8), np.float32)
         self.finished: list[np.ndarray] = []
         self.limit = 0
@@ -80,12 +84,12 @@ class _Group:
         """Ask the network once, and apply it. False when all allowed games are finished."""
         clock = self.clock
         clock.step()
-        n = self.engine.select(self.leaves)
+        n = self.engine.select(self.obs)
         self._take()
         clock.lap("trees")
         if n == 0:
             return False
-        self.evaluator.evaluate(self.leaves[:n], self.evals[:n])
+        self.evaluator.evaluate(self.obs[:n], self.evals[:n])
         clock.lap("evaluator")
         self.engine.update(self.evals[:n])
         clock.lap("trees")
@@ -135,7 +139,7 @@ class GroupedGames:
 
     def __init__(
         self,
-        evaluator: Evaluator,
+        evaluator: BatchEvaluator,
         open_engine: Callable[[int, int, int], Engine],
         *,
         n_parallel: int,

@@ -22,8 +22,8 @@ _SEED = 42
 
 
 class _Uniform:
-    def evaluate(self, obs: np.ndarray, out: np.ndarray) -> None:
-        uniform_evaluate(obs, out)
+    def evaluate(self, obs: np.ndarray, evals: np.ndarray) -> None:
+        uniform_evaluate(obs, evals)
 
 
 def _selfplay(*, worlds: str, search: SearchOptions) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from zebfast.core.labelling import LabelledGames
 from zebfast.core.options import TeachingOptions
-from zebfast.selfplay.groups import Evaluator, GroupedGames, check_groups
+from zebfast.selfplay.groups import BatchEvaluator, GroupedGames, check_groups
 from zebfast.system.settings import setting
 
 #: Games side by side in a group: with their rollouts they make batches of about 400.
@@ -48,7 +48,7 @@ class Teaching(GroupedGames):
     """
 
     def __init__(
-        self, evaluator: Evaluator, *, config: TeachingConfig, seed: int, first_game: int = 0
+        self, evaluator: BatchEvaluator, *, config: TeachingConfig, seed: int, first_game: int = 0
     ) -> None:
         self.config = config
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.rules import N_PLIES
-from zebfast.selfplay.config import Evaluator, SelfPlay, SelfPlayConfig
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 from zebfast.selfplay.examples import SOURCE_EXACT, SOURCE_ROLLOUT, SOURCE_SELFPLAY
-from zebfast.selfplay.groups import GroupedGames
+from zebfast.selfplay.groups import BatchEvaluator, GroupedGames
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
 from zebfast.worker.config import EvalAuxConfig
@@ -54,7 +54,7 @@ class SelfPlayProducer(_GroupsProducer):
     source = SOURCE_SELFPLAY
 
     def __init__(
-        self, evaluator: Evaluator, *, config: SelfPlayConfig, seed: int, first_game: int
+        self, evaluator: BatchEvaluator, *, config: SelfPlayConfig, seed: int, first_game: int
     ) -> None:
         super().__init__(SelfPlay(evaluator, config=config, seed=seed, first_game=first_game))
         self._config = config
@@ -94,7 +94,7 @@ class TeachingProducer(_GroupsProducer):
     """The bare network against itself; a teacher says what the plays of its decisions are worth."""
 
     def __init__(
-        self, evaluator: Evaluator, *, config: TeachingConfig, seed: int, first_game: int
+        self, evaluator: BatchEvaluator, *, config: TeachingConfig, seed: int, first_game: int
     ) -> None:
         super().__init__(Teaching(evaluator, config=config, seed=seed, first_game=first_game))
         self._config = config
@@ -133,7 +133,7 @@ class TeachingProducer(_GroupsProducer):
 
 def open_producer(
     config: SelfPlayConfig | EvalAuxConfig | TeachingConfig,
-    evaluator: Evaluator,
+    evaluator: BatchEvaluator,
     *,
     seed: int,
     first_game: int,

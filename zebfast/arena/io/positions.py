@@ -9,112 +9,18 @@ Further keys are ignored.
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from zebfast.arena.io.json_lines import FieldReader, RecordingError, json_lines, parse_object
 from zebfast.core.records import POSITION_DTYPE
 from zebfast.core.solve import NO_PLAY, ImpossiblePosition, check_positions
 from zebfast.core.solver_pool import SolverPool
 from zebfast.rules import TOTAL_POINTS, domino_name
-
-# --- JSON lines, plain or gzipped, read with errors that say where in the file they are.
-
-_GZIP_MAGIC = b"\x1f\x8b"
-
-
-class RecordError(ValueError):
-    """A file or line that is no record; the message is one sentence naming the line."""
-
-
-def json_lines(stream: BinaryIO, *, max_bytes: int, expected: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the number, from 1, and the bytes of each line; blank lines are skipped.
-
-    `stream` is a binary file, gzipped or not, that need not be seekable; `expected` says in errors
-    what a line should hold. Raises RecordError for a line over max_bytes and for damaged
-    compression, and OSError where the stream cannot be read.
-    """
-    if not isinstance(stream, io.BufferedReader):
-        stream = cast(BinaryIO, io.BufferedReader(cast(Any, stream)))
-    buffered = cast(io.BufferedReader, stream)
-    packed = buffered.peek(2)[:2] == _GZIP_MAGIC
-    plain = cast(BinaryIO, gzip.GzipFile(fileobj=buffered)) if packed else buffered
-    number = 0
-    while True:
-        try:
-            line = plain.readline(max_bytes + 1)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise RecordError(
-                f"The gzip data after line {number} is damaged; fetch the file again."
-            ) from error
-        if not line:
-            return
-        number += 1
-        if len(line) > max_bytes:
-            raise RecordError(
-                f"Line {number} is longer than {max_bytes:,} bytes; expected {expected} a line."
-            )
-        if line.strip():
-            yield number, line
-
-
-def parse_object(line: bytes, number: int, expected: str) -> dict[str, Any]:
-    """The JSON object in line `number`. RecordError where it is none."""
-    try:
-        record = json.loads(line)
-    except UnicodeDecodeError as error:
-        raise RecordError(f"Line {number} is not valid JSON: it is not text in UTF-8.") from error
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"Line {number} is not valid JSON: {error}.") from error
-    if not isinstance(record, dict):
-        raise RecordError(f"Line {number} is not a JSON object; expected {expected}.")
-    return record
-
-
-@dataclass(frozen=True)
-class FieldReader:
-    """Takes typed fields out of parsed JSON; `where` names the place in the file for errors.
-
-    Every method raises RecordError for a field that is missing or of another kind.
-    """
-
-    where: str
-
-    def error(self, what: str) -> RecordError:
-        """The error that says `what` about this place."""
-        return RecordError(f"{self.where} {what}.")
-
-    def items(self, record: dict[str, Any], key: str, length: int | None) -> list[Any]:
-        """The list under `key`, of that length unless None."""
-        value = record.get(key)
-        if not isinstance(value, list):
-            raise self.error(f"has no list '{key}'")
-        if length is not None and len(value) != length:
-            raise self.error(f"has {len(value)} entries in '{key}'; expected {length}")
-        return value
-
-    def integers(self, values: list[Any], key: str, low: int, high: int) -> tuple[int, ...]:
-        """All of `values`, whole numbers low..high; `key` names them."""
-        return tuple(self._checked(value, key, low, high) for value in values)
-
-    def integer(self, record: dict[str, Any], key: str, low: int, high: int) -> int:
-        """The whole number low..high under `key`."""
-        return self._checked(record.get(key), key, low, high)
-
-    def _checked(self, value: object, key: str, low: int, high: int) -> int:
-        if type(value) is not int or not low <= value <= high:  # a bool is an int in Python
-            shown = json.dumps(value)
-            shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
-            raise self.error(f"has {shown} for '{key}'; expected a whole number {low} to {high}")
-        return value
-
 
 MAX_LINE_BYTES = 1 << 24  # a deal with 800 positions takes about 150 kB
 BATCH = 512  # positions solved at a time: keeps the threads busy, and answers coming
@@ -150,10 +56,10 @@ class SolvedPosition:
     def difference(self) -> str | None:
         """Where the recorded `v` or `q` differs from the exact one, as a clause; None if nowhere.
 
-        Raises RecordError where nothing is recorded.
+        Raises RecordingError where nothing is recorded.
         """
         if self.recorded.v is None and self.recorded.q is None:
-            raise RecordError(f"{self.recorded.where} has neither v nor q to compare with.")
+            raise RecordingError(f"{self.recorded.where} has neither v nor q to compare with.")
         for name, exact, found in (("v", self.v, self.recorded.v), ("q", self.q, self.recorded.q)):
             if found is not None and found != exact:
                 return f"{self.recorded.where}: {name}: expected {exact}, found {found}"
@@ -163,7 +69,7 @@ class SolvedPosition:
 def read_positions(stream: BinaryIO) -> Iterator[RecordedPosition]:
     """Yield the positions of a binary file in order; blank lines are skipped.
 
-    Raises RecordError for a line that holds no position and for damaged compression, and OSError
+    Raises RecordingError for a line that holds no position and for damaged compression, and OSError
     where the stream cannot be read. Whether a position can be is for the solver to say.
     """
     for number, line in json_lines(stream, max_bytes=MAX_LINE_BYTES, expected=_EXPECTED):
@@ -227,7 +133,7 @@ def solve_positions(
 ) -> Iterator[SolvedPosition]:
     """Solve them in order, a batch at a time; whatever precedes a bad one is yielded first.
 
-    Raises RecordError, naming the line and the rule, for a position that cannot be, and whatever
+    Raises RecordingError, naming the line and the rule, for a position that cannot be, and whatever
     reading `positions` raises.
     """
     source = iter(positions)
@@ -240,7 +146,7 @@ def solve_positions(
         try:
             check_positions(array)
         except ImpossiblePosition as bad:
-            error = RecordError(f"{batch[bad.row].where} is impossible: {bad.rule}.")
+            error = RecordingError(f"{batch[bad.row].where} is impossible: {bad.rule}.")
             array = array[: bad.row]
         yield from _solve_batch(batch[: len(array)], array, pool)
     raise error
@@ -254,7 +160,7 @@ def _take(
     try:
         for one in islice(source, BATCH):
             batch.append(one)  # noqa: PERF402 - what came before an error must be kept
-    except (RecordError, OSError) as error:
+    except (RecordingError, OSError) as error:
         return batch, error
     return batch, None
 

@@ -1,4 +1,7 @@
-"""Replays recorded games by the Python rules and by the compiled engine, play for play."""
+"""Recorded games, replayed play for play by the Python rules and by the compiled engine.
+
+A file holds one JSON object a line, plain or gzipped: a deal, its plays and what they brought.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from zebfast.arena.io.positions import FieldReader, RecordError, json_lines, parse_object
+from zebfast.arena.io.json_lines import FieldReader, RecordingError, json_lines, parse_object
 from zebfast.core.engine import Game
 from zebfast.rules import N_PLIES, TOTAL_POINTS, IllegalPlay, ImpossibleDeal, Position, check_deal
-
-__all__ = [
-    "RecordError",
-    "RecordedGame",
-    "RecordedPlay",
-    "RecordedTrick",
-    "parse_game",
-    "read_games",
-]
-
-# --- Recorded games: one JSON object a line, plain or gzipped.
 
 MAX_LINE_BYTES = 1 << 20  # a record takes about 3 kB; a longer line is not one
 _EXPECTED = "one recorded game"
@@ -60,7 +52,7 @@ class RecordedGame:
 def read_games(path: Path) -> Iterator[RecordedGame]:
     """Yield the games of `path` in order; blank lines are skipped, line numbers start at 1.
 
-    Raises RecordError for a line that is no recorded game and for damaged compression, and
+    Raises RecordingError for a line that is no recorded game and for damaged compression, and
     OSError where the file cannot be read.
     """
     with path.open("rb") as stream:
@@ -69,7 +61,7 @@ def read_games(path: Path) -> Iterator[RecordedGame]:
 
 
 def parse_game(line: bytes, number: int) -> RecordedGame:
-    """Parse line `number` of a file. Raises RecordError naming the line and what is wrong."""
+    """Parse line `number` of a file. Raises RecordingError naming the line and what is wrong."""
     record = parse_object(line, number, _EXPECTED)
     reader = FieldReader(f"Line {number}")
     hands = _parse_hands(reader, record)
@@ -178,7 +170,7 @@ class Difference:
 def replay_game(game: RecordedGame) -> Difference | None:
     """The first difference between a record and either referee, or None when all is equal.
 
-    Raises RecordError, naming the line and the rule, for an illegal play whose legal slots the
+    Raises RecordingError, naming the line and the rule, for an illegal play whose legal slots the
     record nevertheless lists as the rules do.
     """
     for name, start in REFEREES:
@@ -197,7 +189,7 @@ def _replay(game: RecordedGame, name: str, referee: Referee) -> Difference | Non
             try:
                 referee.play(play.domino)
             except IllegalPlay as error:
-                raise RecordError(
+                raise RecordingError(
                     f"Line {game.line}, play {ply} is illegal by the {name}: {error}."
                 ) from error
             finishes = ply % 4 == 3

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID, PlayDraws
+from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID, PlayRng
 from zebfast.arena.players.base import Player
 from zebfast.arena.players.build import build_player, load_network
 from zebfast.arena.players.specs import NETWORK_PLAYER, parse_spec
@@ -83,11 +83,11 @@ class GamePlayer:
         if not LOWEST_BID <= bid <= HIGHEST_BID:
             raise ValueError(f"bid {bid}: bids run from {LOWEST_BID} to {HIGHEST_BID}")
         batch = _batch_of(game)
-        draws = PlayDraws(
+        rng = PlayRng(
             seed=self._seed, games=np.array([number], dtype=np.uint64), plies=batch.n_plays
         )
         rows, bids = np.zeros(1, dtype=np.intp), np.array([bid], dtype=np.uint8)
-        return int(self._player.choose(batch, rows, draws, bids)[0])
+        return int(self._player.choose(batch, rows, rng, bids)[0])
 
     def probabilities(self, game: Game) -> dict[int, float]:
         """The network's policy: a chance for each legal domino, in ascending order; sum 1.

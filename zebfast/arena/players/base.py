@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.heuristics import (
     Preference,
     choose_preferred,
@@ -20,7 +20,7 @@ from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.core.engine import GameBatch
 
 if TYPE_CHECKING:  # so that players without a network need no torch
-    from zebfast.selfplay.config import Evaluator
+    from zebfast.selfplay.groups import BatchEvaluator
 
 EVALUATION_ROWS = 1024  # rows a network sees in one call; bounds its memory, not its results
 
@@ -36,12 +36,12 @@ class Player(Protocol):
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """One legal domino u1[k] for each of the unfinished games `rows` intp[k] of `batch`.
 
-        `draws` holds one random number for each row; it is the only randomness a player may use.
+        `rng` holds one random number for each row; it is the only randomness a player may use.
         `bids` u1[k] is the bid of each row's game, 30..42 points: the team of `batch.leader[row]`
         declared and makes its contract by taking at least that many. A choice may depend on
         nothing else: not on the other rows, nor on how many there are.
@@ -57,13 +57,13 @@ class RandomPlayer:
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """See Player.choose; the j-th legal domino in ascending order for a bounded draw j."""
         legal = mask_bits(batch.legal(rows))
         seen = legal.cumsum(axis=1)
-        wanted = draws.below(seen[:, -1]) + 1
+        wanted = rng.below(seen[:, -1]) + 1
         return first_true(seen == wanted[:, None]).astype(np.uint8)
 
 
@@ -78,10 +78,10 @@ class PreferencePlayer:
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
-        """See Player.choose; deterministic, `draws` is not used."""
+        """See Player.choose; deterministic, `rng` is not used."""
         return choose_preferred(
             preference=self.preference,
             legal=batch.legal(rows),
@@ -103,7 +103,7 @@ class ThinkingPlayer(ABC):
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """See Player.choose; `bids` are not used."""
@@ -112,12 +112,12 @@ class ThinkingPlayer(ABC):
         open_rows = np.flatnonzero(legal & (legal - np.uint32(1)))
         for start in range(0, len(open_rows), self.at_once):
             part = open_rows[start : start + self.at_once]
-            dominoes[part] = self._choose_open(batch, rows[part], draws.take(part))
+            dominoes[part] = self._choose_open(batch, rows[part], rng.take(part))
         return dominoes
 
     @abstractmethod
     def _choose_open(
-        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+        self, batch: GameBatch, rows: NDArray[np.intp], rng: PlayRng
     ) -> NDArray[np.uint8]:
         """One of two legal dominoes or more for each row."""
 
@@ -132,7 +132,7 @@ class NetworkPlayer(ThinkingPlayer):
     at_once = EVALUATION_ROWS
 
     def __init__(
-        self, *, name: str, evaluator: Evaluator, temperature: float = DEFAULT_TEMPERATURE
+        self, *, name: str, evaluator: BatchEvaluator, temperature: float = DEFAULT_TEMPERATURE
     ) -> None:
         if not temperature >= 0.0:
             raise ValueError(f"temperature {temperature} is below 0")
@@ -141,16 +141,16 @@ class NetworkPlayer(ThinkingPlayer):
         self.temperature = temperature
 
     def _choose_open(
-        self, batch: GameBatch, rows: NDArray[np.intp], draws: PlayDraws
+        self, batch: GameBatch, rows: NDArray[np.intp], rng: PlayRng
     ) -> NDArray[np.uint8]:
-        observations = batch.observe(rows)
-        out = np.empty((len(rows), 8), dtype=np.float32)
-        self.evaluator.evaluate(observations, out)
-        legal = slot_bits(observations["legal"])
+        obs = batch.observe(rows)
+        evals = np.empty((len(rows), 8), dtype=np.float32)
+        self.evaluator.evaluate(obs, evals)
+        legal = slot_bits(obs["legal"])
         slots = sample_slots(
-            priors=out[:, :7], legal=legal, temperature=self.temperature, draws=draws
+            priors=evals[:, :7], legal=legal, temperature=self.temperature, rng=rng
         )
-        return slot_dominoes(observations["hand"], slots)
+        return slot_dominoes(obs["hand"], slots)
 
 
 def sample_slots(
@@ -158,7 +158,7 @@ def sample_slots(
     priors: NDArray[np.float32],
     legal: NDArray[np.bool_],
     temperature: float,
-    draws: PlayDraws,
+    rng: PlayRng,
 ) -> NDArray[np.intp]:
     """A legal slot intp[k] for each row, from priors f4[k, 7] and legal bool[k, 7].
 
@@ -174,7 +174,7 @@ def sample_slots(
         log_ratio = np.log(np.maximum(masked, 0.0) / top)
         weights = np.where(legal, np.exp(log_ratio / temperature), 0.0)
     ladder = weights.cumsum(axis=1)
-    wanted = draws.uniform()[:, None] * ladder[:, -1:]
+    wanted = rng.uniform()[:, None] * ladder[:, -1:]
     chosen = first_true(ladder > wanted)
     # A row without any weight (all priors zero) has no rung above the draw: take its best slot.
     return np.where(ladder[:, -1] > 0.0, chosen, best)

@@ -64,17 +64,17 @@ def _rollout_player(
     evaluator: Evaluator,
     pool: SolverPool | None,
 ) -> Player:
-    from zebfast.arena.players.search import RolloutPlayer, Rollouts
+    from zebfast.arena.players.rollouts import RolloutPlayer, Rollouts, ValuedRollouts
     from zebfast.arena.players.world_weights import WorldSource
 
+    rollouts = ValuedRollouts if options.method == "value" else Rollouts
     return RolloutPlayer(
         name=spec.text,
-        rollouts=Rollouts(
+        rollouts=rollouts(
             evaluator=evaluator,
             pool=_needed(spec, pool),
             exact_tricks=options.exact_tricks,
             depth=None if options.method == "rollout" else options.depth,
-            by_value=options.method == "value",
         ),
         worlds=WorldSource(
             belief=options.belief,
@@ -100,9 +100,9 @@ def _needed(spec: PlayerSpec, pool: SolverPool | None) -> SolverPool:
 
 
 def _worlds_player(spec: PlayerSpec, pool: SolverPool | None) -> Player:
-    from zebfast.arena.players.pimc import EqPlayer
+    from zebfast.arena.players.pimc import PimcPlayer
 
-    return EqPlayer(
+    return PimcPlayer(
         name=spec.text,
         n_worlds=spec.n_worlds,
         objective=spec.objective,

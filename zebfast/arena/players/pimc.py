@@ -1,10 +1,12 @@
-"""The E[Q] player: exact values of every legal play, averaged over worlds it thinks possible.
+"""The PIMC player (spec `eq:`): exact values of every legal play, averaged over sampled worlds.
 
-For each game it draws worlds (layouts of the hidden dominoes that agree with all it knows), solves
-every legal play exactly in each with all hands open, and plays what is best on average. Where there
-are no more worlds than it would draw, it takes them all, and the average is exact. Known as perfect
-information Monte Carlo (Levy 1989; Ginsberg 2001 for bridge); its flaws, strategy fusion and
+Perfect information Monte Carlo (Levy 1989; Ginsberg 2001 for bridge): for each game it draws worlds
+(layouts of the hidden dominoes that agree with all it knows), solves every legal play exactly in
+each with all hands open, and plays what is best on average, E[Q]. Where there are no more worlds
+than it would draw, it takes them all, and the average is exact. Its flaws, strategy fusion and
 non-locality, are those of any average over open hands (Frank & Basin 1998).
+
+A `Tally` makes of values in many worlds one play: means, ties, and when the best play is clear.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.heuristics import mask_bits
 from zebfast.arena.players.specs import OBJECTIVES
 from zebfast.arena.players.world_weights import log_likelihoods
@@ -25,10 +27,11 @@ from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
 from zebfast.rules import N_DOMINOES, TOTAL_POINTS, Stream
 
-# --- From exact values in many worlds to one play: means, ties, and when the best play is clear.
-
 CLEAR_ERRORS = 2.5  # a play is clearly better by so many standard errors of the difference
 EQUAL_WORLDS = 20  # plays that were equal in so many worlds are taken to be equal
+PART_POSITIONS = 1 << 15  # positions solved in one call: keeps threads busy, and memory small
+FIRST_SHARE = 10  # an adaptive player starts with one in so many of its worlds,
+FEWEST_WORLDS = 8  # but with no fewer than these
 _DIGITS = 9  # means that agree to so many decimals are equal: sums in another order stay ties
 
 
@@ -170,13 +173,8 @@ class Tally:
         return mean
 
 
-PART_POSITIONS = 1 << 15  # positions solved in one call: keeps threads busy, and memory small
-FIRST_SHARE = 10  # an adaptive player starts with one in so many of its worlds,
-FEWEST_WORLDS = 8  # but with no fewer than these
-
-
 @dataclass(frozen=True)
-class EqDecisions:
+class PimcDecisions:
     """What the player thinks of k games. Forced plays are made without a thought: no worlds, NaN.
 
     dominoes: u1[k], its choice. n_worlds: int64[k], worlds looked at. points, success: f8[k, 28]
@@ -197,7 +195,7 @@ class _Task:
     batch: GameBatch
     rows: NDArray[np.intp]
     at: NDArray[np.intp]
-    draws: PlayDraws
+    rng: PlayRng
     stakes: Stakes
 
     def take(self, some: NDArray[np.intp]) -> _Task:
@@ -205,12 +203,12 @@ class _Task:
             self,
             rows=self.rows[some],
             at=self.at[some],
-            draws=self.draws.take(some),
+            rng=self.rng.take(some),
             stakes=self.stakes.take(some),
         )
 
 
-class EqPlayer:
+class PimcPlayer:
     """Plays the domino with the best exact value on average over sampled worlds.
 
     Args:
@@ -220,8 +218,8 @@ class EqPlayer:
             probability that the contract is made (its side declared) or set (it did not), points
             already taken counted. Ties fall to the other measure, then to the lowest domino id.
         adaptive: draw worlds in growing batches, and stop when the best play is clear.
-        posterior: beta of posterior.py, in 1/points: worlds are weighted by how likely they make
-            the plays so far; 0 = all alike.
+        posterior: beta of world_weights.log_likelihoods, in 1/points: worlds are weighted by how
+            likely they make the plays so far; 0 = all alike.
         pool: solvers; the caller owns it.
 
     World i at ply p of game g is the i-th of stream EVAL_WORLDS of the match's seed, so that a
@@ -255,22 +253,22 @@ class EqPlayer:
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
-        """See Player.choose; of `draws` only seed and game numbers are used."""
-        return self.decide(batch, rows, draws, bids).dominoes
+        """See Player.choose; of `rng` only seed and game numbers are used."""
+        return self.decide(batch, rows, rng, bids).dominoes
 
     def decide(
         self,
         batch: GameBatch,
         rows: NDArray[np.intp],
-        draws: PlayDraws,
+        rng: PlayRng,
         bids: NDArray[np.uint8],
-    ) -> EqDecisions:
+    ) -> PimcDecisions:
         """What `choose` plays, and why."""
         legal = mask_bits(batch.legal(rows))
-        out = EqDecisions(
+        out = PimcDecisions(
             dominoes=legal.argmax(axis=1).astype(np.uint8),
             n_worlds=np.zeros(len(rows), np.int64),
             points=np.full(legal.shape, np.nan),
@@ -280,7 +278,7 @@ class EqPlayer:
         if not len(open_rows):
             return out
         stakes = Stakes.of(batch, rows, legal=legal, bids=bids)
-        everything = _Task(batch, rows, np.arange(len(rows)), draws, stakes)
+        everything = _Task(batch, rows, np.arange(len(rows)), rng, stakes)
         few = world_counts(batch, rows[open_rows]) <= self.n_worlds
         for part in self._parts(open_rows[few]):
             self._decide_all_worlds(everything.take(part), out)
@@ -294,7 +292,7 @@ class EqPlayer:
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
 
-    def _decide_all_worlds(self, task: _Task, out: EqDecisions) -> None:
+    def _decide_all_worlds(self, task: _Task, out: PimcDecisions) -> None:
         """Decide games with at most n_worlds worlds by all of them."""
         worlds = [WorldSet(task.batch, row).enumerate(self.n_worlds) for row in task.rows]
         counts = np.array([len(one) for one in worlds])
@@ -303,7 +301,7 @@ class EqPlayer:
         real = np.arange(counts.max()) < counts[:, None]
         self._record(task, self._evaluate(task, hands, real), out)
 
-    def _decide_sampled(self, task: _Task, out: EqDecisions) -> None:
+    def _decide_sampled(self, task: _Task, out: PimcDecisions) -> None:
         """Decide games by worlds drawn for them: in stages where the player is adaptive."""
         tally: Tally | None = None
         for first, last in self._stages():
@@ -311,8 +309,8 @@ class EqPlayer:
                 task.batch,
                 task.rows,
                 last - first,
-                seed=task.draws.seed,
-                game_numbers=task.draws.games,
+                seed=task.rng.seed,
+                game_numbers=task.rng.games,
                 stream=Stream.EVAL_WORLDS,
                 first=first,
             )
@@ -347,107 +345,10 @@ class EqPlayer:
             )
         return Tally(stakes=task.stakes, values=values, log_weights=log_weights)
 
-    def _record(self, task: _Task, tally: Tally, out: EqDecisions) -> None:
+    def _record(self, task: _Task, tally: Tally, out: PimcDecisions) -> None:
         if not len(task.at):
             return
         points, success = tally.means()
         out.dominoes[task.at] = tally.best(self.objective)
         out.n_worlds[task.at] = tally.n_worlds
         out.points[task.at], out.success[task.at] = points, success
-
-
-# --- A race between the plays of a decision: which is best on average, and which have lost
-# already.
-
-DROP_ERRORS = 2.0  # standard errors behind the best at which a play has lost
-RACE_FROM_WORLDS = 8  # before which no play has
-
-
-@dataclass
-class Race:
-    """The plays of k decisions.
-
-    Attributes:
-        alive: bool[k, 28], plays still in the race.
-        prior: f8[k, 28], their utilities as the network sees them, up to a constant a decision.
-        prior_worlds: worlds that the prior counts for.
-        utilities: f4[k, n, 28], of the worlds so far; what it says of plays not alive is not read.
-        log_weights: f8[k, n], of those worlds.
-    """
-
-    alive: NDArray[np.bool_]
-    prior: NDArray[np.float64]
-    prior_worlds: float
-    utilities: NDArray[np.float32]
-    log_weights: NDArray[np.float64]
-
-    @classmethod
-    def start(
-        cls, legal: NDArray[np.bool_], prior: NDArray[np.float64], *, prior_worlds: float
-    ) -> Race:
-        """A race of the legal bool[k, 28] plays before any world."""
-        k = len(legal)
-        empty = np.zeros((k, 0, N_DOMINOES), np.float32)
-        return cls(legal.copy(), prior, prior_worlds, empty, np.zeros((k, 0)))
-
-    @property
-    def open(self) -> NDArray[np.intp]:
-        """Decisions in which more than one play is alive, intp[m]."""
-        return np.flatnonzero(self.alive.sum(axis=1) > 1)
-
-    def take(self, rows: NDArray[np.intp]) -> Race:
-        """A race of some of the decisions."""
-        return Race(
-            self.alive[rows],
-            self.prior[rows],
-            self.prior_worlds,
-            self.utilities[rows],
-            self.log_weights[rows],
-        )
-
-    def add(self, utilities: NDArray[np.float32], log_weights: NDArray[np.float64]) -> None:
-        """More worlds: f4[k, m, 28] and f8[k, m]. Drops what has lost."""
-        self.utilities = np.concatenate([self.utilities, utilities], axis=1)
-        self.log_weights = np.concatenate([self.log_weights, log_weights], axis=1)
-        if self.utilities.shape[1] >= RACE_FROM_WORLDS:
-            self.alive &= ~self._lost()
-
-    def best(self) -> NDArray[np.uint8]:
-        """The best play u1[k], the lowest domino among equals."""
-        mean = np.where(self.alive, self._means(), -np.inf)
-        dominoes: NDArray[np.uint8] = mean.argmax(axis=1).astype(np.uint8)
-        return dominoes
-
-    def _weights(self) -> NDArray[np.float64]:
-        """Weights f8[k, n] of the worlds that add up to the number of worlds they are worth."""
-        if not self.log_weights.shape[1]:
-            return np.zeros_like(self.log_weights)
-        weights = np.exp(self.log_weights - self.log_weights.max(axis=1, keepdims=True))
-        total = weights.sum(axis=1, keepdims=True)
-        worth = total**2 / (weights**2).sum(axis=1, keepdims=True)
-        scaled: NDArray[np.float64] = weights * (worth / total)
-        return scaled
-
-    def _means(self) -> NDArray[np.float64]:
-        """Means f8[k, 28] over worlds and prior; of plays that are not alive they mean nothing."""
-        weights = self._weights()
-        values = np.where(self.alive[:, None], self.utilities, 0.0)
-        total = np.matmul(weights[:, None], values)[:, 0] + self.prior_worlds * self.prior
-        worth = weights.sum(axis=1, keepdims=True) + self.prior_worlds
-        means: NDArray[np.float64] = total / np.maximum(worth, np.finfo(np.float64).tiny)
-        return means
-
-    def _lost(self) -> NDArray[np.bool_]:
-        """Plays bool[k, 28] that are clearly behind the best."""
-        weights, means = self._weights(), self._means()
-        best = self.best().astype(np.intp)[:, None]
-        values = np.where(self.alive[:, None], self.utilities, 0.0)
-        behind = np.take_along_axis(values, best[:, None], axis=2) - values
-        gap = np.take_along_axis(means, best, axis=1) - means
-        worth = weights.sum(axis=1, keepdims=True)
-        squares = np.matmul(weights[:, None], behind**2)[:, 0] / worth
-        average = np.matmul(weights[:, None], behind)[:, 0] / worth
-        variance = np.maximum(squares - average**2, 0.0) * worth / np.maximum(worth - 1.0, 1.0)
-        error = np.sqrt(variance / (worth + self.prior_worlds))
-        lost: NDArray[np.bool_] = (gap > DROP_ERRORS * error) & (gap > 0.0)
-        return lost

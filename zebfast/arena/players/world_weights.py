@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast import rules
-from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.pairs import PlayRng
 from zebfast.core.engine import GameBatch
 from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
 from zebfast.core.rollouts import laid_out, rewound
@@ -26,7 +26,7 @@ from zebfast.rules import N_DOMINOES, N_SEATS, Stream
 
 if TYPE_CHECKING:
     from zebfast.net.checkpoint import Checkpoint
-    from zebfast.selfplay.config import Evaluator
+    from zebfast.selfplay.groups import BatchEvaluator
 
 #: Chance that a play was none of the network's: keeps a world that it thinks absurd in the race.
 SURPRISE = 0.02
@@ -48,7 +48,7 @@ class WorldSource:
 
     belief: str
     power: float
-    evaluator: Evaluator
+    evaluator: BatchEvaluator
     head: Belief | None = None
 
     def weights(self, games: GameBatch) -> NDArray[np.float64] | None:
@@ -67,7 +67,7 @@ class WorldSource:
     def draw(
         self,
         games: GameBatch,
-        draws: PlayDraws,
+        rng: PlayRng,
         first: int,
         last: int,
         weights: NDArray[np.float64] | None,
@@ -80,8 +80,8 @@ class WorldSource:
             games,
             None,
             last - first,
-            seed=draws.seed,
-            game_numbers=draws.games,
+            seed=rng.seed,
+            game_numbers=rng.games,
             stream=Stream.EVAL_WORLDS,
             first=first,
             weights=weights,
@@ -93,7 +93,7 @@ class WorldSource:
         return worlds, logs
 
 
-def past_log_likelihoods(worlds: GameBatch, evaluator: Evaluator) -> NDArray[np.float64]:
+def past_log_likelihoods(worlds: GameBatch, evaluator: BatchEvaluator) -> NDArray[np.float64]:
     """Log likelihood f8[m] of what the seats not to play have played so far, by a network's policy.
 
     A seat that saw the same in several worlds is asked about once.
@@ -115,7 +115,7 @@ def past_log_likelihoods(worlds: GameBatch, evaluator: Evaluator) -> NDArray[np.
 
 
 def _log_policy(
-    seen: np.ndarray, dominoes: NDArray[np.uint8], evaluator: Evaluator
+    seen: np.ndarray, dominoes: NDArray[np.uint8], evaluator: BatchEvaluator
 ) -> NDArray[np.float64]:
     """Log probabilities f8[m] of plays, whose seats saw OBS_DTYPE[m]."""
     whole = np.ascontiguousarray(seen).view(np.dtype((np.void, OBS_DTYPE.itemsize)))
@@ -128,10 +128,6 @@ def _log_policy(
     made = evals[which, slots].astype(np.float64)
     logs: NDArray[np.float64] = np.log((1.0 - SURPRISE) * made + SURPRISE / 7)
     return logs
-
-
-# --- How likely the plays made so far were in a world: evidence about hidden hands beyond the
-# voids.
 
 
 def _followers() -> NDArray[np.uint32]:
@@ -233,9 +229,6 @@ def _log_probabilities(
     scaled = beta * (own - own.max(axis=1, keepdims=True))
     logs: NDArray[np.float64] = scaled[:, domino] - np.log(np.exp(scaled).sum(axis=1))
     return logs
-
-
-# --- A network's belief head, for players that draw worlds by it: who holds which hidden domino.
 
 
 class BeliefHead:

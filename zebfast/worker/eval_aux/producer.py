@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.labels import label_games, slot_values
-from zebfast.arena.pairs import PairedGames, PlayDraws
+from zebfast.arena.pairs import PairedGames, PlayRng
 from zebfast.arena.players.base import NetworkPlayer
-from zebfast.arena.players.pimc import EqPlayer
+from zebfast.arena.players.pimc import PimcPlayer
 from zebfast.arena.players.specs import solver_deals_per_chunk
 from zebfast.arena.stats import MatchTally, PlayedDeals
 from zebfast.core.engine import GameBatch
 from zebfast.core.records import GAME_DTYPE
 from zebfast.core.solver_pool import SolverPool
 from zebfast.rules import HAND_SIZE, N_PLIES, Stream
-from zebfast.selfplay.config import Evaluator
 from zebfast.selfplay.examples import SOURCE_EVAL
+from zebfast.selfplay.groups import BatchEvaluator
 from zebfast.worker.config import EvalAuxConfig
 from zebfast.worker.producer import Batch
 
@@ -44,13 +44,13 @@ class EvalAuxProducer:
     source = SOURCE_EVAL
 
     def __init__(
-        self, evaluator: Evaluator, *, config: EvalAuxConfig, seed: int, first_game: int = 0
+        self, evaluator: BatchEvaluator, *, config: EvalAuxConfig, seed: int, first_game: int = 0
     ) -> None:
         self.config, self.seed = config, seed
         self.next_game = first_game + first_game % 2
         self._pool = SolverPool(config.n_threads)
         name = f"eq:n={config.n_samples}"
-        self._eq = EqPlayer(
+        self._eq = PimcPlayer(
             name=name, n_worlds=config.n_samples, objective=OBJECTIVE, pool=self._pool
         )
         self._network = NetworkPlayer(
@@ -113,11 +113,11 @@ class EvalAuxProducer:
         def choose_eq(
             batch: GameBatch,
             rows: NDArray[np.intp],
-            draws: PlayDraws,
+            rng: PlayRng,
             bids: NDArray[np.uint8],
         ) -> NDArray[np.uint8]:
-            decided = self._eq.decide(batch, rows, draws, bids)
-            values[rows, draws.plies] = slot_values(batch, rows, decided.points)
+            decided = self._eq.decide(batch, rows, rng, bids)
+            values[rows, rng.plies] = slot_values(batch, rows, decided.points)
             return decided.dominoes
 
         while not paired.over:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
-from zebfast.net.checkpoint import Checkpoint, side_by_side
+from zebfast.net.checkpoint import Checkpoint, widen
 from zebfast.net.features import N_BITS
 from zebfast.net.networks import sized
 
@@ -44,7 +44,7 @@ def trained() -> Checkpoint:
 
 
 def test_a_network_beside_itself_thinks_the_same(trained: Checkpoint) -> None:
-    wide = side_by_side([trained, trained, trained])
+    wide = widen([trained, trained, trained])
     assert wide.config == replace(trained.config, width=3 * trained.config.width)
     for one, other in zip(answers(trained), answers(wide), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
@@ -53,7 +53,7 @@ def test_a_network_beside_itself_thinks_the_same(trained: Checkpoint) -> None:
 def test_different_ones_think_nearly_the_mean_of_what_they_think(trained: Checkpoint) -> None:
     one, other = perturbed(trained, 1), perturbed(trained, 2)
     for first, second, wide in zip(
-        answers(one), answers(other), answers(side_by_side([one, other])), strict=True
+        answers(one), answers(other), answers(widen([one, other])), strict=True
     ):
         apart = (first - second).square().mean()
         from_mean = (wide - (first + second) / 2).square().mean()
@@ -62,7 +62,7 @@ def test_different_ones_think_nearly_the_mean_of_what_they_think(trained: Checkp
 
 
 def test_what_it_is_made_of_is_said(trained: Checkpoint) -> None:
-    wide = side_by_side([trained, replace(trained, provenance={"seed": 9})])
+    wide = widen([trained, replace(trained, provenance={"seed": 9})])
     assert (wide.epoch, wide.total_games) == (0, 0)
     assert [parent.get("seed") for parent in wide.provenance["side_by_side"]] == [
         trained.provenance.get("seed"), 9,
@@ -71,9 +71,9 @@ def test_what_it_is_made_of_is_said(trained: Checkpoint) -> None:
 
 def test_what_cannot_be_put_side_by_side(trained: Checkpoint, small: Checkpoint) -> None:
     with pytest.raises(ValueError, match="expected two or more"):
-        side_by_side([trained])
+        widen([trained])
     with pytest.raises(ValueError, match="must be v2 and of one shape"):
-        side_by_side([small, small])
+        widen([small, small])
     other = checkpoints.fresh(sized("v2", "small", belief_head=True), seed=1)
     with pytest.raises(ValueError, match="must be v2 and of one shape"):
-        side_by_side([trained, other])
+        widen([trained, other])

@@ -10,10 +10,10 @@ from slow_worlds import worlds
 
 from zebfast import rules
 from zebfast.arena.match import play_match
-from zebfast.arena.pairs import PlayDraws
+from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players import pimc as eq
 from zebfast.arena.players.base import RandomPlayer
-from zebfast.arena.players.pimc import EqDecisions, EqPlayer
+from zebfast.arena.players.pimc import PimcDecisions, PimcPlayer
 from zebfast.arena.players.world_weights import log_likelihoods
 from zebfast.core.engine import GameBatch
 from zebfast.core.solver_pool import SolverPool
@@ -23,8 +23,8 @@ from zebfast.rules import Stream
 ALL_WORLDS = 2000  # more than there are with three tricks left
 
 
-def player(pool: SolverPool, n_worlds: int, **options: object) -> EqPlayer:
-    return EqPlayer(name="eq", n_worlds=n_worlds, pool=pool, **options)  # type: ignore[arg-type]
+def player(pool: SolverPool, n_worlds: int, **options: object) -> PimcPlayer:
+    return PimcPlayer(name="eq", n_worlds=n_worlds, pool=pool, **options)  # type: ignore[arg-type]
 
 
 def random_batch(n: int, plies: int) -> GameBatch:
@@ -39,18 +39,18 @@ def bids_for(rows: NDArray[np.intp]) -> NDArray[np.uint8]:
 
 
 def decide(
-    eq_player: EqPlayer,
+    eq_player: PimcPlayer,
     batch: GameBatch,
     rows: NDArray[np.intp] | None = None,
     bids: NDArray[np.uint8] | None = None,
     seed: int = 1,
-) -> EqDecisions:
+) -> PimcDecisions:
     rows = np.arange(len(batch)) if rows is None else rows
-    draws = PlayDraws(seed=seed, games=rows.astype(np.uint64), plies=batch.n_plays[rows])
-    return eq_player.decide(batch, rows, draws, bids_for(rows) if bids is None else bids)
+    rng = PlayRng(seed=seed, games=rows.astype(np.uint64), plies=batch.n_plays[rows])
+    return eq_player.decide(batch, rows, rng, bids_for(rows) if bids is None else bids)
 
 
-def same(a: EqDecisions, b: EqDecisions) -> None:
+def same(a: PimcDecisions, b: PimcDecisions) -> None:
     for name in ("dominoes", "n_worlds", "points", "success"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
@@ -256,8 +256,8 @@ def test_the_hidden_hands_do_not_enter(pool: SolverPool, posterior: float) -> No
                 other.play([domino])
             one = player(pool, 10, posterior=posterior)
             bids = np.array([33], np.uint8)
-            draws = PlayDraws(seed=1, games=np.array([row], np.uint64), plies=other.n_plays)
-            found = one.decide(other, np.array([0]), draws, bids)
+            rng = PlayRng(seed=1, games=np.array([row], np.uint64), plies=other.n_plays)
+            found = one.decide(other, np.array([0]), rng, bids)
             same(found, decide(one, batch, np.array([row]), bids))
             compared += 1
     assert compared > 5
@@ -318,4 +318,4 @@ def test_wrong_options_are_refused(
     pool: SolverPool, options: dict[str, object], sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
-        EqPlayer(name="eq", pool=pool, **options)  # type: ignore[arg-type]
+        PimcPlayer(name="eq", pool=pool, **options)  # type: ignore[arg-type]

@@ -1,0 +1,322 @@
+"""The rollout player: the best response, in worlds it thinks possible, to seats that play like the
+network.
+
+`Rollouts` say what a play comes to in given worlds; a `Race` decides which play is best on average
+and which have lost already; `RolloutPlayer` shares out worlds until the race is over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.arena.pairs import PlayRng
+from zebfast.arena.players.base import ThinkingPlayer
+from zebfast.arena.players.heuristics import mask_bits
+from zebfast.arena.players.options import RolloutOptions
+from zebfast.arena.players.world_weights import WorldSource
+from zebfast.core.engine import GameBatch
+from zebfast.core.records import OBS_DTYPE
+from zebfast.core.rollouts import RolloutGames
+from zebfast.rules import N_DOMINOES, N_PLIES, N_SEATS
+from zebfast.selfplay.play_values import EPSILON, TAU
+
+if TYPE_CHECKING:
+    from zebfast.core.solver_pool import SolverPool
+    from zebfast.selfplay.groups import BatchEvaluator
+
+#: Thought about side by side: full batches. Without a limit of time it has no influence on what is
+#: played; with one it is how many decisions share theirs.
+DECISIONS, TIMED_DECISIONS = 64, 16
+PART_WORLDS = 1 << 14  # of all decisions side by side, unless time bounds them; bounds memory
+FIRST_WORLDS = 8  # of every decision; then as many again as there were, until there are enough
+_LEAST_PRIOR = 1e-6
+DROP_ERRORS = 2.0  # standard errors behind the best at which a play has lost
+RACE_FROM_WORLDS = 8  # before which no play has
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Games in which everyone plays the network's favourites, until hands are opened and solved.
+
+    A play is worth the sign of the final margin and EPSILON for each point of it, as in what
+    networks learn.
+
+    Attributes:
+        evaluator: whose favourites are played.
+        pool: solves the rest once hands are open; the caller owns it.
+        exact_tricks: hands are open for so many last tricks, 0..7.
+        depth: hands are opened after so many tricks, the one on the table counted; None for no
+            such limit.
+    """
+
+    evaluator: BatchEvaluator
+    pool: SolverPool
+    exact_tricks: int
+    depth: int | None = None
+
+    def utilities(self, worlds: GameBatch, plays: NDArray[np.uint32]) -> NDArray[np.float32]:
+        """What each play is worth to the side to play.
+
+        Args:
+            worlds: m games that are not over, every hand as it is in a world.
+            plays: u4[m], masks of legal dominoes to be tried in each.
+
+        Returns:
+            f4[m, 28] by domino, NaN for dominoes that are not tried.
+        """
+        tried = mask_bits(plays)
+        at, dominoes = np.nonzero(tried)
+        games = worlds.take(at)
+        players, before = games.to_play, games.n_plays.astype(np.int64)
+        games.play(dominoes.astype(np.uint8))
+        out = np.full(tried.shape, np.nan, np.float32)
+        out[at, dominoes] = self._worth(games, players, before)
+        return out
+
+    def _worth(
+        self, games: GameBatch, players: NDArray[np.uint8], before: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Utilities f4[n] for the sides of players u1[n], whose play came after `before` i8[n]."""
+        rollouts = RolloutGames(games, until=np.minimum(self._opened(games), self._depth(before)))
+        for _, evals in self._asked(rollouts):
+            rollouts.play_greedy(evals)
+        margins = self._margins(rollouts.games, players)
+        ahead: NDArray[np.float32] = np.sign(margins) + np.float32(EPSILON) * margins
+        return ahead
+
+    def _opened(self, games: GameBatch) -> NDArray[np.int64]:
+        """Plays i8[n] after which hands are open for the last tricks."""
+        return np.full(len(games), N_PLIES - N_SEATS * self.exact_tricks)
+
+    def _depth(self, before: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Plays i8[n] after `depth` tricks from the one that the play after `before` is in."""
+        tricks = N_PLIES if self.depth is None else self.depth
+        return N_SEATS * (before // N_SEATS + tricks)
+
+    def _asked(
+        self, rollouts: RolloutGames
+    ) -> Iterator[tuple[NDArray[np.void], NDArray[np.float32]]]:
+        """Until all are done: OBS_DTYPE[w] of those that wait, and the network's f4[w, 8] of them.
+
+        Whoever asks for the next ones has played on those, or left them.
+        """
+        obs = np.empty(len(rollouts.games), OBS_DTYPE)
+        evals = np.empty((len(rollouts.games), 8), np.float32)
+        while n := rollouts.advance(obs):
+            self.evaluator.evaluate(obs[:n], evals[:n])
+            yield obs[:n], evals[:n]
+
+    def _margins(self, games: GameBatch, players: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Final points f4[n] of the player's side less the other's, what is to come solved."""
+        points = games.points.astype(np.float32)
+        margins: NDArray[np.float32] = points[:, 0] - points[:, 1]
+        rest = np.flatnonzero(~games.over)
+        if len(rest):
+            margins[rest] += self.pool.values(games.positions(rest))
+        return np.where(players & 1 == 0, margins, -margins)
+
+
+class ValuedRollouts(Rollouts):
+    """Rollouts that the network's value ends: of the player's first choice after `depth` tricks.
+
+    One that ends before, or is solved, is worth the sign of the margin alone, which is what a value
+    is a mean of.
+    """
+
+    def _worth(
+        self, games: GameBatch, players: NDArray[np.uint8], before: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        rollouts = RolloutGames(games, until=self._opened(games))
+        since = self._depth(before)
+        worth = np.full(len(games), np.nan, np.float32)
+        for obs, evals in self._asked(rollouts):
+            at = rollouts.waiting
+            own = rollouts.games.to_play[at] == players[at]
+            met = own & (obs["n_plays"] >= since[at])
+            worth[at[met]] = evals[met, 7]
+            rollouts.leave(met)
+            rollouts.play_greedy(evals[~met])
+        rest = np.flatnonzero(np.isnan(worth))
+        worth[rest] = np.sign(self._margins(rollouts.games.take(rest), players[rest]))
+        return worth
+
+
+@dataclass
+class Race:
+    """The plays of k decisions.
+
+    Attributes:
+        alive: bool[k, 28], plays still in the race.
+        prior: f8[k, 28], their utilities as the network sees them, up to a constant a decision.
+        prior_worlds: worlds that the prior counts for.
+        utilities: f4[k, n, 28], of the worlds so far; what it says of plays not alive is not read.
+        log_weights: f8[k, n], of those worlds.
+    """
+
+    alive: NDArray[np.bool_]
+    prior: NDArray[np.float64]
+    prior_worlds: float
+    utilities: NDArray[np.float32]
+    log_weights: NDArray[np.float64]
+
+    @classmethod
+    def start(
+        cls, legal: NDArray[np.bool_], prior: NDArray[np.float64], *, prior_worlds: float
+    ) -> Race:
+        """A race of the legal bool[k, 28] plays before any world."""
+        k = len(legal)
+        empty = np.zeros((k, 0, N_DOMINOES), np.float32)
+        return cls(legal.copy(), prior, prior_worlds, empty, np.zeros((k, 0)))
+
+    @property
+    def open(self) -> NDArray[np.intp]:
+        """Decisions in which more than one play is alive, intp[m]."""
+        return np.flatnonzero(self.alive.sum(axis=1) > 1)
+
+    def take(self, rows: NDArray[np.intp]) -> Race:
+        """A race of some of the decisions."""
+        return Race(
+            self.alive[rows],
+            self.prior[rows],
+            self.prior_worlds,
+            self.utilities[rows],
+            self.log_weights[rows],
+        )
+
+    def add(self, utilities: NDArray[np.float32], log_weights: NDArray[np.float64]) -> None:
+        """More worlds: f4[k, m, 28] and f8[k, m]. Drops what has lost."""
+        self.utilities = np.concatenate([self.utilities, utilities], axis=1)
+        self.log_weights = np.concatenate([self.log_weights, log_weights], axis=1)
+        if self.utilities.shape[1] >= RACE_FROM_WORLDS:
+            self.alive &= ~self._lost()
+
+    def best(self) -> NDArray[np.uint8]:
+        """The best play u1[k], the lowest domino among equals."""
+        mean = np.where(self.alive, self._means(), -np.inf)
+        dominoes: NDArray[np.uint8] = mean.argmax(axis=1).astype(np.uint8)
+        return dominoes
+
+    def _weights(self) -> NDArray[np.float64]:
+        """Weights f8[k, n] of the worlds that add up to the number of worlds they are worth."""
+        if not self.log_weights.shape[1]:
+            return np.zeros_like(self.log_weights)
+        weights = np.exp(self.log_weights - self.log_weights.max(axis=1, keepdims=True))
+        total = weights.sum(axis=1, keepdims=True)
+        worth = total**2 / (weights**2).sum(axis=1, keepdims=True)
+        scaled: NDArray[np.float64] = weights * (worth / total)
+        return scaled
+
+    def _means(self) -> NDArray[np.float64]:
+        """Means f8[k, 28] over worlds and prior; of plays that are not alive they mean nothing."""
+        weights = self._weights()
+        values = np.where(self.alive[:, None], self.utilities, 0.0)
+        total = np.matmul(weights[:, None], values)[:, 0] + self.prior_worlds * self.prior
+        worth = weights.sum(axis=1, keepdims=True) + self.prior_worlds
+        means: NDArray[np.float64] = total / np.maximum(worth, np.finfo(np.float64).tiny)
+        return means
+
+    def _lost(self) -> NDArray[np.bool_]:
+        """Plays bool[k, 28] that are clearly behind the best."""
+        weights, means = self._weights(), self._means()
+        best = self.best().astype(np.intp)[:, None]
+        values = np.where(self.alive[:, None], self.utilities, 0.0)
+        behind = np.take_along_axis(values, best[:, None], axis=2) - values
+        gap = np.take_along_axis(means, best, axis=1) - means
+        worth = weights.sum(axis=1, keepdims=True)
+        squares = np.matmul(weights[:, None], behind**2)[:, 0] / worth
+        average = np.matmul(weights[:, None], behind)[:, 0] / worth
+        variance = np.maximum(squares - average**2, 0.0) * worth / np.maximum(worth - 1.0, 1.0)
+        error = np.sqrt(variance / (worth + self.prior_worlds))
+        lost: NDArray[np.bool_] = (gap > DROP_ERRORS * error) & (gap > 0.0)
+        return lost
+
+
+class RolloutPlayer(ThinkingPlayer):
+    """Plays what rollouts of every play come to.
+
+    Args:
+        name: what results are labelled with.
+        rollouts, worlds: what is asked.
+        options: how much of it.
+        clock: seconds, for options.seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        rollouts: Rollouts,
+        worlds: WorldSource,
+        options: RolloutOptions,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.name = name
+        self.rollouts = rollouts
+        self.worlds = worlds
+        self.options = options
+        self._clock = clock
+        many = min(DECISIONS, max(1, PART_WORLDS // options.n_worlds))
+        self.at_once = TIMED_DECISIONS if options.seconds else many
+
+    def _choose_open(
+        self, batch: GameBatch, rows: NDArray[np.intp], rng: PlayRng
+    ) -> NDArray[np.uint8]:
+        began = self._clock()
+        games = batch.take(rows)
+        legal = mask_bits(games.legal())
+        dominoes = np.empty(len(rows), np.uint8)
+        race = Race.start(legal, self._prior(games), prior_worlds=self.options.prior_worlds)
+        weights = self.worlds.weights(games)
+        at = np.arange(len(rows))
+        for first, last in self._stages(began, len(rows)):
+            own = None if weights is None else weights[at]
+            worlds, logs = self.worlds.draw(games.take(at), rng.take(at), first, last, own)
+            race.add(self._utilities(worlds, race.alive), logs)
+            dominoes[at] = race.best()
+            still = race.open
+            if not len(still):
+                break
+            race, at = race.take(still), at[still]
+        return dominoes
+
+    def _prior(self, games: GameBatch) -> NDArray[np.float64]:
+        """What the network itself thinks of the plays, f8[k, 28], 0 where it has no slot."""
+        seen = games.observe()
+        evals = np.empty((len(seen), 8), np.float32)
+        self.rollouts.evaluator.evaluate(seen, evals)
+        out = np.zeros((len(seen), N_DOMINOES))
+        logits = np.log(np.maximum(evals[:, :7].astype(np.float64), _LEAST_PRIOR))
+        out[mask_bits(seen["hand"])] = TAU * logits.ravel()
+        return out
+
+    def _utilities(self, worlds: GameBatch, alive: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What the plays alive bool[k, 28] are worth in n worlds of each decision, f4[k, n, 28]."""
+        masks = (alive << np.arange(N_DOMINOES, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
+        n = len(worlds) // len(alive)
+        found = self.rollouts.utilities(worlds, np.repeat(masks, n))
+        return found.reshape(len(alive), n, N_DOMINOES)
+
+    def _stages(self, began: float, n_decisions: int) -> Iterator[tuple[int, int]]:
+        """First and last + 1 of the worlds of each stage, each as many as all before it.
+
+        Where time is limited, a stage is cut to what is left of it at the pace of the last one,
+        and there is none if that is less than FIRST_WORLDS. Decisions that are made together
+        share their time.
+        """
+        ends = began + self.options.seconds * n_decisions
+        first, last = 0, min(FIRST_WORLDS, self.options.n_worlds)
+        while first < last:
+            before = self._clock()
+            yield first, last
+            after = self._clock()
+            size, first = last - first, last
+            last = min(2 * first, self.options.n_worlds)
+            if self.options.seconds:
+                room = int(size * (ends - after) / max(after - before, 1e-9))
+                last = min(last, first + room) if room >= FIRST_WORLDS else first
