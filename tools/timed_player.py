@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.base import Player
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import has_choice
 
 
 class TimedPlayer:
@@ -34,7 +35,7 @@ class TimedPlayer:
     ) -> NDArray[np.uint8]:
         """See Player.choose."""
         legal = batch.legal(rows)
-        self.decisions += int(np.count_nonzero(legal & (legal - np.uint32(1))))
+        self.decisions += int(np.count_nonzero(has_choice(legal)))
         began = time.process_time()
         chosen = self.player.choose(batch, rows, rng, bids)
         self.seconds += time.process_time() - began

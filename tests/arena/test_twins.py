@@ -15,8 +15,8 @@ from zebfast.arena.players.heuristics import (
     choose_preferred,
     heuristic2_preference,
     heuristic_preference,
-    mask_bits,
 )
+from zebfast.core.masks import domino_bits
 
 PLAYERS = ("random", "heuristic", "heuristic2")
 
@@ -180,6 +180,6 @@ def test_draws_are_the_shared_generator() -> None:
         assert rng.uniform().tolist() == [(number >> 11) / 2**53 for number in bits]
 
 
-def test_mask_bits() -> None:
-    bits = mask_bits(np.array([1 << 27 | 1], dtype=np.uint32))
+def test_domino_bits() -> None:
+    bits = domino_bits(np.array([1 << 27 | 1], dtype=np.uint32))
     assert np.flatnonzero(bits[0]).tolist() == [0, 27]

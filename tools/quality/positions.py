@@ -13,6 +13,7 @@ from zebfast.arena.labels import slot_values
 from zebfast.arena.pairs import LOWEST_BID, PlayRng
 from zebfast.arena.players.base import NetworkPlayer
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import has_choice
 from zebfast.core.solve import NO_PLAY
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
@@ -61,7 +62,7 @@ def network_positions(evaluator: BatchEvaluator, n: int, *, seed: int) -> Positi
     open_plies = np.zeros((N_PLIES, n), np.bool_)
     for ply in range(N_PLIES):
         legal = games.legal()
-        open_plies[ply] = (legal & (legal - np.uint32(1))) != 0
+        open_plies[ply] = has_choice(legal)
         rng = PlayRng(seed=seed, games=numbers, plies=games.n_plays)
         games.play(player.choose(games, rows, rng, np.full(n, LOWEST_BID, np.uint8)))
     plies, chosen = _spread(open_plies, n, np.random.default_rng(seed))

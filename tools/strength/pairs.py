@@ -28,6 +28,7 @@ from zebfast.arena.players.specs import PlayerSpec, parse_spec
 from zebfast.arena.records import RecordError, pack_points, unpack_points
 from zebfast.arena.stats import Z_95, MatchTally
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import has_choice
 from zebfast.core.solver_pool import SolverPool
 from zebfast.rules import HALF_POINTS, N_PLIES, N_SEATS, Stream
 
@@ -99,7 +100,7 @@ def alone(player: Player, n: int, *, seed: int) -> dict[str, float]:
     for ply in range(N_PLIES):
         rng = PlayRng(seed=seed, games=numbers, plies=games.n_plays)
         legal = games.legal()
-        open_now = (legal & (legal - np.uint32(1))) != 0
+        open_now = has_choice(legal)
         for row in np.flatnonzero(open_now & ~done & (wanted <= ply)):
             at = np.array([row], np.intp)
             began = time.process_time()

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from zebfast.arena.pairs import PairedGames, PlayRng
 from zebfast.arena.players.base import NetworkPlayer, Player
-from zebfast.arena.players.heuristics import mask_bits
 from zebfast.arena.players.options import BELIEFS
 from zebfast.arena.players.world_weights import WorldSource
 from zebfast.arena.records import RecordError
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import domino_bits
 from zebfast.net import checkpoint
 from zebfast.net.encoding import record_bytes
 from zebfast.net.evaluator import Evaluator
@@ -214,7 +214,7 @@ class _Watched:
             worlds, logs = source.draw(games, rng, 0, self.worlds, source.weights(games))
             weights = np.exp(logs - logs.max(axis=1, keepdims=True)).astype(np.float32)
             weights /= weights.sum(axis=1, keepdims=True)
-            held = mask_bits(worlds.held.reshape(-1)).astype(np.float32)
+            held = domino_bits(worlds.held.reshape(-1)).astype(np.float32)
             held = held.reshape(len(rows), self.worlds, N_SEATS * N_DOMINOES)
             shares = (weights[:, None] @ held).reshape(len(rows), N_SEATS, N_DOMINOES)
             own = np.take_along_axis(shares, others[:, :, None], axis=1)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zebfast.core.masks import count_dominoes
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.output import N_SLOTS
 from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS, N_DOMINOES, N_PLIES
@@ -52,7 +53,7 @@ def check_observations(obs: NDArray[Any]) -> None:
     in_hand, legal = obs["in_hand"], obs["legal"]
     ok = (obs["decl"] < N_DECLARATIONS) & (obs["n_plays"] < N_PLIES) & (in_hand < 1 << N_SLOTS)
     ok &= (legal != 0) & (legal & ~in_hand == 0)
-    ok &= (obs["plays"] & 31 < N_DOMINOES).all(axis=1) & (_popcount28(obs["hand"]) == N_SLOTS)
+    ok &= (obs["plays"] & 31 < N_DOMINOES).all(axis=1) & (count_dominoes(obs["hand"]) == N_SLOTS)
     ok &= (obs["plays"] < 128).all(axis=1)
     if not ok.all():
         row = int(np.argmin(ok))
@@ -108,12 +109,12 @@ def _pack(tokens: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[Any]:
     own_bits = np.where(seat == 0, bits[:, FIRST_PLAY:], 0).sum(axis=1)
     hand = bits[:, 1:FIRST_PLAY].sum(axis=1) | own_bits
     _require(
-        _popcount28(np.bitwise_or.reduce(bits, axis=1)) == mask[:, 1:].sum(axis=1),
+        count_dominoes(np.bitwise_or.reduce(bits, axis=1)) == mask[:, 1:].sum(axis=1),
         "shows a domino twice",
     )
-    _require(_popcount28(hand) == N_SLOTS, "does not account for seven dominoes of its own")
+    _require(count_dominoes(hand) == N_SLOTS, "does not account for seven dominoes of its own")
     _require(held.any(axis=1), "has nothing left to play")
-    below = _popcount28(hand[:, None] & (bits[:, 1:FIRST_PLAY] - 1))
+    below = count_dominoes(hand[:, None] & (bits[:, 1:FIRST_PLAY] - 1))
     _require(((below == np.arange(N_SLOTS)) | ~held).all(axis=1), "has its slots out of order")
 
     obs = np.zeros(len(tokens), dtype=OBS_DTYPE)
@@ -154,13 +155,3 @@ def _check_turns(seat: NDArray[np.int64], n_plays: NDArray[np.int64]) -> None:
     _require((due | ~in_trick).all(axis=1), "has a play out of turn")
     last = np.take_along_axis(seat, np.maximum(n_plays - 1, 0)[:, None], axis=1)[:, 0]
     _require((n_plays % 4 == 0) | (last == 3), "is not seen by the seat to play")
-
-
-def _popcount28(masks: NDArray[Any]) -> NDArray[np.int64]:
-    """Set bits of every mask; -1 where a bit outside the 28 dominoes is set."""
-    low = masks.astype(np.uint32)
-    pairs = low - (low >> np.uint32(1) & np.uint32(0x55555555))
-    fours = (pairs & np.uint32(0x33333333)) + (pairs >> np.uint32(2) & np.uint32(0x33333333))
-    bytes_ = (fours + (fours >> np.uint32(4))) & np.uint32(0x0F0F0F0F)
-    counts = (bytes_ * np.uint32(0x01010101)) >> np.uint32(24)
-    return np.where(masks >> N_DOMINOES, -1, counts.astype(np.int64))

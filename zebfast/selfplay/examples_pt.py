@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zebfast.core.masks import count_dominoes, domino_bits, followers
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import (
     EXAMPLE_DTYPE,
@@ -29,7 +29,7 @@ from zebfast.core.records import (
 )
 from zebfast.net.encoding import expand, record_bytes
 from zebfast.net.packing import pack_tokens
-from zebfast.rules import DECLARATIONS, N_DOMINOES, follows, led_suit
+from zebfast.rules import N_DOMINOES
 from zebfast.selfplay.examples import (
     MAX_EXAMPLES,
     BadExampleFile,
@@ -250,33 +250,12 @@ def legal_slots(obs: NDArray[np.void]) -> NDArray[np.uint8]:
     in_hand = (obs["in_hand"][:, None] >> np.arange(7) & 1).astype(bool)
     led_at = obs["n_plays"].astype(np.int64) // 4 * 4
     led = obs["plays"][np.arange(len(obs)), np.minimum(led_at, 27)] & 31
-    following = (_follow_table()[obs["decl"], led][np.arange(len(obs))[:, None], slots]) & in_hand
+    following = domino_bits(followers()[obs["decl"], led])[np.arange(len(obs))[:, None], slots]
+    following &= in_hand
     bound = (obs["n_plays"] % 4 != 0) & following.any(axis=1)
     legal = np.where(bound[:, None], following, in_hand)
     packed: NDArray[np.uint8] = (legal << np.arange(7)).sum(axis=1).astype(np.uint8)
     return packed
-
-
-@cache
-def _follow_table() -> NDArray[np.bool_]:
-    """bool[declaration, led domino, domino]: the domino is of the led suit."""
-    table = np.zeros((len(DECLARATIONS), N_DOMINOES, N_DOMINOES), np.bool_)
-    for decl in range(len(DECLARATIONS)):
-        for lead in range(N_DOMINOES):
-            suit = led_suit(lead, decl)
-            table[decl, lead] = [follows(domino, suit, decl) for domino in range(N_DOMINOES)]
-    return table
-
-
-def domino_bits(masks: Array) -> NDArray[np.bool_]:
-    """u4[N] -> bool[N, 28]."""
-    return (masks[:, None] >> _DOMINOES & 1).astype(bool)
-
-
-def count_dominoes(masks: Array) -> Array:
-    """Set bits of u4[N]."""
-    counts: Array = domino_bits(masks).sum(axis=1)
-    return counts
 
 
 def require(ok: Array, name: str, wanted: str, first: int) -> None:

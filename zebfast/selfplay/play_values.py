@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from zebfast.core.masks import has_choice
 from zebfast.core.records import EXAMPLE_HAS_PLAY_VALUES, EXAMPLE_HAS_POLICY
 from zebfast.rules import TOTAL_POINTS
 
@@ -85,7 +86,7 @@ def labelled_examples(examples: NDArray[np.void]) -> NDArray[np.void]:
     )
     wanted = (legal[:, None] >> np.arange(7, dtype=np.uint8)) & 1 == 1
     _require((labels != 0) == wanted, "one for every legal play")
-    _require((legal & (legal - np.uint8(1))) != 0, "decisions with two legal plays or more")
+    _require(has_choice(legal), "decisions with two legal plays or more")
     chosen["flags"] &= np.uint16(~EXAMPLE_HAS_POLICY & 0xFFFF)
     chosen["flags"] |= np.uint16(EXAMPLE_HAS_PLAY_VALUES)
     return chosen

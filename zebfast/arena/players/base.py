@@ -14,10 +14,10 @@ from zebfast.arena.players.heuristics import (
     choose_preferred,
     heuristic2_preference,
     heuristic_preference,
-    mask_bits,
 )
 from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import domino_bits, has_choice
 
 if TYPE_CHECKING:  # so that players without a network need no torch
     from zebfast.selfplay.groups import BatchEvaluator
@@ -61,7 +61,7 @@ class RandomPlayer:
         bids: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """See Player.choose; the j-th legal domino in ascending order for a bounded draw j."""
-        legal = mask_bits(batch.legal(rows))
+        legal = domino_bits(batch.legal(rows))
         seen = legal.cumsum(axis=1)
         wanted = rng.below(seen[:, -1]) + 1
         return first_true(seen == wanted[:, None]).astype(np.uint8)
@@ -108,8 +108,8 @@ class ThinkingPlayer(ABC):
     ) -> NDArray[np.uint8]:
         """See Player.choose; `bids` are not used."""
         legal = batch.legal(rows)
-        dominoes = first_true(mask_bits(legal)).astype(np.uint8)
-        open_rows = np.flatnonzero(legal & (legal - np.uint32(1)))
+        dominoes = first_true(domino_bits(legal)).astype(np.uint8)
+        open_rows = np.flatnonzero(has_choice(legal))
         for start in range(0, len(open_rows), self.at_once):
             part = open_rows[start : start + self.at_once]
             dominoes[part] = self._choose_open(batch, rows[part], rng.take(part))
@@ -187,7 +187,7 @@ def slot_bits(masks: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def slot_dominoes(hands: NDArray[np.uint32], slots: NDArray[np.intp]) -> NDArray[np.uint8]:
     """Domino u1[k] in slot intp[k] of each original hand u4[k]: the slot-th bit of the mask."""
-    seen = mask_bits(hands).cumsum(axis=1)
+    seen = domino_bits(hands).cumsum(axis=1)
     return first_true(seen == slots[:, None] + 1).astype(np.uint8)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast import rules
+from zebfast.core.masks import domino_bits
 
 ILLEGAL = np.uint8(255)  # above every rank
 DOUBLES_AS_SUIT = 8
@@ -43,15 +44,9 @@ def choose_preferred(
     `legal` are 28-bit domino masks, none of them empty.
     """
     ranks = np.where(leading[:, None], preference.lead[decl], preference.follow[decl])
-    ranks[~mask_bits(legal)] = ILLEGAL
+    ranks[~domino_bits(legal)] = ILLEGAL
     dominoes: NDArray[np.uint8] = ranks.argmin(axis=1).astype(np.uint8)
     return dominoes
-
-
-def mask_bits(masks: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Domino masks u4[k] spread to bool[k, 28]."""
-    shifts = np.arange(rules.N_DOMINOES, dtype=np.uint32)
-    return ((masks[:, None] >> shifts) & np.uint32(1)).astype(np.bool_)
 
 
 def heuristic_preference() -> Preference:

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.pairs import PlayRng
-from zebfast.arena.players.heuristics import mask_bits
 from zebfast.arena.players.specs import OBJECTIVES
 from zebfast.arena.players.world_weights import log_likelihoods
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import domino_bits
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
 from zebfast.rules import N_DOMINOES, TOTAL_POINTS, Stream
@@ -267,7 +267,7 @@ class PimcPlayer:
         bids: NDArray[np.uint8],
     ) -> PimcDecisions:
         """What `choose` plays, and why."""
-        legal = mask_bits(batch.legal(rows))
+        legal = domino_bits(batch.legal(rows))
         out = PimcDecisions(
             dominoes=legal.argmax(axis=1).astype(np.uint8),
             n_worlds=np.zeros(len(rows), np.int64),

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.base import ThinkingPlayer
-from zebfast.arena.players.heuristics import mask_bits
 from zebfast.arena.players.options import RolloutOptions
 from zebfast.arena.players.world_weights import WorldSource
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import domino_bits
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.rollouts import RolloutGames
 from zebfast.rules import N_DOMINOES, N_PLIES, N_SEATS
@@ -70,7 +70,7 @@ class Rollouts:
         Returns:
             f4[m, 28] by domino, NaN for dominoes that are not tried.
         """
-        tried = mask_bits(plays)
+        tried = domino_bits(plays)
         at, dominoes = np.nonzero(tried)
         games = worlds.take(at)
         players, before = games.to_play, games.n_plays.astype(np.int64)
@@ -269,7 +269,7 @@ class RolloutPlayer(ThinkingPlayer):
     ) -> NDArray[np.uint8]:
         began = self._clock()
         games = batch.take(rows)
-        legal = mask_bits(games.legal())
+        legal = domino_bits(games.legal())
         dominoes = np.empty(len(rows), np.uint8)
         race = Race.start(legal, self._prior(games), prior_worlds=self.options.prior_worlds)
         weights = self.worlds.weights(games)
@@ -292,7 +292,7 @@ class RolloutPlayer(ThinkingPlayer):
         self.rollouts.evaluator.evaluate(seen, evals)
         out = np.zeros((len(seen), N_DOMINOES))
         logits = np.log(np.maximum(evals[:, :7].astype(np.float64), _LEAST_PRIOR))
-        out[mask_bits(seen["hand"])] = TAU * logits.ravel()
+        out[domino_bits(seen["hand"])] = TAU * logits.ravel()
         return out
 
     def _utilities(self, worlds: GameBatch, alive: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast import rules
 from zebfast.arena.pairs import PlayRng
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import count_dominoes, followers, has_choice
 from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
 from zebfast.core.rollouts import laid_out, rewound
 from zebfast.core.solve import NO_PLAY
@@ -107,7 +107,7 @@ def past_log_likelihoods(worlds: GameBatch, evaluator: BatchEvaluator) -> NDArra
             continue
         past = rewound(worlds.take(rows), ply)
         legal = past.legal()
-        choice = np.flatnonzero(legal & (legal - np.uint32(1)))
+        choice = np.flatnonzero(has_choice(legal))
         seen = past.observe(choice)
         if len(seen):
             out[rows[choice]] += _log_policy(seen, history[rows[choice], ply], evaluator)
@@ -124,25 +124,10 @@ def _log_policy(
     evals = np.empty((len(observations), 8), np.float32)
     evaluator.evaluate(observations, evals)
     below = (np.uint32(1) << dominoes.astype(np.uint32)) - np.uint32(1)
-    slots = np.bitwise_count(seen["hand"] & below)
+    slots = count_dominoes(seen["hand"] & below)
     made = evals[which, slots].astype(np.float64)
     logs: NDArray[np.float64] = np.log((1.0 - SURPRISE) * made + SURPRISE / 7)
     return logs
-
-
-def _followers() -> NDArray[np.uint32]:
-    """Masks of the dominoes that follow a lead, u4[10, 28] by (declaration, domino led)."""
-    out = np.zeros((rules.N_DECLARATIONS, rules.N_DOMINOES), np.uint32)
-    for decl in range(rules.N_DECLARATIONS):
-        for lead in range(rules.N_DOMINOES):
-            suit = rules.led_suit(lead, decl)
-            out[decl, lead] = sum(
-                1 << d for d in range(rules.N_DOMINOES) if rules.follows(d, suit, decl)
-            )
-    return out
-
-
-_FOLLOWERS = _followers()
 
 
 @dataclass(frozen=True)
@@ -205,9 +190,9 @@ def _past_decisions(
         table = history[first:ply]
         legal = held[:, seat]
         if len(table):
-            following = legal & _FOLLOWERS[decl, table[0]]
+            following = legal & followers()[decl, table[0]]
             legal = np.where(following != 0, following, legal)
-        worlds = np.flatnonzero(real & ((legal & (legal - np.uint32(1))) != 0))
+        worlds = np.flatnonzero(real & has_choice(legal))
         if not len(worlds):
             continue
         positions = np.zeros(len(worlds), POSITION_DTYPE)
