@@ -248,6 +248,27 @@ def test_a_record_is_made_in_pieces(
     assert "other weights of the same name" in capsys.readouterr().err
 
 
+def test_the_record_that_is_shown_can_be_added_to(tools: SimpleNamespace, tmp_path: Path) -> None:
+    path = tools.readme.newest_quality()
+    old, copy = json.loads(path.read_text()), tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    pieces = tools.record.open_pieces(
+        copy,
+        settings=old["settings"],
+        networks=old["networks"],
+        command=["search_quality.py", "--resume"],
+        resume=True,
+    )
+    for name, entry in old["results"].items():
+        method, _, network = name.partition("@")
+        assert all(pieces.has(method, network, piece) for piece in entry)
+    pieces.add("policy", "v1", "new", {"games": 1}, options={})
+    new = json.loads(copy.read_text())
+    assert len(new["runs"]) == len(old["runs"]) + 1
+    del new["results"]["policy@v1"]["new"]
+    assert {**new, "runs": old["runs"]} == old
+
+
 def test_without_a_record_the_table_says_so(
     tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -443,6 +443,29 @@ def test_only_records_that_say_where_they_are_from_are_shown(
     assert max(tools.record.SEEDS.values()) < tools.record.TUNING
 
 
+def test_the_records_that_are_shown_can_be_added_to(tools: SimpleNamespace, tmp_path: Path) -> None:
+    for kind, path in tools.record.complete_records().items():
+        old, copy = read(path), tmp_path / path.name
+        copy.write_bytes(path.read_bytes())
+        record = tools.record.open_record(
+            copy, kind, settings=old["settings"], command=["strength.py", kind], resume=True
+        )
+        assert len(record.content["runs"]) == len(old["runs"]) + 1
+        assert not record.content["complete"]
+        record.save()
+        assert {**read(copy), "complete": True, "runs": old["runs"]} == old
+        if "pairs" in old:
+            pairings = tools.pairs.Pairings(
+                [], n_deals=1, seed=old["settings"]["seed"], entries=old["pairs"]
+            )
+            again = {(one["player_a"], one["player_b"]): one for one in pairings.entries()}
+            for pair in old["pairs"]:
+                found = again[pair["player_a"], pair["player_b"]]
+                for timed in ("ms_a_decision", "games_per_s"):  # of seconds, which are rounded
+                    del pair[timed], found[timed]
+                assert pair == found
+
+
 def test_pictures_know_their_records(tools: SimpleNamespace, folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the drawing library is an extra")
     kinds = [path.stem[11:] for path in tools.page.old_pictures(folder)]

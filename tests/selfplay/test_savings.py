@@ -11,7 +11,8 @@ from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import EXAMPLE_HAS_POLICY
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.selfplay.config import SelfPlay, SelfPlayConfig, SelfPlayStats
+from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
+from zebfast.selfplay.stats import SelfPlayStats
 
 
 class Hashed:
