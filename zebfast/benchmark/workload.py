@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from zebfast.core.engine import GameBatch
+from zebfast.core.masks import has_choice
 from zebfast.core.observe import uniform_evaluate
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
@@ -179,7 +180,7 @@ def mixed_observations(n: int) -> np.ndarray:
     found, batch = [], GameBatch.deal(max(n // 8, 1), seed=SEED)
     while not batch.over.all():
         observed = batch.observe()
-        found.append(observed[np.bitwise_count(observed["legal"]) > 1])
+        found.append(observed[has_choice(observed["legal"])])
         batch.play_random(seed=SEED)
     every = np.concatenate(found)
     return every[np.linspace(0, len(every) - 1, n).astype(np.int64)].copy()
