@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from far import NAMES, Far
 from hub import HubClient
+from listening import listening
 
 from zebfast.exchange import ExchangeError, LocalExampleStore, Namespace, StoreOptions
 from zebfast.exchange.heartbeat import (
@@ -92,7 +93,7 @@ def test_names() -> None:
 @pytest.mark.parametrize("name", [None, "large"])
 def test_in_a_directory(tmp_path: Path, name: str | None) -> None:
     said: list[str] = []
-    store = LocalExampleStore(tmp_path, Namespace.parse(name), said.append)
+    store = LocalExampleStore(tmp_path, Namespace.parse(name))
     assert store.heartbeats() == {}
     store.put(NAMES[0], lambda path: path.write_bytes(b"x") and None)
     store.beat(BEAT)
@@ -103,10 +104,11 @@ def test_in_a_directory(tmp_path: Path, name: str | None) -> None:
     (folder / "long.json").write_bytes(b" " * 100_000)
     (folder / ".w0.json.0123.tmp").write_bytes(b"{")
     os.mkfifo(folder / "pipe.json")
-    for _ in range(2):
-        assert store.heartbeats() == {
-            "w0": replace(BEAT, batch=4), "w1": replace(BEAT, worker_id="w1"),
-        }  # fmt: skip
+    with listening(said.append):
+        for _ in range(2):
+            assert store.heartbeats() == {
+                "w0": replace(BEAT, batch=4), "w1": replace(BEAT, worker_id="w1"),
+            }  # fmt: skip
     assert sorted(line.split()[3] for line in said) == ["evil.json", "long.json"]
     assert (store.list(), store.delete(["w0.json", "heartbeats/w0.json"])) == ([NAMES[0]], 0)
     assert len(store.heartbeats()) == 2
@@ -261,7 +263,7 @@ def uploader(tmp_path: Path) -> Callable[..., tuple[Uploader, Spool]]:
         spool = Spool(tmp_path / "spool")
         return Uploader(
             spool, send=calls.send, missing=calls.missing, label="far", quota=quota,
-            options=options, say=lambda line: None,
+            options=options,
         ), spool  # fmt: skip
 
     return make

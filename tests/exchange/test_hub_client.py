@@ -5,10 +5,12 @@ from __future__ import annotations
 import builtins
 import errno
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import listening
 
 from zebfast.exchange import ExchangeError, StoreOptions, TransientError
 from zebfast.exchange.hub import client as module
@@ -111,14 +113,14 @@ def test_pauses_double_and_give_way_to_what_is_asked_for(
 ) -> None:
     slept: list[float] = []
     said: list[str] = []
-    monkeypatch.setattr(module.time, "sleep", slept.append)
-    client = HubClient("me/x", options=StoreOptions(state_dir=tmp_path), say=said.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    client = HubClient("me/x", options=StoreOptions(state_dir=tmp_path))
     asks = iter([None, 30.0, None, None])
 
     def fail() -> None:
         raise TransientError("busy", retry_after=next(asks))
 
-    with pytest.raises(TransientError, match="busy"):
+    with listening(said.append), pytest.raises(TransientError, match="busy"):
         client.call(fail)
     assert slept == [5.0, 30.0, 20.0]
     assert said[:2] == ["  HF transient error (attempt 1/4): busy", "  Retrying in 5s..."]
@@ -141,6 +143,6 @@ def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(module, "_prepared", False)
     monkeypatch.setattr(builtins, "__import__", without)
-    client = HubClient("me/x", options=StoreOptions(state_dir=tmp_path), say=print)
+    client = HubClient("me/x", options=StoreOptions(state_dir=tmp_path))
     with pytest.raises(ExchangeError, match=r"pip install 'zebfast\[hub\]'"):
         _ = client.api

@@ -162,7 +162,7 @@ def test_a_hold_is_renewed_while_nothing_is_published(
     code = """
     import time
     from zebfast.exchange.hub.weights import HubWeightStore
-    store = HubWeightStore(repo, Namespace(None), options=options(home), say=said.append,
+    store = HubWeightStore(repo, Namespace(None), options=options(home),
                            lease_seconds=0.6)
     def renewed():
         return weights(repo, None, home + "x").read_state()["learner"]["renewed"]
@@ -193,7 +193,7 @@ def test_renewals_outlive_faults_and_notice_a_take_over(
     code = """
     from zebfast.exchange.hub.weights import HubWeightStore
     keep["store"] = HubWeightStore(repo, Namespace(None), options=options(home, attempts=1),
-                                   say=said.append, lease_seconds=0.6)
+                                   lease_seconds=0.6)
     keep["held"] = keep["store"].hold("alpha")
     keep["held"].__enter__()
     """

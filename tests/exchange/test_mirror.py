@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from hub import READ_TOKEN, Failed, Hub, HubClient
+from listening import listening
 from states import make_state
 
 from zebfast.exchange import ExchangeError, Namespace, StoreOptions, TransientError
@@ -29,11 +30,10 @@ from zebfast.exchange.mirror.mirror import (
 )
 
 
-def opened(url: str, said: list[str], *, endpoint: str | None = None) -> Mirror:
+def opened(url: str, *, endpoint: str | None = None) -> Mirror:
     options = StoreOptions(state_dir=Path(), retry_seconds=0.02, attempts=2)
     return open_mirror(
         url, Namespace.parse("exp"), endpoint=endpoint, options=options, squash_after=0,
-        say=said.append,
     )  # fmt: skip
 
 
@@ -42,14 +42,16 @@ def steps(mirror: Mirror) -> list[int]:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
+def said() -> Iterator[list[str]]:
+    lines: list[str] = []
+    with listening(lines.append):
+        yield lines
 
 
 @pytest.fixture
 def mirror(tmp_path: Path, said: list[str]) -> Mirror:
     """One in a directory, whose files a test can spoil."""
-    return opened(f"file://{tmp_path}/far", said)
+    return opened(f"file://{tmp_path}/far")
 
 
 @pytest.fixture
@@ -185,13 +187,13 @@ def test_missing_packages_and_unknown_places_are_one_sentence(
     monkeypatch: pytest.MonkeyPatch, said: list[str], tmp_path: Path
 ) -> None:
     with pytest.raises(ExchangeError, match="expected a URL that fsspec knows"):
-        opened("nowhere://x", said)
+        opened("nowhere://x")
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(ExchangeError, match=r"pip install 'zebfast\[s3\]'"):
-        opened("s3://bucket/x", said)
+        opened("s3://bucket/x")
     (tmp_path / "file").touch()
     with pytest.raises(ExchangeError, match="is not there"):
-        opened(f"file://{tmp_path}/file/below", said).probe()
+        opened(f"file://{tmp_path}/file/below").probe()
 
 
 # --- the thread ---
@@ -219,9 +221,7 @@ def start(said: list[str]) -> Iterator[Callable[[Mirror], MirrorThread]]:
     started: list[MirrorThread] = []
 
     def start(mirror: Mirror) -> MirrorThread:
-        started.append(
-            MirrorThread(mirror, keep=3, pause_seconds=0, retry_seconds=0.01, say=said.append)
-        )
+        started.append(MirrorThread(mirror, keep=3, pause_seconds=0, retry_seconds=0.01))
         return started[-1]
 
     yield start
@@ -237,7 +237,7 @@ def test_the_newest_wins_while_one_is_sent(
     thread = start(mirror)
     states = [make_state(tmp_path, step) for step in (1, 2, 3)]
     thread.submit(*states[0])
-    while thread.busy() != {states[0][1].folder} or thread._sending is None:
+    while thread.busy() != {states[0][1].folder} or thread._sender._sending is None:
         time.sleep(0.001)
     thread.submit(*states[1])
     thread.submit(*states[2])
@@ -293,7 +293,7 @@ def check_keys_after(s3: str, n_requests: int) -> None:
 def test_s3_keeps_states_and_only_complete_ones_are_seen(
     s3: str, tmp_path: Path, said: list[str]
 ) -> None:
-    mirror = opened("s3://states/runs", said, endpoint=s3)
+    mirror = opened("s3://states/runs", endpoint=s3)
     mirror.probe()
     assert steps(mirror) == []
     for step in (1, 2, 3, 4):
@@ -321,7 +321,7 @@ def test_s3_that_goes_away_leaves_no_traceback_of_its_client(
     s3: str, said: list[str], caplog: pytest.LogCaptureFixture, fault: Exception, n_lines: int
 ) -> None:
     """Its writing task fails too, and nobody waits for that one; other faults are not hushed up."""
-    opened("s3://states/runs", said, endpoint=s3).probe()
+    opened("s3://states/runs", endpoint=s3).probe()
     loop = importlib.import_module("fsspec.asyn").get_loop()
 
     async def fail() -> None:
@@ -340,13 +340,13 @@ def test_s3_mistakes_are_found_at_once_and_name_no_secret(
     s3: str, tmp_path: Path, said: list[str]
 ) -> None:
     with pytest.raises(ExchangeError, match="make the bucket"):
-        opened("s3://no-such-bucket/x", said, endpoint=s3).probe()
+        opened("s3://no-such-bucket/x", endpoint=s3).probe()
     with pytest.raises(TransientError, match="connect"):
-        opened("s3://states/x", said, endpoint="http://127.0.0.1:9").probe()
+        opened("s3://states/x", endpoint="http://127.0.0.1:9").probe()
     check_keys_after(s3, 0)
     try:
         with pytest.raises(ExchangeError, match="set credentials") as error:
-            opened("s3://states/x", said, endpoint=s3).probe()
+            opened("s3://states/x", endpoint=s3).probe()
         assert not isinstance(error.value, TransientError)
         assert "secret" not in str(error.value).lower().replace("aws_secret_access_key", "")
     finally:
@@ -361,7 +361,7 @@ from states import make_state
 def opened_mirror(url):
     from zebfast.exchange.mirror.mirror import open_mirror
     return open_mirror(url, Namespace.parse("exp"), endpoint=None, options=options("."),
-                       squash_after=0, say=said.append)
+                       squash_after=0)
 """
 ROUND = (
     OPEN

@@ -6,10 +6,11 @@ import errno
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from listening import listening
 
 from zebfast.exchange import ExchangeError, StoreOptions, TransientError
 from zebfast.exchange.hub.spool import OwnDirectory, Spool
@@ -52,7 +53,6 @@ class Far:
 def uploader(
     far: Far,
     spool: Spool,
-    say: Callable[[str], None] = print,
     *,
     interval: float = 0.0,
     quota: bool = True,
@@ -65,8 +65,14 @@ def uploader(
         label="far",
         quota=quota,
         options=options,
-        say=say,
     )
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    lines: list[str] = []
+    with listening(lines.append):
+        yield lines
 
 
 @pytest.mark.parametrize(
@@ -137,14 +143,13 @@ def test_a_directory_deleted_while_it_is_locked_is_not_taken(
     assert list(OwnDirectory.abandoned(tmp_path)) == []
 
 
-def test_faults_are_said_once_and_lost_replies_recognised(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_faults_are_said_once_and_lost_replies_recognised(tmp_path: Path, said: list[str]) -> None:
     busy, lost = TransientError("busy"), TransientError("reply lost")
     far = Far([("before", busy), ("before", busy), ("before", busy), ("after", lost)])
     spool = Spool(tmp_path)
     spool.put(A, fill)
     spool.put(B, fill)
-    assert uploader(far, spool, said.append).close(30) == 0
+    assert uploader(far, spool).close(30) == 0
     assert far.sent == [[A, B]] * 4
     assert far.files == {A: A.encode(), B: B.encode()}
     assert [line.split(";")[0] for line in said] == [
@@ -169,12 +174,13 @@ def test_a_refusal_is_told_to_the_producer_only_when_it_lasts(tmp_path: Path) ->
         lasting.check()
 
 
-def test_a_fault_of_the_local_disk_never_looks_like_a_failed_put(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_fault_of_the_local_disk_never_looks_like_a_failed_put(
+    tmp_path: Path, said: list[str]
+) -> None:
     spool = Spool(tmp_path)
     spool.put(A, fill)
     full = OSError(errno.ENOSPC, "No space left on device")
-    thread = uploader(Far([("before", full)] * 5), spool, said.append)
+    thread = uploader(Far([("before", full)] * 5), spool)
     assert thread.close(30) == 0
     thread.check()
     assert "No space left" in said[0]

@@ -112,7 +112,7 @@ import json, sys
 from pathlib import Path
 from zebfast.exchange import Namespace, Place, StoreOptions, open_weights
 store = open_weights(Place("model", "me/weights"), Namespace.parse(sys.argv[1]),
-                     options=StoreOptions(state_dir=Path(sys.argv[2])), say=print)
+                     options=StoreOptions(state_dir=Path(sys.argv[2])))
 print(json.dumps(store.read_state()))
 """
 

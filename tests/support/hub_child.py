@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from listening import listening
 
 import zebfast.exchange
 from zebfast.exchange import Namespace, Place, StoreOptions, open_examples, open_weights
@@ -35,14 +36,11 @@ def weights(repo: str, name: str | None, home: str, **changes: Any) -> Any:
         Place("model", repo),
         Namespace.parse(name),
         options=options(home, **changes),
-        say=said.append,
     )
 
 
 def examples(kind: Any, repo: str, name: str | None, home: str, **changes: Any) -> Any:
-    return open_examples(
-        Place(kind, repo), Namespace.parse(name), options=options(home, **changes), say=said.append
-    )
+    return open_examples(Place(kind, repo), Namespace.parse(name), options=options(home, **changes))
 
 
 def tensors(value: float) -> dict[str, torch.Tensor]:
@@ -81,4 +79,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with listening(said.append):
+        main()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zebfast.cli.messages import messages_to
-from zebfast.worker import loop
-from zebfast.worker.config import WorkerConfig
+
+if TYPE_CHECKING:
+    from zebfast.worker.config import WorkerConfig
 
 Say = Callable[[str], object]
 
@@ -27,5 +28,7 @@ def listening(say: Say) -> Iterator[None]:
 
 def work(config: WorkerConfig, *, say: Say = lambda line: None, **how: Any) -> int:
     """A whole run of a worker, of which every line is said."""
+    from zebfast.worker import loop
+
     with listening(say):
         return loop.work(config, **how)

@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+from listening import listening
 from random_games import random_games
 
 from zebfast.exchange import Namespace, Place, StoreOptions, example_name, open_examples
@@ -31,7 +32,6 @@ def work(number: int, arguments: list[str], handed: dict[str, int]) -> None:
     )
     store = open_examples(
         Place("dataset", repo), Namespace.parse(name), options=options,
-        say=lambda line: print(line, file=sys.stderr),
     )  # fmt: skip
     ends = time.monotonic() + float(seconds)
     batch = 0
@@ -62,4 +62,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with listening(lambda line: print(line, file=sys.stderr)):
+        main()

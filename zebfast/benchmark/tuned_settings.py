@@ -19,7 +19,7 @@ from zebfast.system.files import write_atomic
 from zebfast.system.machine import cpu_model, usable_cores
 
 if TYPE_CHECKING:
-    from zebfast.exchange import Say
+    Say = Callable[[str], None]
     from zebfast.worker.config import WorkerConfig
 
 _FORMAT = 1

@@ -178,7 +178,7 @@ class _Reporter:
             from zebfast.cli.worker import open_examples_of, worker
 
             context = worker.make_context("worker", list(self._flags))
-            self._opened = open_examples_of(context.params, note)
+            self._opened = open_examples_of(context.params)
         return self._opened
 
     def close(self) -> None:

@@ -168,7 +168,7 @@ def _published(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     options = chosen_stores({"state_dir": None, "retry_seconds": 1.0}, place)
-    store = open_weights(place, namespace, options=options, say=lambda s: click.echo(s, err=True))
+    store = open_weights(place, namespace, options=options)
     trained = published_checkpoint(store, revision=revision)
     facts = {key: trained.provenance[key] for key in ("source", "weights_name", "revision")}
     return trained, {"kind": "published"} | {k: v for k, v in facts.items() if v is not None}

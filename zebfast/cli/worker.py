@@ -38,7 +38,7 @@ from zebfast.system.machine import usable_cores
 from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
 
 if TYPE_CHECKING:
-    from zebfast.exchange import ExampleStore, Place, Say
+    from zebfast.exchange import ExampleStore, Place
     from zebfast.worker.loop import Settle
 
 # --- From the worker's flags to its configuration.
@@ -80,7 +80,7 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
     return config, flags["threads"] or default_threads(groups)
 
 
-def open_examples_of(flags: dict[str, Any], say: Say) -> tuple[str, ExampleStore]:
+def open_examples_of(flags: dict[str, Any]) -> tuple[str, ExampleStore]:
     """The id of the worker with these parsed flags, and the store that it hands its examples to.
 
     Raises:
@@ -93,7 +93,6 @@ def open_examples_of(flags: dict[str, Any], say: Say) -> tuple[str, ExampleStore
         examples,
         Namespace.parse(flags["weights_name"]),
         options=chosen_stores(_with_interval(flags, examples), weights),
-        say=say,
     )
     return flags["worker_id"] or BY_MODE[flags["mode"]].worker_id, store
 

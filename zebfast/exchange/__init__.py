@@ -5,7 +5,7 @@ does (``local`` and ``hub`` are the two kinds), ``names`` what files are called;
 the learner's saved states far away.
 """
 
-from zebfast.exchange.errors import ExchangeError, NamespaceBusy, Say, TransientError
+from zebfast.exchange.errors import ExchangeError, NamespaceBusy, TransientError
 from zebfast.exchange.local import LocalExampleStore, LocalWeightStore, hold_namespace
 from zebfast.exchange.names import (
     NATIVE_SUFFIX,
@@ -31,7 +31,6 @@ __all__ = [
     "NamespaceBusy",
     "Place",
     "Revision",
-    "Say",
     "StateDict",
     "StoreOptions",
     "TransientError",

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-Say = Callable[[str], None]
-"""Takes one line of a program's log; may be called from any thread."""
-
 
 class ExchangeError(RuntimeError):
     """One sentence: what is wrong with what was found, what was expected, what to do."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from zebfast.exchange.errors import ExchangeError, Say
+from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.names import is_plain_name
 
 Phase = Literal["starting", "waiting", "playing", "stopped", "failed"]
 HEARTBEATS = "heartbeats"  # folder beside the example files of a namespace
 MAX_BYTES = 4096
+_LOG = logging.getLogger(__name__)
 _SUFFIX = ".json"
 _MAX_ERROR = 300
 _MAX_NAME = 100
@@ -81,8 +83,7 @@ def is_heartbeat_name(name: str) -> bool:
 class HeartbeatReader:
     """Makes heartbeats of files; what is wrong with one is said once, until it changes."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self) -> None:
         self._said: dict[str, str] = {}
 
     def read(self, files: Mapping[str, bytes]) -> dict[str, Heartbeat]:
@@ -102,7 +103,7 @@ class HeartbeatReader:
         """Say why ``name`` is left out."""
         if self._said.get(name) != reason:
             self._said[name] = reason
-            self._say(f"  left out: {reason}")
+            _LOG.info(f"  left out: {reason}")
 
 
 def parse_heartbeat(data: bytes, name: str) -> Heartbeat:

@@ -9,14 +9,13 @@ of its weights, and before weights are replaced the state announces the coming S
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, NamespaceBusy, Say
+from zebfast.exchange.errors import ExchangeError, NamespaceBusy
 from zebfast.exchange.heartbeat import (
     HEARTBEATS,
     MAX_BYTES,
@@ -36,18 +35,19 @@ from zebfast.exchange.state import (
     MAX_JSON_BYTES,
     MAX_WEIGHT_BYTES,
     UNPUBLISHED,
+    Unannounced,
     announced,
     json_bytes,
     pack_weights,
     parse_object,
     parse_state,
-    unannounced,
     unpack_weights,
     without_config,
 )
 from zebfast.exchange.store import Revision, StateDict, Weights
 from zebfast.system.files import remove_leftovers, sync_directory, write_atomic
 from zebfast.system.locks import hold_lock
+from zebfast.system.retry import constant, retrying
 
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 0.1
@@ -108,24 +108,30 @@ class LocalWeightStore:
                 f"{self.directory} is a directory and keeps no earlier versions: give a checkpoint "
                 "file instead of a revision"
             )
+        return retrying(
+            lambda: self._pull(newer_than),
+            on=Unannounced,
+            pause=constant(_PAUSE_SECONDS),
+            attempts=_ATTEMPTS,
+        )
+
+    def _pull(self, newer_than: int | None) -> Weights | None:
+        """As ``pull``. Unannounced while a publish is under way, too."""
         weights_path = self.directory / self.namespace.weights_file
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                time.sleep(_PAUSE_SECONDS)
-            # Weights dropped in by hand have no state yet: they count as step 0.
-            state = self.read_state() or dict(UNPUBLISHED)
-            if newer_than is not None and state.get("step", 0) <= newer_than:
-                return None
-            data = _read(weights_path, MAX_WEIGHT_BYTES)
-            if data is None:
-                return None
-            if announced(state, data):
-                config = self.read_config()
-                if config is None:
-                    expected = self.directory / self.namespace.config_file
-                    raise without_config(str(weights_path), str(expected))
-                return Weights(unpack_weights(data, str(weights_path)), config, state)
-        raise unannounced(str(weights_path), self.namespace.state_file)
+        # Weights dropped in by hand have no state yet: they count as step 0.
+        state = self.read_state() or dict(UNPUBLISHED)
+        if newer_than is not None and state.get("step", 0) <= newer_than:
+            return None
+        data = _read(weights_path, MAX_WEIGHT_BYTES)
+        if data is None:
+            return None
+        if not announced(state, data):
+            raise Unannounced(str(weights_path), self.namespace.state_file)
+        config = self.read_config()
+        if config is None:
+            expected = self.directory / self.namespace.config_file
+            raise without_config(str(weights_path), str(expected))
+        return Weights(unpack_weights(data, str(weights_path)), config, state)
 
     def publish(
         self, state_dict: StateDict, config: Mapping[str, Any], state: Mapping[str, Any]
@@ -169,11 +175,10 @@ class LocalExampleStore:
 
     root: Path
     namespace: Namespace
-    say: Say = field(default=lambda line: None, repr=False, compare=False)
     _reader: HeartbeatReader = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_reader", HeartbeatReader(self.say))
+        object.__setattr__(self, "_reader", HeartbeatReader())
 
     @property
     def directory(self) -> Path:

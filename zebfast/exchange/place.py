@@ -53,9 +53,7 @@ class StoreOptions:
         least=0,
     )
     attempts: int = setting(4, least=1)
-    retry_seconds: float = setting(
-        5.0, "First pause after a passing fault of the Hub.", above=0
-    )
+    retry_seconds: float = setting(5.0, "First pause after a passing fault of the Hub.", above=0)
     timeout: float = setting(60.0, above=0)
 
     def __post_init__(self) -> None:

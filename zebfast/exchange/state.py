@@ -82,12 +82,14 @@ def check_weight_size(n_bytes: int, source: str) -> None:
         raise ExchangeError(f"weights file {source} is over 1 GB: expected a Texas 42 network")
 
 
-def unannounced(source: str, state_file: str) -> ExchangeError:
-    """For weights at ``source`` that their state does not vouch for."""
-    return ExchangeError(
-        f"{source} is not the file that {state_file} announces: put back the matching pair, or "
-        "remove weights_sha256 from the state to accept these weights"
-    )
+class Unannounced(ExchangeError):
+    """Weights at ``source`` that their state does not vouch for."""
+
+    def __init__(self, source: str, state_file: str) -> None:
+        super().__init__(
+            f"{source} is not the file that {state_file} announces: put back the matching pair, "
+            "or remove weights_sha256 from the state to accept these weights"
+        )
 
 
 def without_config(source: str, expected: str) -> ExchangeError:

@@ -35,7 +35,7 @@ def learn(config: LearnerConfig) -> int:
     Raises:
         ExchangeError and its kinds, OSError: one sentence; what was saved before stays whole.
     """
-    store = open_weights(config.weights, config.namespace, options=config.stores, say=_log.info)
+    store = open_weights(config.weights, config.namespace, options=config.stores)
     with StopFlag() as stop, ExitStack() as held:
 
         def hold() -> None:

@@ -196,7 +196,7 @@ def _ingestor(
 ) -> Ingestor:
     """What takes in example files; its reader's thread runs from here on."""
     examples = open_examples(
-        config.examples, config.namespace, options=config.stores, say=_log.info
+        config.examples, config.namespace, options=config.stores
     )
     reader = ExampleReader(
         examples,

@@ -250,7 +250,6 @@ def mirror_of(config: LearnerConfig) -> Mirror | None:
         endpoint=config.sync_endpoint,
         options=config.stores,
         squash_after=config.squash_after,
-        say=_log.info,
     )
 
 
@@ -271,7 +270,6 @@ class SnapshotManager:
                 keep=config.keep_snapshots,
                 pause_seconds=config.push_seconds if counts_commits(config.sync_to) else 0.0,
                 retry_seconds=config.stores.retry_seconds,
-                say=_log.info,
             )
             newest = self._snapshots.complete()[:1] if config.resume == "auto" else []
             for snapshot in newest:

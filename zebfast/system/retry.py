@@ -47,7 +47,7 @@ def retrying(
     on: type[_E] | tuple[type[_E], ...],
     pause: Pause,
     attempts: int | None = None,
-    wait: Callable[[float], object] = time.sleep,
+    wait: Callable[[float], object] | None = None,
     again: Callable[[_E, int, float], object] = lambda error, attempt, seconds: None,
 ) -> T:
     """``action()``, tried again while it fails with ``on``.
@@ -55,7 +55,7 @@ def retrying(
     Args:
         attempts: in all, after which the last error comes through; None = without an end.
         pause: between two; longer where the error asks for that (``asked_pause``).
-        wait: waits; may raise to give up, as ``again`` may.
+        wait: waits (default: ``time.sleep``); may raise to give up, as ``again`` may.
         again: told of an error that is tried again, the attempt that met it (from 1) and the
             seconds until the next.
     """
@@ -69,7 +69,7 @@ def retrying(
                 raise
             seconds = max(pause(attempt), asked_pause(error))
             again(error, attempt, seconds)
-        wait(seconds)
+        (wait or time.sleep)(seconds)
 
 
 @dataclass

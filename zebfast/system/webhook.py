@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from zebfast.system.retry import doubling, retrying
 
 _ATTEMPTS = 3
 _SECONDS = 10.0
@@ -18,6 +19,14 @@ _PASSING = frozenset((408, 425, 429))  # besides 500 and above
 
 class WebhookError(RuntimeError):
     """One sentence: which host did not take it and why. The address, a secret, is not in it."""
+
+
+class _Refused(Exception):
+    """One attempt has failed, ``passing`` where another may not."""
+
+    def __init__(self, problem: str, *, passing: bool) -> None:
+        super().__init__(problem)
+        self.passing = passing
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -48,7 +57,7 @@ def host_of(url: str) -> str:
 
 
 def post(
-    url: str, message: Mapping[str, Any], *, sleep: Callable[[float], None] = time.sleep
+    url: str, message: Mapping[str, Any], *, sleep: Callable[[float], None] | None = None
 ) -> None:
     """Deliver ``message``. Raises WebhookError when it was not taken after a few attempts."""
     request = urllib.request.Request(
@@ -56,17 +65,27 @@ def post(
         data=json.dumps(dict(message)).encode(),
         headers={"Content-Type": "application/json", "User-Agent": "zebfast"},
     )
-    for attempt in range(1, _ATTEMPTS + 1):
+
+    def send() -> None:
         try:
             with _OPENER.open(request, timeout=_SECONDS):
                 return
         except urllib.error.HTTPError as error:
             error.close()
-            problem, passing = f"HTTP {error.code}", error.code >= 500 or error.code in _PASSING
+            passing = error.code >= 500 or error.code in _PASSING
+            raise _Refused(f"HTTP {error.code}", passing=passing) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
-            problem, passing = type(reason).__name__, True
-        if not passing or attempt == _ATTEMPTS:
-            break
-        sleep(2.0 ** (attempt - 1))
-    raise WebhookError(f"{host_of(url)} did not take the notification ({problem})")
+            raise _Refused(type(reason).__name__, passing=True) from None
+
+    def again(error: _Refused, _attempt: int, _seconds: float) -> None:
+        if not error.passing:
+            raise error
+
+    try:
+        retrying(
+            send, on=_Refused, attempts=_ATTEMPTS, pause=doubling(1.0), wait=sleep, again=again
+        )
+    except _Refused as error:
+        sentence = f"{host_of(url)} did not take the notification ({error})"
+        raise WebhookError(sentence) from None

@@ -56,9 +56,7 @@ def work(
     Raises:
         ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
     """
-    examples = open_examples(
-        config.examples, config.namespace, options=config.stores, say=_LOG.info
-    )
+    examples = open_examples(config.examples, config.namespace, options=config.stores)
     with (
         StopFlag() as stop,
         hold_worker_id(examples.local_dir, config.worker_id) as path,
@@ -66,7 +64,7 @@ def work(
         beating(examples, config) as beats,
     ):
         progress = SeedProgress(path, config.seed)
-        store = open_weights(config.weights, config.namespace, options=config.stores, say=_LOG.info)
+        store = open_weights(config.weights, config.namespace, options=config.stores)
         beats.tell("waiting")
         network = wait_for_network(store, config, stop)
         if network is None:

@@ -233,7 +233,7 @@ def _published_step(experiment: Experiment) -> int | None:
     from zebfast.exchange import open_weights
 
     store = open_weights(
-        experiment.weights, experiment.namespace, options=stores_of(experiment), say=note
+        experiment.weights, experiment.namespace, options=stores_of(experiment)
     )
     state = store.read_state()
     return None if state is None else int(state.get("step", 0))

@@ -58,7 +58,7 @@ def revert(
         raise click.UsageError("Give --to a revision or a file, or --list to see the revisions.")
     experiment = open_experiment(name, experiments_dir)
     options = stores_of(experiment)
-    store = open_weights(experiment.weights, experiment.namespace, options=options, say=note)
+    store = open_weights(experiment.weights, experiment.namespace, options=options)
     if to is None:
         _print_revisions(store, as_json)
         return

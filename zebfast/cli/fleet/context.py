@@ -186,12 +186,8 @@ def open_outlook(chosen: Chosen, names: Sequence[str]) -> Outlook:
         providers={
             name: open_provider(name, keys=keys(), directory=local, urls=urls) for name in names
         },
-        weights=open_weights(
-            experiment.weights, experiment.namespace, options=options, say=_LOG.info
-        ),
-        examples=open_examples(
-            experiment.examples, experiment.namespace, options=options, say=_LOG.info
-        ),
+        weights=open_weights(experiment.weights, experiment.namespace, options=options),
+        examples=open_examples(experiment.examples, experiment.namespace, options=options),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.errors import Say, TransientError
+from zebfast.exchange.errors import TransientError
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.hub.examples import RemoteExampleStore, RemoteFile, example_directory
 from zebfast.exchange.hub.uploader import Content
@@ -21,13 +21,11 @@ class BucketExampleStore(RemoteExampleStore):
         ExchangeError: ``bucket_id`` is not of the form owner/name.
     """
 
-    def __init__(
-        self, bucket_id: str, namespace: Namespace, *, options: StoreOptions, say: Say
-    ) -> None:
+    def __init__(self, bucket_id: str, namespace: Namespace, *, options: StoreOptions) -> None:
         local_dir = example_directory("bucket", bucket_id, namespace.stem, options)
-        client = HubClient(f"bucket {bucket_id}", options=options, say=say)
+        client = HubClient(f"bucket {bucket_id}", options=options)
         folder = _BucketFolder(client, bucket_id, namespace.examples_prefix)
-        super().__init__(folder, local_dir, options=options, say=say)
+        super().__init__(folder, local_dir, options=options)
 
 
 class _BucketFolder:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import errno
 import json
-import random
 import re
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zebfast.exchange.errors import ExchangeError, Say, TransientError
+from zebfast.exchange.errors import ExchangeError, TransientError
+from zebfast.system.events import Retrying, emit
+from zebfast.system.retry import asked_pause, doubling, jittered, retrying
 
 if TYPE_CHECKING:
     from zebfast.exchange.place import StoreOptions
@@ -38,8 +38,8 @@ class Conflict(TransientError):
 class HubClient:
     """The library's API object for one place, with this project's errors and retries."""
 
-    def __init__(self, place: str, *, options: StoreOptions, say: Say) -> None:
-        self.place, self.options, self.say = place, options, say
+    def __init__(self, place: str, *, options: StoreOptions) -> None:
+        self.place, self.options = place, options
         self._api: Any = None
 
     @property
@@ -54,19 +54,15 @@ class HubClient:
 
     def once(self, function: Callable[[], T]) -> T:
         """``function()``, a conflict apart tried once; its faults as ExchangeErrors."""
-        conflicts = 0
-        while True:
-            try:
-                return self._translated(function)
-            except Conflict:
-                conflicts += 1
-                if conflicts >= _MAX_CONFLICTS:
-                    raise
-                # Several writers that met once would meet again if all waited equally long.
-                time.sleep(random.random() * min(2.0, self.options.retry_seconds * conflicts / 5))
+        return retrying(
+            lambda: self._translated(function),
+            on=Conflict,
+            attempts=_MAX_CONFLICTS,
+            pause=jittered(self.options.retry_seconds / 5, longest=2.0),
+        )
 
     def call(self, function: Callable[[], T]) -> T:
-        """``function()``, tried again while it fails for a passing reason, which is said.
+        """``function()``, tried again while it fails for a passing reason, which is told.
 
         ``function`` must look afresh each time at what it changes: the attempt before may have
         succeeded with its reply lost.
@@ -76,19 +72,27 @@ class HubClient:
             ExchangeError: one sentence, for a fault that waiting does not cure.
         """
         attempts = self.options.attempts
-        for attempt in range(1, attempts + 1):
-            try:
-                return self.once(function)
-            except TransientError as error:
-                pause = self.options.retry_seconds * 2 ** (attempt - 1)
-                if error.retry_after is not None:
-                    pause = max(pause, error.retry_after)
-                if attempt == attempts or (error.retry_after or 0) > _LONGEST_WAIT:
-                    raise
-                self.say(f"  HF transient error (attempt {attempt}/{attempts}): {error}")
-                self.say(f"  Retrying in {pause:g}s...")
-                time.sleep(pause)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+
+        def again(error: TransientError, attempt: int, seconds: float) -> None:
+            if asked_pause(error) > _LONGEST_WAIT:
+                raise error
+            emit(
+                Retrying(
+                    call="hub",
+                    error=str(error),
+                    seconds=seconds,
+                    attempt=attempt,
+                    attempts=attempts,
+                )
+            )
+
+        return retrying(
+            lambda: self.once(function),
+            on=TransientError,
+            attempts=attempts,
+            pause=doubling(self.options.retry_seconds),
+            again=again,
+        )
 
     def _translated(self, function: Callable[[], T]) -> T:
         try:

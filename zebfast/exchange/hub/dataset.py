@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, Say
+from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.heartbeat import HEARTBEATS
 from zebfast.exchange.hub.client import Conflict, HubClient
 from zebfast.exchange.hub.examples import RemoteExampleStore, RemoteFile, example_directory
@@ -16,6 +17,7 @@ from zebfast.exchange.hub.uploader import Content
 from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
 
+_LOG = logging.getLogger(__name__)
 _DOWNLOADS = 8
 _PATHS_A_CALL = 500
 
@@ -30,13 +32,11 @@ class HubExampleStore(RemoteExampleStore):
         ExchangeError: ``repo_id`` is not of the form owner/name.
     """
 
-    def __init__(
-        self, repo_id: str, namespace: Namespace, *, options: StoreOptions, say: Say
-    ) -> None:
+    def __init__(self, repo_id: str, namespace: Namespace, *, options: StoreOptions) -> None:
         local_dir = example_directory("dataset", repo_id, namespace.stem, options)
-        client = HubClient(repo_id, options=options, say=say)
+        client = HubClient(repo_id, options=options)
         folder = _Folder(client, repo_id, namespace.examples_prefix)
-        super().__init__(folder, local_dir, options=options, say=say)
+        super().__init__(folder, local_dir, options=options)
 
 
 class _Folder:
@@ -75,7 +75,7 @@ class _Folder:
     def _say_missing(self) -> None:
         """Once: nothing there may be a wrong name, or a token that does not see it."""
         if not self._said_missing:
-            self._client.say(
+            _LOG.info(
                 f"No dataset {self._repo_id} on the Hub yet: the first upload makes it (if it is "
                 "there, HF_TOKEN does not belong to somebody who may read it)"
             )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zebfast.exchange.errors import ExchangeError, Say, TransientError
+from zebfast.exchange.errors import ExchangeError, TransientError
 from zebfast.exchange.heartbeat import (
     HEARTBEATS,
     MAX_BYTES,
@@ -29,7 +29,9 @@ from zebfast.exchange.hub.uploader import Content, Uploader
 from zebfast.exchange.names import MAX_EXAMPLE_FILE_BYTES, oldest_first, parse_example_name
 from zebfast.exchange.place import StoreOptions
 from zebfast.exchange.quarantine import Quarantine
+from zebfast.system.events import Incident, emit
 from zebfast.system.files import file_mark
+from zebfast.system.retry import Once
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,9 @@ class RemoteHeartbeats:
         scratch: makes a directory for downloads when one is needed.
     """
 
-    def __init__(self, transport: Transport, scratch: Callable[[], Path], say: Say) -> None:
+    def __init__(self, transport: Transport, scratch: Callable[[], Path]) -> None:
         self._transport, self._scratch = transport, scratch
-        self._reader = HeartbeatReader(say)
+        self._reader = HeartbeatReader()
         self._seen: dict[str, tuple[str, bytes]] = {}  # version and content, by name
 
     def read(self) -> dict[str, Heartbeat]:
@@ -126,10 +128,8 @@ class RemoteExampleStore:
     good, and the far side's copies are deleted with the next deletion).
     """
 
-    def __init__(
-        self, transport: Transport, local_dir: Path, *, options: StoreOptions, say: Say
-    ) -> None:
-        self._transport, self._local_dir, self._say = transport, local_dir, say
+    def __init__(self, transport: Transport, local_dir: Path, *, options: StoreOptions) -> None:
+        self._transport, self._local_dir = transport, local_dir
         self._quarantine = Quarantine(local_dir)
         self._spool = Spool(local_dir / "spool")
         self._uploader = Uploader(
@@ -139,15 +139,14 @@ class RemoteExampleStore:
             label=transport.label,
             quota=transport.quota,
             options=options,
-            say=say,
         )
         self._incoming: OwnDirectory | None = None
         self._sizes: dict[str, int] = {}
         self._open: dict[str, Path] = {}
         self._quarantined: set[str] | None = None
         self._undeleted: set[str] = set()
-        self._said = ""
-        self._beats = RemoteHeartbeats(transport, self._scratch, say)
+        self._is_new = Once()
+        self._beats = RemoteHeartbeats(transport, self._scratch)
 
     @property
     def label(self) -> str:
@@ -194,7 +193,8 @@ class RemoteExampleStore:
             if name not in quarantined and entry.size > MAX_EXAMPLE_FILE_BYTES:
                 reason = f"{entry.size:,} bytes; expected at most {MAX_EXAMPLE_FILE_BYTES:,}"
                 self._refuse(name, reason)
-                self._say(f"example file {name} is refused: {reason}")
+                text = f"example file {name} is refused: {reason}"
+                emit(Incident(what="refused file", text=text))
             if name not in quarantined:
                 wanted.append(name)
             elif (self._quarantine.directory / name).exists():
@@ -224,9 +224,11 @@ class RemoteExampleStore:
 
     def _report(self, problem: str | None) -> None:
         """Say what keeps files from coming, once until it changes."""
-        if problem and problem != self._said:
-            self._say(f"  download error (will retry): {problem}")
-        self._said = problem or ""
+        if not problem:
+            self._is_new.over()
+        elif self._is_new(problem):
+            text = f"  download error (will retry): {problem}"
+            emit(Incident(what="exchange", text=text))
 
     def _scratch(self) -> Path:
         if self._incoming is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zebfast.exchange.errors import ExchangeError, NamespaceBusy
+from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
 
 KEY = "learner"
@@ -83,10 +84,8 @@ class Renewal:
         renew: writes the lease again if it is older than that many seconds.
     """
 
-    def __init__(
-        self, renew: Callable[[float], None], *, seconds: float, say: Callable[[str], None]
-    ) -> None:
-        self._renew, self._every, self._say = renew, seconds / _RENEWALS, say
+    def __init__(self, renew: Callable[[float], None], *, seconds: float) -> None:
+        self._renew, self._every = renew, seconds / _RENEWALS
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
@@ -101,10 +100,11 @@ class Renewal:
             try:
                 self._renew(self._every)
             except NamespaceBusy as error:
-                self._say(f"  {error}")
+                emit(Incident(what="taken over", text=f"  {error}"))
                 return  # the next publish fails with the same sentence
             except (ExchangeError, OSError) as error:
-                self._say(f"  this learner's hold could not be renewed (will retry): {error}")
+                text = f"  this learner's hold could not be renewed (will retry): {error}"
+                emit(Incident(what="exchange", text=text))
 
 
 def owner_id(path: Path) -> str:

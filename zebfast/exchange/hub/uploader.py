@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import math
 import threading
 import time
@@ -9,10 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zebfast.exchange.errors import ExchangeError, Say, TransientError
+from zebfast.exchange.errors import ExchangeError, TransientError
 from zebfast.exchange.hub.spool import Spool
 from zebfast.exchange.place import StoreOptions
+from zebfast.system.events import Incident, emit
+from zebfast.system.retry import Backoff, Once, doubling
 
+_LOG = logging.getLogger(__name__)
 _FILES_A_COMMIT = 100
 _COMMITS_AN_HOUR = 100  # of the 128 that the Hub allows; the learner needs some too
 _SHORTEST_INTERVAL = 240
@@ -57,10 +62,9 @@ class Uploader:
         label: str,
         quota: bool,
         options: StoreOptions,
-        say: Say,
     ) -> None:
         self._spool, self._send, self._missing = spool, send, missing
-        self._label, self._quota, self._options, self._say = label, quota, options, say
+        self._label, self._quota, self._options = label, quota, options
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._doubtful: set[str] = set()
@@ -68,8 +72,10 @@ class Uploader:
         self._doubtful_beat: _Beat | None = None
         self._next_commit = self._not_before = 0.0  # on the monotonic clock
         self._deadline: float | None = None
-        self._failures = self._refusals = 0
-        self._said = ""
+        self._refusals = 0
+        longest = max(options.upload_interval, 60.0)
+        self._backoff = Backoff(doubling(options.retry_seconds, longest=longest))
+        self._is_new = Once()
         self._refused: Exception | None = None
 
     def check(self) -> None:
@@ -135,7 +141,7 @@ class Uploader:
 
     def _is_done(self, names: Sequence[str], beat: _Beat | None, end: float) -> bool:
         """At the end: a heartbeat alone is worth one attempt, not the whole grace."""
-        return time.monotonic() >= end or not (names or (beat and not self._failures))
+        return time.monotonic() >= end or not (names or (beat and not self._backoff.failures))
 
     def _due(self, names: Sequence[str], beat: _Beat | None) -> float | None:
         """When the next attempt is due; None while there is nothing to upload."""
@@ -170,20 +176,16 @@ class Uploader:
                 self._beat = None
         self._spool.remove(names)
         self._doubtful.difference_update(names)
-        self._failures = self._refusals = 0
+        self._refusals = 0
+        self._backoff.succeeded()
         self._refused = None
-        if self._said:
-            self._say(f"  uploads to {self._label} work again")
-            self._said = ""
+        if self._is_new.over():
+            _LOG.info(f"  uploads to {self._label} work again")
         if len(names) < _FILES_A_COMMIT and (names or self._quota):
             self._next_commit = started + self._options.upload_interval
 
     def _failed(self, error: ExchangeError | OSError, names: Sequence[str]) -> None:
-        options = self._options
-        pause = min(options.retry_seconds * 2.0**self._failures, max(options.upload_interval, 60.0))
-        self._failures = min(self._failures + 1, 20)
-        if isinstance(error, TransientError):
-            pause = max(pause, error.retry_after or 0.0)
+        pause = self._backoff.failed(error)
         if isinstance(error, TransientError | OSError):
             self._refusals = 0
         elif names:  # for a heartbeat alone nobody is stopped
@@ -192,9 +194,10 @@ class Uploader:
                 self._refused = error
         with self._changed:
             self._not_before = time.monotonic() + pause
-        if str(error) != self._said:
-            self._said = str(error)
-            self._say(
+        if self._is_new(str(error)):
+            text = (
                 f"  upload error (will retry): {error}; "
                 f"{len(self._spool.names())} files wait in {self._spool.parent}"
             )
+            full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+            emit(Incident(what="full disk" if full else "exchange", text=text))

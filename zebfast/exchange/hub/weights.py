@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, NamespaceBusy, Say
+from zebfast.exchange.errors import ExchangeError, NamespaceBusy
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.hub.history import History, VersionReader
 from zebfast.exchange.hub.lease import KEY, LEASE_SECONDS, Holder, Renewal, owner_id
@@ -22,15 +22,16 @@ from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
 from zebfast.exchange.state import (
     UNPUBLISHED,
+    Unannounced,
     announced,
     check_weight_size,
     json_bytes,
     pack_weights,
-    unannounced,
     unpack_weights,
     without_config,
 )
 from zebfast.exchange.store import Revision, StateDict, Weights
+from zebfast.system.events import Incident, emit
 
 
 class HubWeightStore:
@@ -46,12 +47,11 @@ class HubWeightStore:
         namespace: Namespace,
         *,
         options: StoreOptions,
-        say: Say,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._repo_id, self._namespace = repo_id, namespace
-        self._options, self._say, self._lease_seconds = options, say, lease_seconds
-        self._client = HubClient(repo_id, options=options, say=say)
+        self._options, self._lease_seconds = options, lease_seconds
+        self._client = HubClient(repo_id, options=options)
         self._versions = VersionReader(self._client, repo_id, namespace)
         self._history = History(self._client, {"repo_id": repo_id, "repo_type": "model"})
         self._holder: Holder | None = None
@@ -92,7 +92,7 @@ class HubWeightStore:
         check_weight_size(version.sizes[name], source)
         data = self._versions.read(version, name)
         if not announced(state, data):
-            raise unannounced(source, self._namespace.state_file)
+            raise Unannounced(source, self._namespace.state_file)
         config = self._versions.config(version)
         if config is None:
             raise without_config(source, self._namespace.config_file)
@@ -147,7 +147,7 @@ class HubWeightStore:
             try:
                 if version is not None and version.state is not None:
                     self._claim(take_over)
-                renewal = Renewal(self._renew, seconds=self._lease_seconds, say=self._say)
+                renewal = Renewal(self._renew, seconds=self._lease_seconds)
                 try:
                     yield
                 finally:
@@ -175,10 +175,11 @@ class HubWeightStore:
         except NamespaceBusy:
             pass  # said when it was noticed
         except (ExchangeError, OSError) as error:
-            self._say(
+            text = (
                 f"  {self.label} still names this learner ({error}): another machine must wait "
                 f"{self._lease_seconds:.0f} s or use --take-over"
             )
+            emit(Incident(what="taken over", text=text))
 
     def _write(
         self,

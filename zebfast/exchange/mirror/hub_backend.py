@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from zebfast.exchange.errors import Say
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.hub.history import History
 from zebfast.exchange.mirror.manifest import POINTER
 from zebfast.exchange.place import StoreOptions
+
+_LOG = logging.getLogger(__name__)
 
 
 class RepoPlace:
@@ -22,10 +24,10 @@ class RepoPlace:
     """
 
     def __init__(
-        self, repo_id: str, prefix: str, *, options: StoreOptions, squash_after: int, say: Say
+        self, repo_id: str, prefix: str, *, options: StoreOptions, squash_after: int
     ) -> None:
-        self._repo_id, self._prefix, self._say = repo_id, prefix, say
-        self._client = HubClient(repo_id, options=options, say=say)
+        self._repo_id, self._prefix = repo_id, prefix
+        self._client = HubClient(repo_id, options=options)
         self._history = History(self._client, {"repo_id": repo_id, "repo_type": "model"})
         self._squash_after = squash_after
 
@@ -102,15 +104,15 @@ class RepoPlace:
             lambda: api.create_commit(self._repo_id, operations, commit_message=title)
         )
         if line := self._history.compact(self._squash_after):
-            self._say(line)
+            _LOG.info(line)
 
 
 class BucketPlace:
     """The FarPlace in folder ``prefix`` of the bucket ``bucket_id``, made private at need."""
 
-    def __init__(self, bucket_id: str, prefix: str, *, options: StoreOptions, say: Say) -> None:
+    def __init__(self, bucket_id: str, prefix: str, *, options: StoreOptions) -> None:
         self._id, self._prefix = bucket_id, prefix
-        self._client = HubClient(f"bucket {bucket_id}", options=options, say=say)
+        self._client = HubClient(f"bucket {bucket_id}", options=options)
 
     @property
     def label(self) -> str:

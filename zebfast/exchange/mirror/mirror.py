@@ -7,14 +7,13 @@ more is deleted; so a reader finds complete states whenever it looks, and still 
 
 from __future__ import annotations
 
-import threading
-import time
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from zebfast.exchange.errors import ExchangeError, Say
+from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.mirror.manifest import (
     MANIFEST,
     POINTER,
@@ -27,7 +26,11 @@ from zebfast.exchange.mirror.manifest import (
 )
 from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
+from zebfast.system.background import BackgroundSender
+from zebfast.system.events import Incident, emit
+from zebfast.system.retry import Once, doubling
 
+_LOG = logging.getLogger(__name__)
 _HUB = "hf://"
 _BUCKETS = "buckets/"
 
@@ -64,8 +67,8 @@ class ForeignStates(ExchangeError):
 class Mirror:
     """The states of one namespace at a far place. One process writes at a time: its learner."""
 
-    def __init__(self, place: FarPlace, *, say: Say) -> None:
-        self._place, self._say = place, say
+    def __init__(self, place: FarPlace) -> None:
+        self._place = place
         self._said_damaged = False
 
     @property
@@ -85,7 +88,7 @@ class Mirror:
                 yield self._manifest(folder)
             except IncompleteState as error:
                 if named:
-                    self._say(f"  {self.label}: {error}; looking at the state before it")
+                    _LOG.info(f"  {self.label}: {error}; looking at the state before it")
 
     def fetch(self, manifest: Manifest, directory: Path) -> None:
         """Download a state into ``directory``. IncompleteState where it is not whole."""
@@ -131,7 +134,7 @@ class Mirror:
             return None if data is None else read_folders(data)
         except IncompleteState as error:
             if not self._said_damaged:
-                self._say(f"  {self.label}: {error}; looking for the states themselves")
+                _LOG.info(f"  {self.label}: {error}; looking for the states themselves")
             self._said_damaged = True
             return None
 
@@ -190,7 +193,6 @@ def open_mirror(
     endpoint: str | None,
     options: StoreOptions,
     squash_after: int,
-    say: Say,
 ) -> Mirror:
     """The states of ``namespace`` below ``url``; nothing is asked there yet.
 
@@ -207,14 +209,12 @@ def open_mirror(
         owner, name, *folder = path.removeprefix(_BUCKETS).rstrip("/").split("/")
         prefix = "/".join([*folder, namespace.stem])
         if is_bucket:
-            return Mirror(BucketPlace(f"{owner}/{name}", prefix, options=options, say=say), say=say)
-        repo = RepoPlace(
-            f"{owner}/{name}", prefix, options=options, squash_after=squash_after, say=say
-        )
-        return Mirror(repo, say=say)
+            return Mirror(BucketPlace(f"{owner}/{name}", prefix, options=options))
+        repo = RepoPlace(f"{owner}/{name}", prefix, options=options, squash_after=squash_after)
+        return Mirror(repo)
     from zebfast.exchange.mirror.fsspec_backend import FsspecPlace
 
-    return Mirror(FsspecPlace(f"{url.rstrip('/')}/{namespace.stem}", endpoint=endpoint), say=say)
+    return Mirror(FsspecPlace(f"{url.rstrip('/')}/{namespace.stem}", endpoint=endpoint))
 
 
 # --- Sending saved states beside training: one at a time, in its own thread, the newest one wins.
@@ -230,91 +230,43 @@ class MirrorThread:
         keep: states that stay there.
         pause_seconds: least time between two states; above 0 for places that count commits.
         retry_seconds: pause after a failure; it doubles each time.
-        say: takes the lines about failures.
     """
 
     def __init__(
-        self, mirror: Mirror, *, keep: int, pause_seconds: float, retry_seconds: float, say: Say
+        self, mirror: Mirror, *, keep: int, pause_seconds: float, retry_seconds: float
     ) -> None:
-        self.mirror = mirror
-        self._keep, self._say = keep, say
-        self._pause_seconds, self._retry_seconds = pause_seconds, retry_seconds
-        self._change = threading.Condition()
-        self._waiting: tuple[Path, Manifest] | None = None
-        self._sending: Manifest | None = None
-        self._hurry = self._closing = False
-        self._not_before = 0.0
-        self._failures = 0
-        self._last_line = ""
-        self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
-        self._thread.start()
+        self.mirror, self._keep = mirror, keep
+        self._is_new = Once()
+        self._sender: BackgroundSender[tuple[Path, Manifest]] = BackgroundSender(
+            self._send,
+            name="mirror",
+            failed=self._failed,
+            sent=self._sent,
+            retry=doubling(retry_seconds, longest=_MAX_PAUSE_SECONDS),
+            rest=pause_seconds,
+        )
+        self.finish, self.close = self._sender.finish, self._sender.close
 
     def submit(self, directory: Path, manifest: Manifest) -> None:
         """Send this state as soon as may be; one that still waits is dropped, being older."""
-        with self._change:
-            self._waiting = (directory, manifest)
-            self._change.notify_all()
+        self._sender.submit((directory, manifest))
 
     def busy(self) -> set[str]:
         """Folders that are still needed here."""
-        with self._change:
-            waiting = None if self._waiting is None else self._waiting[1]
-            return {manifest.folder for manifest in (waiting, self._sending) if manifest}
+        return {manifest.folder for _, manifest in self._sender.pending()}
 
-    def finish(self, seconds: float) -> bool:
-        """Send what waits without more ado; False if that took longer than ``seconds``."""
-        with self._change:
-            self._hurry, self._not_before = True, 0.0
-            self._change.notify_all()
-            return self._change.wait_for(lambda: not self._waiting and not self._sending, seconds)
+    def _send(self, state: tuple[Path, Manifest]) -> None:
+        self.mirror.add(*state, keep=self._keep)
 
-    def close(self, seconds: float) -> None:
-        """End the thread once its present call is over; what waits is dropped."""
-        with self._change:
-            self._closing = True
-            self._change.notify_all()
-        self._thread.join(seconds)
+    def _failed(self, state: tuple[Path, Manifest], error: Exception) -> bool:
+        """Whatever it is, training goes on."""
+        if not state[0].is_dir():
+            return False  # it was deleted meanwhile
+        text = f"  sync error (will retry): {error or type(error).__name__}"
+        if self._is_new(text):
+            emit(Incident(what="exchange", text=text))
+        return True
 
-    def _run(self) -> None:
-        while (work := self._next()) is not None:
-            directory, manifest = work
-            try:
-                self.mirror.add(directory, manifest, keep=self._keep)
-            except Exception as error:  # whatever it is, training goes on
-                self._failed(work, error)
-            else:
-                self._done()
-
-    def _next(self) -> tuple[Path, Manifest] | None:
-        with self._change:
-            while not self._closing:
-                wait = self._not_before - time.monotonic()
-                if self._waiting is not None and wait <= 0:
-                    work, self._waiting = self._waiting, None
-                    self._sending = work[1]
-                    return work
-                self._change.wait(wait if self._waiting is not None else None)
-            return None
-
-    def _failed(self, work: tuple[Path, Manifest], error: Exception) -> None:
-        with self._change:
-            doubled = self._retry_seconds * 2 ** min(self._failures, 10)
-            self._failures += 1
-            self._not_before = time.monotonic() + min(_MAX_PAUSE_SECONDS, doubled)
-            if work[0].is_dir():  # else it was deleted meanwhile
-                self._waiting = self._waiting or work
-                line = f"  sync error (will retry): {error or type(error).__name__}"
-                if line != self._last_line:
-                    self._say(line)
-                self._last_line = line
-            self._sending = None
-            self._change.notify_all()
-
-    def _done(self) -> None:
-        with self._change:
-            if self._failures:
-                self._say(f"  sync to {self.mirror.label} works again")
-            self._failures, self._last_line = 0, ""
-            self._not_before = 0.0 if self._hurry else time.monotonic() + self._pause_seconds
-            self._sending = None
-            self._change.notify_all()
+    def _sent(self, _state: tuple[Path, Manifest]) -> None:
+        if self._is_new.over():
+            _LOG.info(f"  sync to {self.mirror.label} works again")

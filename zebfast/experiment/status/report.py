@@ -168,19 +168,25 @@ def _recipe(facts: Facts) -> RecipeProgress | None:
     return progress_at(facts.recipe, counted_games(facts), rate)
 
 
+#: Where a cycle's row has what is shown of the learner.
+_OF_CYCLE = {
+    "cycle": "step",
+    "games": "stats/total_games",
+    "policy_loss": "train/policy_loss",
+    "value_loss": "train/value_loss",
+    "belief_loss": "train/belief_loss",
+    "eval_mix": "stats/eval_aux_mix_ratio",
+}
+
+
 def _learner(facts: Facts) -> LearnerView:
-    trained, sign = last_cycle(facts), last_sign(facts)
+    trained, sign, rate = last_cycle(facts), last_sign(facts), "eval/vs_random_win_rate"
     return LearnerView(
         where=learner_where(facts),
         seconds_since=None if sign is None else max(0.0, facts.now - sign),
-        cycle=trained.get("step"),
-        games=trained.get("stats/total_games"),
-        policy_loss=trained.get("train/policy_loss"),
-        value_loss=trained.get("train/value_loss"),
-        belief_loss=trained.get("train/belief_loss"),
-        win_rate_vs_random=facts.last_row("eval/vs_random_win_rate").get("eval/vs_random_win_rate"),
-        eval_mix=trained.get("stats/eval_aux_mix_ratio"),
+        win_rate_vs_random=facts.last_row(rate).get(rate),
         policy_weight=policy_weight(facts),
+        **{field: trained.get(name) for field, name in _OF_CYCLE.items()},
     )
 
 
@@ -206,18 +212,28 @@ def _workers(facts: Facts) -> tuple[WorkerView, ...]:
     known = {producer.worker_id for producer in facts.producers}
     new = [beat for beat in recent_beats(facts) if beat.worker_id not in known]
     return (
-        *(_worker(facts, producer) for producer in facts.producers),
-        *(_new_worker(facts, beat) for beat in new),
+        *(_worker(facts, each, facts.heartbeats.get(each.worker_id)) for each in facts.producers),
+        *(_worker(facts, _promised(beat), beat) for beat in new),
     )
 
 
-def _worker(facts: Facts, producer: Producer) -> WorkerView:
-    beat = facts.heartbeats.get(producer.worker_id)
+def _promised(beat: Heartbeat) -> Producer:
+    """A worker of which there is no file yet, by what it says of itself."""
+    source, played = beat.source or beat_stream(beat), beat.batch > 0
+    return Producer(
+        beat.worker_id, 0, beat.unix, source=source,
+        model_step=beat.model_step if played else None,
+        games_per_s=beat.games_per_s if played else None,
+    )  # fmt: skip
+
+
+def _worker(facts: Facts, producer: Producer, beat: Heartbeat | None) -> WorkerView:
+    age = max(0.0, facts.now - producer.last_unix)
     return WorkerView(
         worker_id=producer.worker_id,
         source=_source(producer),
         n_files=producer.n_files,
-        seconds_since=_age(facts, producer),
+        seconds_since=age if producer.n_files else None,
         games_per_s=producer.games_per_s,
         model_step=producer.model_step,
         behind=_behind(facts, producer.model_step),
@@ -225,30 +241,14 @@ def _worker(facts: Facts, producer: Producer) -> WorkerView:
     )
 
 
-def _new_worker(facts: Facts, beat: Heartbeat) -> WorkerView:
-    step = beat.model_step if beat.batch else None
-    return WorkerView(
-        worker_id=beat.worker_id,
-        source=beat.source or beat_stream(beat),
-        n_files=0,
-        seconds_since=None,
-        games_per_s=beat.games_per_s if beat.batch else None,
-        model_step=step,
-        behind=_behind(facts, step),
-        heartbeat=_heartbeat(facts, beat),
-    )
+_OF_BEAT = ("phase", "batch", "restarts", "gpu", "gpu_memory", "error")
 
 
 def _heartbeat(facts: Facts, beat: Heartbeat) -> HeartbeatView:
     return HeartbeatView(
-        phase=beat.phase,
         seconds_since=beat_age(facts, beat),
         is_silent=is_silent(facts, beat),
-        batch=beat.batch,
-        restarts=beat.restarts,
-        gpu=beat.gpu,
-        gpu_memory=beat.gpu_memory,
-        error=beat.error,
+        **{name: getattr(beat, name) for name in _OF_BEAT},
     )
 
 
@@ -260,10 +260,6 @@ def _source(producer: Producer) -> str:
 def _behind(facts: Facts, model_step: int | None) -> int | None:
     step = (facts.state or {}).get("step")
     return None if model_step is None or step is None else max(0, step - model_step)
-
-
-def _age(facts: Facts, producer: Producer) -> float:
-    return max(0.0, facts.now - producer.last_unix)
 
 
 def _sum(rates: Sequence[float | None]) -> float | None:

@@ -98,10 +98,8 @@ class Facts:
 def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Facts:
     """Look at everything. OSError, and ExperimentError of a recipe, from this machine's files."""
     errors: list[str] = []
-    weights = open_weights(experiment.weights, experiment.namespace, options=options, say=_LOG.info)
-    examples = open_examples(
-        experiment.examples, experiment.namespace, options=options, say=_LOG.info
-    )
+    weights = open_weights(experiment.weights, experiment.namespace, options=options)
+    examples = open_examples(experiment.examples, experiment.namespace, options=options)
     state, config = _read_published(weights, errors)
     lock = experiment.weights.path or options.state_dir
     runs = read_runs(experiment.run_log)
