@@ -119,7 +119,7 @@ def test_unfinished_cycle_is_finished_after_a_restart(make_config: Make, add_fil
     done = saved.progress.steps_into_cycle
     assert done > 0
     assert saved.progress.step == 0
-    run(replace(config, training_steps_per_cycle=done + 5, max_minutes=0.5))
+    run(make_config(max_cycles=1, training_steps_per_cycle=done + 5))
     assert state_of(config)["step"] == 1
     assert state_of(config)["optimizer_steps"] == done + 5
 
