@@ -121,8 +121,8 @@ def test_a_row_adds_up_what_was_ingested_since_the_last(
     make_config: Callable[..., LearnerConfig],
 ) -> None:
     taken = IngestReport()
-    taken.add(IngestReport(n_examples=10, eval_aux_seen=7, eval_aux_kept=4, eval_aux_stale=3))
-    taken.add(IngestReport(n_examples=5, eval_aux_seen=2, eval_aux_disabled=2))
+    taken.add(IngestReport(examples=10, eval_aux_seen=7, eval_aux_kept=4, eval_aux_stale=3))
+    taken.add(IngestReport(examples=5, eval_aux_seen=2, eval_aux_disabled=2))
     progress, mixture = Progress(lineage="x"), ReplayMixture(make_config())
     row = taken.row(2.5) | cycle_row(
         REPORT, progress=progress, mixture=mixture, optimizer_steps=3, share_of_time=0.5

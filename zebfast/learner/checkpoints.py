@@ -27,7 +27,7 @@ from zebfast.learner.state import (
 from zebfast.learner.train.trainer import Trainer
 from zebfast.system.events import Published, emit
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 # Of pushes that may or may not have landed: months of them at the documented pace.
 _MAX_FINGERPRINTS = 20_000
 
@@ -150,7 +150,7 @@ class CheckpointManager:
         else:
             self.renew()
         if not self._publisher.finish(self._config.last_push_seconds):
-            _log.info(
+            _LOG.info(
                 "  the last weights are not published yet; the same command does it first of all"
             )
         self.attend_publisher()

@@ -19,7 +19,7 @@ from zebfast.learner.session import Session, Stopped, open_session, until_reache
 from zebfast.learner.train.trainer import TrainReport, merge_reports
 from zebfast.system.signals import StopFlag
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 _LAST_SCAN_SECONDS = 5.0
 _NAP_SECONDS = 0.1
 
@@ -57,7 +57,7 @@ class Learner:
 
     def __init__(self, session: Session, stop: StopFlag) -> None:
         self._stop = stop
-        self._config, self._log = session.config, session.log
+        self._config, self._run_log = session.config, session.run_log
         self._progress, self._mixture = session.progress, session.mixture
         self._trainer, self._schedule = session.trainer, session.schedule
         self._ingestor, self._publisher = session.ingestor, session.publisher
@@ -97,11 +97,11 @@ class Learner:
     def _ingest(self, wait: float = 0.0) -> int:
         """Take in what has been read; the number of the scan that has ended with it, or 0."""
         report = self._ingestor.adopt(wait)
-        if report.n_files:
+        if report.files:
             self._checkpoints.note_change(of_weights=False)
-        if report.n_examples or report.eval_aux_kept:
+        if report.examples or report.eval_aux_kept:
             self._last_new = time.monotonic()
-        self._log.ingested(report)
+        self._run_log.ingested(report)
         return report.scan_done
 
     def _wait_for_scan(self, number: int, seconds: float = math.inf) -> None:
@@ -130,16 +130,16 @@ class Learner:
         held, wanted = len(self._mixture.selfplay), max(1, self._config.training.min_buffer_size)
         age, limit = time.monotonic() - self._last_new, self._config.max_example_age
         if self._schedule.has_all_games:
-            self._log.waiting("")  # nobody makes more
+            self._run_log.waiting("")  # nobody makes more
         elif held < wanted:
             text = f"Buffer {held}/{wanted} — waiting for workers..."
-            self._log.waiting("examples", text)
+            self._run_log.waiting("examples", text)
             return True
         elif limit and age > limit:
             text = f"No new examples for over {limit:g} s: training paused, waiting for workers..."
-            self._log.waiting("fresh examples", text)
+            self._run_log.waiting("fresh examples", text)
             return True
-        self._log.waiting("")
+        self._run_log.waiting("")
         return False
 
     def _steps_to_take(self) -> int:
@@ -169,7 +169,7 @@ class Learner:
 
     def _finish_cycle(self) -> None:
         self._cycles_done += 1
-        self._log.cycle(merge_reports(self._reports), self._trainer.optimizer_steps)
+        self._run_log.cycle(merge_reports(self._reports), self._trainer.optimizer_steps)
         self._reports = []
         self._checkpoints.after_cycle()
         self._gatekeeper.after_cycle()
@@ -192,7 +192,7 @@ class Learner:
         What has been trained by then is kept if that can be.
         """
         if self._failure is None:
-            self._log.ingested(IngestReport(), flush=True)
+            self._run_log.ingested(IngestReport(), flush=True)
             self._checkpoints.settle()
         if self._failure is not None:
             if isinstance(self._failure, ExchangeError) and self._checkpoints.unsaved:
@@ -200,7 +200,7 @@ class Learner:
             raise self._failure
         self._checkpoints.prune()
         progress = self._progress
-        _log.info(
+        _LOG.info(
             self._schedule.last_words()
             or f"Stopped after cycle {progress.step} ({progress.total_games:,} games); the same "
             "command continues"

@@ -15,7 +15,7 @@ from zebfast.system.background import BackgroundSender
 from zebfast.system.events import Incident, emit
 from zebfast.system.retry import Once, doubling
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 _MAX_PAUSE_SECONDS = 300.0
 
 
@@ -101,6 +101,6 @@ class Publisher(BackgroundSender[PublishRequest]):
             return
         try:
             if line := self.store.compact(self._squash_after):
-                _log.info(line)
+                _LOG.info(line)
         except TransientError as error:
             emit(Incident(what="exchange", text=f"  squash error (will retry): {error}"))

@@ -45,7 +45,7 @@ from zebfast.net.weights import check_weights
 from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class StartError(ExchangeError):
@@ -66,7 +66,7 @@ def load_bootstrap(config: LearnerConfig) -> model_file.Checkpoint | None:
     """The network of ``--checkpoint``; None without that flag. Raises BadCheckpoint."""
     if not config.checkpoint:
         return None
-    _log.info(f"Loading bootstrap checkpoint: {config.checkpoint}")
+    _LOG.info(f"Loading bootstrap checkpoint: {config.checkpoint}")
     return model_file.load(config.checkpoint)
 
 
@@ -86,10 +86,10 @@ def published_weights(
             bootstrap = model_file.fresh(config.recipe.network.config(), seed=config.seed)
         weights = _bootstrap_namespace(store, bootstrap)
         place = store.label if config.weights.path else f"HF repo {store.label}"
-        _log.info(f"Bootstrapped {place} with {config.namespace.weights_file} (step 0)")
+        _LOG.info(f"Bootstrapped {place} with {config.namespace.weights_file} (step 0)")
     else:
         place = store.label if config.weights.path else "HF"
-        _log.info(
+        _LOG.info(
             f"Pulling weights from {place}: {config.namespace.weights_file} "
             f"(step {weights.step}, {weights.total_games:,} games)"
         )
@@ -125,7 +125,7 @@ def continuation(saved: Checkpoint | None, weights: Weights, path: Path) -> Cont
     own, step = saved.progress, saved.progress.step
     if own.lineage == published.lineage and saved.model_config == weights.config:
         if published.published[0] in own.published:
-            _log.info(f"Continuing {path.name} from cycle {step}, optimizer included")
+            _LOG.info(f"Continuing {path.name} from cycle {step}, optimizer included")
             if not _counts_more(published, own):
                 n_own = int(saved.trainer["optimizer_steps"])
                 return Continuation(saved.model_state_dict, own, saved.trainer, n_own)
@@ -138,7 +138,7 @@ def continuation(saved: Checkpoint | None, weights: Weights, path: Path) -> Cont
             return Continuation(weights.state_dict, published, _without_average(saved), n_steps)
         if _went_on_from(saved, weights):
             published.best_weights = own.best_weights
-            _log.info(
+            _LOG.info(
                 f"Step {weights.step} was published after {path.name} (step {step}) was saved: "
                 f"going on from the published weights and counts, with the optimizer of step {step}"
             )
@@ -261,7 +261,7 @@ def _whole(
             snapshot = local or _fetch(config, mirror, manifest)
             saved = _checked(snapshot)
         except IncompleteState as error:
-            _log.warning(f"  {error}; looking at the state before it")
+            _LOG.warning(f"  {error}; looking at the state before it")
             continue
         there = f"{mirror.label}/{manifest.folder}" if mirror is not None else ""
         yield str(snapshot.path) if local else there, snapshot, saved
@@ -295,7 +295,7 @@ def _candidates(
             found.append((manifest, None))
         else:
             found_of = f"of another run (lineage {manifest.lineage})"
-            _log.warning(f"  {manifest.folder} at --sync-to is {found_of}")
+            _LOG.warning(f"  {manifest.folder} at --sync-to is {found_of}")
     yield from sorted(found, key=lambda each: each[0].created_unix, reverse=True)
 
 
@@ -334,7 +334,7 @@ def _install(config: LearnerConfig, snapshot: Snapshot, place: str) -> None:
     write_atomic(config.checkpoint_path, (path / CHECKPOINT).read_bytes())
     replay = ", replay buffer" if has_replay else ""
     run_id = f", W&B run {manifest.wandb_run_id}" if manifest.wandb_run_id else ""
-    _log.info(
+    _LOG.info(
         f"Resumed from {place}: cycle {manifest.step}, {manifest.total_games:,} games, "
         f"optimizer{replay}{run_id}"
     )
@@ -359,4 +359,4 @@ def _publish_again(config: LearnerConfig, store: WeightStore, saved: Checkpoint)
     save_checkpoint(config.checkpoint_path, saved)
     weights = _as_published(saved)
     store.publish(weights.state_dict, weights.config, weights.state)
-    _log.info(f"  {store.label} had no weights: published those of the snapshot")
+    _LOG.info(f"  {store.label} had no weights: published those of the snapshot")

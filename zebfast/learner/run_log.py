@@ -111,20 +111,16 @@ class RunLogger:
         self._of_cycle.add(report)
         self._untold.add(report)
         is_over = flush or report.scan_done or now - self._untold_since > _LONG_SCAN_SECONDS
-        if not self._untold.n_files:
+        if not self._untold.files:
             self._untold_since = now
         elif is_over:
-            told, mixture = self._untold, self._mixture
+            mixture = self._mixture
+            n_eval_aux = len(mixture.eval_aux) if mixture.config.enabled else 0
             emit(
                 Ingested(
-                    files=told.n_files,
-                    examples=told.n_examples,
                     n_selfplay=len(mixture.selfplay),
-                    n_eval_aux=(len(mixture.eval_aux) or None) if mixture.config.enabled else None,
-                    eval_aux_seen=told.eval_aux_seen,
-                    eval_aux_kept=told.eval_aux_kept,
-                    eval_aux_stale=told.eval_aux_stale,
-                    eval_aux_disabled=told.eval_aux_disabled,
+                    n_eval_aux=n_eval_aux or None,
+                    **self._untold.counts(),
                 )
             )
             self._untold, self._untold_since = IngestReport(), now

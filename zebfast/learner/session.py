@@ -42,7 +42,7 @@ from zebfast.system.signals import StopFlag
 
 __all__ = ["Session", "StartError", "Stopped", "open_session", "until_reached"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 _MAX_PAUSE_SECONDS = 60.0
 _T = TypeVar("_T")
 
@@ -147,7 +147,9 @@ class Session:
                 config, self.trainer, self.schedule, progress, self.checkpoints
             )
             parts.callback(self.gatekeeper.close)
-            self.log = RunLogger(progress, self.mixture, self.schedule, max_ratio=config.max_reuse)
+            self.run_log = RunLogger(
+                progress, self.mixture, self.schedule, max_ratio=config.max_reuse
+            )
             self._parts = parts.pop_all()
 
     def close(self) -> None:
@@ -178,9 +180,9 @@ def _trainer(
     if found.trainer is not None:
         trainer.load_state(found.trainer)
     trainer.optimizer_steps = found.optimizer_steps
-    _log.info(f"  Model: {n_parameters(net):,} parameters on {config.device}")
+    _LOG.info(f"  Model: {n_parameters(net):,} parameters on {config.device}")
     if config.training.amp and trainer.half is None:
-        _log.info(
+        _LOG.info(
             f"  --amp {config.amp_dtype} does not help this network on this CPU: training in fp32"
         )
     return trainer
@@ -195,9 +197,7 @@ def _ingestor(
     held: set[str],
 ) -> Ingestor:
     """What takes in example files; its reader's thread runs from here on."""
-    examples = open_examples(
-        config.examples, config.namespace, options=config.stores
-    )
+    examples = open_examples(config.examples, config.namespace, options=config.stores)
     reader = ExampleReader(
         examples,
         known=progress.ledger & held,
@@ -231,7 +231,7 @@ def _restore_replay(
     if held:
         replay, n_eval_aux = mixture.selfplay, len(mixture.eval_aux)
         eval_aux = f" and {n_eval_aux:,} eval_aux ones" if n_eval_aux else ""
-        _log.info(
+        _LOG.info(
             f"Replay buffer (local cache): {len(replay):,}/{replay.capacity:,} examples"
             f"{eval_aux} from {len(held)} files"
         )
@@ -256,5 +256,5 @@ def _open_sinks(
     )
     parts.callback(remote.close)
     progress.wandb_run_id = remote.run_id
-    _log.info(f"W&B run: {remote.place}")
+    _LOG.info(f"W&B run: {remote.place}")
     return [local, remote], remote.url

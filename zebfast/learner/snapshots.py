@@ -35,7 +35,7 @@ from zebfast.learner.state import Progress
 from zebfast.system.events import Incident, emit
 from zebfast.system.files import file_mark, sync_directory, write_atomic
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 CHECKPOINT = "training.ckpt"
 METRICS = "metrics.jsonl"
@@ -201,14 +201,14 @@ class DiskGuard:
                 self._make_room()
             above = self._percent() > self._limit
             if above and not self._warned:
-                _log.warning(
+                _LOG.warning(
                     f"  disk of {self._place()} is {self._percent():.0f} % full (limit "
                     f"{self._limit:g} %) and there is no superseded snapshot to delete: make room"
                 )
             self._warned = above
         except OSError as error:
             if not self._warned:
-                _log.warning(f"  disk guard: {error}")
+                _LOG.warning(f"  disk guard: {error}")
             self._warned = True
 
     def _make_room(self) -> None:
@@ -217,7 +217,7 @@ class DiskGuard:
                 continue
             before = self._percent()
             freed = self._snapshots.remove(snapshot)
-            _log.info(
+            _LOG.info(
                 f"  disk {before:.0f} % full (limit {self._limit:g} %): deleted snapshot "
                 f"{snapshot.path.name}, superseded, {freed / 1e6:.1f} MB freed"
             )
@@ -307,7 +307,7 @@ class SnapshotManager:
             if error.errno == errno.ENOSPC:
                 emit(Incident(what="full disk", text=text))
             else:
-                _log.warning(text)
+                _LOG.warning(text)
             return
         if self._thread is not None:
             self._thread.submit(snapshot.path, snapshot.manifest)
@@ -315,7 +315,7 @@ class SnapshotManager:
     def finish(self) -> None:
         """Wait for the last snapshot to arrive, so long and not longer."""
         if self._thread is not None and not self._thread.finish(self._config.sync_grace):
-            _log.info(
+            _LOG.info(
                 f"  the last snapshot is not at {self._thread.mirror.label} yet; the same command "
                 "on this machine sends it first of all"
             )

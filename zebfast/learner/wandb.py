@@ -22,7 +22,7 @@ from zebfast.learner.metrics import read_metrics
 from zebfast.system.events import Incident, Row, emit
 from zebfast.system.files import write_atomic
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # --- Opening a W&B run with the real client: what its many errors mean, what is done about them.
 
@@ -294,7 +294,7 @@ class WandbMetrics:
             told = {name: value for name, value in row.items() if name not in ("step", "time")}
             n_missing += self._hand_over(row["step"], told)
         if n_missing and self._given_id is not None:
-            _log.info(f"W&B lacked {n_missing} rows of the metrics file: sent")
+            _LOG.info(f"W&B lacked {n_missing} rows of the metrics file: sent")
         if n_missing and self.url:
             self._note_sent()
 
@@ -309,7 +309,7 @@ class WandbMetrics:
         try:
             self._record.put_away_killed()
         except OSError as error:
-            _log.warning(f"a killed offline run stays in {self._record.directory}: {error}")
+            _LOG.warning(f"a killed offline run stays in {self._record.directory}: {error}")
         return self._record.read()
 
     def _hand_over(self, step: int, row: Row) -> bool:

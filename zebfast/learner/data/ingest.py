@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
 from zebfast.learner.data.mixture import ReplayMixture, is_kept
@@ -32,28 +32,30 @@ class IngestReport:
     has ended with it, or 0.
     """
 
-    n_files: int = 0
-    n_examples: int = 0
+    files: int = 0
+    examples: int = 0
     eval_aux_seen: int = 0
     eval_aux_kept: int = 0
     eval_aux_stale: int = 0
     eval_aux_disabled: int = 0
     scan_done: int = 0
 
+    def counts(self) -> dict[str, int]:
+        """The counts by name."""
+        counts = asdict(self)
+        del counts["scan_done"]
+        return counts
+
     def add(self, other: IngestReport) -> None:
         """Add the counts of another report."""
-        self.n_files += other.n_files
-        self.n_examples += other.n_examples
-        self.eval_aux_seen += other.eval_aux_seen
-        self.eval_aux_kept += other.eval_aux_kept
-        self.eval_aux_stale += other.eval_aux_stale
-        self.eval_aux_disabled += other.eval_aux_disabled
+        for name, count in other.counts().items():
+            setattr(self, name, getattr(self, name) + count)
 
     def row(self, seconds: float) -> MetricsRow:
         """The metrics of what was taken in over so long."""
         return {
-            "ingest/selfplay_examples": self.n_examples,
-            "ingest/selfplay_examples_per_s": self.n_examples / max(seconds, 1e-9),
+            "ingest/selfplay_examples": self.examples,
+            "ingest/selfplay_examples_per_s": self.examples / max(seconds, 1e-9),
             "ingest/eval_aux_seen_examples": self.eval_aux_seen,
             "ingest/eval_aux_kept_examples": self.eval_aux_kept,
             "ingest/eval_aux_skipped_stale_examples": self.eval_aux_stale,
@@ -111,13 +113,13 @@ class Ingestor:
 
     def _take(self, file: FileRead, report: IngestReport) -> None:
         name, examples = file.name, file.examples
-        report.n_files += 1
+        report.files += 1
         self._check_targets(file)
         is_new = name not in self.progress.ledger
         if examples.source != SOURCE_EVAL:
             if name not in self.held and not self.progress.has_forgotten(name):
                 self.mixture.selfplay.add(examples.records)
-                report.n_examples += len(examples.records)
+                report.examples += len(examples.records)
             if is_new:
                 self.progress.total_games += examples.n_games
         elif not self._take_eval_aux(file, report, is_new=is_new):

@@ -21,7 +21,7 @@ from zebfast.selfplay.examples import BadExampleFile, Examples
 from zebfast.system.events import Incident, emit
 from zebfast.system.retry import Backoff, Once, doubling
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 _FETCH_AT_ONCE = 64
 _QUEUE_FILES = 16
 _MAX_PAUSE_SECONDS = 60.0
@@ -237,7 +237,7 @@ class ExampleReader:
             return
         try:
             if line := self.store.compact(self.pace.squash_after):
-                _log.info(line)
+                _LOG.info(line)
         except TransientError as error:
             self._report(f"  squash error (will retry): {error}")
 
