@@ -21,6 +21,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import zebfast  # noqa: E402
+from zebfast.system.machine import usable_cores  # noqa: E402
+
 RECORDS = ROOT / "bench" / "records"
 COMMAND = "make record"
 FIGURE_KEYS = ("key", "what", "value", "unit")
@@ -48,7 +53,7 @@ def machine(run: dict[str, Any]) -> dict[str, Any]:
     cpu = info.get("cpu", {})
     found = {
         "cpu": cpu.get("brand_raw", info.get("processor") or "unknown"),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "cores": usable_cores(),
         "system": f"{info['system']} {info['machine']}",
         "python": info["python_version"],
     }
@@ -78,9 +83,6 @@ def record(run: dict[str, Any], *, command: str) -> dict[str, Any]:
     found = figures(run)
     if not found:
         raise ValueError("no benchmark in this run carries a figure")
-    sys.path.insert(0, str(ROOT))
-    import zebfast
-
     return {
         "date": run["datetime"][:10],
         "time": run["datetime"][11:19],

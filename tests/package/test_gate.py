@@ -174,16 +174,6 @@ def test_ratios_and_their_intervals() -> None:
     assert Rule(slice_seconds=0.02).repeats(5.0) == 1
 
 
-def test_identity_tells_work_apart() -> None:
-    import numpy as np
-
-    same = identity((np.arange(3), {"b": 1, "a": "x"}))
-    assert same == identity([np.arange(3), {"a": "x", "b": 1}])
-    assert same != identity((np.arange(3), {"b": 2, "a": "x"}))
-    with pytest.raises(TypeError, match="must not return a float"):
-        identity(1.5)
-
-
 def test_counts_within_a_tolerance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(counts, "PINNED", tmp_path / "counts.json")
     with pytest.raises(counts.NotPinned, match="no counts are pinned for 'work, gcc 1'"):

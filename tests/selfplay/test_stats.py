@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zebfast.core.observe import uniform_evaluate
+from zebfast.benchmark.workload import Constant
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay import stats as module
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
@@ -29,11 +29,6 @@ class Loaded:
     def thread_time(self) -> float:
         self._ask()
         return self.on_core
-
-
-class Constant:
-    def evaluate(self, obs: object, out: object) -> None:
-        uniform_evaluate(obs, out)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("every", [29, 61, 127])

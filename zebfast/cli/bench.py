@@ -21,7 +21,6 @@ from zebfast.benchmark.trial import PARTS, Trials
 from zebfast.benchmark.tuning import Setting, Tuned, Tuner, grid
 from zebfast.benchmark.workload import Measurement, default_device, fresh_network, measure
 from zebfast.benchmark.workloads import used_by
-from zebfast.cli.console import NOTHING
 from zebfast.cli.options import ModeOption
 from zebfast.cli.worker import (
     default_threads,
@@ -234,6 +233,8 @@ def print_report(found: dict[str, Any]) -> None:
 
 
 def _print_time(times: dict[str, dict[str, float]], whats: dict[str, str]) -> None:
+    from zebfast.cli.console import NOTHING
+
     heading = "".join(f"{'~' + name if name == 'solver' else name:>10}" for name in _COLUMNS)
     click.echo(f"{'Where its time goes':<28}{heading}")
     for key, shares in times.items():
@@ -338,6 +339,8 @@ def keep(job: Job, tuned: Tuned) -> Path:
 
 def print_tuned(job: Job, tuned: Tuned) -> None:
     """The table of what was tried, the choice, and what it brings."""
+    from zebfast.cli.console import NOTHING
+
     search = job.selfplay.search
     click.echo(
         f"{job.name}, {search.n_simulations} simulations, {job.selfplay.worlds} worlds, "
