@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 import zebfast
 
@@ -18,6 +19,7 @@ html_theme = "alabaster"
 html_theme_options = {"description": "Texas 42, learned from its own games", "page_width": "70rem"}
 html_show_sourcelink = False
 nitpicky = True
+nitpick_ignore_regex = [("py:class", r"u?int\d+_t")]  # C types in signatures that Cython writes
 
 
 def setup(app: Sphinx) -> None:
@@ -27,6 +29,8 @@ def setup(app: Sphinx) -> None:
         text[0] = re.sub(r"\]\((\.\./(?![^)]*\.png\))[^)#]+)[^)]*\)", r"](path:\1)", text[0])
 
     app.connect("source-read", read)
+    # "Dominoes dealt: ascending" is a sentence; of a property, napoleon takes its half as a type.
+    GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
 
 
 autodoc_member_order = "bysource"

@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -231,6 +232,19 @@ def recipe_keys(root: str = "") -> str:
     return "\n\n".join(parts)
 
 
+def events(root: str = "") -> str:
+    """The kinds of event, what each says, and its fields."""
+    del root
+    from zebfast.system.events import Event
+
+    lines = ["| `event` | says | fields |", "|---|---|---|"]
+    for kind in Event.__subclasses__():
+        says = (kind.__doc__ or "").partition(".")[0].replace("``", "`") + "."
+        names = ", ".join(f"`{each.name}`" for each in fields(kind))
+        lines.append(f"| `{kind.kind}` | {escaped(says)} | {names} |")
+    return "\n".join(lines)
+
+
 def commands(root: str = "") -> str:
     """Every command with its options, as `--help` has them. Imports the commands."""
     del root
@@ -299,6 +313,7 @@ PARTS = {
     "cost": Part("docs/performance.md", cost),
     "recipe": Part("docs/recipes.md", recipe),
     "recipe keys": Part("docs/recipes.md", recipe_keys),
+    "events": Part("docs/formats.md", events),
     "commands": Part("docs/commands.md", commands),
 }
 
