@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -34,7 +35,11 @@ AnyNet = V1Net | V2Net
 _Config = TypeVar("_Config")
 _Net = TypeVar("_Net", bound=nn.Module)
 
-TOKENIZERS = (v1.TOKENIZER, v2.TOKENIZER)
+_KINDS: Mapping[str, type[NetConfig] | type[V2Config]] = {
+    v1.TOKENIZER: NetConfig,
+    v2.TOKENIZER: V2Config,
+}
+TOKENIZERS = tuple(_KINDS)
 SIZE_NAMES = tuple(v1.SIZES)
 
 
@@ -44,12 +49,19 @@ def config_from_dict(fields: Mapping[str, object]) -> AnyConfig:
     Published configs need not name their tokenizer: it is v1 then.
     """
     tokenizer = fields.get("tokenizer", v1.TOKENIZER)
-    if tokenizer == v1.TOKENIZER:
-        return NetConfig.from_dict(fields)
-    if tokenizer == v2.TOKENIZER:
-        return V2Config.from_dict(fields)
-    known = ", ".join(TOKENIZERS)
-    raise ValueError(f"unknown tokenizer {tokenizer!r}; this version knows: {known}")
+    if not isinstance(tokenizer, str) or tokenizer not in _KINDS:
+        names = ", ".join(TOKENIZERS)
+        raise ValueError(f"unknown tokenizer {tokenizer!r}; this version knows: {names}")
+    kind = _KINDS[tokenizer]
+    known = dataclasses.fields(kind)
+    needed = {found.name for found in known if found.default is dataclasses.MISSING}
+    missing = sorted(needed - fields.keys())
+    unknown = sorted(map(repr, fields.keys() - {found.name for found in known}))
+    if missing or unknown:
+        what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
+        raise ValueError(f"the network config {what}")
+    made: AnyConfig = kind(**fields)  # type: ignore[arg-type]  # checked in __post_init__
+    return made
 
 
 def build(config: AnyConfig) -> AnyNet:

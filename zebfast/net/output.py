@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -25,3 +26,19 @@ class Output(NamedTuple):
 def n_parameters(net: nn.Module) -> int:
     """Number of trainable scalars."""
     return sum(p.numel() for p in net.parameters())
+
+
+def check_shape(config: Any, limits: Mapping[str, int], tokenizer: str) -> None:
+    """What every kind of network asks of its config: sizes from 1 to their limits, its tokenizer.
+
+    ValueError (one sentence) for a field that is something else.
+    """
+    for name, limit in limits.items():
+        size = getattr(config, name)
+        if type(size) is not int or not 1 <= size <= limit:
+            raise ValueError(f"{name} must be a whole number from 1 to {limit}, not {size!r}")
+    if config.tokenizer != tokenizer:
+        found = config.tokenizer
+        raise ValueError(f"a {tokenizer} network has tokenizer {tokenizer}, not {found!r}")
+    if type(config.belief_head) is not bool:
+        raise ValueError(f"belief_head must be true or false, not {config.belief_head!r}")

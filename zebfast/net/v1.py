@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zebfast.net.encoding import TokenBatch, expand
-from zebfast.net.output import N_OTHER_SEATS, N_SLOTS, Output
+from zebfast.net.output import N_OTHER_SEATS, N_SLOTS, Output, check_shape
 from zebfast.net.packing import N_FEATURES, N_TOKENS
 from zebfast.rules import N_DOMINOES
 
@@ -49,18 +49,11 @@ class NetConfig:
     belief_head: bool = False
 
     def __post_init__(self) -> None:
-        for name, limit in _LIMITS.items():
-            size = getattr(self, name)
-            if type(size) is not int or not 1 <= size <= limit:
-                raise ValueError(f"{name} must be a whole number from 1 to {limit}, not {size!r}")
+        check_shape(self, _LIMITS, TOKENIZER)
         if self.embed_dim % self.n_heads or self.embed_dim % 16:
             raise ValueError(
                 f"embed_dim {self.embed_dim} must be a multiple of 16 and of n_heads {self.n_heads}"
             )
-        if self.tokenizer != TOKENIZER:
-            raise ValueError(f"a v1 network has tokenizer v1, not {self.tokenizer!r}")
-        if type(self.belief_head) is not bool:
-            raise ValueError(f"belief_head must be true or false, not {self.belief_head!r}")
 
     def to_dict(self) -> dict[str, int | str | bool]:
         """As published: ``belief_head`` is written only by networks that have one."""
@@ -68,17 +61,6 @@ class NetConfig:
         if not self.belief_head:
             del fields["belief_head"]
         return fields
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, object]) -> NetConfig:
-        """Config from a published ``model_config``; ValueError names what is missing or unknown."""
-        required = {"embed_dim", "n_heads", "n_layers", "ff_dim"}
-        missing = sorted(required - fields.keys())
-        unknown = sorted(map(repr, fields.keys() - required - {"tokenizer", "belief_head"}))
-        if missing or unknown:
-            what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
-            raise ValueError(f"the network config {what}")
-        return cls(**fields)  # type: ignore[arg-type]  # checked in __post_init__
 
 
 #: The three published sizes.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zebfast.net.features import N_BITS, FeatureBatch, expand, expand_on_cpu
-from zebfast.net.output import N_OTHER_SEATS, N_POINTS, Output
+from zebfast.net.output import N_OTHER_SEATS, N_POINTS, Output, check_shape
 from zebfast.rules import HALF_POINTS, N_DOMINOES
 
 TOKENIZER = "v2"
@@ -38,31 +38,13 @@ class V2Config:
     belief_head: bool = False
 
     def __post_init__(self) -> None:
-        for name, limit in _LIMITS.items():
-            size = getattr(self, name)
-            if type(size) is not int or not 1 <= size <= limit:
-                raise ValueError(f"{name} must be a whole number from 1 to {limit}, not {size!r}")
+        check_shape(self, _LIMITS, TOKENIZER)
         if self.width % 16:
             raise ValueError(f"width {self.width} must be a multiple of 16")
-        if self.tokenizer != TOKENIZER:
-            raise ValueError(f"a v2 network has tokenizer v2, not {self.tokenizer!r}")
-        if type(self.belief_head) is not bool:
-            raise ValueError(f"belief_head must be true or false, not {self.belief_head!r}")
 
     def to_dict(self) -> dict[str, int | str | bool]:
-        """Every field by its name; what ``from_dict`` takes."""
+        """Every field by its name."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, object]) -> V2Config:
-        """Config from a file's ``model_config``; ValueError names what is missing or unknown."""
-        required = {"width", "n_blocks", "tokenizer"}
-        missing = sorted(required - fields.keys())
-        unknown = sorted(map(repr, fields.keys() - required - {"belief_head"}))
-        if missing or unknown:
-            what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
-            raise ValueError(f"the network config {what}")
-        return cls(**fields)  # type: ignore[arg-type]  # checked in __post_init__
 
 
 SIZES: Mapping[str, V2Config] = MappingProxyType(

@@ -33,6 +33,7 @@ from zebfast.system.retry import Once, doubling
 _LOG = logging.getLogger(__name__)
 _HUB = "hf://"
 _BUCKETS = "buckets/"
+_MAX_PAUSE_SECONDS = 300.0
 
 
 class FarPlace(Protocol):
@@ -217,13 +218,10 @@ def open_mirror(
     return Mirror(FsspecPlace(f"{url.rstrip('/')}/{namespace.stem}", endpoint=endpoint))
 
 
-# --- Sending saved states beside training: one at a time, in its own thread, the newest one wins.
-
-_MAX_PAUSE_SECONDS = 300.0
-
-
 class MirrorThread:
-    """The thread. ``submit`` returns at once; ``finish`` waits. Its faults never end the training.
+    """Sends saved states beside training, one at a time; the newest one wins.
+
+    ``submit`` returns at once; ``finish`` waits. Its faults never end the training.
 
     Args:
         mirror: where states go.
