@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from zebfast.exchange import Namespace, Place
-from zebfast.experiment.experiment import STAGE_SETTINGS, Experiment, fleet_names
+from zebfast.experiment.experiment import Experiment, fleet_names
+from zebfast.selfplay.producer_kinds import BY_ROLE
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def make_experiment(tmp_path: Path) -> Callable[..., Experiment]:
             "examples": Place.directory(tmp_path / "run" / "examples"),
             "fleets": fleet_names(name),
             "lineage": {"kind": "fresh", "size": "small", "seed": 0},
-            "stages": STAGE_SETTINGS,
+            "stages": {role: kind.stage for role, kind in BY_ROLE.items()},
         }
         return Experiment(**(base | changes))
 

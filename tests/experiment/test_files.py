@@ -67,7 +67,7 @@ def test_a_failed_write_leaves_nothing(make_experiment: Make) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("[learner]", "[leaner]", "unknown table: 'leaner'; did you mean 'learner'?"),
+        ("[learner]", "[leaner]", "key in the top level: 'leaner'; did you mean 'learner'?"),
         ("note =", "notes =", "unknown key in [identity]: 'notes'; did you mean 'note'?"),
         ("weights_dir", "weights_dirs", "[places]: 'weights_dirs'; did you mean 'weights_dir'"),
         ("evalaux =", "eval_aux =", "[fleets]: 'eval_aux'; did you mean 'evalaux'?"),
@@ -76,7 +76,7 @@ def test_a_failed_write_leaves_nothing(make_experiment: Make) -> None:
         ('name = "first"\n', 'name = "other"\n', "its name is 'other', but it lies in 'first'"),
         ("enabled = false", 'enabled = "no"', "enabled is 'no': expected true or false"),
         ("input_dir", "repo_id", "[places] needs exactly one of weights_dir, repo_id"),
-        ("created = 2026", "created = 'x' # ", "created is not a date"),
+        ("created = 2026", "created = 'x' # ", "created is 'x': expected a date"),
         ("[identity]", "[identity", "is not a TOML file"),
     ],
 )

@@ -18,7 +18,7 @@ from zebfast.exchange import LocalWeightStore, Namespace
 from zebfast.experiment.runlog import read_runs
 from zebfast.learner.metrics import read_metrics
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import SOURCE_EXACT, SOURCE_ROLLOUT
+from zebfast.selfplay.producer_kinds import EXACT, ROLLOUT
 
 TINY = """
 name = "tiny"
@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on_to_its_end(killed: Path) -> None:
     assert after["lineage"] == before["lineage"], "the same run, not another one"
     examples = directory / "run" / "examples" / "hour"
     counted = [read_examples(examples / name) for name in after["ingested"]]
-    assert {file.source for file in counted} == {SOURCE_EXACT, SOURCE_ROLLOUT}
+    assert {file.source for file in counted} == {EXACT.source, ROLLOUT.source}
     games = [game.tobytes() for file in counted for game in file.records["obs"]]
     assert len(games) == len(set(games)), "no decision was handed over twice"
     assert after["total_games"] == sum(file.n_games for file in counted) >= 256

@@ -14,12 +14,12 @@ from zebfast.experiment.status.liveness import Check, current_stage, stage_or_fi
 from zebfast.experiment.status.report import status_of
 from zebfast.experiment.status.snapshot import Facts, Producer
 from zebfast.experiment.watch.verdict import Limits, judge
-from zebfast.selfplay.examples import SOURCE_EXACT, SOURCE_ROLLOUT, SOURCE_SELFPLAY
+from zebfast.selfplay.producer_kinds import EXACT, ROLLOUT, SELFPLAY
 
 NOW = 1_800_000_000.0
 RUN = Run(id="r", stage="recipe", host="here", pid=7, version="0.1.0", started=NOW - 7200,
           config_file="configs/x.toml")  # fmt: skip
-WORKER = Producer("local-0", 4, NOW - 60, source=SOURCE_ROLLOUT, model_step=9, games_per_s=10.0)
+WORKER = Producer("local-0", 4, NOW - 60, source=ROLLOUT.source, model_step=9, games_per_s=10.0)
 COUNTED = {"games": 96, "examples": 2000, "first_unix": NOW - 600, "last_unix": NOW - 300}
 Look = Callable[..., Facts]
 
@@ -32,7 +32,7 @@ def look(make_experiment: Callable[..., Experiment]) -> Look:
         state = {
             "step": 10, "total_games": games, "updated_unix": NOW - 20,
             "recipe": {"finished": finished}, "workers": {},
-            "streams": {SOURCE_EXACT: {"files": 3, **COUNTED}},
+            "streams": {EXACT.source: {"files": 3, **COUNTED}},
         }  # fmt: skip
         row = {"step": 10, "time": NOW - 20, "train/policy_loss": 0.5,
                "stats/total_games": games, "stats/eval_aux_mix_ratio": 0.0}  # fmt: skip
@@ -58,14 +58,14 @@ def test_the_screen_shows_stage_games_and_streams(look: Look) -> None:
     )
     assert status.to_json()["recipe"]["stage"] == "rollout"
     files = {stream.source: (stream.n_files, stream.seconds_since) for stream in status.streams}
-    assert files == {SOURCE_EXACT: (3, 300.0), SOURCE_ROLLOUT: (4, 60.0)}
+    assert files == {EXACT.source: (3, 300.0), ROLLOUT.source: (4, 60.0)}
     assert status.problems == ()
 
 
 def test_teachers_are_of_the_stream_that_is_trained_on(look: Look) -> None:
-    assert stream_of(WORKER) == SOURCE_SELFPLAY
+    assert stream_of(WORKER) == SELFPLAY.source
     assert found(look())["example files"].state == "ok"
-    old = Producer("local-0", 4, NOW - 7200, source=SOURCE_EXACT)
+    old = Producer("local-0", 4, NOW - 7200, source=EXACT.source)
     check = found(look(producers=(old,)))["example files"]
     assert check.state == "wrong"
     assert "--mode recipe" in check.fix

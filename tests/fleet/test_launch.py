@@ -11,15 +11,15 @@ import pytest
 from launches import hub_experiment
 
 from zebfast.exchange import Place
-from zebfast.experiment.experiment import Stage
 from zebfast.fleet.health import failure_in
 from zebfast.fleet.launch import MAX_LETTERS, launch_env, requirement, start_command
 from zebfast.fleet.model import Spec
 from zebfast.fleet.provider import ProviderError
+from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.events import Ended, from_line
 
 
-def spec(role: Stage = "selfplay", **changes: Any) -> Spec:
+def spec(role: Role = "selfplay", **changes: Any) -> Spec:
     return Spec(fleet=f"zeb-first-{role}", experiment="first", role=role, n=4, **changes)
 
 

@@ -29,13 +29,13 @@ weights("me/zeb", "large-belief", home).publish(
 """
 COUNT = """
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import SOURCE_SELFPLAY
+from zebfast.selfplay.producer_kinds import SELFPLAY
 store = examples("dataset", "me/zeb-examples", name, home)
 names = [each for each in store.list() if each not in without]
 with store.fetch(names) as paths:
     assert len(paths) == len(names)
     found = [read_examples(path).metadata for path in paths.values()]
-return sum(each["n_games"] for each in found if each["source"] == SOURCE_SELFPLAY)
+return sum(each["n_games"] for each in found if each["source"] == SELFPLAY.source)
 """
 
 

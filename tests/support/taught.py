@@ -11,8 +11,9 @@ from random_games import random_games
 
 from zebfast.core.observe import games_to_examples
 from zebfast.learner.recipe import Recipe, parse_recipe
-from zebfast.selfplay.examples import SOURCE_EXACT, write_native
+from zebfast.selfplay.examples import write_native
 from zebfast.selfplay.play_values import pack
+from zebfast.selfplay.producer_kinds import EXACT
 
 RECIPE = """
 name = "tiny"
@@ -81,7 +82,7 @@ def add_taught_file(directory: Path, number: int, n_games: int = 2) -> str:
         "model_step": 0,
         "n_games": n_games,
         "timestamp": number,
-        "source": SOURCE_EXACT,
+        "source": EXACT.source,
     }
     name = f"w_{1_700_000_000 + number}_{number:08x}.safetensors"
     directory.mkdir(parents=True, exist_ok=True)

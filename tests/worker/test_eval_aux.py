@@ -14,7 +14,7 @@ from workers import examples_in, finish, games_of, wait_for_files, wait_for_line
 from zebfast.cli.worker import config_from_flags, worker
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS, EXAMPLE_HAS_POLICY
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import SOURCE_EVAL
+from zebfast.selfplay.producer_kinds import EVAL_AUX
 
 ID = "evalaux-0"
 
@@ -30,7 +30,7 @@ def test_batches_their_lines_and_their_files(run_dir: Path, start_eval_aux: Star
         assert re.fullmatch(pattern, line)
     files = examples_in(run_dir, ID)
     assert len(lines) == len(files) == 2
-    assert {f.source for f in files} == {SOURCE_EVAL}
+    assert {f.source for f in files} == {EVAL_AUX.source}
     for file in files:
         facts = file.metadata
         assert (facts["worker_id"], facts["model_step"], facts["n_games"]) == (ID, 0, 8)

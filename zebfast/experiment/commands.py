@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from zebfast.experiment.experiment import EXPERIMENTS_DIR, Experiment, Stage
+from zebfast.experiment.experiment import EXPERIMENTS_DIR, Experiment
+from zebfast.selfplay.producer_kinds import BY_ROLE, RECIPE, SELFPLAY, Role
 
 _WEIGHTS_FLAGS = {"directory": "--weights-dir", "model": "--repo-id"}
 _EXAMPLES_FLAGS = {
@@ -12,43 +13,33 @@ _EXAMPLES_FLAGS = {
     "dataset": "--examples-repo-id",
     "bucket": "--examples-bucket",
 }
-_MODES: dict[Stage, tuple[str, ...]] = {
-    "selfplay": (),
-    "evalaux": ("--mode", "eval-aux"),
-    "recipe": ("--mode", "recipe"),
-}
-_FIRST_IDS: dict[Stage, str] = {
-    "selfplay": "worker-0",
-    "evalaux": "evalaux-0",
-    "recipe": "worker-0",
-}
 
-
-def worker_flags(experiment: Experiment, stage: Stage, worker_id: str) -> list[str]:
+def worker_flags(experiment: Experiment, stage: Role, worker_id: str) -> list[str]:
     """Flags of a worker of the stream that this stage adds."""
+    kind = BY_ROLE[stage]
     return [
         *(_WEIGHTS_FLAGS[experiment.weights.kind], experiment.weights.name),
         *(_EXAMPLES_FLAGS[experiment.examples.kind], experiment.examples.name),
         *("--weights-name", experiment.namespace.stem),
-        *_MODES[stage],
+        *(() if kind == SELFPLAY else ("--mode", kind.mode)),
         *("--worker-id", worker_id),
     ]
 
 
-def worker_command(experiment: Experiment, stage: Stage) -> str:
+def worker_command(experiment: Experiment, stage: Role) -> str:
     """The first worker of that stream; more of them need other worker ids."""
-    flags = worker_flags(experiment, stage, _FIRST_IDS[stage])
+    flags = worker_flags(experiment, stage, BY_ROLE[stage].worker_id)
     return shlex.join(["zebfast", "worker", *flags])
 
 
-def learn_command(experiment: Experiment, stage: Stage) -> str:
+def learn_command(experiment: Experiment, stage: Role) -> str:
     """The learner in this stage."""
     return _verb(experiment, "learn", experiment.name, *stage_flags(stage))
 
 
-def stage_flags(stage: Stage) -> tuple[str, ...]:
+def stage_flags(stage: Role) -> tuple[str, ...]:
     """Flags of ``learn`` that name a stage; a learner with a recipe knows its own."""
-    return () if stage == "recipe" else ("--stage", stage)
+    return () if stage == RECIPE.role else ("--stage", stage)
 
 
 def after_commands(experiment: Experiment) -> list[str]:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import secrets
 import shutil
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from zebfast.exchange import ExchangeError, Namespace, Place
 from zebfast.learner.recipe import Recipe, RecipeError, read_recipe
+from zebfast.selfplay.producer_kinds import BY_ROLE, LED_ROLES, RECIPE, Role
 from zebfast.system.files import write_atomic
+from zebfast.system.settings import SettingError, decode, did_you_mean, encode
 from zebfast.worker.options import task_of
 
-Stage = Literal["selfplay", "evalaux", "recipe"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
-#: The stages of an experiment that a person leads, and of one that follows a recipe.
-LED_STAGES: tuple[Stage, ...] = ("selfplay", "evalaux")
-RECIPE_STAGES: tuple[Stage, ...] = ("recipe",)
 EXPERIMENTS_DIR = Path("experiments")
 EXPERIMENT_FILE = "experiment.toml"
 BOOTSTRAP_FILE = "bootstrap.pt"
@@ -36,16 +32,6 @@ EXAMPLES_KEYS = {
     "directory": "input_dir",
     "dataset": "examples_repo_id",
     "bucket": "examples_bucket",
-}
-#: What the stages mean to the learner, unless the experiment says otherwise.
-STAGE_SETTINGS: dict[Stage, dict[str, Any]] = {
-    "selfplay": {"eval_aux_enabled": False, "eval_aux_batch_fraction": 0.0},
-    "evalaux": {
-        "eval_aux_enabled": True,
-        "eval_aux_batch_fraction": 0.05,
-        "eval_aux_policy_weight": 0.0,
-    },
-    "recipe": {"eval_aux_enabled": False, "eval_aux_batch_fraction": 0.0},
 }
 
 
@@ -76,14 +62,14 @@ class Experiment:
     examples: Place
     state_dir: str | None = None
     note: str = ""
-    fleets: Mapping[str, str] = field(default_factory=dict)
+    fleets: Mapping[Role, str] = field(default_factory=dict)
     wandb: bool = False
     wandb_project: str = "zeb-mcts"
     wandb_run: str = ""
     lineage: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None
     learner: Mapping[str, Any] = field(default_factory=dict)
-    stages: Mapping[Stage, Mapping[str, Any]] = field(default_factory=dict)
+    stages: Mapping[Role, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -99,9 +85,9 @@ class Experiment:
         return self.directory / RECIPE_FILE
 
     @property
-    def own_stages(self) -> tuple[Stage, ...]:
+    def own_stages(self) -> tuple[Role, ...]:
         """The stages that this experiment has, the one that it begins with first."""
-        return LED_STAGES if self.recipe is None else RECIPE_STAGES
+        return own_stages(self.recipe)
 
     @property
     def is_local(self) -> bool:
@@ -119,11 +105,11 @@ class Experiment:
             EXAMPLES_KEYS[self.examples.kind]: self.examples.name,
         }
 
-    def stage_settings(self, stage: Stage) -> dict[str, Any]:
+    def stage_settings(self, stage: Role) -> dict[str, Any]:
         """Settings of the learner in this stage, by flag variable, the more special ones last."""
         run_name = self.wandb_run or self.name
-        if stage in LED_STAGES:
-            run_name += f"-stage{LED_STAGES.index(stage)}"
+        if stage in LED_ROLES:
+            run_name += f"-stage{LED_ROLES.index(stage)}"
         return {
             "weights_name": self.namespace.name,
             "checkpoint": str(self.bootstrap) if self.bootstrap.is_file() else None,
@@ -134,12 +120,17 @@ class Experiment:
             "recipe": None if self.recipe is None else str(self.recipe_path),
             **self.place_flags(),
             **self.learner,
-            **STAGE_SETTINGS[stage],
+            **BY_ROLE[stage].stage,
             **self.stages.get(stage, {}),
         }
 
 
-def fleet_names(name: str, stages: tuple[Stage, ...] = LED_STAGES) -> dict[str, str]:
+def own_stages(recipe: str | None) -> tuple[Role, ...]:
+    """The stages of an experiment that a person leads, or of one that follows a recipe."""
+    return LED_ROLES if recipe is None else (RECIPE.role,)
+
+
+def fleet_names(name: str, stages: tuple[Role, ...] = LED_ROLES) -> dict[Role, str]:
     """Labels of the rented workers of an experiment, for the stream of each of its stages."""
     return {stage: f"zeb-{name}-{stage}" for stage in stages}
 
@@ -155,48 +146,93 @@ def experiment_namespace(name: str) -> Namespace:
 # --- The file of an experiment: TOML, written by `create`, edited by people, checked on reading.
 
 _FORMAT = 1
-_TABLES = ("identity", "places", "fleets", "wandb", "lineage", "learner", "stages")
-_KEYS = {
-    "identity": ("format", "name", "created", "version", "note", "weights_name", "recipe"),
-    "places": (*WEIGHTS_KEYS.values(), *EXAMPLES_KEYS.values(), "state_dir"),
-    "fleets": STAGES,
-    "wandb": ("enabled", "project", "run"),
-    "stages": STAGES,
-}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Identity:
+    format: int = _FORMAT
+    name: str
+    weights_name: str
+    created: datetime
+    version: str
+    note: str = ""
+    recipe: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Places:
+    """Exactly one of WEIGHTS_KEYS, and one of EXAMPLES_KEYS."""
+
+    weights_dir: str | None = None
+    repo_id: str | None = None
+    input_dir: str | None = None
+    examples_repo_id: str | None = None
+    examples_bucket: str | None = None
+    state_dir: str | None = None
+
+    def place(self, keys: Mapping[Any, str]) -> Place:
+        named = [(kind, key) for kind, key in keys.items() if getattr(self, key) is not None]
+        if len(named) != 1:
+            found = " and ".join(key for _, key in named) or "none"
+            expected = ", ".join(keys.values())
+            raise SettingError(f"[places] needs exactly one of {expected}, not {found}")
+        [(kind, key)] = named
+        value = getattr(self, key)
+        if kind != "directory" and not re.fullmatch(r"[^/\s]+/[^/\s]+", value):
+            raise SettingError(f"{key} is {value!r}: expected owner/name")
+        return Place(kind, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wandb:
+    enabled: bool = False
+    project: str = "zeb-mcts"
+    run: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """The file's tables as they stand."""
+
+    identity: _Identity
+    places: _Places
+    fleets: Mapping[Role, str] = field(default_factory=dict)
+    wandb: _Wandb = _Wandb()
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    learner: Mapping[str, Any] = field(default_factory=dict)
+    stages: Mapping[Role, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def to_toml(experiment: Experiment) -> str:
     """The text of an experiment's file."""
     import tomli_w
 
-    identity = {
-        "format": _FORMAT,
-        "name": experiment.name,
-        "weights_name": experiment.namespace.stem,
-        "created": experiment.created,
-        "version": experiment.version,
-        "note": experiment.note,
-        **_given(recipe=experiment.recipe),
-    }
-    tables = {
-        "identity": identity,
-        "places": experiment.place_flags() | _given(state_dir=experiment.state_dir),
-        "fleets": dict(experiment.fleets),
-        "wandb": {
-            "enabled": experiment.wandb,
-            "project": experiment.wandb_project,
-            "run": experiment.wandb_run or experiment.name,
-        },
-        "lineage": dict(experiment.lineage),
-        "learner": dict(experiment.learner),
-        "stages": {stage: dict(settings) for stage, settings in experiment.stages.items()},
-    }
+    file = _File(
+        identity=_Identity(
+            name=experiment.name,
+            weights_name=experiment.namespace.stem,
+            created=experiment.created,
+            version=experiment.version,
+            note=experiment.note,
+            recipe=experiment.recipe,
+        ),
+        places=_Places(**experiment.place_flags(), state_dir=experiment.state_dir),
+        fleets=experiment.fleets,
+        wandb=_Wandb(
+            enabled=experiment.wandb,
+            project=experiment.wandb_project,
+            run=experiment.wandb_run or experiment.name,
+        ),
+        lineage=experiment.lineage,
+        learner=experiment.learner,
+        stages=experiment.stages,
+    )
     header = (
         "# An experiment: written by `zebfast experiment create`, read by learn, status, runs,\n"
         "# plot and revert. [learner] and [stages.*] take any flag of zebfast-learn, with\n"
         "# underscores: batch_size = 128. A flag given to `learn` goes before both.\n\n"
     )
-    return header + tomli_w.dumps(tables)
+    return header + tomli_w.dumps(encode(file, leave_none=True))
 
 
 def write_new(
@@ -248,7 +284,7 @@ def read_experiment(directory: Path) -> Experiment:
         raise ExperimentError(f"{path} is not a TOML file: {error}") from None
     try:
         return _from_tables(directory, tables)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise ExperimentError(f"{path} cannot be used: {error}") from None
 
 
@@ -258,90 +294,34 @@ def list_experiments(parent: Path) -> list[str]:
     return sorted(name for name in found if not name.startswith("."))  # else a killed create's
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` where a known word is close, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _given(**values: str | None) -> dict[str, str]:
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def _from_tables(directory: Path, tables: Mapping[str, Any]) -> Experiment:
-    _refuse_unknown("table", tables, _TABLES)
-    for name in _TABLES:
-        if not isinstance(tables.get(name, {}), dict):
-            raise ValueError(f"{name} is not a table: expected [{name}]")
-    for name, known in _KEYS.items():
-        _refuse_unknown(f"key in [{name}]", tables.get(name, {}), known)
-    identity, places = tables.get("identity", {}), tables.get("places", {})
-    if identity.get("format") != _FORMAT:
-        raise ValueError(f"format is {identity.get('format')!r}: this version reads {_FORMAT}")
-    wandb, name = tables.get("wandb", {}), _text(identity, "name")
+    found = tables.get("identity", {})
+    if isinstance(found, dict) and found.get("format") != _FORMAT:
+        raise SettingError(f"format is {found.get('format')!r}: this version reads {_FORMAT}")
+    file = decode(_File, tables)
+    identity, name = file.identity, file.identity.name
     if name != directory.name:
-        raise ValueError(f"its name is {name!r}, but it lies in {directory.name!r}: rename one")
-    created = identity.get("created")
-    if not isinstance(created, datetime):
-        raise ValueError("created is not a date and time")
+        raise SettingError(f"its name is {name!r}, but it lies in {directory.name!r}: rename one")
+    created = identity.created
     return Experiment(
         directory=directory,
         name=name,
-        namespace=Namespace.parse(_text(identity, "weights_name")),
+        namespace=Namespace.parse(identity.weights_name),
         created=created if created.tzinfo else created.replace(tzinfo=UTC),
-        version=_text(identity, "version"),
-        note=_text(identity, "note", default=""),
-        recipe=_text(identity, "recipe", default="") or None,
-        weights=_place(places, WEIGHTS_KEYS),
-        examples=_place(places, EXAMPLES_KEYS),
-        state_dir=_text(places, "state_dir", default="") or None,
-        fleets={k: _text(tables["fleets"], k) for k in tables.get("fleets", {})},
-        wandb=_switch(wandb, "enabled"),
-        wandb_project=_text(wandb, "project", default="zeb-mcts"),
-        wandb_run=_text(wandb, "run", default=""),
-        lineage=tables.get("lineage", {}),
-        learner=tables.get("learner", {}),
-        stages=_stage_tables(tables.get("stages", {})),
+        version=identity.version,
+        note=identity.note,
+        recipe=identity.recipe or None,
+        weights=file.places.place(WEIGHTS_KEYS),
+        examples=file.places.place(EXAMPLES_KEYS),
+        state_dir=file.places.state_dir or None,
+        fleets=file.fleets,
+        wandb=file.wandb.enabled,
+        wandb_project=file.wandb.project,
+        wandb_run=file.wandb.run,
+        lineage=file.lineage,
+        learner=file.learner,
+        stages=file.stages,
     )
-
-
-def _refuse_unknown(what: str, found: Iterable[str], known: Iterable[str]) -> None:
-    for word in found:
-        if word not in known:
-            raise ValueError(f"unknown {what}: {word!r}{suggestion(word, known)}")
-
-
-def _text(table: Mapping[str, Any], key: str, default: str | None = None) -> str:
-    value = table.get(key, default)
-    if not isinstance(value, str):
-        raise ValueError(f"{key} is {value!r}: expected text")
-    return value
-
-
-def _switch(table: Mapping[str, Any], key: str) -> bool:
-    value = table.get(key, False)
-    if not isinstance(value, bool):
-        raise ValueError(f"{key} is {value!r}: expected true or false")
-    return value
-
-
-def _place(table: Mapping[str, Any], keys: Mapping[Any, str]) -> Place:
-    named = [(kind, key) for kind, key in keys.items() if key in table]
-    if len(named) != 1:
-        found = " and ".join(key for _, key in named) or "none"
-        raise ValueError(f"[places] needs exactly one of {', '.join(keys.values())}, not {found}")
-    [(kind, key)] = named
-    value = _text(table, key)
-    if kind != "directory" and not re.fullmatch(r"[^/\s]+/[^/\s]+", value):
-        raise ValueError(f"{key} is {value!r}: expected owner/name")
-    return Place(kind, value)
-
-
-def _stage_tables(stages: Mapping[str, Any]) -> dict[Stage, dict[str, Any]]:
-    for name, settings in stages.items():
-        if not isinstance(settings, dict):
-            raise ValueError(f"stages.{name} is not a table: expected [stages.{name}]")
-    return {stage: stages[stage] for stage in STAGES if stage in stages}
 
 
 # --- Recipes as data: those that come with the package, by name, and files of one's own.
@@ -366,7 +346,7 @@ def find_recipe(name_or_file: str) -> Path:
     path = Path(name_or_file).expanduser()
     if not path.is_file():
         raise ExperimentError(
-            f"there is no recipe {name_or_file!r}{suggestion(name_or_file, known)}; expected "
+            f"there is no recipe {name_or_file!r}{did_you_mean(name_or_file, known)}; expected "
             f"{', '.join(known)}, or a TOML file"
         )
     return path

@@ -18,6 +18,7 @@ from zebfast.exchange import ExchangeError, Namespace
 from zebfast.experiment.commands import worker_flags
 from zebfast.experiment.experiment import Experiment
 from zebfast.learner.metrics import read_metrics
+from zebfast.selfplay.producer_kinds import RECIPE
 from zebfast.system.events import BatchDone, Event, EventPipe
 
 _STOP_SECONDS = 60.0
@@ -244,7 +245,7 @@ class LocalWorker:
         return self.experiment.directory / LOG_FILE
 
     def __enter__(self) -> LocalWorker:
-        flags = worker_flags(self.experiment, "recipe", WORKER_ID)
+        flags = worker_flags(self.experiment, RECIPE.role, WORKER_ID)
         flags += ["--seed", str(games_seed(int(self.experiment.learner.get("seed", 0))))]
         self._log = open(self.log_path, "ab")
         self._process = start_child(

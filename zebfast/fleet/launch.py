@@ -16,6 +16,7 @@ from zebfast.experiment.commands import worker_flags
 from zebfast.experiment.experiment import Experiment
 from zebfast.fleet.model import Spec
 from zebfast.fleet.provider import ProviderError
+from zebfast.selfplay.producer_kinds import RECIPE
 
 INSTALLED = "installed"  # as a package: what is on the machine already
 MAX_LETTERS = 4000
@@ -50,7 +51,7 @@ def start_command(spec: Spec, experiment: Experiment, worker_id: str) -> str:
             "export ZEB_LOG_EVENTS=1",
             *_install(spec.package, _extras(experiment)),
             # The exact teacher of a recipe needs no GPU.
-            "zebfast host check" + (" --allow-cpu" if spec.role == "recipe" else ""),
+            "zebfast host check" + (" --allow-cpu" if spec.role == RECIPE.role else ""),
             f"exec zebfast host run -- {shlex.join(flags)}",
         ]
     )

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from zebfast.experiment.experiment import Stage
 from zebfast.fleet.health import is_working
 from zebfast.fleet.model import Known, Offer, Spec
 from zebfast.fleet.state_file import record_of, set_aside
+from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.events import FleetNews, emit
 from zebfast.system.files import write_atomic
 from zebfast.system.locks import hold_lock
@@ -75,7 +75,7 @@ class MarketHistory:
         key = host_key(provider, host)
         return replace(self, strikes={**self.strikes, key: self.strikes.get(key, 0) + 1})
 
-    def with_rates(self, role: Stage, machines: Iterable[Known], now: float) -> MarketHistory:
+    def with_rates(self, role: Role, machines: Iterable[Known], now: float) -> MarketHistory:
         """After a look at machines that play: one observation of each of their GPU types."""
         speeds = defaultdict(list)
         for known in machines:
@@ -125,7 +125,7 @@ def gpu_key(gpu: str) -> str:
     return " ".join(word for word in words if word.upper() not in ("NVIDIA", "GEFORCE")).upper()
 
 
-def rate_key(role: Stage, gpu: str) -> str:
+def rate_key(role: Role, gpu: str) -> str:
     """Name of a speed: roles do different work."""
     return f"{role} {gpu_key(gpu)}"
 

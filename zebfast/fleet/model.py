@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zebfast.experiment.experiment import Stage
+from zebfast.selfplay.producer_kinds import Role
 
 MachineState = Literal["loading", "running", "stopped", "exited", "offline", "unknown"]
 #: States that nothing comes back from; a machine in one of them is paid for and plays nothing.
@@ -118,7 +118,7 @@ class Spec:
 
     fleet: str
     experiment: str
-    role: Stage
+    role: Role
     n: int
     surplus: int = 1
     gpus: tuple[str, ...] = ()
@@ -208,6 +208,6 @@ def is_of_fleet(label: str | None, fleet: str) -> bool:
     return label is not None and label.startswith(f"{fleet}/")
 
 
-def worker_id_of(label: str, role: Stage) -> str:
+def worker_id_of(label: str, role: Role) -> str:
     """Id of the worker on the machine of this label: ``selfplay-3fa9c1d2``."""
     return f"{role}-{label.rsplit('/', 1)[-1]}"

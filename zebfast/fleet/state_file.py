@@ -12,8 +12,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from zebfast.experiment.experiment import STAGES
 from zebfast.fleet.model import FleetState, Known, Spec
+from zebfast.selfplay.producer_kinds import BY_ROLE
 from zebfast.system.files import write_atomic
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _state(found: Mapping[str, Any]) -> FleetState:
     if not isinstance(listed, dict):
         raise ValueError("machines is not an object")
     spec = record_of(Spec, found.get("spec"), "spec")
-    if spec.role not in STAGES:
+    if spec.role not in BY_ROLE:
         raise ValueError(f"spec.role is {spec.role!r:.40}")
     machines = {
         label: record_of(Known, known, f"machines[{label!r:.80}]")

@@ -16,7 +16,7 @@ from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.metrics import MetricsRow
 from zebfast.learner.recipe import Recipe, Stage
 from zebfast.learner.state import Progress, ScheduleProgress
-from zebfast.selfplay.examples import PLAY_VALUE_SOURCES
+from zebfast.selfplay.producer_kinds import PLAY_VALUE_SOURCES
 from zebfast.system.events import StageChanged, emit
 
 #: The producer of a run that has all its games: workers that follow it have nothing to do.

@@ -21,15 +21,8 @@ from zebfast.core.observe import games_to_examples
 from zebfast.core.records import GAME_DTYPE
 from zebfast.rules import N_PLIES
 from zebfast.selfplay.play_values import labelled_examples
+from zebfast.selfplay.producer_kinds import EVAL_AUX, PLAY_VALUE_SOURCES, SELFPLAY, SOURCES
 from zebfast.system.files import write_atomic
-
-SOURCE_SELFPLAY = "selfplay-mcts"
-SOURCE_EVAL = "eval-eq-zeb"
-SOURCE_EXACT = "eq-exact"
-SOURCE_ROLLOUT = "rollout"
-
-#: Sources whose games carry play values, not policy weights; native format only.
-PLAY_VALUE_SOURCES = (SOURCE_EXACT, SOURCE_ROLLOUT)
 
 MAX_EXAMPLES = 1 << 20
 
@@ -79,7 +72,7 @@ def read_native(data: bytes) -> Examples:
     checked = check_metadata(
         metadata,
         n_examples=N_PLIES * len(games),
-        sources=(SOURCE_SELFPLAY, SOURCE_EVAL, *PLAY_VALUE_SOURCES),
+        sources=SOURCES,
     )
     if checked["n_games"] != len(games):
         raise BadExampleFile(
@@ -122,7 +115,7 @@ def check_metadata(
     metadata: object,
     *,
     n_examples: int,
-    sources: tuple[str, ...] = (SOURCE_SELFPLAY, SOURCE_EVAL),
+    sources: tuple[str, ...] = (SELFPLAY.source, EVAL_AUX.source),
 ) -> dict[str, Any]:
     """The metadata of an example file, or BadExampleFile naming the entry that is wrong.
 

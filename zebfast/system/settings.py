@@ -340,6 +340,8 @@ def _decode_whole(value: Any, kind: Any, place: _Place, base: Any) -> Any:
     if is_dataclass(origin) and isinstance(value, Mapping):
         return decode(kind, value, place.table, base=base, drop_unknown=place.drop_unknown)
     if issubclass(origin, Mapping) and isinstance(value, Mapping):
+        if get_origin(parts[0]) is Literal:
+            refuse_unknown(value, get_args(parts[0]), place.table)
         inside = {key: _Place.of(str(key), place.table, place.drop_unknown) for key in value}
         return {
             _decode_value(key, parts[0], _PLAIN, at): _decode_value(
@@ -372,19 +374,20 @@ def decode_as(hint: Any, value: Any, name: str, *, drop_unknown: bool = False) -
     return _decode_value(value, hint, _PLAIN, _Place.of(name, TOP, drop_unknown))
 
 
-def encode(value: Any) -> Any:
+def encode(value: Any, *, leave_none: bool = False) -> Any:
     """A record, or what records hold, as plain values: tables, lists, texts and numbers.
 
-    Times stay, which TOML holds.
+    Times stay, which TOML holds; it does not hold None, which ``leave_none`` leaves out of records.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: encode(getattr(value, each.name)) for each in fields(value)}
+        own = {each.name: getattr(value, each.name) for each in fields(value)}
+        value = {name: each for name, each in own.items() if not (leave_none and each is None)}
     if isinstance(value, Mapping):
-        return {key: encode(each) for key, each in value.items()}
+        return {key: encode(each, leave_none=leave_none) for key, each in value.items()}
     if isinstance(value, Set):
         return sorted(value)
     if isinstance(value, list | tuple):
-        return [encode(each) for each in value]
+        return [encode(each, leave_none=leave_none) for each in value]
     return str(value) if isinstance(value, Path) else value
 
 

@@ -62,7 +62,7 @@ def task_of(
     if mode not in RECIPE_MODES:
         expected = ", ".join((*RECIPE_MODES, NOTHING))
         raise SettingError(f"mode is {shown(mode)}: expected one of {expected}")
-    is_taught = BY_MODE[mode].teacher
+    is_taught = BY_MODE[mode].is_teacher
     own = _names(TeachingConfig) if is_taught else _names(SearchOptions) | _names(SelfPlayConfig)
     unknown = sorted(set(options) - own - _names(Task))
     if unknown:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from zebfast.rules import N_PLIES
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
-from zebfast.selfplay.examples import SOURCE_EXACT, SOURCE_ROLLOUT, SOURCE_SELFPLAY
 from zebfast.selfplay.groups import BatchEvaluator, GroupedGames
+from zebfast.selfplay.producer_kinds import BY_MODE, SELFPLAY
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
 from zebfast.worker.config import EvalAuxConfig
@@ -51,7 +51,7 @@ class _GroupsProducer(ABC):
 class SelfPlayProducer(_GroupsProducer):
     """The network against itself, by search."""
 
-    source = SOURCE_SELFPLAY
+    source = SELFPLAY.source
 
     def __init__(
         self, evaluator: BatchEvaluator, *, config: SelfPlayConfig, seed: int, first_game: int
@@ -98,7 +98,7 @@ class TeachingProducer(_GroupsProducer):
     ) -> None:
         super().__init__(Teaching(evaluator, config=config, seed=seed, first_game=first_game))
         self._config = config
-        self.source = SOURCE_EXACT if config.teacher == "exact" else SOURCE_ROLLOUT
+        self.source = BY_MODE[config.teacher].source
 
     def describe(self) -> str:
         config = self._config

@@ -38,11 +38,12 @@ def open_experiment(name: str, experiments_dir: Path) -> Experiment:
         click.UsageError: there is none; close names are suggested.
         ExperimentError: its file cannot be used.
     """
-    from zebfast.experiment.experiment import list_experiments, read_experiment, suggestion
+    from zebfast.experiment.experiment import list_experiments, read_experiment
+    from zebfast.system.settings import did_you_mean
 
     known = list_experiments(experiments_dir)
     if name not in known:
-        hint = suggestion(name, known) or "; zebfast experiment create makes one"
+        hint = did_you_mean(name, known) or "; zebfast experiment create makes one"
         raise click.UsageError(f"There is no experiment {name!r} in {experiments_dir}{hint}")
     return read_experiment(experiments_dir / name)
 

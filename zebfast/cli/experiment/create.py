@@ -183,13 +183,12 @@ def _recipe(name_or_file: str | None) -> tuple[str | None, Recipe | None]:
 def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]) -> Experiment:
     """The experiment that the flags describe. UsageError where they cannot."""
     from zebfast.experiment.experiment import (
-        LED_STAGES,
-        RECIPE_STAGES,
-        STAGE_SETTINGS,
         Experiment,
         experiment_namespace,
         fleet_names,
+        own_stages,
     )
+    from zebfast.selfplay.producer_kinds import BY_ROLE
 
     name = directory.name
     try:
@@ -199,7 +198,7 @@ def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]
         raise click.UsageError(str(error)) from error
     # What a recipe leaves open is drawn after the seed of its first weights.
     seed = {} if flags["recipe"] is None else {"seed": flags["seed"]}
-    stages = LED_STAGES if flags["recipe"] is None else RECIPE_STAGES
+    stages = own_stages(flags["recipe"])
     return Experiment(
         directory=directory,
         name=name,
@@ -217,7 +216,7 @@ def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]
         wandb_run=flags["run_name"] or name,
         lineage=lineage,
         learner=seed | given_settings(flags["learner_flags"]),
-        stages={stage: STAGE_SETTINGS[stage] for stage in stages},
+        stages={stage: BY_ROLE[stage].stage for stage in stages},
     )
 
 

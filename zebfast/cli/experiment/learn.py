@@ -27,9 +27,10 @@ from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
 from zebfast.system.signals import exit_on_sigterm
 
 if TYPE_CHECKING:
-    from zebfast.experiment.experiment import Experiment, Stage
+    from zebfast.experiment.experiment import Experiment
     from zebfast.experiment.status.recipe_progress import RecipeWatch
     from zebfast.learner.config import LearnerConfig
+    from zebfast.selfplay.producer_kinds import Role
     from zebfast.system.events import Event
 
 # --- What a run after a recipe has beside its learner: progress, a worker, a picture at its end.
@@ -188,7 +189,7 @@ _ENDS = {0: "finished", 130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}
 @click.option("--dry-run", is_flag=True, help="Print the resolved configuration and stop.")
 @experiments_dir_option
 def learn(
-    name: str, learner_flags: tuple[str, ...], stage: Stage | None, local_worker: bool | None,
+    name: str, learner_flags: tuple[str, ...], stage: Role | None, local_worker: bool | None,
     dry_run: bool, experiments_dir: Path,
 ) -> int:  # fmt: skip
     """Resolve, record, run. Exit codes: those of zebfast-learn; 1 when its worker has failed."""
@@ -214,7 +215,7 @@ def learn(
     return code
 
 
-def _stage(experiment: Experiment, asked: Stage | None) -> Stage:
+def _stage(experiment: Experiment, asked: Role | None) -> Role:
     """The stage of this run. UsageError where it must be given, or must not."""
     first = experiment.own_stages[0]
     if experiment.recipe is not None and asked is not None:
@@ -236,7 +237,7 @@ def _with_worker(experiment: Experiment, asked: bool | None) -> bool:
 
 
 def _run(
-    beside: Beside, stage: Stage, flags: dict[str, Any], config: LearnerConfig, text: str
+    beside: Beside, stage: Role, flags: dict[str, Any], config: LearnerConfig, text: str
 ) -> int:
     """The learner in this process, between the first and the last line of its record."""
     from zebfast.exchange import NamespaceBusy
@@ -288,7 +289,7 @@ def _run(
 
 
 def _resolved_toml(
-    beside: Beside, stage: Stage, context: click.Context, config: LearnerConfig
+    beside: Beside, stage: Role, context: click.Context, config: LearnerConfig
 ) -> str:
     """Everything this run is told, with what ran it: a TOML text."""
     import tomli_w
@@ -331,7 +332,7 @@ def _git(root: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def _say_workers(beside: Beside, stage: Stage) -> None:
+def _say_workers(beside: Beside, stage: Role) -> None:
     from zebfast.experiment.commands import status_command, worker_command
 
     experiment = beside.experiment

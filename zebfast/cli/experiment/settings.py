@@ -12,8 +12,9 @@ from click.core import ParameterSource
 from zebfast.cli import learn
 
 if TYPE_CHECKING:
-    from zebfast.experiment.experiment import Experiment, Stage
+    from zebfast.experiment.experiment import Experiment
     from zebfast.experiment.runlog import Run
+    from zebfast.selfplay.producer_kinds import Role
 
 #: Flags that are the experiment itself: another value would be another experiment.
 _IDENTITY = frozenset(
@@ -37,7 +38,7 @@ def given_settings(arguments: Sequence[str]) -> dict[str, Any]:
     return {name: _plain(context.params[name]) for name in given if name in context.params}
 
 
-def resolve(experiment: Experiment, stage: Stage, arguments: Sequence[str]) -> click.Context:
+def resolve(experiment: Experiment, stage: Role, arguments: Sequence[str]) -> click.Context:
     """The learner's flags for a run of the experiment: a context of its command, not yet invoked.
 
     Raises:
@@ -60,7 +61,8 @@ def resolve(experiment: Experiment, stage: Stage, arguments: Sequence[str]) -> c
 
 def refuse_unknown_settings(experiment: Experiment) -> None:
     """ExperimentError for a setting in the file that is no flag, or is part of the identity."""
-    from zebfast.experiment.experiment import ExperimentError, suggestion
+    from zebfast.experiment.experiment import ExperimentError
+    from zebfast.system.settings import did_you_mean
 
     tables = {"learner": experiment.learner}
     tables |= {f"stages.{stage}": settings for stage, settings in experiment.stages.items()}
@@ -75,7 +77,8 @@ def refuse_unknown_settings(experiment: Experiment) -> None:
             if name not in known:
                 raise ExperimentError(
                     f"{experiment.path} cannot be used: unknown key in [{table}]: {name!r}"
-                    f"{suggestion(name, known)}; expected a flag of zebfast-learn with underscores"
+                    f"{did_you_mean(name, known)}; expected a flag of zebfast-learn with "
+                    "underscores"
                 )
 
 

@@ -31,7 +31,6 @@ _OWN = frozenset(("name", "once", "every", "as_json", "dry_run", "print_as", "no
 
 def print_job(context: click.Context) -> None:
     """Print the kind of job that the flags of ``context`` name."""
-    from zebfast.experiment.experiment import STAGES
     from zebfast.experiment.runlog import read_runs
     from zebfast.experiment.watch.service_templates import (
         Job,
@@ -39,6 +38,7 @@ def print_job(context: click.Context) -> None:
         github_workflow,
         systemd_units,
     )
+    from zebfast.selfplay.producer_kinds import BY_ROLE
 
     flags = context.params
     if flags["name"] is None:
@@ -46,7 +46,7 @@ def print_job(context: click.Context) -> None:
     experiment = open_experiment(flags["name"], flags["experiments_dir"])
     runs = read_runs(experiment.run_log)
     first = experiment.own_stages[0]
-    stage = next((known for known in STAGES if runs and known == runs[-1].stage), first)
+    stage = next((known for known in BY_ROLE if runs and known == runs[-1].stage), first)
     job = Job(experiment, stage, PROGRAM, Path.cwd(), _given(context))
     printers: dict[str, Callable[[Job], str]] = {
         "cron": cron_line, "systemd": systemd_units, "github": github_workflow,

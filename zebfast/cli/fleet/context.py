@@ -16,10 +16,11 @@ import click
 from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
 from zebfast.cli.messages import note
 from zebfast.cli.run import Decorated
+from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 from zebfast.system.retry import Once, constant, retrying
 
 if TYPE_CHECKING:
-    from zebfast.experiment.experiment import Experiment, Stage
+    from zebfast.experiment.experiment import Experiment
     from zebfast.fleet.model import FleetState, Launch, Offer, Spec
     from zebfast.fleet.observe import Outlook
     from zebfast.fleet.reconcile import Change, Fleet, Tick
@@ -38,10 +39,10 @@ class _Role(click.Choice[str]):
     """A role by its name, or by the worker's mode of that name."""
 
     def __init__(self) -> None:
-        super().__init__(["selfplay", "evalaux", "recipe"])
+        super().__init__(list(BY_ROLE))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return super().convert("evalaux" if value == "eval-aux" else value, param, ctx)
+        return super().convert(EVAL_AUX.role if value == EVAL_AUX.mode else value, param, ctx)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Chosen:
     """One fleet of an experiment; it may have no machine and no memory yet."""
 
     experiment: Experiment
-    role: Stage
+    role: Role
     files: FleetFiles
 
 
@@ -86,7 +87,7 @@ def all_option(command: Decorated) -> Decorated:
     )(command)
 
 
-def choose(name: str, role: Stage | None, label: str | None, experiments_dir: Path) -> Chosen:
+def choose(name: str, role: Role | None, label: str | None, experiments_dir: Path) -> Chosen:
     """The fleet of one role, by default that of the experiment's first stage.
 
     UsageError where there is no such experiment, it has no such role, or the label is none.
@@ -112,7 +113,7 @@ def choose(name: str, role: Stage | None, label: str | None, experiments_dir: Pa
 
 
 def choose_some(
-    name: str, role: Stage | None, label: str | None, both: bool, experiments_dir: Path
+    name: str, role: Role | None, label: str | None, both: bool, experiments_dir: Path
 ) -> list[Chosen]:
     """The fleet that is named, else every one of the experiment."""
     from zebfast.fleet.state_file import FleetFileError, read_state

@@ -24,13 +24,13 @@ from zebfast.cli.fleet.status import machines_text, print_report
 from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, user_sentence
 from zebfast.experiment.commands import fleet_command
-from zebfast.experiment.experiment import Stage
 from zebfast.fleet.model import FleetState, Machine
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
 from zebfast.fleet.reconcile import end, plan
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError, read_state, set_aside
+from zebfast.selfplay.producer_kinds import Role
 
 _PAUSE = 3.0  # between looks, while something is left
 
@@ -57,7 +57,7 @@ _PAUSE = 3.0  # between looks, while something is left
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be destroyed, and stop.")
 def down(
-    experiment: str, role: Stage | None, fleet: str | None, both: bool, providers: tuple[str, ...],
+    experiment: str, role: Role | None, fleet: str | None, both: bool, providers: tuple[str, ...],
     wait: float, yes: bool, dry_run: bool, experiments_dir: Path,
 ) -> None:  # fmt: skip
     """Ask, destroy, look. Exit codes: 0 nothing is left, 1 something is, 2 nobody to ask."""

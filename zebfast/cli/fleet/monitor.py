@@ -21,12 +21,12 @@ from zebfast.cli.fleet.context import (
 from zebfast.cli.fleet.status import machines_text, print_lines, print_report, summary_text
 from zebfast.cli.messages import messages_to, note
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
-from zebfast.experiment.experiment import Stage
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import ProviderError
 from zebfast.fleet.reconcile import Fleet, FleetBusy, Tick, plan, reconcile, remembered, resize
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError
+from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.events import FleetNews
 from zebfast.system.signals import StopFlag
 
@@ -51,7 +51,7 @@ from zebfast.system.signals import StopFlag
 @click.option("-n", "n", type=click.IntRange(min=0), help="So many machines from now on.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 def replenish(
-    experiment: str, role: Stage | None, fleet: str | None, both: bool, n: int | None,
+    experiment: str, role: Role | None, fleet: str | None, both: bool, n: int | None,
     dry_run: bool, experiments_dir: Path,
 ) -> None:  # fmt: skip
     """One tick of each fleet. Exit codes: 0, 1 unusable state, 2 usage."""
@@ -123,7 +123,7 @@ _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 @click.option("--dry-run", is_flag=True, help="Say what the first look would do, and stop.")
 @click.pass_context
 def monitor(
-    context: click.Context, experiment: str, role: Stage | None, fleet: str | None, both: bool,
+    context: click.Context, experiment: str, role: Role | None, fleet: str | None, both: bool,
     fast: float, slow: float, dry_run: bool, experiments_dir: Path,
 ) -> int:  # fmt: skip
     """Tick until told to stop. Exit codes: 0 no longer wanted, 1 unusable state, 130 and 143."""

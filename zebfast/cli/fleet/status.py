@@ -25,7 +25,6 @@ from zebfast.cli.fleet.context import (
 from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import fleet_command
-from zebfast.experiment.experiment import Stage
 from zebfast.experiment.status.liveness import age
 from zebfast.fleet.model import Machine
 from zebfast.fleet.observe import providers_of
@@ -33,6 +32,7 @@ from zebfast.fleet.provider import Provider, ProviderError
 from zebfast.fleet.reconcile import plan, remembered
 from zebfast.fleet.report import Report, report
 from zebfast.fleet.state_file import read_state
+from zebfast.selfplay.producer_kinds import Role
 
 if TYPE_CHECKING:
     from zebfast.fleet.model import Spec
@@ -167,7 +167,7 @@ def _network(up: float | None, down: float | None) -> str | None:
 @all_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON list of fleets.")
 def status(
-    experiment: str, role: Stage | None, fleet: str | None, both: bool, as_json: bool,
+    experiment: str, role: Role | None, fleet: str | None, both: bool, as_json: bool,
     experiments_dir: Path,
 ) -> None:  # fmt: skip
     """Look, print. Exit codes: 0, 1 unusable state, 2 usage."""
@@ -222,7 +222,7 @@ def _report(chosen: Chosen) -> Report | None:
 @click.option("--lines", type=click.IntRange(min=1), default=40, show_default=True,
               help="Lines of each machine.")  # fmt: skip
 def logs(
-    experiment: str, machine: str | None, role: Stage | None, fleet: str | None, both: bool,
+    experiment: str, machine: str | None, role: Role | None, fleet: str | None, both: bool,
     lines: int, experiments_dir: Path,
 ) -> None:  # fmt: skip
     """Ask, print. Exit codes: 0, 1 a log could not be had, 2 no such machine."""

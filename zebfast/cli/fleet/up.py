@@ -29,16 +29,17 @@ from zebfast.cli.fleet.status import machines_text, print_estimate, print_report
 from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import learn_command
-from zebfast.experiment.experiment import Stage
 from zebfast.fleet.model import Spec, new_label
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
 from zebfast.fleet.reconcile import Fleet, Tick, begin, plan, remembered
 from zebfast.fleet.rent import Estimate, MarketFile, estimate, new_token
 from zebfast.fleet.report import report
+from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 
 if TYPE_CHECKING:
-    from zebfast.experiment.experiment import Experiment, Stage
+    from zebfast.experiment.experiment import Experiment
+    from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 
 # --- Flags of the workers on rented machines: checked before anything is paid for.
 
@@ -56,7 +57,7 @@ _FLEETS_OWN = (
 )  # fmt: skip
 
 
-def worker_args(role: Stage, given: Sequence[str]) -> tuple[str, ...]:
+def worker_args(role: Role, given: Sequence[str]) -> tuple[str, ...]:
     """Flags of every worker of a fleet: from the environment, then those given.
 
     Raises:
@@ -64,8 +65,9 @@ def worker_args(role: Stage, given: Sequence[str]) -> tuple[str, ...]:
     """
     from zebfast.cli.worker import refuse_flags_of_the_other, worker
 
-    mode = "eval-aux" if role == "evalaux" else role
-    flags = (*(_from_environment() if role == "evalaux" else ()), *given)
+    kind = BY_ROLE[role]
+    mode = kind.mode
+    flags = (*(_from_environment() if kind == EVAL_AUX else ()), *given)
     places = ("--weights-dir", "w", "--output-dir", "e", "--mode", mode)
     try:
         _, _, named = worker.make_parser(click.Context(worker)).parse_args(list(given))
@@ -171,7 +173,7 @@ def _settings(command: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print it as JSON.")
 @click.argument("worker_flags", nargs=-1, type=click.UNPROCESSED, metavar="[-- WORKER FLAGS]")
 def up(
-    experiment: str, role: Stage | None, fleet: str | None, experiments_dir: Path, yes: bool,
+    experiment: str, role: Role | None, fleet: str | None, experiments_dir: Path, yes: bool,
     dry_run: bool, as_json: bool, worker_flags: tuple[str, ...], **settings: Any,
 ) -> None:  # fmt: skip
     """Show, ask, rent. Exit codes: 0, 1 nothing could be rented, 2 usage or nobody to ask."""

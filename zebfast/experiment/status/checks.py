@@ -12,7 +12,6 @@ from typing import Any
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.hub.uploader import upload_interval_for
 from zebfast.experiment.commands import learn_command, worker_command
-from zebfast.experiment.experiment import Stage
 from zebfast.experiment.runlog import RUNNING, ending
 from zebfast.experiment.status.liveness import (
     SILENT_SECONDS,
@@ -30,34 +29,29 @@ from zebfast.experiment.status.liveness import (
     stream_of,
 )
 from zebfast.experiment.status.snapshot import Facts, Producer
-from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
+from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
 
 # --- Checks of the two streams of examples: is there new work, of the right kind, and is it used?
 
 REFUSED_SECONDS = 86_400.0  # a refused file is news for a day
 WAITING_SECONDS = 3600.0  # the upload interval that a hundred workers would need
 STEPS_BEHIND = 100  # a worker looks for weights far more often than this
-_STREAM_NAMES: dict[Stage, str] = {
-    "selfplay": "self-play files",
-    "evalaux": "eval-aux files",
-    "recipe": "example files",
-}
 
 
 def check_selfplay_files(facts: Facts) -> Check:
-    return _files(facts, SOURCE_SELFPLAY, facts.experiment.own_stages[0])
+    return _files(facts, SELFPLAY.source, facts.experiment.own_stages[0])
 
 
 def check_evalaux_files(facts: Facts) -> Check:
-    if stage_or_first(facts) != "evalaux":
-        n_files = sum(p.n_files for p in facts.producers if stream_of(p) == SOURCE_EVAL)
+    if stage_or_first(facts) != EVAL_AUX.role:
+        n_files = sum(p.n_files for p in facts.producers if stream_of(p) == EVAL_AUX.source)
         found = "not used in this stage" + (f"; {n_files} are there, unused" if n_files else "")
-        return Check(_STREAM_NAMES["evalaux"], "off", found)
-    return _files(facts, SOURCE_EVAL, "evalaux")
+        return Check(EVAL_AUX.files, "off", found)
+    return _files(facts, EVAL_AUX.source, EVAL_AUX.role)
 
 
-def _files(facts: Facts, source: str, stage: Stage) -> Check:
-    name, own = _STREAM_NAMES[stage], of_stream(facts, source)
+def _files(facts: Facts, source: str, stage: Role) -> Check:
+    name, own = BY_ROLE[stage].files, of_stream(facts, source)
     if unreached(facts, "examples"):
         return Check(name, "wait", "not reached")
     if has_all_games(facts):
@@ -83,12 +77,12 @@ def check_mix(facts: Facts) -> Check:
         return Check(name, "wait", "no cycle yet")
     ratio = float(row["stats/eval_aux_mix_ratio"])
     found = f"mix(self/eval)={1 - ratio:.2f}/{ratio:.2f}"
-    if (stage := stage_or_first(facts)) != "evalaux":
+    if (stage := stage_or_first(facts)) != EVAL_AUX.role:
         fix = learn_command(facts.experiment, stage)
         return Check(name, "off" if ratio == 0 else "wrong", found, fix if ratio else "")
     if ratio > 0:
         return Check(name, "ok", found)
-    if not of_stream(facts, SOURCE_EVAL):
+    if not of_stream(facts, EVAL_AUX.source):
         return Check(name, "wait", f"{found}: no eval-aux files yet")
     return Check(
         name, "wrong", f"{found}, though there are eval-aux files",
@@ -103,7 +97,7 @@ def check_policy_weight(facts: Facts) -> Check:
     if weight is None:
         return Check(name, "off", "no learner has said yet")
     found = f"eval_aux_policy_w={weight:g}"
-    if weight == 0 or stage_or_first(facts) != "evalaux":
+    if weight == 0 or stage_or_first(facts) != EVAL_AUX.role:
         return Check(name, "ok", found)
     fix = f"unless it is meant: {learn_command(facts.experiment, 'evalaux')}"
     return Check(name, "wrong", found, f"{fix} --eval-aux-policy-weight 0")
@@ -236,8 +230,9 @@ def _fix(facts: Facts, bad: list[Heartbeat]) -> str:
     """A fleet mends itself while it is watched; a worker of one's own has its log."""
     name = facts.experiment.name
     first = facts.experiment.own_stages[0]
-    kinds = dict.fromkeys("evalaux" if beat_stream(b) == SOURCE_EVAL else first for b in bad)
-    rented = " and ".join(f"zebfast fleet replenish {name} --role {kind}" for kind in kinds)
+    of_eval = {EVAL_AUX.source: EVAL_AUX.role}
+    roles = dict.fromkeys(of_eval.get(beat_stream(each), first) for each in bad)
+    rented = " and ".join(f"zebfast fleet replenish {name} --role {role}" for role in roles)
     return f"see the log of {bad[0].worker_id}, and start it again; of rented workers: {rented}"
 
 
@@ -314,7 +309,7 @@ def _learner(facts: Facts) -> Check:
         return Check(name, "wrong", f"not running{seen}", fix)
     started = facts.runs[-1].started if facts.runs else 0.0
     silent = facts.now - max(sign or 0.0, started)
-    if silent > SILENT_SECONDS and recently(facts, SOURCE_SELFPLAY):
+    if silent > SILENT_SECONDS and recently(facts, SELFPLAY.source):
         return Check(
             name, "wrong", f"{where}{seen}, though there are new files",
             f"look at its log; stop it with Ctrl-C and go on with {fix}",

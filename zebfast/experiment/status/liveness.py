@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zebfast.exchange.hub.lease import LEASE_SECONDS, Lease
-from zebfast.experiment.experiment import STAGES, Stage
 from zebfast.experiment.status.snapshot import Facts, Producer
-from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
+from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
 
 # --- What one check says, and the limits that the checks share.
 
@@ -40,17 +39,17 @@ def age(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
-def current_stage(facts: Facts) -> Stage | None:
+def current_stage(facts: Facts) -> Role | None:
     """The stage of the newest run, or what a learner that was started otherwise says it does."""
     if facts.runs:
-        return next((known for known in STAGES if known == facts.runs[-1].stage), None)
+        return next((known for known in BY_ROLE if known == facts.runs[-1].stage), None)
     enabled = published_learning(facts).get("eval_aux_enabled")
     if not isinstance(enabled, bool):
         return None
-    return "evalaux" if enabled else "selfplay"
+    return (EVAL_AUX if enabled else SELFPLAY).role
 
 
-def stage_or_first(facts: Facts) -> Stage:
+def stage_or_first(facts: Facts) -> Role:
     """The stage of the newest run, or the one that the experiment begins with."""
     return current_stage(facts) or facts.experiment.own_stages[0]
 
@@ -118,10 +117,10 @@ def stream_of(producer: Producer) -> str:
     where its newest file was not read.
     """
     if producer.source is not None:
-        is_eval = producer.source == SOURCE_EVAL
+        is_eval = producer.source == EVAL_AUX.source
     else:
-        is_eval = producer.worker_id.startswith("evalaux")
-    return SOURCE_EVAL if is_eval else SOURCE_SELFPLAY
+        is_eval = producer.worker_id.startswith(EVAL_AUX.role)
+    return EVAL_AUX.source if is_eval else SELFPLAY.source
 
 
 def counted_games(facts: Facts) -> int:

@@ -27,15 +27,7 @@ from zebfast.experiment.status.liveness import (
 from zebfast.experiment.status.recipe_progress import RecipeProgress, progress_at
 from zebfast.experiment.status.snapshot import Facts, Producer
 from zebfast.learner.state import streams_from_state
-from zebfast.selfplay.examples import (
-    SOURCE_EVAL,
-    SOURCE_EXACT,
-    SOURCE_ROLLOUT,
-    SOURCE_SELFPLAY,
-)
-
-#: Sources of what a recipe's producers make, by their modes.
-MODE_SOURCES = {"exact": SOURCE_EXACT, "rollout": SOURCE_ROLLOUT, "selfplay": SOURCE_SELFPLAY}
+from zebfast.selfplay.producer_kinds import BY_MODE, EVAL_AUX, SELFPLAY
 
 
 @dataclass(frozen=True)
@@ -155,9 +147,9 @@ def status_of(facts: Facts) -> Status:
 def _sources(facts: Facts) -> tuple[str, ...]:
     """Sources of the experiment's streams: the two that a person leads, or those of its recipe."""
     if facts.recipe is None:
-        return (SOURCE_SELFPLAY, SOURCE_EVAL)
+        return (SELFPLAY.source, EVAL_AUX.source)
     modes = dict.fromkeys(stage.producer["mode"] for stage in facts.recipe.stages)
-    return tuple(MODE_SOURCES[mode] for mode in modes)
+    return tuple(BY_MODE[mode].source for mode in modes)
 
 
 def _recipe(facts: Facts) -> RecipeProgress | None:

@@ -9,23 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from zebfast.experiment.experiment import Stage
 from zebfast.experiment.status.checks import beat_stream
 from zebfast.experiment.status.liveness import number, published_learning, stage_or_first, stream_of
 from zebfast.experiment.status.snapshot import Facts
 from zebfast.experiment.watch.wandb_status import WandbStatus
 from zebfast.learner.state import streams_from_state
-from zebfast.selfplay.examples import SOURCE_EVAL, SOURCE_SELFPLAY
+from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
 
 #: Marks of training itself, and those that only show that the learner is not frozen.
 TRAINING = ("metrics", "published", "filling", "wandb")
 LIFE = ("state", "incident")
 WANDB_LIFE = "wandb heartbeat"
-STREAMS: dict[Stage, tuple[str, ...]] = {
-    "selfplay": (SOURCE_SELFPLAY,),
-    "evalaux": (SOURCE_SELFPLAY, SOURCE_EVAL),
-    "recipe": (SOURCE_SELFPLAY,),
-}
 
 
 @dataclass(frozen=True)
@@ -79,6 +73,12 @@ def newest(seen: Mapping[str, Seen], names: Iterable[str]) -> float | None:
     return max((seen[name].since for name in names if name in seen), default=None)
 
 
+def streams_of(stage: Role) -> tuple[str, ...]:
+    """Sources of the two streams, of evaluation games only where the stage learns from them."""
+    with_eval_aux = BY_ROLE[stage].stage["eval_aux_enabled"]
+    return (SELFPLAY.source, EVAL_AUX.source) if with_eval_aux else (SELFPLAY.source,)
+
+
 def examples_mark(source: str) -> str:
     return f"examples {source}"
 
@@ -103,7 +103,7 @@ def _training(facts: Facts) -> dict[str, Mark]:
     untold = 0.0 if waiting or facts.rows else unix
     found["published"] = Mark("/".join(map(str, [cycle, *counters])), untold)
     sources = streams_from_state(facts.state).sources.items()
-    taken = [facts_of for source, facts_of in sources if source != SOURCE_EVAL]
+    taken = [facts_of for source, facts_of in sources if source != EVAL_AUX.source]
     if waiting and taken:  # a buffer that fills is progress, too
         files = sum(each["files"] for each in taken)
         found["filling"] = Mark(str(files), float(max(each["last_unix"] for each in taken)))
@@ -124,7 +124,7 @@ def _life(facts: Facts) -> dict[str, Mark]:
 def _examples(facts: Facts) -> dict[str, Mark]:
     """The newest batch of each stream that this stage uses: in a file, or as a worker told it."""
     found = {}
-    for source in STREAMS[stage_or_first(facts)]:
+    for source in streams_of(stage_or_first(facts)):
         files = [p.last_unix for p in facts.producers if stream_of(p) == source]
         beats = [beat for beat in facts.heartbeats.values() if beat_stream(beat) == source]
         batches = [beat.last_batch for beat in beats if beat.last_batch is not None]

@@ -10,7 +10,8 @@ from pathlib import Path
 import zebfast
 from zebfast.exchange import ExchangeError
 from zebfast.experiment.commands import stage_flags
-from zebfast.experiment.experiment import Experiment, Stage
+from zebfast.experiment.experiment import Experiment
+from zebfast.selfplay.producer_kinds import Role
 
 MINUTES = 5  # between two looks of cron and systemd
 _CRON = """\
@@ -151,7 +152,7 @@ class Job:
     """
 
     experiment: Experiment
-    stage: Stage
+    stage: Role
     program: Sequence[str]
     directory: Path
     flags: Sequence[str]

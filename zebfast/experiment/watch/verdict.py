@@ -19,16 +19,16 @@ from zebfast.experiment.status.liveness import (
 from zebfast.experiment.status.snapshot import Facts
 from zebfast.experiment.watch.progress import (
     LIFE,
-    STREAMS,
     TRAINING,
     WANDB_LIFE,
     Seen,
     examples_mark,
     newest,
+    streams_of,
     waiting_for,
 )
 from zebfast.experiment.watch.wandb_status import WandbStatus
-from zebfast.selfplay.examples import SOURCE_EVAL
+from zebfast.selfplay.producer_kinds import EVAL_AUX
 
 State = Literal["healthy", "stalled", "failed", "stopped", "unknown"]
 #: ``dead`` ended here by itself; ``lost`` somewhere else; ``frozen`` gives no sign though it is
@@ -175,7 +175,7 @@ def _starving(
     if unreached(facts, "examples"):
         return None
     limit = max(limits.examples, silent_after(facts))
-    for source in STREAMS[stage_or_first(facts)]:
+    for source in streams_of(stage_or_first(facts)):
         last = newest(seen, (examples_mark(source),))
         name = _stream_name(facts, source)
         if last is None and facts.now - started > max(limits.grace, limit):
@@ -190,7 +190,7 @@ def _starving(
 
 def _stream_name(facts: Facts, source: str) -> str:
     """An adjective for workers and examples of a stream."""
-    if source == SOURCE_EVAL:
+    if source == EVAL_AUX.source:
         return "eval-aux"
     return "self-play" if facts.recipe is None else "recipe"
 

@@ -15,7 +15,7 @@ from zebfast.learner.data.reader import ExampleReader, FileRead
 from zebfast.learner.metrics import MetricsRow
 from zebfast.learner.schedule import Schedule
 from zebfast.learner.state import Progress
-from zebfast.selfplay.examples import SOURCE_EVAL
+from zebfast.selfplay.producer_kinds import EVAL_AUX
 from zebfast.system.events import Incident, emit
 
 # A name is forgotten only after its file has been gone for so long: a worker that retries an
@@ -116,7 +116,7 @@ class Ingestor:
         report.files += 1
         self._check_targets(file)
         is_new = name not in self.progress.ledger
-        if examples.source != SOURCE_EVAL:
+        if examples.source != EVAL_AUX.source:
             if name not in self.held and not self.progress.has_forgotten(name):
                 self.mixture.selfplay.add(examples.records)
                 report.examples += len(examples.records)
@@ -128,7 +128,7 @@ class Ingestor:
             self.progress.streams.count(name, examples)
         self.held.add(name)
         self.progress.ledger.add(name)
-        if is_new and self._schedule is not None and examples.source != SOURCE_EVAL:
+        if is_new and self._schedule is not None and examples.source != EVAL_AUX.source:
             self._schedule.count(len(examples.records), examples.n_games)
 
     def _take_eval_aux(self, file: FileRead, report: IngestReport, *, is_new: bool) -> bool:

@@ -23,8 +23,8 @@ from zebfast.core.engine import GameBatch
 from zebfast.core.records import GAME_DTYPE
 from zebfast.core.solver_pool import SolverPool
 from zebfast.rules import HAND_SIZE, N_PLIES, Stream
-from zebfast.selfplay.examples import SOURCE_EVAL
 from zebfast.selfplay.groups import BatchEvaluator
+from zebfast.selfplay.producer_kinds import EVAL_AUX
 from zebfast.worker.config import EvalAuxConfig
 from zebfast.worker.producer import Batch
 
@@ -41,7 +41,7 @@ class EvalAuxProducer:
         first_game: number of the first game; an odd one is rounded up to the next deal.
     """
 
-    source = SOURCE_EVAL
+    source = EVAL_AUX.source
 
     def __init__(
         self, evaluator: BatchEvaluator, *, config: EvalAuxConfig, seed: int, first_game: int = 0
