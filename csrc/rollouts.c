@@ -17,10 +17,3 @@ ZF_HOT size_t zf_rollouts_advance(zf_state *s, const uint8_t *until, int64_t *li
 ZF_HOT void zf_rollouts_greedy(zf_state *s, const int64_t *live, size_t n, const float *evals) {
     for (size_t i = 0; i < n; i++) zf_rollout_greedy(&s[live[i]], evals + 8 * i);
 }
-
-void zf_rewind(zf_state *s, uint8_t n_plays) {
-    zf_state before;
-    zf_init(&before, s->dealt, s->decl, s->first_leader);
-    for (int i = 0; i < n_plays; i++) zf_play(&before, s->plays[i] & 31u);
-    *s = before;
-}

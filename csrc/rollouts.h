@@ -35,7 +35,4 @@ size_t zf_rollouts_advance(zf_state *s, const uint8_t *until, int64_t *live, siz
 /* Each rollout of live plays greedily. evals is [n][8], seven priors and a value. */
 void zf_rollouts_greedy(zf_state *s, const int64_t *live, size_t n, const float *evals);
 
-/* The game after its first n_plays plays, with what was dealt as it stands. */
-void zf_rewind(zf_state *s, uint8_t n_plays);
-
 #endif

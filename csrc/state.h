@@ -64,10 +64,9 @@ ZF_INLINE void zf_play(zf_state *s, uint32_t domino) {
     s->to_play = full ? s->best : (uint8_t)((seat + 1) & 3);
 }
 
-/* Take the last play back by replaying the game without it: only for the single-game API. */
-ZF_INLINE void zf_undo(zf_state *s) {
+/* The game after its first n plays, with what was dealt as it stands: they are played again. */
+ZF_INLINE void zf_rewind(zf_state *s, int n) {
     zf_state before;
-    uint8_t n = (uint8_t)(s->n_plays - 1);
     zf_init(&before, s->dealt, s->decl, s->first_leader);
     for (int i = 0; i < n; i++) zf_play(&before, s->plays[i] & 31u);
     *s = before;

@@ -29,7 +29,7 @@ cdef extern from "state.h" nogil:
     bint zf_over(const zf_state *s)
     uint32_t zf_legal(const zf_state *s)
     void zf_play(zf_state *s, uint32_t domino)
-    void zf_undo(zf_state *s)
+    void zf_rewind(zf_state *s, int n)
 
 
 cdef extern from "solve.h" nogil:

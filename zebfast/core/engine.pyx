@@ -232,7 +232,7 @@ cdef class Game:
         """Take the last play back; IndexError when there is none."""
         if self.state.n_plays == 0:
             raise IndexError("nothing to undo: no domino has been played")
-        zf_undo(&self.state)
+        zf_rewind(&self.state, self.state.n_plays - 1)
 
     def observation(self):
         """What the seat to play knows, one OBS_DTYPE record; ValueError when the game is over."""

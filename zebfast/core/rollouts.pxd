@@ -9,7 +9,6 @@ cdef extern from "rollouts.h" nogil:
     size_t zf_rollouts_advance(zf_state *s, const uint8_t *until, int64_t *live, size_t n,
                                zf_obs *obs)
     void zf_rollouts_greedy(zf_state *s, const int64_t *live, size_t n, const float *evals)
-    void zf_rewind(zf_state *s, uint8_t n_plays)
 
 
 cdef class RolloutGames:

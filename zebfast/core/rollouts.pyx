@@ -16,7 +16,7 @@ import numpy as np
 from zebfast.core.arrays import integers
 from zebfast.core.records import OBS_DTYPE
 
-from zebfast.core.engine cimport ZF_N_PLIES
+from zebfast.core.engine cimport ZF_N_PLIES, zf_rewind
 from zebfast.core.worlds cimport layouts_of, zf_worlds_apply
 
 
