@@ -6,7 +6,6 @@ Everything comes from fixed seeds and fresh weights, so that two runs do the sam
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -268,22 +267,13 @@ def trainer(
 
 
 def training_config(**settings: Any) -> Any:
-    """How a learner trains; no place that could be read or written."""
-    from zebfast.exchange import Namespace, Place, StoreOptions
-    from zebfast.learner.config import LearnerConfig
+    """A TrainerConfig; settings of a recipe's stage or training go into its recipe."""
+    from zebfast.learner.config import TrainerConfig
     from zebfast.learner.recipe import Training, led_recipe
 
-    nowhere = Path(os.devnull)
     of_recipe = ("lr", "batch_size", *(found.name for found in fields(Training)))
     recipe = led_recipe(**{name: settings.pop(name) for name in of_recipe if name in settings})
-    return LearnerConfig(
-        weights=Place.directory(nowhere),
-        examples=Place.directory(nowhere),
-        stores=StoreOptions(state_dir=nowhere),
-        namespace=Namespace(),
-        recipe=recipe,
-        **settings,
-    )
+    return TrainerConfig(recipe=recipe, **settings)
 
 
 def example_writer(suffix: str, games: np.ndarray) -> Callable[[Path], None]:

@@ -39,13 +39,43 @@ class EvalAuxConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearnerConfig:
+class TrainerConfig:
+    """What replay and optimizer are told; nothing of it is a place.
+
+    Attributes:
+        recipe: that the run follows; of a run led by flags they are in it, too.
+        seed: also of the recipe's looks.
+    """
+
+    recipe: Recipe = LED_RECIPE
+    eval_aux: EvalAuxConfig = EvalAuxConfig()
+    max_grad_norm: float = setting(1.0, above=0)
+    amp_dtype: Literal["fp16", "bf16"] = setting("fp16", "Precision of --amp.")
+    device: str = setting("cpu", "cpu, cuda or cuda:N.", shown="cuda if present, else cpu")
+    train_diagnostics_every: int = setting(10, "Steps between the costlier metrics.", least=1)
+    seed: int = setting(0, "Seed of batches and evaluation deals.", least=0, most=MOST_WHOLE)
+
+    def __post_init__(self) -> None:
+        check(self)
+        training = self.training
+        if training.min_buffer_size > training.replay_buffer_size:
+            raise SettingError(
+                f"min_buffer_size {training.min_buffer_size} can never be reached: expected at "
+                f"most replay_buffer_size, {training.replay_buffer_size}"
+            )
+
+    @property
+    def training(self) -> Training:
+        """What its recipe says that holds for all stages."""
+        return self.recipe.training
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig(TrainerConfig):
     """Settings of one learner process; field names follow the flags.
 
     Attributes:
-        recipe: that it follows; of a run led by flags they are in it, too.
         push_seconds: above 0 for places that count commits.
-        seed: also of the recipe's looks.
         sync_grace: also of the end of a run that is stopped.
     """
 
@@ -57,9 +87,6 @@ class LearnerConfig:
         None,
         "Network to start a new namespace from; checked, otherwise unused, in one that exists.",
     )
-    recipe: Recipe = LED_RECIPE
-    eval_aux: EvalAuxConfig = EvalAuxConfig()
-    max_grad_norm: float = setting(1.0, above=0)
 
     resume: Literal["auto", "never"] = setting(
         "auto",
@@ -122,7 +149,6 @@ class LearnerConfig:
     )
     take_over: bool = setting(False, "Dispossess another learner of this namespace.")
 
-    amp_dtype: Literal["fp16", "bf16"] = setting("fp16", "Precision of --amp.")
     replay_cache: bool = setting(
         True,
         "Keep the replay buffer on this machine's disk across restarts.",
@@ -141,29 +167,15 @@ class LearnerConfig:
     wandb: bool = setting(False, "Also log to Weights & Biases.")
     wandb_project: str = setting("zeb-mcts", "W&B project.")
     run_name: str | None = setting(None, "W&B display name.")
-    device: str = setting("cpu", "cpu, cuda or cuda:N.", shown="cuda if present, else cpu")
-    train_diagnostics_every: int = setting(10, "Steps between the costlier metrics.", least=1)
-    seed: int = setting(0, "Seed of batches and evaluation deals.", least=0, most=MOST_WHOLE)
     max_cycles: int | None = setting(None, "Stop after this many cycles.", least=1)
     max_minutes: float | None = setting(None, "Stop after this long.", above=0)
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.sync_to is not None:
             check_sync_url(self.sync_to)
         if self.sync_endpoint is not None and not (self.sync_to or "").startswith("s3"):
             raise SettingError("sync_endpoint needs a --sync-to of the form s3://bucket/folder")
-        training = self.training
-        if training.min_buffer_size > training.replay_buffer_size:
-            raise SettingError(
-                f"min_buffer_size {training.min_buffer_size} can never be reached: expected at "
-                f"most replay_buffer_size, {training.replay_buffer_size}"
-            )
-
-    @property
-    def training(self) -> Training:
-        """What its recipe says that holds for all stages."""
-        return self.recipe.training
 
     @property
     def snapshots_path(self) -> Path:

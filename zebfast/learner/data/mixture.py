@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.core.records import EXAMPLE_DTYPE, EXAMPLE_EVAL_AUX, EXAMPLE_HAS_PLAY_VALUES
-from zebfast.learner.config import EvalAuxConfig, LearnerConfig
+from zebfast.learner.config import EvalAuxConfig, TrainerConfig
 from zebfast.learner.data.replay import EXAMPLE_BYTES, ReplayBuffer
 
 
@@ -50,7 +50,7 @@ class Batches:
 class ReplayMixture:
     """The replay buffers of both streams and the mixture that batches are drawn from."""
 
-    def __init__(self, config: LearnerConfig) -> None:
+    def __init__(self, config: TrainerConfig) -> None:
         self.config = config.eval_aux
         self.selfplay = ReplayBuffer(config.training.replay_buffer_size)
         self.eval_aux = ReplayBuffer(config.eval_aux.replay_buffer_size, stream=1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zebfast.exchange import ExchangeError
-from zebfast.learner.config import LearnerConfig
+from zebfast.learner.config import TrainerConfig
 from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.train import ragged
 from zebfast.learner.train.losses import (
@@ -117,7 +117,7 @@ def merge_reports(reports: Sequence[TrainReport]) -> TrainReport:
 _CHUNK_STEPS = 32
 
 
-def mixed_precision(config: LearnerConfig, net: AnyNet) -> torch.dtype | None:
+def mixed_precision(config: TrainerConfig, net: AnyNet) -> torch.dtype | None:
     """What ``--amp`` means here; None for fp32.
 
     A GPU does either kind. A CPU does bf16 if it multiplies it itself, for networks that are one
@@ -145,7 +145,7 @@ class Trainer:
         half: what products are computed in where it is not fp32.
     """
 
-    def __init__(self, net: AnyNet, config: LearnerConfig) -> None:
+    def __init__(self, net: AnyNet, config: TrainerConfig) -> None:
         self.config = config
         self.device = torch.device(config.device)
         self.net: AnyNet = net.to(self.device).train()
