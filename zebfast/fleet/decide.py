@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.fleet.health import Verdict, is_working, remember, verdict
-from zebfast.fleet.model import FleetState, Known, Machine, is_of_fleet, worker_id_of
+from zebfast.fleet.health import Removal, is_working, must_go, remember
+from zebfast.fleet.model import FleetState, Known, Machine, Spec, is_of_fleet, worker_id_of
 
 # --- What a fleet has cost, as far as prices and times were seen, and whether that is all it may.
 
@@ -98,16 +98,17 @@ class Decision:
 
 def decide(state: FleetState, observed: Observed) -> Decision:
     """The rules of a fleet, applied to one look."""
-    look = _Look(state, observed)
-    look.remember()
-    look.spend()
-    look.judge()
-    look.adopt()
-    look.shrink()
-    rent = look.missing()
-    return Decision(
-        destroy=tuple(look.destroy), rent=rent, state=look.state, notes=tuple(look.notes)
-    )
+    seen = _Sight.of(state, observed)
+    first = seen.now if state.first is None else min(state.first, seen.now)
+    machines, gone = _remembered(state, seen)
+    state, over = _spend(replace(state, first=first, last_look=seen.now), seen)
+    plans = _judge(machines, seen, wanted=state.wanted)
+    plans = _adopt(plans, seen, wanted=state.wanted)
+    plans = _shrink(plans, seen)
+    state = replace(state, machines=plans.machines)
+    state, rent, why = _missing(state, seen)
+    notes = (*gone, *over, *plans.notes, *why)
+    return Decision(destroy=plans.destroy, rent=rent, state=state, notes=notes)
 
 
 def paused(state: FleetState, *, now: float, reason: str) -> FleetState:
@@ -120,172 +121,201 @@ def resumed(state: FleetState) -> FleetState:
     return replace(state, paused_until=None, pause_reason="")
 
 
-class _Look:
-    """One decision in the making; the methods run in the order in which ``decide`` calls them."""
+@dataclass(frozen=True)
+class _Sight:
+    """One look, and what follows from it for each machine by itself.
 
-    def __init__(self, state: FleetState, observed: Observed) -> None:
-        self.before = state
-        self.seen = observed
-        self.now = observed.now
-        self.spec = state.spec
-        self.notes: list[str] = []
-        self.destroy: list[Destroy] = []
-        self.listed, self.younger = _by_label(observed.machines, state.spec.fleet)
+    Attributes:
+        listed: the oldest machine of each label of the fleet; ``younger`` are all the others.
+        elapsed: seconds since the look before.
+    """
+
+    observed: Observed
+    spec: Spec
+    listed: Mapping[str, Machine]
+    younger: tuple[Machine, ...]
+    elapsed: float
+
+    @classmethod
+    def of(cls, state: FleetState, observed: Observed) -> _Sight:
+        listed, younger = _by_label(observed.machines, state.spec.fleet)
         last = observed.now if state.last_look is None else state.last_look
-        self.elapsed = max(0.0, observed.now - last)
-        first = observed.now if state.first is None else min(state.first, observed.now)
-        self.state = replace(state, first=first, last_look=observed.now)
+        elapsed = max(0.0, observed.now - last)
+        return cls(observed, state.spec, listed, tuple(younger), elapsed)
 
-    def alive(self) -> list[Known]:
-        """All that live on after this look, those asked for and not yet seen among them."""
-        return [known for known in self.state.machines.values() if not known.doomed]
+    @property
+    def now(self) -> float:
+        return self.observed.now
 
-    def remember(self) -> None:
-        """Bring every remembered machine up to date; forget those that are gone."""
-        machines = {}
-        for label, known in self.before.machines.items():
-            if label in self.listed or not self._is_gone(known):
-                machines[label] = self._update(known)
-            elif not known.doomed:
-                self.notes.append(f"{label} is gone: {known.provider} does not list it")
-        self.state = replace(self.state, machines=machines)
+    def beat(self, known: Known) -> Heartbeat | None:
+        return self.observed.heartbeats.get(worker_id_of(known.label, self.spec.role))
 
-    def spend(self) -> None:
-        """Count the dollars since the last look; a budget that is used up ends the fleet."""
-        spent = sum(
-            cost(known, listed=label in self.listed, now=self.now, elapsed=self.elapsed)
-            for label, known in self.before.machines.items()
-        )
-        self.state = replace(self.state, spent=self.before.spent + spent)
-        over = used_up(self.state, self.now)
-        if over is not None and self.state.wanted:
-            self.notes.append(f"the budget is used up: {over}; everything is taken down")
-            self.state = replace(self.state, wanted=False)
-
-    def judge(self) -> None:
-        """Destroy what a rule condemns, and the younger ones of those that share a label."""
-        for younger in self.younger:
-            self._end(younger, "has the label of an older machine", strike=False)
-        for label, known in tuple(self.state.machines.items()):
-            machine = self.listed.get(label)
-            if machine is None:
-                continue
-            if known.doomed:
-                self._end(machine, known.doomed, strike=False)
-            else:
-                self._doom_if(machine, self._verdict(known, machine))
-
-    def adopt(self) -> None:
-        """Take in labelled machines that nobody remembers, oldest first, while there is room."""
-        unknown = [m for label, m in self.listed.items() if label not in self.state.machines]
-        for machine in sorted(unknown, key=_age_order):
-            started = self.now if machine.started is None else machine.started
-            known = Known(label=machine.label, provider=machine.provider, asked=started)
-            known = self._update(known)
-            found = self._verdict(known, machine)
-            if found is None and len(self.alive()) >= self.spec.n + self.spec.surplus:
-                found = Verdict(reason="is not remembered and not needed", strike=False)
-            self._put(known)
-            self._doom_if(machine, found)
-            if found is None:
-                self.notes.append(f"{machine.label} was not remembered: adopted")
-
-    def shrink(self) -> None:
-        """Scale down: what is above n goes once n play, what is above n + surplus at once."""
-        alive = self.alive()
-        working = sum(is_working(known, self.listed.get(known.label)) for known in alive)
-        keep = self.spec.n if working >= self.spec.n else self.spec.n + self.spec.surplus
-        excess = max(0, len(alive) - keep)
-        found = Verdict(reason=f"is above the {self.spec.n} that are wanted", strike=False)
-        for known in sorted(alive, key=self._dispensable)[:excess]:
-            if known.label in self.listed:  # else its turn comes when it shows
-                self._doom_if(self.listed[known.label], found)
-
-    def missing(self) -> int:
-        """How many to ask for; a machine that is being destroyed counts until it is gone."""
-        wanted = self.spec.n - len(self.alive()) if self.state.wanted else 0
-        if wanted <= 0:
-            if self.state.paused_until is not None and self.state.paused_until <= self.now:
-                self.state = resumed(self.state)
-            return 0
-        existing = len(self.state.machines) + len(self.younger)
-        rent = max(0, min(wanted, self.spec.n + self.spec.surplus - existing))
-        why = self._why_none()
-        if why is not None:
-            self.notes.append(f"{wanted} missing, none asked for: {why}")
-            return 0
-        if rent < wanted:
-            self.notes.append(f"{wanted} missing, {rent} asked for until destroyed ones are gone")
-        return min(rent, 1) if self.state.paused_until is not None else rent
-
-    def _why_none(self) -> str | None:
-        if self.seen.has_weights is None:
-            return "it is not known whether the namespace has weights"
-        if not self.seen.has_weights:
-            return "the namespace has no weights yet"
-        self._limit_pause()
-        until = self.state.paused_until
-        if until is not None and until > self.now:
-            return f"{self.state.pause_reason or 'paused'}, next try in {until - self.now:.0f} s"
-        credit = [self.seen.credit.get(name, math.inf) for name in self.spec.providers]
-        if max(credit, default=math.inf) <= 0:
-            self.state = paused(self.state, now=self.now, reason="the account lacks credit")
-            return f"{self.state.pause_reason}, next try in {PAUSE:.0f} s"
-        return None
-
-    def _limit_pause(self) -> None:
-        """A pause that a clock set back has made endless is cut to its usual length."""
-        if self.state.paused_until is not None:
-            until = min(self.state.paused_until, self.now + PAUSE)
-            self.state = replace(self.state, paused_until=until)
-
-    def _update(self, known: Known) -> Known:
+    def updated(self, known: Known) -> Known:
+        """What is known of a machine after this look."""
         return remember(
             known,
             self.listed.get(known.label),
-            self._beat(known),
-            self.seen.log_errors.get(known.label),
+            self.beat(known),
+            self.observed.log_errors.get(known.label),
             now=self.now,
             elapsed=self.elapsed,
-            heard=self.seen.heard,
+            heard=self.observed.heard,
         )
 
-    def _beat(self, known: Known) -> Heartbeat | None:
-        return self.seen.heartbeats.get(worker_id_of(known.label, self.spec.role))
+    def removal(self, known: Known, machine: Machine, *, wanted: bool) -> Removal | None:
+        """Why a machine must go by itself, whatever the others do; None if it may stay."""
+        if not wanted:
+            return Removal(reason="the fleet is taken down", strike=False)
+        error, heard = self.observed.log_errors.get(known.label), self.observed.heard
+        return must_go(known, machine, self.beat(known), error, self.spec, self.now, heard=heard)
 
-    def _verdict(self, known: Known, machine: Machine) -> Verdict | None:
-        if not self.state.wanted:
-            return Verdict(reason="the fleet is taken down", strike=False)
-        error = self.seen.log_errors.get(known.label)
-        beat, heard = self._beat(known), self.seen.heard
-        return verdict(known, machine, beat, error, self.spec, self.now, heard=heard)
-
-    def _doom_if(self, machine: Machine, found: Verdict | None) -> None:
-        if found is not None:
-            self._put(replace(self.state.machines[machine.label], doomed=found.reason))
-            self._end(machine, found.reason, strike=found.strike)
-
-    def _end(self, machine: Machine, reason: str, *, strike: bool) -> None:
-        self.destroy.append(Destroy(machine=machine, reason=reason, strike=strike))
-
-    def _put(self, known: Known) -> None:
-        self.state = replace(self.state, machines={**self.state.machines, known.label: known})
-
-    def _is_gone(self, known: Known) -> bool:
+    def is_gone(self, known: Known) -> bool:
         """Not listed: is that to be believed? One list that is short must not double a fleet."""
-        if known.provider in self.seen.silent:
+        if known.provider in self.observed.silent:
             return False
         patience = UNANSWERED if known.id is None else LISTING_LAG
         last_sign = known.asked if known.listed_at is None else known.listed_at
         return bool(known.doomed) or self.now - last_sign > patience
 
-    def _dispensable(self, known: Known) -> tuple[bool, bool, float, float, str]:
+    def dispensable(self, known: Known) -> tuple[bool, bool, float, float, str]:
         """Sort key, first to go first: not running, not playing, youngest, dearest a game."""
         machine = self.listed.get(known.label)
         running = known.up_since is not None if machine is None else machine.state == "running"
         rate = known.games_per_s or 0.0
         worth = known.dph / rate if rate else math.inf
         return running, is_working(known, machine), -known.asked, -worth, known.label
+
+
+@dataclass(frozen=True)
+class _Plans:
+    """What is decided so far: the machines as they will be remembered, and what is to end."""
+
+    machines: Mapping[str, Known]
+    destroy: tuple[Destroy, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def alive(self) -> list[Known]:
+        """All that live on, those asked for and not yet seen among them."""
+        return [known for known in self.machines.values() if not known.doomed]
+
+    def put(self, known: Known, note: str | None = None) -> _Plans:
+        notes = self.notes if note is None else (*self.notes, note)
+        return replace(self, machines={**self.machines, known.label: known}, notes=notes)
+
+    def end(self, machine: Machine, found: Removal) -> _Plans:
+        each = Destroy(machine=machine, reason=found.reason, strike=found.strike)
+        return replace(self, destroy=(*self.destroy, each))
+
+    def doom(self, machine: Machine, found: Removal | None) -> _Plans:
+        """End a remembered machine if there is a reason, and remember that it is to end."""
+        if found is None:
+            return self
+        doomed = replace(self.machines[machine.label], doomed=found.reason)
+        return self.put(doomed).end(machine, found)
+
+
+def _remembered(state: FleetState, seen: _Sight) -> tuple[dict[str, Known], list[str]]:
+    """Every remembered machine brought up to date, without those that are gone; a note of each."""
+    machines, gone = {}, []
+    for label, known in state.machines.items():
+        if label in seen.listed or not seen.is_gone(known):
+            machines[label] = seen.updated(known)
+        elif not known.doomed:
+            gone.append(f"{label} is gone: {known.provider} does not list it")
+    return machines, gone
+
+
+def _spend(state: FleetState, seen: _Sight) -> tuple[FleetState, list[str]]:
+    """Count the dollars since the last look; a budget that is used up ends the fleet."""
+    spent = sum(
+        cost(known, listed=label in seen.listed, now=seen.now, elapsed=seen.elapsed)
+        for label, known in state.machines.items()
+    )
+    state = replace(state, spent=state.spent + spent)
+    over = used_up(state, seen.now)
+    if over is None or not state.wanted:
+        return state, []
+    note = f"the budget is used up: {over}; everything is taken down"
+    return replace(state, wanted=False), [note]
+
+
+def _judge(machines: Mapping[str, Known], seen: _Sight, *, wanted: bool) -> _Plans:
+    """Destroy what a rule condemns, and the younger ones of those that share a label."""
+    plans = _Plans(machines)
+    for younger in seen.younger:
+        reason = "has the label of an older machine"
+        plans = plans.end(younger, Removal(reason=reason, strike=False))
+    for label, known in machines.items():
+        machine = seen.listed.get(label)
+        if machine is None:
+            continue
+        if known.doomed:
+            plans = plans.end(machine, Removal(reason=known.doomed, strike=False))
+        else:
+            plans = plans.doom(machine, seen.removal(known, machine, wanted=wanted))
+    return plans
+
+
+def _adopt(plans: _Plans, seen: _Sight, *, wanted: bool) -> _Plans:
+    """Take in labelled machines that nobody remembers, oldest first, while there is room."""
+    unknown = [machine for label, machine in seen.listed.items() if label not in plans.machines]
+    for machine in sorted(unknown, key=_age_order):
+        started = seen.now if machine.started is None else machine.started
+        known = seen.updated(Known(label=machine.label, provider=machine.provider, asked=started))
+        found = seen.removal(known, machine, wanted=wanted)
+        if found is None and len(plans.alive()) >= seen.spec.n + seen.spec.surplus:
+            found = Removal(reason="is not remembered and not needed", strike=False)
+        note = f"{machine.label} was not remembered: adopted" if found is None else None
+        plans = plans.put(known, note).doom(machine, found)
+    return plans
+
+
+def _shrink(plans: _Plans, seen: _Sight) -> _Plans:
+    """Scale down: what is above n goes once n play, what is above n + surplus at once."""
+    alive, spec = plans.alive(), seen.spec
+    working = sum(is_working(known, seen.listed.get(known.label)) for known in alive)
+    keep = spec.n if working >= spec.n else spec.n + spec.surplus
+    found = Removal(reason=f"is above the {spec.n} that are wanted", strike=False)
+    for known in sorted(alive, key=seen.dispensable)[: max(0, len(alive) - keep)]:
+        if known.label in seen.listed:  # else its turn comes when it shows
+            plans = plans.doom(seen.listed[known.label], found)
+    return plans
+
+
+def _missing(state: FleetState, seen: _Sight) -> tuple[FleetState, int, list[str]]:
+    """How many to ask for; a machine that is being destroyed counts until it is gone."""
+    spec, alive = seen.spec, sum(not known.doomed for known in state.machines.values())
+    wanted = spec.n - alive if state.wanted else 0
+    if wanted <= 0:
+        is_over = state.paused_until is not None and state.paused_until <= seen.now
+        return resumed(state) if is_over else state, 0, []
+    state, why = _why_none(state, seen)
+    if why is not None:
+        return state, 0, [f"{wanted} missing, none asked for: {why}"]
+    existing = len(state.machines) + len(seen.younger)
+    rent, notes = max(0, min(wanted, spec.n + spec.surplus - existing)), []
+    if rent < wanted:
+        notes = [f"{wanted} missing, {rent} asked for until destroyed ones are gone"]
+    return state, min(rent, 1) if state.paused_until is not None else rent, notes
+
+
+def _why_none(state: FleetState, seen: _Sight) -> tuple[FleetState, str | None]:
+    """Why no machine may be asked for now, and the state with the pause that this is."""
+    if seen.observed.has_weights is None:
+        return state, "it is not known whether the namespace has weights"
+    if not seen.observed.has_weights:
+        return state, "the namespace has no weights yet"
+    if state.paused_until is not None:
+        # One that a clock set back has made endless is cut to its usual length.
+        until = min(state.paused_until, seen.now + PAUSE)
+        state = replace(state, paused_until=until)
+        if until > seen.now:
+            return state, f"{state.pause_reason or 'paused'}, next try in {until - seen.now:.0f} s"
+    credit = [seen.observed.credit.get(name, math.inf) for name in seen.spec.providers]
+    if max(credit, default=math.inf) <= 0:
+        state = paused(state, now=seen.now, reason="the account lacks credit")
+        return state, f"{state.pause_reason}, next try in {PAUSE:.0f} s"
+    return state, None
 
 
 def _by_label(

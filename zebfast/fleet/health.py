@@ -18,7 +18,7 @@ _MAX_LINE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Removal:
     """A machine that must go: why, and does it count against its host?"""
 
     reason: str
@@ -107,7 +107,7 @@ def _listen(known: Known, beat: Heartbeat | None, log_error: str | None, now: fl
     )
 
 
-def verdict(
+def must_go(
     known: Known,
     machine: Machine,
     beat: Heartbeat | None,
@@ -116,17 +116,17 @@ def verdict(
     now: float,
     *,
     heard: bool = True,
-) -> Verdict | None:
+) -> Removal | None:
     """Must this machine go? ``known`` is what ``remember`` made of the same look."""
     if machine.state in LOST:
         return _lost(machine)
     if machine.dph is not None and machine.dph > spec.max_dph * CAP_TOLERANCE:
         reason = f"costs ${machine.dph:.4f}/h, above the cap of ${spec.max_dph:.4f}/h"
-        return Verdict(reason=reason, strike=False)
+        return Removal(reason=reason, strike=False)
     quiet = now - (known.asked if known.progress_at is None else known.progress_at)
     if machine.state == "loading":
         if quiet > spec.loading_limit:
-            return Verdict(reason=f"is still loading after {age(quiet)}", strike=True)
+            return Removal(reason=f"is still loading after {age(quiet)}", strike=True)
         return None
     if not heard:
         return None
@@ -135,13 +135,13 @@ def verdict(
         failing = now - known.failing_since
         if failing > spec.fatal_grace:
             reason = f"has failed for {age(failing)}: {error}"
-            return Verdict(reason=reason, strike=True)
+            return Removal(reason=reason, strike=True)
     if known.progress is None:
         if quiet > spec.setup_limit:
             reason = f"has run for {age(quiet)} without a heartbeat"
-            return Verdict(reason=reason, strike=True)
+            return Removal(reason=reason, strike=True)
     elif quiet > stall_limit(spec):
-        return Verdict(reason=f"has done no work for {age(quiet)}", strike=True)
+        return Removal(reason=f"has done no work for {age(quiet)}", strike=True)
     return None
 
 
@@ -151,12 +151,12 @@ def is_working(known: Known, machine: Machine | None) -> bool:
     return running and bool(known.games_per_s) and known.failing_since is None
 
 
-def _lost(machine: Machine) -> Verdict:
+def _lost(machine: Machine) -> Removal:
     if machine.state == "stopped":
         why = "was outbid" if machine.interruptible else "was stopped"
-        return Verdict(reason=why, strike=False)
+        return Removal(reason=why, strike=False)
     said = f" ({machine.message[:_MAX_LINE]})" if machine.message else ""
-    return Verdict(reason=f"is {machine.state}{said}", strike=True)
+    return Removal(reason=f"is {machine.state}{said}", strike=True)
 
 
 def _fatal(beat: Heartbeat | None, log_error: str | None) -> str | None:
