@@ -9,7 +9,7 @@ import pytest
 from fleet_looks import FLEET, MIN, NOW, SPEC, asked, beat, known, look, machine, names
 
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.fleet.model import Known, Machine, Spec
+from zebfast.fleet.model import Instance, Machine, Spec
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Row:
     """One look: what is remembered, listed and beaten; who is destroyed, how many are rented."""
 
     rule: str
-    known: tuple[Known, ...] = ()
+    known: tuple[Instance, ...] = ()
     machines: tuple[Machine, ...] = ()
     beats: tuple[Heartbeat, ...] = ()
     destroyed: str = ""
@@ -95,14 +95,15 @@ ROWS = [
     Row("offline", known=(A,), machines=(machine("a", "offline"),), destroyed="a!", rent=1),
     Row("unknown", known=(A,), machines=(machine("a", "unknown"),), destroyed="a!", rent=1),
     # prices
-    Row("at the cap", known=(A,), machines=(machine("a", dph=0.10009),), beats=(beat("a"),)),
-    Row("above the cap", known=(A,), machines=(machine("a", dph=0.1002),), destroyed="a",
+    Row("at the cap", known=(A,), machines=(machine("a", price_per_hour=0.10009),),
+        beats=(beat("a"),)),
+    Row("above the cap", known=(A,), machines=(machine("a", price_per_hour=0.1002),), destroyed="a",
         rent=1, beats=(beat("a"),)),
     # labels
     Row("two with one label: the younger goes", known=(A,), destroyed="twin", spec=TWO, rent=1,
         machines=(machine("a", started=NOW - 9), machine("a", id="twin", started=NOW - 5))),
     Row("no surplus: the younger must be gone first", known=(A,), destroyed="twin", rent=0,
-        spec=replace(SPEC, n=2, surplus=0),
+        spec=replace(SPEC, n=2, max_surge=0),
         machines=(machine("a", started=NOW - 9), machine("a", id="twin", started=NOW - 5))),
     Row("one of another fleet", known=(A,), beats=(beat("a"),),
         machines=(machine("a"), machine("x", label="zeb-first-selfplays/x"))),
@@ -160,10 +161,10 @@ ROWS = [
     # never more than n + surplus, those that are being destroyed included
     Row("three break at once", known=(A, B, C), spec=replace(SPEC, n=3), destroyed="a!b!c!",
         machines=tuple(machine(name, "exited") for name in "abc"), rent=1, said="3 missing, 1"),
-    Row("no surplus: first gone, then replaced", known=(A,), spec=replace(SPEC, surplus=0),
+    Row("no surplus: first gone, then replaced", known=(A,), spec=replace(SPEC, max_surge=0),
         machines=(machine("a", "exited"),), destroyed="a!", rent=0, said="1 missing, 0"),
     Row("it was to be destroyed and is still there: again, without a strike",
-        known=(known("a", doomed="is exited"),), machines=(machine("a"),), beats=(beat("a"),),
+        known=(known("a", terminating="is exited"),), machines=(machine("a"),), beats=(beat("a"),),
         destroyed="a", rent=1),
     # down and budgets
     Row("taken down", known=(A, B), machines=(machine("a"), machine("x")), destroyed="ax",
@@ -195,4 +196,4 @@ def test_rule(row: Row) -> None:
     for each in decision.destroy:
         assert each.reason
         if each.machine.id != "twin":
-            assert decision.state.machines[each.machine.label].doomed == each.reason
+            assert decision.state.machines[each.machine.label].terminating == each.reason

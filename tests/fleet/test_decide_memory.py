@@ -10,23 +10,23 @@ from fleet_looks import FLEET, MIN, NOW, SPEC, asked, beat, known, look, machine
 
 from zebfast.fleet.decide import LISTING_LAG, PAUSE, UNANSWERED, Decision, Observed, decide, resumed
 from zebfast.fleet.health import failure_in, stall_limit
-from zebfast.fleet.model import Known
+from zebfast.fleet.model import Instance
 from zebfast.system.events import Ended, to_line
 
 TWO = replace(SPEC, n=2)
 A = known("a")
 
 
-def remembered(decision: Decision, name: str = "a") -> Known:
+def remembered(decision: Decision, name: str = "a") -> Instance:
     return decision.state.machines[f"{FLEET}/{name}"]
 
 
 def test_what_is_seen_is_remembered() -> None:
-    seen = machine("a", gpu="RTX 3070", host="h9", dph=0.07)
+    seen = machine("a", gpu="RTX 3070", host="h9", price_per_hour=0.07)
     found = remembered(look((asked("a", 2),), (seen,), (beat("a", 3),)))
-    assert found == Known(
+    assert found == Instance(
         label=f"{FLEET}/a", provider="vast", id="id-a", asked=NOW - 2 * MIN, gpu="RTX 3070",
-        host="h9", dph=0.07, up_since=NOW, listed_at=NOW, progress="3", progress_at=NOW,
+        host="h9", price_per_hour=0.07, up_since=NOW, listed_at=NOW, progress="3", progress_at=NOW,
         games_per_s=2.0,
     )  # fmt: skip
 
@@ -52,19 +52,19 @@ def test_the_clock_of_silence_stands_still_while_nobody_can_be_heard() -> None:
 
 
 def test_dollars_are_counted_since_the_last_look() -> None:
-    machines = (machine("a"), machine("b", dph=0.09))
-    young = known("b", asked=NOW - 2 * MIN, dph=0.09)
+    machines = (machine("a"), machine("b", price_per_hour=0.09))
+    young = known("b", asked=NOW - 2 * MIN, price_per_hour=0.09)
     hour_ago = {"spent": 1.0, "last_look": NOW - 60 * MIN}
     spent = look((A, young), machines, spec=TWO, state=hour_ago).state.spent
     assert spent == pytest.approx(1.0 + 0.05 + 0.09 * 2 / 60)
     silent = look((A,), state=hour_ago, silent=frozenset({"vast"})).state
     assert silent.spent == pytest.approx(1.05), "it is paid for whether its provider answers or not"
-    gone = look((known("a", doomed="over"), asked("b", 5)), state=hour_ago).state
+    gone = look((known("a", terminating="over"), asked("b", 5)), state=hour_ago).state
     assert gone.spent == 1.0, "one that was destroyed or never came costs nothing"
 
 
 def test_one_that_was_destroyed_is_forgotten_as_soon_as_it_is_gone_and_not_mourned() -> None:
-    decision = look((known("a", doomed="is exited", listed_at=NOW - MIN),))
+    decision = look((known("a", terminating="is exited", listed_at=NOW - MIN),))
     assert (decision.state.machines, decision.notes, decision.rent) == ({}, (), 1)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet.decide import Decision, Observed, decide, paused
-from zebfast.fleet.model import FleetState, Known, Machine, Spec
+from zebfast.fleet.model import FleetState, Instance, Machine, Spec
 
 OTHER = "zeb-first-evalaux"
 STATES = ["loading", "running", "running", "running", "stopped", "exited", "offline", "unknown"]
@@ -25,14 +25,14 @@ def specs(draw: st.DrawFn) -> Spec:
         experiment="first",
         role="selfplay",
         n=draw(st.integers(0, 5)),
-        surplus=draw(st.integers(0, 2)),
-        max_dph=0.10,
+        max_surge=draw(st.integers(0, 2)),
+        max_price_per_hour=0.10,
         budget_hours=draw(st.sampled_from([None, None, None, 1.0])),
     )
 
 
 @st.composite
-def knowns(draw: st.DrawFn) -> Known:
+def knowns(draw: st.DrawFn) -> Instance:
     name = draw(names)
     if draw(st.booleans()):
         return asked(name, draw(minutes), id=draw(st.sampled_from([None, f"id-{name}"])))
@@ -42,7 +42,7 @@ def knowns(draw: st.DrawFn) -> Known:
         progress_at=NOW - draw(minutes) * MIN,
         failing_since=draw(st.sampled_from([None, None, NOW - 2 * MIN, NOW - 7 * MIN])),
         games_per_s=draw(st.sampled_from([None, 1.0, 2.0])),
-        doomed=draw(st.sampled_from(["", "", "", "is exited"])),
+        terminating=draw(st.sampled_from(["", "", "", "is exited"])),
     )
 
 
@@ -54,7 +54,7 @@ def machines(draw: st.DrawFn) -> Machine:
         draw(st.sampled_from(STATES)),
         id=draw(st.sampled_from([f"id-{name}", f"id2-{name}"])),
         label=f"{draw(st.sampled_from([FLEET] * 4 + [OTHER]))}/{name}",
-        dph=draw(st.sampled_from([None, 0.05, 0.08, 0.2])),
+        price_per_hour=draw(st.sampled_from([None, 0.05, 0.08, 0.2])),
         started=draw(st.sampled_from([None, NOW - 90 * MIN, NOW - 5 * MIN, NOW + MIN])),
     )
 
@@ -109,16 +109,16 @@ def test_one_look(look: tuple[FleetState, Observed]) -> None:
     assert len(set(ended)) == len(ended)
     assert set(ended) <= set(own), "machines of other fleets are nobody's business"
     assert all(label.startswith(f"{FLEET}/") for label in after.machines)
-    living = {label for label, each in after.machines.items() if not each.doomed}
+    living = {label for label, each in after.machines.items() if not each.terminating}
     kept = {label for key, label in own.items() if key not in ended}
     assert kept <= living, "each is either destroyed or remembered"
-    assert len(kept) <= spec.n + spec.surplus
+    assert len(kept) <= spec.n + spec.max_surge
     if decision.rent:
         assert observed.has_weights
         assert after.wanted
         assert len(living) + decision.rent <= spec.n
         unseen = living - set(own.values())
-        assert len(own) + len(unseen) + decision.rent <= spec.n + spec.surplus
+        assert len(own) + len(unseen) + decision.rent <= spec.n + spec.max_surge
     if not after.wanted:
         assert set(ended) == set(own)
         assert decision.rent == 0

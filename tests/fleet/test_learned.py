@@ -29,7 +29,9 @@ from zebfast.system.locks import hold_lock
 
 SPEC = Spec(fleet="zeb-first-selfplay", experiment="first", role="selfplay", n=1)
 OFFERS = tuple(
-    Offer(provider="vast", id=name, gpu="RTX 3060", dph=0.06, host=name, reliability=0.99)
+    Offer(
+        provider="vast", id=name, gpu="RTX 3060", price_per_hour=0.06, host=name, reliability=0.99
+    )
     for name in "ab"
 )
 
@@ -86,7 +88,7 @@ def test_offers_are_remembered_for_a_moment() -> None:
     assert found.cached("vast", SPEC, NOW + CACHE + 1) is None
     assert found.cached("vast", SPEC, NOW - 1) is None, "the clock was set back"
     assert found.cached("runpod", SPEC, NOW) is None
-    assert found.cached("vast", replace(SPEC, max_dph=0.1), NOW) is None
+    assert found.cached("vast", replace(SPEC, max_price_per_hour=0.1), NOW) is None
     assert found.cached("vast", replace(SPEC, n=7, fleet="other"), NOW) == OFFERS
     assert found.without_offer(OFFERS[0]).cached("vast", SPEC, NOW) == OFFERS[1:]
 

@@ -73,13 +73,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def test_a_machine_from_offer_to_end(site: Site) -> None:
     offers = site.provider().offers(spec(gpus=("RTX 3060",)))
-    assert {(offer.gpu, offer.dph, offer.host) for offer in offers} == {("cpu", 0.0, "")}
+    assert {(offer.gpu, offer.price_per_hour, offer.host) for offer in offers} == {("cpu", 0.0, "")}
     assert site.provider().machines(FLEET) == []
     one = site.create("aaaa0001")
     site.until(one, "started")
     machine = site.machine(one)
     assert (machine.state, machine.label, machine.gpu) == ("running", f"{FLEET}/aaaa0001", "cpu")
-    assert (machine.dph, machine.message) == (0.0, "started")
+    assert (machine.price_per_hour, machine.message) == (0.0, "started")
     assert abs((machine.started or 0) - time.time()) < 60
     assert site.provider().machines("zeb-first-self") == []
     assert len(site.provider().offers(spec())) == len(offers) - 1
@@ -205,7 +205,9 @@ def test_what_cannot_be_rented(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     site.create("aaaa0012")
     launch = Launch(label=f"{FLEET}/aaaa0013", command=SLEEP, env={}, image="", disk_gb=1.0)
     with pytest.raises(OfferGone, match="slot 0"):
-        site.provider().create(Offer(provider="local", id="0", gpu="cpu", dph=0.0), launch)
+        site.provider().create(
+            Offer(provider="local", id="0", gpu="cpu", price_per_hour=0.0), launch
+        )
     free = site.provider().offers(spec())[0]
     with pytest.raises(ProviderError, match="label"):
         site.provider().create(free, Launch(**{**vars(launch), "label": "x/.."}))

@@ -12,11 +12,19 @@ from zebfast.fleet.market import GAMES_PER_S, STRIKE_PREMIUM, rank, speeds_of
 from zebfast.fleet.market_history import MarketHistory, Rate, gpu_key, host_key, rate_key
 from zebfast.fleet.model import Offer, Spec
 
-SPEC = Spec(fleet="zeb-first-selfplay", experiment="first", role="selfplay", n=1, max_dph=0.20)
+SPEC = Spec(
+    fleet="zeb-first-selfplay", experiment="first", role="selfplay", n=1, max_price_per_hour=0.20
+)
 
 
-def offer(name: str, gpu: str = "RTX 3060", dph: float = 0.06, **changed: Any) -> Offer:
-    facts: dict[str, Any] = {"provider": "vast", "id": name, "gpu": gpu, "dph": dph, "host": name}
+def offer(name: str, gpu: str = "RTX 3060", price_per_hour: float = 0.06, **changed: Any) -> Offer:
+    facts: dict[str, Any] = {
+        "provider": "vast",
+        "id": name,
+        "gpu": gpu,
+        "price_per_hour": price_per_hour,
+        "host": name,
+    }
     return Offer(**{**facts, **changed})
 
 
@@ -59,14 +67,24 @@ def test_the_table_is_scaled_to_what_was_observed() -> None:
 
 
 def test_types_of_unknown_speed_come_last_cheapest_first() -> None:
-    offers = [offer("a", "Voodoo 2", 0.03), offer("b", "Voodoo 3", 0.02), offer("c", dph=0.19)]
+    offers = [
+        offer("a", "Voodoo 2", 0.03),
+        offer("b", "Voodoo 3", 0.02),
+        offer("c", price_per_hour=0.19),
+    ]
     assert ids(offers) == "cba"
 
 
 def test_a_strike_makes_a_host_a_little_dearer() -> None:
     struck = MarketHistory(strikes={host_key("vast", "a"): 1})
-    assert ids([offer("a", dph=0.050), offer("b", dph=0.051)], learned=struck) == "ba"
-    assert ids([offer("a", dph=0.050), offer("b", dph=0.054)], learned=struck) == "ab"
+    assert (
+        ids([offer("a", price_per_hour=0.050), offer("b", price_per_hour=0.051)], learned=struck)
+        == "ba"
+    )
+    assert (
+        ids([offer("a", price_per_hour=0.050), offer("b", price_per_hour=0.054)], learned=struck)
+        == "ab"
+    )
     assert STRIKE_PREMIUM < 0.1, "one strike is mostly bad luck"
 
 
@@ -79,7 +97,7 @@ def test_equal_offers_are_ordered_by_reliability_and_then_name() -> None:
     ("changed", "reason"),
     [
         ({"gpu": "RTX 4090"}, "of another GPU type"),
-        ({"dph": 0.2003}, "too dear"),
+        ({"price_per_hour": 0.2003}, "too dear"),
         ({"reliability": 0.94}, "unreliable"),
         ({"inet_up": 19.0}, "too slow to upload"),
         ({"inet_down": 99.0}, "too slow to download"),
@@ -118,7 +136,7 @@ def test_what_a_provider_does_not_say_refuses_nothing() -> None:
 
 def test_why_there_is_nothing() -> None:
     assert rank([], SPEC, MarketHistory(), (), NOW).why == "nothing was offered"
-    offers = [*(offer(f"{i}", dph=1.0) for i in range(12)), offer("x", reliability=0.1)]
+    offers = [*(offer(f"{i}", price_per_hour=1.0) for i in range(12)), offer("x", reliability=0.1)]
     assert rank(offers, SPEC, MarketHistory(), (), NOW).why == "12 too dear, 1 unreliable"
 
 

@@ -217,7 +217,7 @@ def test_a_log_is_read_only_where_a_heartbeat_is_overdue(world: World) -> None:
 
 def test_labelled_machines_that_nobody_remembers_are_adopted_or_ended(world: World) -> None:
     provider = world.add(offers(9))
-    world.tick(want(replace(SPEC, n=5, surplus=0)))
+    world.tick(want(replace(SPEC, n=5, max_surge=0)))
     world.files.state.unlink()
     strange = provider.alive["m1"]
     provider.alive["x"] = replace(strange, id="x", label="zeb-other-selfplay/0a0b0c0d")
@@ -278,9 +278,9 @@ def test_a_market_that_cannot_be_kept_does_not_stop_the_fleet(world: World) -> N
 
 
 def test_a_type_of_machine_is_rented_again_and_again(world: World) -> None:
-    kind = replace(offer(1, dph=0.05), host="", many=True)
+    kind = replace(offer(1, price_per_hour=0.05), host="", many=True)
     provider = world.add([kind, *[kind] * 2, *offers(3)])
-    world.tick(want(replace(SPEC, n=4, surplus=0)))
-    prices = sorted(machine.dph or 0.0 for machine in provider.alive.values())
+    world.tick(want(replace(SPEC, n=4, max_surge=0)))
+    prices = sorted(machine.price_per_hour or 0.0 for machine in provider.alive.values())
     assert prices[:3] == [0.05] * 3, "the cheapest, until it had gone"
     assert prices[3] > 0.08

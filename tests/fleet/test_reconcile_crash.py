@@ -55,8 +55,8 @@ class Steps:
 def troubled(directory: Path) -> World:
     """Three are wanted; one has died, and there is another that nobody remembers."""
     world = World(directory)
-    provider = world.add([*offers(12), offer(99, dph=0.07)])
-    world.tick(want(replace(SPEC, n=3, surplus=2)))
+    provider = world.add([*offers(12), offer(99, price_per_hour=0.07)])
+    world.tick(want(replace(SPEC, n=3, max_surge=2)))
     world.pass_time()
     provider.set("exited", "m1")
     provider.alive["x"] = replace(

@@ -78,12 +78,12 @@ def test_totals_add_up(world: World) -> None:
     world.settle(3)
     found = looked(world)
     assert (found.playing, found.wanted, found.games_per_s) == (4, 4, 16.0)
-    assert found.dph == pytest.approx(sum(0.08 + 0.0001 * n for n in (1, 2, 3, 4)))
-    assert found.dollars_per_million_games == pytest.approx(found.dph / 16 / 3600 * 1e6)
-    assert found.spent == pytest.approx(found.dph * 240 / 3600)
+    assert found.price_per_hour == pytest.approx(sum(0.08 + 0.0001 * n for n in (1, 2, 3, 4)))
+    assert found.dollars_per_million_games == pytest.approx(found.price_per_hour / 16 / 3600 * 1e6)
+    assert found.spent == pytest.approx(found.price_per_hour * 240 / 3600)
     assert found.budget_left == pytest.approx(2.0 - found.spent)
     assert found.hours_left == pytest.approx(10 - 240 / 3600)
     assert found.credit == {"vast": 100.0}
     plain = json.loads(json.dumps(found.to_json()))
-    assert plain["per_day"] == pytest.approx(24 * found.dph)
+    assert plain["per_day"] == pytest.approx(24 * found.price_per_hour)
     assert len(plain["rows"]) == 4

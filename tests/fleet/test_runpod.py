@@ -36,7 +36,7 @@ def provider(server: RunPodServer) -> Provider:
 
 def test_offers_are_prices_under_the_cap_cheapest_first(provider: Provider) -> None:
     offers = provider.offers(SPEC)
-    assert [(o.id, o.gpu, o.dph) for o in offers] == [
+    assert [(o.id, o.gpu, o.price_per_hour) for o in offers] == [
         (f"{TYPE}/community", "RTX 3060", 0.1),
         (f"{TYPE}/secure", "RTX 3060", 0.2),
         ("NVIDIA A100 80GB PCIe/community", "A100 PCIe", 0.25),
@@ -50,8 +50,8 @@ def test_offers_are_prices_under_the_cap_cheapest_first(provider: Provider) -> N
 def test_offers_have_the_wanted_types_under_the_wanted_name(
     provider: Provider, wanted: str
 ) -> None:
-    spec = dataclasses.replace(SPEC, gpus=(wanted, "RTX A4000"), max_dph=0.5)
-    assert [(o.gpu, o.dph) for o in provider.offers(spec)] == [(wanted, 0.34)]
+    spec = dataclasses.replace(SPEC, gpus=(wanted, "RTX A4000"), max_price_per_hour=0.5)
+    assert [(o.gpu, o.price_per_hour) for o in provider.offers(spec)] == [(wanted, 0.34)]
 
 
 def test_offers_pass_the_filters_that_renting_asks_for(provider: Provider) -> None:
@@ -202,7 +202,7 @@ def test_a_pod_is_listed_with_all_that_is_known(server: RunPodServer, provider: 
         gpu="RTX 3060",
         host=f"host-{pod_id}",
         message=RENTED,
-        dph=0.1,
+        price_per_hour=0.1,
         started=datetime(2026, 11, 21, 18, 40, 28, tzinfo=UTC).timestamp(),
     )
 

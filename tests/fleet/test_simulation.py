@@ -38,7 +38,7 @@ def days(
 def test_uptime(days: tuple[SimulatedFleet, Lived]) -> None:
     fleet, lived = days
     assert lived.uptime >= 0.97
-    assert lived.most_alive <= fleet.spec.n + fleet.spec.surplus
+    assert lived.most_alive <= fleet.spec.n + fleet.spec.max_surge
 
 
 def test_no_machine_outlives_its_role(days: tuple[SimulatedFleet, Lived]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zebfast.fleet.model import FleetState, Known, Spec
+from zebfast.fleet.model import FleetState, Instance, Spec
 from zebfast.fleet.state_file import FleetFileError, FleetFiles, read_state, set_aside, write_state
 
 LABEL = "zeb-first-selfplay/3fa9c1d2"
@@ -20,7 +20,8 @@ STATE = FleetState(
         worker_args=("--n-simulations", "100"),
     ),
     machines={
-        LABEL: Known(label=LABEL, provider="vast", asked=1e9, id="9001", progress="3", up_since=1e9)
+        LABEL: Instance(label=LABEL, provider="vast", asked=1e9, id="9001", progress="3",
+                        up_since=1e9)
     },
     paused_until=2e9, pause_reason="vast lacks credit", spent=1.25, first=1e9, last_look=1.1e9,
 )  # fmt: skip

@@ -102,7 +102,12 @@ def test_offers_are_mapped_and_asked_for_as_wanted(vast: VastProvider, server: V
     found = vast.offers(replace(SPEC, gpus=("RTX_3060", "RTX 3070")))
     assert [offer.id for offer in found] == ["2", "1"]
     best = found[0]
-    assert (best.provider, best.gpu, best.dph, best.host) == ("vast", "RTX 3060", 0.05, "42")
+    assert (best.provider, best.gpu, best.price_per_hour, best.host) == (
+        "vast",
+        "RTX 3060",
+        0.05,
+        "42",
+    )
     assert (best.reliability, best.inet_up, best.inet_down) == (0.99, 200.0, 500.0)
     assert (best.disk_gb, best.cuda, best.hours, best.n_gpus) == (100.0, 12.6, 240.0, 1)
     assert not best.interruptible
@@ -124,7 +129,7 @@ def test_an_interruptible_offer_costs_the_bid(vast: VastProvider, server: VastSe
         offer_row(4, min_bid=None),
     ]
     found = vast.offers(replace(SPEC, interruptible=True))
-    assert [(offer.id, offer.dph) for offer in found] == [("3", 0.022), ("1", 0.0367)]
+    assert [(offer.id, offer.price_per_hour) for offer in found] == [("3", 0.022), ("1", 0.0367)]
     assert all(offer.interruptible for offer in found)
     assert server.sent("POST", "/bundles/")[0].body["type"] == "bid"
 
@@ -187,11 +192,11 @@ def test_a_rental_is_asked_for_once_with_everything(vast: VastProvider, server: 
 
 def test_a_bid_is_sent_with_an_interruptible_rental(vast: VastProvider, server: VastServer) -> None:
     offer = vast.offers(replace(SPEC, interruptible=True))[0]
-    number = int(vast.create(offer, replace(LAUNCH, bid=offer.dph)))
-    assert server.sent("PUT", "/asks/")[0].body["price"] == offer.dph
+    number = int(vast.create(offer, replace(LAUNCH, bid=offer.price_per_hour)))
+    assert server.sent("PUT", "/asks/")[0].body["price"] == offer.price_per_hour
     machine = only(vast)
     assert machine.interruptible
-    assert machine.dph == pytest.approx(offer.dph + 0.002)
+    assert machine.price_per_hour == pytest.approx(offer.price_per_hour + 0.002)
     server.set_state(number, "running")
     assert only(vast).state == "running"
     server.outbid(number)
@@ -319,7 +324,7 @@ def test_a_running_machine_says_where_it_is(vast: VastProvider, server: VastServ
     machine = only(vast)
     assert machine.state == "running"
     assert machine.ssh == "ssh -p 22022 root@ssh5.vast.ai"
-    assert (machine.gpu, machine.host, machine.dph) == ("RTX 3060", "11001", 0.05001)
+    assert (machine.gpu, machine.host, machine.price_per_hour) == ("RTX 3060", "11001", 0.05001)
     assert machine.started == pytest.approx(time.time(), abs=600)
     assert machine.message == "success, running pytorch/pytorch"
 

@@ -18,7 +18,7 @@ from zebfast.fleet.reconcile import Change, Fleet, Tick, reconcile
 from zebfast.fleet.state_file import FleetFiles, read_state
 
 FLEET = "zeb-first-selfplay"
-SPEC = Spec(fleet=FLEET, experiment="first", role="selfplay", n=2, surplus=1)
+SPEC = Spec(fleet=FLEET, experiment="first", role="selfplay", n=2, max_surge=1)
 
 
 @dataclass
@@ -99,7 +99,7 @@ class World:
 
 
 def launch(_spec: Spec, offer: Offer, label: str) -> Launch:
-    bid = offer.dph if offer.interruptible else None
+    bid = offer.price_per_hour if offer.interruptible else None
     return Launch(label=label, command="true", env={"HF_TOKEN": "hf_secret"}, image="i",
                   disk_gb=16.0, bid=bid)  # fmt: skip
 

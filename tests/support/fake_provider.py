@@ -47,8 +47,10 @@ class FakeProvider:
 
     def offers(self, spec: Spec) -> list[Offer]:
         self._call("offers")
-        found = [offer for offer in self.for_rent if offer.dph <= spec.max_dph]
-        return sorted(found, key=lambda offer: offer.dph)
+        found = [
+            offer for offer in self.for_rent if offer.price_per_hour <= spec.max_price_per_hour
+        ]
+        return sorted(found, key=lambda offer: offer.price_per_hour)
 
     def create(self, offer: Offer, launch: Launch) -> str:
         after = self._call("create")
@@ -59,7 +61,8 @@ class FakeProvider:
         made = f"m{next(self._ids)}"
         self.alive[made] = Machine(
             provider=self.name, id=made, label=launch.label, state="loading", gpu=offer.gpu,
-            host=offer.host, dph=offer.dph, started=self.clock(), ssh=f"ssh root@{made}",
+            host=offer.host, price_per_hour=offer.price_per_hour, started=self.clock(),
+            ssh=f"ssh root@{made}",
         )  # fmt: skip
         self.most = max(self.most, len(self.alive))
         if after is not None:
@@ -106,11 +109,12 @@ class FakeProvider:
 
 
 def offer(
-    number: int, *, provider: str = "vast", gpu: str = "RTX 3060", dph: float = 0.08
+    number: int, *, provider: str = "vast", gpu: str = "RTX 3060", price_per_hour: float = 0.08
 ) -> Offer:
     """One offer like the others, of a host of its own."""
     return Offer(
-        provider=provider, id=f"o{number}", gpu=gpu, dph=dph, host=f"h{number}",
+        provider=provider, id=f"o{number}", gpu=gpu, price_per_hour=price_per_hour,
+        host=f"h{number}",
         reliability=0.99, inet_up=500.0, inet_down=500.0, disk_gb=100.0, cuda=13.0,
     )  # fmt: skip
 
@@ -118,7 +122,7 @@ def offer(
 def offers(n: int, *, provider: str = "vast", first: int = 1) -> list[Offer]:
     """Offers of so many hosts, each a little dearer than the one before."""
     return [
-        offer(number, provider=provider, dph=round(0.08 + 0.0001 * number, 4))
+        offer(number, provider=provider, price_per_hour=round(0.08 + 0.0001 * number, 4))
         for number in range(first, first + n)
     ]
 

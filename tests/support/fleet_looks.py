@@ -6,15 +6,15 @@ from typing import Any
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet.decide import Decision, Observed, decide
-from zebfast.fleet.model import FleetState, Known, Machine, Spec, worker_id_of
+from zebfast.fleet.model import FleetState, Instance, Machine, Spec, worker_id_of
 
 FLEET = "zeb-first-selfplay"
 NOW = 1_800_000_000.0
 MIN = 60.0
-SPEC = Spec(fleet=FLEET, experiment="first", role="selfplay", n=1, max_dph=0.10)
+SPEC = Spec(fleet=FLEET, experiment="first", role="selfplay", n=1, max_price_per_hour=0.10)
 
 
-def known(name: str, **changed: Any) -> Known:
+def known(name: str, **changed: Any) -> Instance:
     """One that has long been playing and did so a minute ago."""
     facts: dict[str, Any] = {
         "label": f"{FLEET}/{name}",
@@ -25,16 +25,16 @@ def known(name: str, **changed: Any) -> Known:
         "progress": "7",
         "progress_at": NOW - MIN,
         "games_per_s": 2.0,
-        "dph": 0.05,
+        "price_per_hour": 0.05,
         "gpu": "RTX 3060",
         "host": f"host-{name}",
     }
-    return Known(**{**facts, **changed})
+    return Instance(**{**facts, **changed})
 
 
-def asked(name: str, minutes: float, **changed: Any) -> Known:
+def asked(name: str, minutes: float, **changed: Any) -> Instance:
     """One that was asked for so long ago; nothing has been seen of it."""
-    return Known(label=f"{FLEET}/{name}", provider="vast", asked=NOW - minutes * MIN, **changed)
+    return Instance(label=f"{FLEET}/{name}", provider="vast", asked=NOW - minutes * MIN, **changed)
 
 
 def machine(name: str, state: Any = "running", **changed: Any) -> Machine:
@@ -43,7 +43,7 @@ def machine(name: str, state: Any = "running", **changed: Any) -> Machine:
         "id": f"id-{name}",
         "label": f"{FLEET}/{name}",
         "state": state,
-        "dph": 0.05,
+        "price_per_hour": 0.05,
     }
     return Machine(**{**facts, **changed})
 
@@ -61,7 +61,7 @@ def beat(name: str, batch: int = 8, **changed: Any) -> Heartbeat:
 
 
 def look(
-    known: tuple[Known, ...] = (),
+    known: tuple[Instance, ...] = (),
     machines: tuple[Machine, ...] = (),
     beats: tuple[Heartbeat, ...] = (),
     *,

@@ -13,8 +13,8 @@ from zebfast.fleet.model import Launch, Offer, Spec
 FLEET = "zeb-evening-selfplay"
 SECRET = "hf_SECRETSECRETSECRET"
 TYPE = "NVIDIA GeForce RTX 3060"
-SPEC = Spec(fleet=FLEET, experiment="evening", role="selfplay", n=2, max_dph=0.3)
-OFFER = Offer(provider="runpod", id=f"{TYPE}/community", gpu="RTX 3060", dph=0.1)
+SPEC = Spec(fleet=FLEET, experiment="evening", role="selfplay", n=2, max_price_per_hour=0.3)
+OFFER = Offer(provider="runpod", id=f"{TYPE}/community", gpu="RTX 3060", price_per_hour=0.1)
 LAUNCH = Launch(
     label=f"{FLEET}/0a1b2c3d",
     command="set -e\necho \"it's\" 'here'\n",

@@ -12,20 +12,20 @@ from dataclasses import dataclass, field, replace
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet.health import Removal, is_working, must_go, remember
-from zebfast.fleet.model import FleetState, Known, Machine, Spec, is_of_fleet, worker_id_of
+from zebfast.fleet.model import FleetState, Instance, Machine, Spec, is_of_fleet, worker_id_of
 
 # --- What a fleet has cost, as far as prices and times were seen, and whether that is all it may.
 
 
-def cost(known: Known, *, listed: bool, now: float, elapsed: float) -> float:
+def cost(instance: Instance, *, listed: bool, now: float, elapsed: float) -> float:
     """Dollars of one machine in the last ``elapsed`` seconds, or since it was asked for.
 
     One that vanished is counted until now: when it went is not known. One that was destroyed, or
     that was asked for and never came, has cost nothing since.
     """
-    if not listed and (known.id is None or known.doomed):
+    if not listed and (instance.id is None or instance.terminating):
         return 0.0
-    return known.dph * min(elapsed, max(0.0, now - known.asked)) / 3600
+    return instance.price_per_hour * min(elapsed, max(0.0, now - instance.asked)) / 3600
 
 
 def used_up(state: FleetState, now: float) -> str | None:
@@ -86,7 +86,7 @@ class Decision:
         destroy: at once, in this order.
         rent: how many machines to ask for.
         state: what is remembered from now on; adopted machines are in it, lost ones are not. One
-            that is to be destroyed stays in it (``doomed``) until its provider no longer lists it.
+            that is to be destroyed stays in it (``terminating``) as long as its provider lists it.
         notes: one line each for the log: adoptions, pauses, budgets, why nothing is rented.
     """
 
@@ -147,89 +147,91 @@ class _Sight:
     def now(self) -> float:
         return self.observed.now
 
-    def beat(self, known: Known) -> Heartbeat | None:
-        return self.observed.heartbeats.get(worker_id_of(known.label, self.spec.role))
+    def beat(self, instance: Instance) -> Heartbeat | None:
+        return self.observed.heartbeats.get(worker_id_of(instance.label, self.spec.role))
 
-    def updated(self, known: Known) -> Known:
+    def updated(self, instance: Instance) -> Instance:
         """What is known of a machine after this look."""
         return remember(
-            known,
-            self.listed.get(known.label),
-            self.beat(known),
-            self.observed.log_errors.get(known.label),
+            instance,
+            self.listed.get(instance.label),
+            self.beat(instance),
+            self.observed.log_errors.get(instance.label),
             now=self.now,
             elapsed=self.elapsed,
             heard=self.observed.heard,
         )
 
-    def removal(self, known: Known, machine: Machine, *, wanted: bool) -> Removal | None:
+    def removal(self, instance: Instance, machine: Machine, *, wanted: bool) -> Removal | None:
         """Why a machine must go by itself, whatever the others do; None if it may stay."""
         if not wanted:
             return Removal(reason="the fleet is taken down", strike=False)
-        error, heard = self.observed.log_errors.get(known.label), self.observed.heard
-        return must_go(known, machine, self.beat(known), error, self.spec, self.now, heard=heard)
+        error, heard = self.observed.log_errors.get(instance.label), self.observed.heard
+        return must_go(
+            instance, machine, self.beat(instance), error, self.spec, self.now, heard=heard
+        )
 
-    def is_gone(self, known: Known) -> bool:
+    def is_gone(self, instance: Instance) -> bool:
         """Not listed: is that to be believed? One list that is short must not double a fleet."""
-        if known.provider in self.observed.silent:
+        if instance.provider in self.observed.silent:
             return False
-        patience = UNANSWERED if known.id is None else LISTING_LAG
-        last_sign = known.asked if known.listed_at is None else known.listed_at
-        return bool(known.doomed) or self.now - last_sign > patience
+        patience = UNANSWERED if instance.id is None else LISTING_LAG
+        last_sign = instance.asked if instance.listed_at is None else instance.listed_at
+        return bool(instance.terminating) or self.now - last_sign > patience
 
-    def dispensable(self, known: Known) -> tuple[bool, bool, float, float, str]:
+    def dispensable(self, instance: Instance) -> tuple[bool, bool, float, float, str]:
         """Sort key, first to go first: not running, not playing, youngest, dearest a game."""
-        machine = self.listed.get(known.label)
-        running = known.up_since is not None if machine is None else machine.state == "running"
-        rate = known.games_per_s or 0.0
-        worth = known.dph / rate if rate else math.inf
-        return running, is_working(known, machine), -known.asked, -worth, known.label
+        machine = self.listed.get(instance.label)
+        running = instance.up_since is not None if machine is None else machine.state == "running"
+        rate = instance.games_per_s or 0.0
+        worth = instance.price_per_hour / rate if rate else math.inf
+        return running, is_working(instance, machine), -instance.asked, -worth, instance.label
 
 
 @dataclass(frozen=True)
 class _Plans:
     """What is decided so far: the machines as they will be remembered, and what is to end."""
 
-    machines: Mapping[str, Known]
+    machines: Mapping[str, Instance]
     destroy: tuple[Destroy, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def alive(self) -> list[Known]:
+    def alive(self) -> list[Instance]:
         """All that live on, those asked for and not yet seen among them."""
-        return [known for known in self.machines.values() if not known.doomed]
+        return [instance for instance in self.machines.values() if not instance.terminating]
 
-    def put(self, known: Known, note: str | None = None) -> _Plans:
+    def put(self, instance: Instance, note: str | None = None) -> _Plans:
         notes = self.notes if note is None else (*self.notes, note)
-        return replace(self, machines={**self.machines, known.label: known}, notes=notes)
+        return replace(self, machines={**self.machines, instance.label: instance}, notes=notes)
 
     def end(self, machine: Machine, found: Removal) -> _Plans:
         each = Destroy(machine=machine, reason=found.reason, strike=found.strike)
         return replace(self, destroy=(*self.destroy, each))
 
-    def doom(self, machine: Machine, found: Removal | None) -> _Plans:
+    def terminate(self, machine: Machine, found: Removal | None) -> _Plans:
         """End a remembered machine if there is a reason, and remember that it is to end."""
         if found is None:
             return self
-        doomed = replace(self.machines[machine.label], doomed=found.reason)
-        return self.put(doomed).end(machine, found)
+        terminating = replace(self.machines[machine.label], terminating=found.reason)
+        return self.put(terminating).end(machine, found)
 
 
-def _remembered(state: FleetState, seen: _Sight) -> tuple[dict[str, Known], list[str]]:
+def _remembered(state: FleetState, seen: _Sight) -> tuple[dict[str, Instance], list[str]]:
     """Every remembered machine brought up to date, without those that are gone; a note of each."""
     machines, gone = {}, []
-    for label, known in state.machines.items():
-        if label in seen.listed or not seen.is_gone(known):
-            machines[label] = seen.updated(known)
-        elif not known.doomed:
-            gone.append(f"{label} is gone: {known.provider} does not list it")
+    for label, instance in state.machines.items():
+        if label in seen.listed or not seen.is_gone(instance):
+            machines[label] = seen.updated(instance)
+        elif not instance.terminating:
+            gone.append(f"{label} is gone: {instance.provider} does not list it")
     return machines, gone
 
 
 def _spend(state: FleetState, seen: _Sight) -> tuple[FleetState, list[str]]:
     """Count the dollars since the last look; a budget that is used up ends the fleet."""
     spent = sum(
-        cost(known, listed=label in seen.listed, now=seen.now, elapsed=seen.elapsed)
-        for label, known in state.machines.items()
+        cost(instance, listed=label in seen.listed, now=seen.now, elapsed=seen.elapsed)
+        for label, instance in state.machines.items()
     )
     state = replace(state, spent=state.spent + spent)
     over = used_up(state, seen.now)
@@ -239,20 +241,20 @@ def _spend(state: FleetState, seen: _Sight) -> tuple[FleetState, list[str]]:
     return replace(state, wanted=False), [note]
 
 
-def _judge(machines: Mapping[str, Known], seen: _Sight, *, wanted: bool) -> _Plans:
+def _judge(machines: Mapping[str, Instance], seen: _Sight, *, wanted: bool) -> _Plans:
     """Destroy what a rule condemns, and the younger ones of those that share a label."""
     plans = _Plans(machines)
     for younger in seen.younger:
         reason = "has the label of an older machine"
         plans = plans.end(younger, Removal(reason=reason, strike=False))
-    for label, known in machines.items():
+    for label, instance in machines.items():
         machine = seen.listed.get(label)
         if machine is None:
             continue
-        if known.doomed:
-            plans = plans.end(machine, Removal(reason=known.doomed, strike=False))
+        if instance.terminating:
+            plans = plans.end(machine, Removal(reason=instance.terminating, strike=False))
         else:
-            plans = plans.doom(machine, seen.removal(known, machine, wanted=wanted))
+            plans = plans.terminate(machine, seen.removal(instance, machine, wanted=wanted))
     return plans
 
 
@@ -261,30 +263,32 @@ def _adopt(plans: _Plans, seen: _Sight, *, wanted: bool) -> _Plans:
     unknown = [machine for label, machine in seen.listed.items() if label not in plans.machines]
     for machine in sorted(unknown, key=_age_order):
         started = seen.now if machine.started is None else machine.started
-        known = seen.updated(Known(label=machine.label, provider=machine.provider, asked=started))
-        found = seen.removal(known, machine, wanted=wanted)
-        if found is None and len(plans.alive()) >= seen.spec.n + seen.spec.surplus:
+        instance = seen.updated(
+            Instance(label=machine.label, provider=machine.provider, asked=started)
+        )
+        found = seen.removal(instance, machine, wanted=wanted)
+        if found is None and len(plans.alive()) >= seen.spec.n + seen.spec.max_surge:
             found = Removal(reason="is not remembered and not needed", strike=False)
         note = f"{machine.label} was not remembered: adopted" if found is None else None
-        plans = plans.put(known, note).doom(machine, found)
+        plans = plans.put(instance, note).terminate(machine, found)
     return plans
 
 
 def _shrink(plans: _Plans, seen: _Sight) -> _Plans:
-    """Scale down: what is above n goes once n play, what is above n + surplus at once."""
+    """Scale down: what is above n goes once n play, what is above n + max_surge at once."""
     alive, spec = plans.alive(), seen.spec
-    working = sum(is_working(known, seen.listed.get(known.label)) for known in alive)
-    keep = spec.n if working >= spec.n else spec.n + spec.surplus
+    working = sum(is_working(instance, seen.listed.get(instance.label)) for instance in alive)
+    keep = spec.n if working >= spec.n else spec.n + spec.max_surge
     found = Removal(reason=f"is above the {spec.n} that are wanted", strike=False)
-    for known in sorted(alive, key=seen.dispensable)[: max(0, len(alive) - keep)]:
-        if known.label in seen.listed:  # else its turn comes when it shows
-            plans = plans.doom(seen.listed[known.label], found)
+    for instance in sorted(alive, key=seen.dispensable)[: max(0, len(alive) - keep)]:
+        if instance.label in seen.listed:  # else its turn comes when it shows
+            plans = plans.terminate(seen.listed[instance.label], found)
     return plans
 
 
 def _missing(state: FleetState, seen: _Sight) -> tuple[FleetState, int, list[str]]:
     """How many to ask for; a machine that is being destroyed counts until it is gone."""
-    spec, alive = seen.spec, sum(not known.doomed for known in state.machines.values())
+    spec, alive = seen.spec, sum(not instance.terminating for instance in state.machines.values())
     wanted = spec.n - alive if state.wanted else 0
     if wanted <= 0:
         is_over = state.paused_until is not None and state.paused_until <= seen.now
@@ -293,7 +297,7 @@ def _missing(state: FleetState, seen: _Sight) -> tuple[FleetState, int, list[str
     if why is not None:
         return state, 0, [f"{wanted} missing, none asked for: {why}"]
     existing = len(state.machines) + len(seen.younger)
-    rent, notes = max(0, min(wanted, spec.n + spec.surplus - existing)), []
+    rent, notes = max(0, min(wanted, spec.n + spec.max_surge - existing)), []
     if rent < wanted:
         notes = [f"{wanted} missing, {rent} asked for until destroyed ones are gone"]
     return state, min(rent, 1) if state.paused_until is not None else rent, notes

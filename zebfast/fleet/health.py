@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.status.liveness import age
-from zebfast.fleet.model import LOST, Known, Machine, Spec
+from zebfast.fleet.model import LOST, Instance, Machine, Spec
 from zebfast.system.events import LINE_START, Ended, from_line
 
 STALL_UPLOADS = 2.5  # upload intervals that nothing may come: work is seen once it is uploaded
@@ -49,7 +49,7 @@ def stall_limit(spec: Spec) -> float:
 
 
 def remember(
-    known: Known,
+    instance: Instance,
     machine: Machine | None,
     beat: Heartbeat | None,
     log_error: str | None,
@@ -57,7 +57,7 @@ def remember(
     now: float,
     elapsed: float,
     heard: bool,
-) -> Known:
+) -> Instance:
     """What is known of a machine after one more look at it.
 
     Args:
@@ -65,33 +65,37 @@ def remember(
         elapsed: seconds since the look before.
         heard: False when no heartbeats could be read: the clocks of silence then stand still.
     """
-    known = _no_later_than(known, now)
+    instance = _no_later_than(instance, now)
     if machine is not None:
-        known = replace(
-            known,
+        instance = replace(
+            instance,
             provider=machine.provider,
             id=machine.id,
-            gpu=machine.gpu or known.gpu,
-            host=machine.host or known.host,
-            dph=known.dph if machine.dph is None else machine.dph,
+            gpu=machine.gpu or instance.gpu,
+            host=machine.host or instance.host,
+            price_per_hour=instance.price_per_hour
+            if machine.price_per_hour is None
+            else machine.price_per_hour,
             listed_at=now,
         )
-        if machine.state == "running" and known.up_since is None:
-            known = replace(known, up_since=now, progress_at=now)
+        if machine.state == "running" and instance.up_since is None:
+            instance = replace(instance, up_since=now, progress_at=now)
     if not heard:
-        if known.progress_at is not None:
-            known = replace(known, progress_at=min(now, known.progress_at + elapsed))
-        return known
-    return _listen(known, beat, log_error, now)
+        if instance.progress_at is not None:
+            instance = replace(instance, progress_at=min(now, instance.progress_at + elapsed))
+        return instance
+    return _listen(instance, beat, log_error, now)
 
 
-def _listen(known: Known, beat: Heartbeat | None, log_error: str | None, now: float) -> Known:
+def _listen(
+    instance: Instance, beat: Heartbeat | None, log_error: str | None, now: float
+) -> Instance:
     if beat is None:
-        failing_since = (known.failing_since or now) if log_error else None
-        return replace(known, failing_since=failing_since)
-    first = known.progress is None
-    worked = not first and beat.progress != known.progress
-    failing_since = known.failing_since
+        failing_since = (instance.failing_since or now) if log_error else None
+        return replace(instance, failing_since=failing_since)
+    first = instance.progress is None
+    worked = not first and beat.progress != instance.progress
+    failing_since = instance.failing_since
     if beat.phase == "failed":
         failing_since = failing_since or now
     elif (
@@ -99,16 +103,18 @@ def _listen(known: Known, beat: Heartbeat | None, log_error: str | None, now: fl
     ):  # nothing less: one that crashes as soon as it starts also "starts" in between
         failing_since = None
     return replace(
-        known,
+        instance,
         progress=beat.progress,
-        progress_at=now if first or worked or known.progress_at is None else known.progress_at,
+        progress_at=now
+        if first or worked or instance.progress_at is None
+        else instance.progress_at,
         failing_since=failing_since,
         games_per_s=beat.games_per_s,
     )
 
 
 def must_go(
-    known: Known,
+    instance: Instance,
     machine: Machine,
     beat: Heartbeat | None,
     log_error: str | None,
@@ -117,13 +123,17 @@ def must_go(
     *,
     heard: bool = True,
 ) -> Removal | None:
-    """Must this machine go? ``known`` is what ``remember`` made of the same look."""
+    """Must this machine go? ``instance`` is what ``remember`` made of the same look."""
     if machine.state in LOST:
         return _lost(machine)
-    if machine.dph is not None and machine.dph > spec.max_dph * CAP_TOLERANCE:
-        reason = f"costs ${machine.dph:.4f}/h, above the cap of ${spec.max_dph:.4f}/h"
+    if (
+        machine.price_per_hour is not None
+        and machine.price_per_hour > spec.max_price_per_hour * CAP_TOLERANCE
+    ):
+        cap = f"the cap of ${spec.max_price_per_hour:.4f}/h"
+        reason = f"costs ${machine.price_per_hour:.4f}/h, above {cap}"
         return Removal(reason=reason, strike=False)
-    quiet = now - (known.asked if known.progress_at is None else known.progress_at)
+    quiet = now - (instance.asked if instance.progress_at is None else instance.progress_at)
     if machine.state == "loading":
         if quiet > spec.loading_limit:
             return Removal(reason=f"is still loading after {age(quiet)}", strike=True)
@@ -131,12 +141,12 @@ def must_go(
     if not heard:
         return None
     error = _fatal(beat, log_error)
-    if error is not None and known.failing_since is not None:
-        failing = now - known.failing_since
+    if error is not None and instance.failing_since is not None:
+        failing = now - instance.failing_since
         if failing > spec.fatal_grace:
             reason = f"has failed for {age(failing)}: {error}"
             return Removal(reason=reason, strike=True)
-    if known.progress is None:
+    if instance.progress is None:
         if quiet > spec.setup_limit:
             reason = f"has run for {age(quiet)} without a heartbeat"
             return Removal(reason=reason, strike=True)
@@ -145,10 +155,10 @@ def must_go(
     return None
 
 
-def is_working(known: Known, machine: Machine | None) -> bool:
+def is_working(instance: Instance, machine: Machine | None) -> bool:
     """Does it play, as far as can be seen?"""
     running = machine is None or machine.state == "running"
-    return running and bool(known.games_per_s) and known.failing_since is None
+    return running and bool(instance.games_per_s) and instance.failing_since is None
 
 
 def _lost(machine: Machine) -> Removal:
@@ -165,13 +175,13 @@ def _fatal(beat: Heartbeat | None, log_error: str | None) -> str | None:
     return (beat.error or "no reason given") if beat.phase == "failed" else None
 
 
-def _no_later_than(known: Known, now: float) -> Known:
+def _no_later_than(instance: Instance, now: float) -> Instance:
     """Times from before the clock was set back would stop every deadline until it has caught up."""
     return replace(
-        known,
-        asked=min(known.asked, now),
-        up_since=None if known.up_since is None else min(known.up_since, now),
-        listed_at=None if known.listed_at is None else min(known.listed_at, now),
-        progress_at=None if known.progress_at is None else min(known.progress_at, now),
-        failing_since=None if known.failing_since is None else min(known.failing_since, now),
+        instance,
+        asked=min(instance.asked, now),
+        up_since=None if instance.up_since is None else min(instance.up_since, now),
+        listed_at=None if instance.listed_at is None else min(instance.listed_at, now),
+        progress_at=None if instance.progress_at is None else min(instance.progress_at, now),
+        failing_since=None if instance.failing_since is None else min(instance.failing_since, now),
     )

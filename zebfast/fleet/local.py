@@ -162,7 +162,7 @@ class LocalProvider:
     def offers(self, spec: Spec) -> list[Offer]:
         taken = {facts["slot"] for facts in self._present().values()}
         free = [str(slot) for slot in range(self._slots) if str(slot) not in taken]
-        return [Offer(provider=self.name, id=slot, gpu=GPU, dph=0.0) for slot in free]
+        return [Offer(provider=self.name, id=slot, gpu=GPU, price_per_hour=0.0) for slot in free]
 
     def create(self, offer: Offer, launch: Launch) -> str:
         machine_id = launch.label.rsplit("/", 1)[-1]
@@ -209,7 +209,7 @@ class LocalProvider:
                 state=self._state(machine_id, facts),
                 gpu=GPU,
                 message=self.logs(machine_id, lines=1),
-                dph=0.0,
+                price_per_hour=0.0,
                 started=facts["asked"],
             )
             for machine_id, facts in self._present().items()

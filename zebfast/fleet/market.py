@@ -98,7 +98,7 @@ def rank(
     def worth(offer: Offer) -> tuple[bool, float, float, str]:
         speed = speeds[offer.gpu]
         strikes = history.strikes.get(host_key(offer.provider, offer.host), 0)
-        price = offer.dph * (1 + STRIKE_PREMIUM * strikes) / (speed or 1.0)
+        price = offer.price_per_hour * (1 + STRIKE_PREMIUM * strikes) / (speed or 1.0)
         return speed is None, price, -(offer.reliability or 0.0), offer.id
 
     return Ranking(tuple(sorted(fit, key=worth)), refused)
@@ -132,7 +132,7 @@ def _refusal(
     host = host_key(offer.provider, offer.host)
     tests = (
         (bool(types) and gpu_key(offer.gpu) not in types, "of another GPU type"),
-        (offer.dph > spec.max_dph * CAP_TOLERANCE, "too dear"),
+        (offer.price_per_hour > spec.max_price_per_hour * CAP_TOLERANCE, "too dear"),
         (_below(offer.reliability, spec.min_reliability), "unreliable"),
         (_below(offer.inet_up, spec.min_inet_up), "too slow to upload"),
         (_below(offer.inet_down, spec.min_inet_down), "too slow to download"),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zebfast.fleet.health import is_working
-from zebfast.fleet.model import Known, Offer, Spec
+from zebfast.fleet.model import Instance, Offer, Spec, to_plain
 from zebfast.fleet.state_file import record_of, set_aside
 from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.events import FleetNews, emit
@@ -75,12 +75,12 @@ class MarketHistory:
         key = host_key(provider, host)
         return replace(self, strikes={**self.strikes, key: self.strikes.get(key, 0) + 1})
 
-    def with_rates(self, role: Role, machines: Iterable[Known], now: float) -> MarketHistory:
+    def with_rates(self, role: Role, machines: Iterable[Instance], now: float) -> MarketHistory:
         """After a look at machines that play: one observation of each of their GPU types."""
         speeds = defaultdict(list)
-        for known in machines:
-            if known.games_per_s and known.gpu and is_working(known, None):
-                speeds[rate_key(role, known.gpu)].append(known.games_per_s)
+        for instance in machines:
+            if instance.games_per_s and instance.gpu and is_working(instance, None):
+                speeds[rate_key(role, instance.gpu)].append(instance.games_per_s)
         means = {key: sum(found) / len(found) for key, found in speeds.items()}
         fresh = {key: _blend(self.rates.get(key), mean, now) for key, mean in means.items()}
         return replace(self, rates={**self.rates, **fresh})
@@ -139,7 +139,7 @@ def search_key(provider: str, spec: Spec) -> str:
     """Name of a search: a provider and what of ``spec`` it filters by."""
     asked = (
         spec.gpus,
-        spec.max_dph,
+        spec.max_price_per_hour,
         spec.interruptible,
         spec.bid_factor,
         spec.min_reliability,
@@ -175,7 +175,7 @@ def update_history(path: Path, change: Callable[[MarketHistory], MarketHistory])
     def update() -> MarketHistory:
         with hold_lock(lock, busy=lambda owner: MarketBusy(_busy(lock, owner))):
             history = change(read_history(path))
-            facts = {"format": _FORMAT, **asdict(history)}
+            facts = {"format": _FORMAT, **to_plain(history)}
             write_atomic(path, (json.dumps(facts) + "\n").encode())
             return history
 

@@ -6,10 +6,18 @@ Times are unix seconds, prices dollars an hour. Nothing here asks anybody anythi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
 
 from zebfast.selfplay.producer_kinds import Role
+
+#: Keys of files and of JSON output whose fields have other names here.
+KEYS = {
+    "price_per_hour": "dph",
+    "max_price_per_hour": "max_dph",
+    "max_surge": "surplus",
+    "terminating": "doomed",
+}
 
 MachineState = Literal["loading", "running", "stopped", "exited", "offline", "unknown"]
 #: States that nothing comes back from; a machine in one of them is paid for and plays nothing.
@@ -23,7 +31,7 @@ class Offer:
     Attributes:
         id: the provider's name of the offer.
         gpu: as people write it, ``RTX 3060``.
-        dph: dollars an hour if it is rented as asked for: the bid, when ``interruptible``.
+        price_per_hour: dollars, if it is rented as asked for: the bid, when ``interruptible``.
         host: what strikes are counted against; empty where the provider does not say.
         reliability: 0 to 1; inet_up, inet_down: Mbit/s; disk_gb: free; cuda: newest its driver
             runs. None where the provider does not say: a filter lets it pass.
@@ -34,7 +42,7 @@ class Offer:
     provider: str
     id: str
     gpu: str
-    dph: float
+    price_per_hour: float
     n_gpus: int = 1
     host: str = ""
     interruptible: bool = False
@@ -54,7 +62,7 @@ class Machine:
     Attributes:
         label: ``FLEET/ID`` as it was given when it was asked for.
         message: what the provider says about its state, in its words; may be empty.
-        dph, started, ssh: None where the provider does not say (yet).
+        price_per_hour, started, ssh: None where the provider does not say (yet).
     """
 
     provider: str
@@ -64,7 +72,7 @@ class Machine:
     gpu: str = ""
     host: str = ""
     message: str = ""
-    dph: float | None = None
+    price_per_hour: float | None = None
     started: float | None = None
     ssh: str | None = None
     interruptible: bool = False
@@ -102,9 +110,9 @@ class Spec:
 
     Attributes:
         fleet: label of all its machines, ``zeb-NAME-selfplay``.
-        n: machines that should play; ``surplus`` more may be alive while some are replaced.
+        n: machines that should play; ``max_surge`` more may be alive while some are replaced.
         gpus: types that may be rented, in no order; empty = any.
-        max_dph: dearest machine, dollars an hour.
+        max_price_per_hour: dearest machine, dollars an hour.
         budget_dollars, budget_hours: the fleet is taken down when either is used up.
         providers: in the order in which they are tried.
         bid_factor: an interruptible rental bids this multiple of the lowest bid.
@@ -120,9 +128,9 @@ class Spec:
     experiment: str
     role: Role
     n: int
-    surplus: int = 1
+    max_surge: int = 1
     gpus: tuple[str, ...] = ()
-    max_dph: float = 0.15
+    max_price_per_hour: float = 0.15
     budget_dollars: float | None = None
     budget_hours: float | None = None
     providers: tuple[str, ...] = ("vast",)
@@ -144,7 +152,7 @@ class Spec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class Instance:
     """What the fleet remembers of one machine, by its label.
 
     Attributes:
@@ -155,9 +163,9 @@ class Known:
             ``progress_at`` when that last changed, by this machine's clock.
         failing_since: when a fatal error was first seen that has not gone since.
         games_per_s: by its newest heartbeat.
-        dph: last price seen.
-        doomed: why it is being destroyed; set once and never taken back, so that a destroy that
-            failed is tried again and a host gets one strike for one failure.
+        price_per_hour: last price seen.
+        terminating: why it is being destroyed; set once and never taken back, so that a destroy
+            that failed is tried again and a host gets one strike for one failure.
     """
 
     label: str
@@ -166,14 +174,14 @@ class Known:
     id: str | None = None
     gpu: str = ""
     host: str = ""
-    dph: float = 0.0
+    price_per_hour: float = 0.0
     up_since: float | None = None
     listed_at: float | None = None
     progress: str | None = None
     progress_at: float | None = None
     failing_since: float | None = None
     games_per_s: float | None = None
-    doomed: str = ""
+    terminating: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +198,7 @@ class FleetState:
 
     spec: Spec
     wanted: bool = True
-    machines: Mapping[str, Known] = field(default_factory=dict)
+    machines: Mapping[str, Instance] = field(default_factory=dict)
     paused_until: float | None = None
     pause_reason: str = ""
     spent: float = 0.0
@@ -211,3 +219,13 @@ def is_of_fleet(label: str | None, fleet: str) -> bool:
 def worker_id_of(label: str, role: Role) -> str:
     """Id of the worker on the machine of this label: ``selfplay-3fa9c1d2``."""
     return f"{role}-{label.rsplit('/', 1)[-1]}"
+
+
+def to_plain(value: Any) -> Any:
+    """Records as plain values, by the keys that files and JSON output have."""
+    if is_dataclass(value):
+        found = ((f.name, getattr(value, f.name)) for f in fields(value))
+        return {KEYS.get(name, name): to_plain(each) for name, each in found}
+    if isinstance(value, Mapping):
+        return {key: to_plain(each) for key, each in value.items()}
+    return [to_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -48,7 +48,7 @@ def observe(state: FleetState, outlook: Outlook, *, now: float) -> Observed:
 
 def providers_of(state: FleetState) -> tuple[str, ...]:
     """Names of the providers that may have machines of this fleet, those to rent from first."""
-    remembered = (known.provider for known in state.machines.values())
+    remembered = (instance.provider for instance in state.machines.values())
     return tuple(dict.fromkeys((*state.spec.providers, *remembered)))
 
 
@@ -94,8 +94,8 @@ def _log_errors(
     """Why those have failed that should have beaten by now; a heartbeat brings its own error."""
     found = {}
     for machine in machines:
-        known = state.machines.get(machine.label)
-        up_since = None if known is None or known.doomed else known.up_since
+        instance = state.machines.get(machine.label)
+        up_since = None if instance is None or instance.terminating else instance.up_since
         if machine.state != "running" or up_since is None or now - up_since <= LOG_AFTER:
             continue
         if worker_id_of(machine.label, state.spec.role) in beats:

@@ -131,9 +131,9 @@ class _Log:
 
 
 def _destroy(each: Destroy, fleet: Fleet) -> None:
-    """End one rental; one that could not be ended is remembered as doomed, and tried again."""
+    """End one rental; one that could not be ended is remembered as terminating, and tried again."""
     machine, name = each.machine, fleet.files.fleet
-    price = "" if machine.dph is None else f", ${machine.dph:.3f}/h"
+    price = "" if machine.price_per_hour is None else f", ${machine.price_per_hour:.3f}/h"
     text = f"destroy {machine.label} ({machine.provider} {machine.id}{price}): {each.reason}"
     emit(FleetNews(fleet=name, what="destroyed", text=text, label=machine.label))
     try:
@@ -152,7 +152,7 @@ def _learn(history: MarketHistory, decision: Decision, observed: Observed) -> Ma
     if not observed.heard:
         return history
     listed = {machine.label for machine in observed.machines if machine.state == "running"}
-    playing = [known for label, known in state.machines.items() if label in listed]
+    playing = [instance for label, instance in state.machines.items() if label in listed]
     return history.with_rates(state.spec.role, playing, observed.now)
 
 

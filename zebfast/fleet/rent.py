@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from zebfast.fleet.market_history import (
     read_history,
     update_history,
 )
-from zebfast.fleet.model import FleetState, Known, Launch, Offer, Spec, new_label
+from zebfast.fleet.model import FleetState, Instance, Launch, Offer, Spec, new_label, to_plain
 from zebfast.fleet.provider import (
     NoCredit,
     OfferGone,
@@ -194,13 +194,13 @@ class Renting:
 
     def _create(self, provider: Provider, offer: Offer) -> None:
         """Rent one offer, the intent first."""
-        fleet, price = self.state.spec.fleet, f"{offer.gpu} at ${offer.dph:.3f}/h"
+        fleet, price = self.state.spec.fleet, f"{offer.gpu} at ${offer.price_per_hour:.3f}/h"
         label = new_label(fleet, self._token())
         launch = self._launcher(self.state.spec, offer, label)
         say(fleet, f"asking {provider.name} for {price} as {label}", what="asked", label=label)
-        known = Known(label=label, provider=provider.name, asked=self._clock(), gpu=offer.gpu,
-                      host=offer.host, dph=offer.dph)  # fmt: skip
-        self._put(known)
+        instance = Instance(label=label, provider=provider.name, asked=self._clock(), gpu=offer.gpu,
+                      host=offer.host, price_per_hour=offer.price_per_hour)  # fmt: skip
+        self._put(instance)
         try:
             made = provider.create(offer, launch)
         except Unreachable as error:
@@ -212,7 +212,7 @@ class Renting:
             self._forget(label)
             self._refused(provider, offer, error)
             return
-        self._put(replace(known, id=made))
+        self._put(replace(instance, id=made))
         self._round.take(offer)
         say(fleet, f"rented {label}: {price}, {provider.name} {made}", what="rented", label=label)
         if not offer.many:
@@ -231,12 +231,12 @@ class Renting:
         self._round.given_up.add(provider.name)
         self._trouble(f"{provider.name}: {error}")
 
-    def _put(self, known: Known) -> None:
-        machines = {**self.state.machines, known.label: known}
+    def _put(self, instance: Instance) -> None:
+        machines = {**self.state.machines, instance.label: instance}
         self._keep(replace(self.state, machines=machines))
 
     def _forget(self, label: str) -> None:
-        kept = {key: known for key, known in self.state.machines.items() if key != label}
+        kept = {key: instance for key, instance in self.state.machines.items() if key != label}
         self._keep(replace(self.state, machines=kept))
 
     def _keep(self, state: FleetState) -> None:
@@ -261,8 +261,8 @@ class Estimate:
     problems: tuple[str, ...]
 
     @property
-    def dph(self) -> float:
-        return sum(offer.dph for offer in self.offers)
+    def price_per_hour(self) -> float:
+        return sum(offer.price_per_hour for offer in self.offers)
 
     @property
     def games_per_s(self) -> float:
@@ -271,24 +271,24 @@ class Estimate:
 
     @property
     def dollars_per_million_games(self) -> float | None:
-        return dollars_per_million(self.dph, self.games_per_s)
+        return dollars_per_million(self.price_per_hour, self.games_per_s)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        rows = [asdict(o) | {"expected_games_per_s": self.speeds[o.gpu]} for o in self.offers]
+        rows = [to_plain(o) | {"expected_games_per_s": self.speeds[o.gpu]} for o in self.offers]
         return {
             "offers": rows,
-            "dph": self.dph,
-            "per_day": 24 * self.dph,
+            "dph": self.price_per_hour,
+            "per_day": 24 * self.price_per_hour,
             "expected_games_per_s": self.games_per_s,
             "dollars_per_million_games": self.dollars_per_million_games,
             "problems": list(self.problems),
         }
 
 
-def dollars_per_million(dph: float, games_per_s: float) -> float | None:
+def dollars_per_million(price_per_hour: float, games_per_s: float) -> float | None:
     """Dollars for a million games; None while nothing is played."""
-    return dph / (games_per_s * 3600) * 1e6 if games_per_s else None
+    return price_per_hour / (games_per_s * 3600) * 1e6 if games_per_s else None
 
 
 def estimate(

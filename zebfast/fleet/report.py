@@ -5,14 +5,14 @@ Pure: made from one look, and from what the rules make of it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.status.liveness import age
 from zebfast.fleet.decide import Decision, Observed
 from zebfast.fleet.health import is_working, stall_limit
-from zebfast.fleet.model import FleetState, Known, Machine, worker_id_of
+from zebfast.fleet.model import FleetState, Instance, Machine, to_plain, worker_id_of
 from zebfast.fleet.rent import dollars_per_million
 
 _QUIET = 0.5  # of the limit: silence for so long is worth a word
@@ -30,7 +30,7 @@ class Row:
     id: str | None
     gpu: str
     state: str
-    dph: float | None
+    price_per_hour: float | None
     games_per_s: float | None
     age: float
     ssh: str | None
@@ -49,7 +49,7 @@ class Report:
     wanted: int
     playing: int
     rows: tuple[Row, ...]
-    dph: float
+    price_per_hour: float
     games_per_s: float
     spent: float
     budget_dollars: float | None
@@ -61,17 +61,17 @@ class Report:
 
     @property
     def per_day(self) -> float:
-        return 24 * self.dph
+        return 24 * self.price_per_hour
 
     @property
     def dollars_per_million_games(self) -> float | None:
         """At the present rate; None while nothing is played."""
-        return dollars_per_million(self.dph, self.games_per_s)
+        return dollars_per_million(self.price_per_hour, self.games_per_s)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            **asdict(self),
+            **to_plain(self),
             "per_day": self.per_day,
             "dollars_per_million_games": self.dollars_per_million_games,
         }
@@ -84,9 +84,9 @@ def report(observed: Observed, decision: Decision) -> Report:
     ending = {each.machine.key: each.reason for each in decision.destroy}
     rows = [_row(m, state, observed, ending.get(m.key)) for m in observed.machines]
     rows += [
-        _unseen(known, observed)
-        for label, known in state.machines.items()
-        if label not in listed and not known.doomed
+        _unseen(instance, observed)
+        for label, instance in state.machines.items()
+        if label not in listed and not instance.terminating
     ]
     rows.sort(key=lambda row: (-row.age, row.label))
     budget, hours = spec.budget_dollars, spec.budget_hours
@@ -98,7 +98,7 @@ def report(observed: Observed, decision: Decision) -> Report:
         wanted=spec.n if state.wanted else 0,
         playing=sum(row.good and bool(row.games_per_s) for row in rows),
         rows=tuple(rows),
-        dph=sum(row.dph or 0.0 for row in rows),
+        price_per_hour=sum(row.price_per_hour or 0.0 for row in rows),
         games_per_s=sum(row.games_per_s or 0.0 for row in rows),
         spent=state.spent,
         budget_dollars=budget,
@@ -111,18 +111,18 @@ def report(observed: Observed, decision: Decision) -> Report:
 
 
 def _row(machine: Machine, state: FleetState, seen: Observed, ending: str | None) -> Row:
-    known = state.machines.get(machine.label)
+    instance = state.machines.get(machine.label)
     beat = seen.heartbeats.get(worker_id_of(machine.label, state.spec.role))
-    began = machine.started if known is None else known.asked
-    health, good = _health(machine, known, beat, seen, state, ending)
-    working = known is not None and is_working(known, machine) and beat is not None
+    began = machine.started if instance is None else instance.asked
+    health, good = _health(machine, instance, beat, seen, state, ending)
+    working = instance is not None and is_working(instance, machine) and beat is not None
     return Row(
         label=machine.label,
         provider=machine.provider,
         id=machine.id,
-        gpu=machine.gpu or (known.gpu if known else ""),
+        gpu=machine.gpu or (instance.gpu if instance else ""),
         state=machine.state,
-        dph=machine.dph,
+        price_per_hour=machine.price_per_hour,
         games_per_s=beat.games_per_s if working and beat else None,
         age=0.0 if began is None else max(0.0, seen.now - began),
         ssh=machine.ssh,
@@ -134,7 +134,7 @@ def _row(machine: Machine, state: FleetState, seen: Observed, ending: str | None
 
 def _health(
     machine: Machine,
-    known: Known | None,
+    instance: Instance | None,
     beat: Heartbeat | None,
     seen: Observed,
     state: FleetState,
@@ -143,9 +143,9 @@ def _health(
     """Words for how it is, and whether that is as it should be."""
     if ending is not None:
         return f"to be destroyed: {ending}", False
-    if known is None:
+    if instance is None:
         return "not remembered", False
-    quiet = seen.now - (known.asked if known.progress_at is None else known.progress_at)
+    quiet = seen.now - (instance.asked if instance.progress_at is None else instance.progress_at)
     if machine.state != "running":
         said = f": {machine.message}" if machine.message else ""
         return f"{machine.state} for {age(quiet)}{said}", machine.state == "loading"
@@ -153,8 +153,11 @@ def _health(
         return "heartbeats could not be read", False
     error = beat.error if beat is not None and beat.phase == "failed" else None
     error = error or seen.log_errors.get(machine.label)
-    if known.failing_since is not None:
-        return f"failing for {age(seen.now - known.failing_since)}: {error or 'restarted'}", False
+    if instance.failing_since is not None:
+        return (
+            f"failing for {age(seen.now - instance.failing_since)}: {error or 'restarted'}",
+            False,
+        )
     if beat is None:
         return f"setting up for {age(quiet)}", True
     if quiet > _QUIET * stall_limit(state.spec):
@@ -163,23 +166,23 @@ def _health(
     return f"{beat.phase}{restarts}", True
 
 
-def _unseen(known: Known, seen: Observed) -> Row:
+def _unseen(instance: Instance, seen: Observed) -> Row:
     """One that is remembered and not listed: just asked for, or its provider is silent."""
-    if known.provider in seen.silent:
-        health = f"{known.provider} does not answer"
+    if instance.provider in seen.silent:
+        health = f"{instance.provider} does not answer"
     else:
-        health = "asked for" if known.id is None else "rented, not listed yet"
+        health = "asked for" if instance.id is None else "rented, not listed yet"
     return Row(
-        label=known.label,
-        provider=known.provider,
-        id=known.id,
-        gpu=known.gpu,
+        label=instance.label,
+        provider=instance.provider,
+        id=instance.id,
+        gpu=instance.gpu,
         state="unseen",
-        dph=known.dph or None,
+        price_per_hour=instance.price_per_hour or None,
         games_per_s=None,
-        age=max(0.0, seen.now - known.asked),
+        age=max(0.0, seen.now - instance.asked),
         ssh=None,
         weights_step=None,
         health=health,
-        good=known.provider not in seen.silent,
+        good=instance.provider not in seen.silent,
     )

@@ -200,20 +200,20 @@ class RunPodProvider:
             gpu = _wanted(row, spec.gpus)
             for cloud in _CLOUDS:
                 price = _number(_object(row.get(cloud)).get("uninterruptablePrice"))
-                if gpu is None or not price or price > spec.max_dph:
+                if gpu is None or not price or price > spec.max_price_per_hour:
                     continue
                 offer = Offer(
                     provider=self.name,
                     id=f"{row['id']}/{cloud}",
                     gpu=gpu,
-                    dph=price,
+                    price_per_hour=price,
                     inet_up=spec.min_inet_up,
                     inet_down=spec.min_inet_down,
                     cuda=spec.min_cuda,
                     many=True,
                 )
                 found.append(offer)
-        return sorted(found, key=lambda offer: offer.dph)
+        return sorted(found, key=lambda offer: offer.price_per_hour)
 
     def create(self, offer: Offer, launch: Launch) -> str:
         """Rent one machine of the offer's type; the id of the pod."""
@@ -294,7 +294,7 @@ class RunPodProvider:
             gpu=gpu_name(_text(_object(pod.get("machine")).get("gpuDisplayName"))),
             host=_text(pod.get("machineId")),
             message=change,
-            dph=_number(pod.get("costPerHr")),
+            price_per_hour=_number(pod.get("costPerHr")),
             started=_started(change),
         )
 

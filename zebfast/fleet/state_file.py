@@ -6,13 +6,13 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from zebfast.fleet.model import FleetState, Known, Spec
+from zebfast.fleet.model import KEYS, FleetState, Instance, Spec, to_plain
 from zebfast.selfplay.producer_kinds import BY_ROLE
 from zebfast.system.files import write_atomic
 
@@ -57,7 +57,7 @@ class FleetFiles:
 def write_state(path: Path, state: FleetState) -> None:
     """Write what is remembered. Raises OSError; an older file is then left as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"format": _FORMAT, **asdict(state)}
+    facts = {"format": _FORMAT, **to_plain(state)}
     write_atomic(path, (json.dumps(facts, indent=1) + "\n").encode())
 
 
@@ -99,12 +99,12 @@ def _state(found: Mapping[str, Any]) -> FleetState:
     if spec.role not in BY_ROLE:
         raise ValueError(f"spec.role is {spec.role!r:.40}")
     machines = {
-        label: record_of(Known, known, f"machines[{label!r:.80}]")
-        for label, known in listed.items()
+        label: record_of(Instance, instance, f"machines[{label!r:.80}]")
+        for label, instance in listed.items()
     }
-    for label, known in machines.items():
-        if known.label != label:
-            raise ValueError(f"machines[{label!r:.80}] is of {known.label!r:.80}")
+    for label, instance in machines.items():
+        if instance.label != label:
+            raise ValueError(f"machines[{label!r:.80}] is of {instance.label!r:.80}")
     return record_of(FleetState, {**found, "spec": spec, "machines": machines}, "it")
 
 
@@ -114,18 +114,20 @@ def record_of(kind: type[_Record], found: object, where: str) -> _Record:
         raise ValueError(f"{where} is not an object")
     hints, values = _hints(kind), {}
     for field in fields(kind):
-        if field.name not in found:
+        key = KEYS.get(field.name, field.name)
+        if key not in found:
             continue
-        value = found[field.name]
+        value = found[key]
         if isinstance(value, list):
             value = tuple(value)
         if not _fits(value, hints[field.name]):
-            raise ValueError(f"{field.name} of {where} is {value!r:.80}")
+            raise ValueError(f"{key} of {where} is {value!r:.80}")
         values[field.name] = value
     try:
         return kind(**values)
     except TypeError:
-        missing = ", ".join(f.name for f in fields(kind) if f.name not in values)
+        names = (f.name for f in fields(kind) if f.name not in values)
+        missing = ", ".join(KEYS.get(name, name) for name in names)
         raise ValueError(f"{where} lacks one of {missing}") from None
 
 

@@ -45,7 +45,7 @@ class VastProvider:
         kind, price = ("bid", "min_bid") if spec.interruptible else ("on-demand", "dph_total")
         query: Row = {
             "num_gpus": {"eq": 1},
-            price: {"lte": spec.max_dph},
+            price: {"lte": spec.max_price_per_hour},
             "reliability": {"gte": spec.min_reliability},
             "inet_up": {"gte": spec.min_inet_up},
             "inet_down": {"gte": spec.min_inet_down},
@@ -61,7 +61,9 @@ class VastProvider:
             ),
         )
         found = [_offer(row, spec) for row in rows if isinstance(row, dict)]
-        return sorted((offer for offer in found if offer is not None), key=lambda offer: offer.dph)
+        return sorted(
+            (offer for offer in found if offer is not None), key=lambda offer: offer.price_per_hour
+        )
 
     def create(self, offer: Offer, launch: Launch) -> str:
         """See Provider. A machine that Vast.ai made although it refused, as it does when a bid is
@@ -167,14 +169,14 @@ def _offer(row: Row, spec: Spec) -> Offer | None:
         # Upwards, rounding errors apart: a bid rounded down could be below the lowest one.
         price = math.ceil(price * spec.bid_factor * 1e4 - 1e-6) / 1e4
         extra = _number(row.get("storage_total_cost")) or 0.0
-    if price + extra > spec.max_dph:
+    if price + extra > spec.max_price_per_hour:
         return None
     seconds = _number(row.get("duration"))
     return Offer(
         provider="vast",
         id=str(row["id"]),
         gpu=_text(row.get("gpu_name")),
-        dph=price,
+        price_per_hour=price,
         n_gpus=int(_number(row.get("num_gpus")) or 1),
         host=_text(row.get("machine_id")),
         interruptible=spec.interruptible,
@@ -202,7 +204,7 @@ def _machine(row: Row, fleet: str) -> Machine | None:
         host=_text(row.get("machine_id")),
         # What a host says of a start that failed may quote the variables of the machine.
         message=scrubbed(row.get("status_msg"), _env(row.get("extra_env"))),
-        dph=_number(row.get("dph_total")),
+        price_per_hour=_number(row.get("dph_total")),
         started=_number(row.get("start_date")),
         ssh=f"ssh -p {port} root@{host}" if host and port else None,
         interruptible=bool(row.get("is_bid")),

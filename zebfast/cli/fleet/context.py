@@ -153,7 +153,7 @@ def n_beside(chosen: Chosen) -> int:
         except FleetFileError:
             continue  # whoever needs it says so
         if state is not None and state.wanted:
-            n += state.spec.n + state.spec.surplus
+            n += state.spec.n + state.spec.max_surge
     return n
 
 
@@ -207,7 +207,7 @@ def open_fleet(chosen: Chosen, names: Sequence[str]) -> Fleet:
             env=launch_env(experiment, hf_token=token),
             image=spec.image,
             disk_gb=spec.disk_gb,
-            bid=offer.dph if offer.interruptible else None,
+            bid=offer.price_per_hour if offer.interruptible else None,
         )
 
     outlook = open_outlook(chosen, names)
@@ -223,7 +223,7 @@ def strange_state(chosen: Chosen) -> FleetState:
         experiment=chosen.experiment.name,
         role=chosen.role,
         n=0,
-        surplus=0,
+        max_surge=0,
         providers=usable_providers(chosen),
     )
     return FleetState(spec=spec, wanted=False)

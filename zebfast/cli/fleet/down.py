@@ -62,32 +62,32 @@ def down(
 ) -> None:  # fmt: skip
     """Ask, destroy, look. Exit codes: 0 nothing is left, 1 something is, 2 nobody to ask."""
     listed = choose_some(experiment, role, fleet, both, experiments_dir)
-    doomed = [_Doomed(chosen, providers) for chosen in listed]
-    for each in doomed:
+    ending = [_Ending(chosen, providers) for chosen in listed]
+    for each in ending:
         each.show()
     if dry_run:
         note("Nothing was changed")
         return
-    n_machines = sum(each.n_machines for each in doomed)
+    n_machines = sum(each.n_machines for each in ending)
     if n_machines and not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("This destroys machines: give --yes to go on.")
-        dph = sum(each.dph for each in doomed)
-        question = f"Destroy {machines_text(n_machines)} (${dph:.3f}/h)?"
+        price_per_hour = sum(each.price_per_hour for each in ending)
+        question = f"Destroy {machines_text(n_machines)} (${price_per_hour:.3f}/h)?"
         click.confirm(question, abort=True, err=True)
-    for each in doomed:
+    for each in ending:
         each.end()  # of both fleets, before time is spent on either
-    left = [sentence for each in doomed for sentence in each.wait(wait)]
+    left = [sentence for each in ending for sentence in each.wait(wait)]
     for sentence in left:
         note(sentence)
     if left:
-        again = fleet_command(doomed[0].chosen.experiment, "down")
+        again = fleet_command(ending[0].chosen.experiment, "down")
         note(f"Not everything is certain to be gone: run {again} again")
         raise click.exceptions.Exit(EXIT_FAILED)
     note("Nothing is left")
 
 
-class _Doomed:
+class _Ending:
     """One fleet on its way down."""
 
     def __init__(self, chosen: Chosen, more: Sequence[str]) -> None:
@@ -103,7 +103,9 @@ class _Doomed:
         self._fleet = open_fleet(chosen, self._providers(state, more))
         self._tick = plan(state, self._fleet.outlook, now=time.time())
         self.n_machines = len(self._tick.observed.machines)
-        self.dph = sum(machine.dph or 0.0 for machine in self._tick.observed.machines)
+        self.price_per_hour = sum(
+            machine.price_per_hour or 0.0 for machine in self._tick.observed.machines
+        )
 
     def _providers(self, state: FleetState, more: Sequence[str]) -> list[str]:
         """All that may have machines; one that only might is left out if its library is missing."""
@@ -161,5 +163,5 @@ class _Doomed:
 
 
 def _machine_text(machine: Machine) -> str:
-    price = "" if machine.dph is None else f" at ${machine.dph:.3f}/h"
+    price = "" if machine.price_per_hour is None else f" at ${machine.price_per_hour:.3f}/h"
     return f"{machine.label} ({machine.provider} {machine.id}) is still there{price}"

@@ -93,7 +93,7 @@ def _say_plan(seen: Tick) -> None:
     for each in seen.decision.destroy:
         note(f"Would destroy {each.machine.label}: {each.reason}")
     if seen.decision.rent:
-        cap = seen.state.spec.max_dph
+        cap = seen.state.spec.max_price_per_hour
         note(f"Would rent {machines_text(seen.decision.rent)}, each for at most ${cap:.3f}/h")
     note("Nothing was changed")
 

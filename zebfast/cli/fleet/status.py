@@ -49,8 +49,9 @@ def print_report(report: Report) -> None:
     if report.rows:
         table = new_table("machine", "from", "GPU", "state", "$/h", "games/s", "age", "ssh", "how")
         for row in report.rows:
-            add_row(table, row.label, row.provider, row.gpu, row.state, _dollars(row.dph),
-                    _rate(row.games_per_s), age(row.age), row.ssh, row.health)  # fmt: skip
+            add_row(table, row.label, row.provider, row.gpu, row.state,
+                    _dollars(row.price_per_hour), _rate(row.games_per_s), age(row.age), row.ssh,
+                    row.health)  # fmt: skip
         out.print(table)
     out.print(escape(totals_text(report)), soft_wrap=True)
     for line in report.notes:
@@ -68,7 +69,7 @@ def state_text(report: Report) -> str:
 
 def totals_text(report: Report) -> str:
     """What it costs and brings now, was spent so far, is left."""
-    parts = [cost_text(report.dph, report.games_per_s, report.dollars_per_million_games)]
+    parts = [cost_text(report.price_per_hour, report.games_per_s, report.dollars_per_million_games)]
     spent = f"${report.spent:.2f} spent"
     if report.budget_left is not None:
         spent += f", ${report.budget_left:.2f} of ${report.budget_dollars:.2f} left"
@@ -84,9 +85,9 @@ def summary_text(report: Report) -> str:
     return f"{report.fleet}: {state_text(report)}, {totals_text(report)}"
 
 
-def cost_text(dph: float, games_per_s: float, per_million: float | None) -> str:
+def cost_text(price_per_hour: float, games_per_s: float, per_million: float | None) -> str:
     """Dollars an hour and a day, games a second, dollars for a million games."""
-    text = f"${dph:.3f}/h = ${24 * dph:.2f} a day, {games_per_s:.1f} games/s"
+    text = f"${price_per_hour:.3f}/h = ${24 * price_per_hour:.2f} a day, {games_per_s:.1f} games/s"
     return text + ("" if per_million is None else f", ${per_million:.2f} for a million games")
 
 
@@ -98,15 +99,18 @@ def print_estimate(estimate: Estimate, spec: Spec) -> None:
                           "$ a million games", "reliability", "Mbit/s up/down")  # fmt: skip
         for offer in estimate.offers:
             speed = estimate.speeds[offer.gpu]
-            per_million = None if not speed else offer.dph / (speed * 3600) * 1e6
+            per_million = None if not speed else offer.price_per_hour / (speed * 3600) * 1e6
             kind = ", may be outbid" if offer.interruptible else ""
             add_row(table, f"{offer.n_gpus}x {offer.gpu}{kind}", offer.provider, offer.id,
-                    _dollars(offer.dph), f"{24 * offer.dph:.2f}", speed and f"{speed:.1f}",
+                    _dollars(offer.price_per_hour), f"{24 * offer.price_per_hour:.2f}",
+                    speed and f"{speed:.1f}",
                     per_million and f"{per_million:.2f}",
                     offer.reliability and f"{offer.reliability:.1%}",
                     _network(offer.inet_up, offer.inet_down))  # fmt: skip
         out.print(table)
-        total = cost_text(estimate.dph, estimate.games_per_s, estimate.dollars_per_million_games)
+        total = cost_text(
+            estimate.price_per_hour, estimate.games_per_s, estimate.dollars_per_million_games
+        )
         out.print("(expected: as seen here before, else of the large network)", soft_wrap=True)
         out.print(f"{machines_text(len(estimate.offers))}: {total}", soft_wrap=True)
         out.print(escape(_limits(spec)), soft_wrap=True)
@@ -138,8 +142,8 @@ def print_lines(lines: Iterable[str]) -> None:
         out.print(escape(line), soft_wrap=True)
 
 
-def _dollars(dph: float | None) -> str | None:
-    return None if dph is None else f"{dph:.3f}"
+def _dollars(price_per_hour: float | None) -> str | None:
+    return None if price_per_hour is None else f"{price_per_hour:.3f}"
 
 
 def _rate(rate: float | None) -> str | None:
