@@ -59,13 +59,17 @@ def print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     callback=print_version,
     help="Show the versions and exit.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Learn the domino game Texas 42 from self-play.
 
     \b
     Example:
       zebfast demo
     """
+    from zebfast.cli.messages import messages_to, note
+
+    context.with_resource(messages_to(note))
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

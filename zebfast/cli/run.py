@@ -29,15 +29,10 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
     itself defines, any OSError, a missing package and a lack of memory become a sentence for the
     user, `error: …` on stderr; every other exception is a bug and keeps its traceback.
     """
-    from zebfast.cli.messages import messages_to, note
-
     try:
-        with messages_to(note):
-            code = command.main(
-                args=None if argv is None else list(argv),
-                prog_name=prog_name,
-                standalone_mode=False,
-            )
+        code = command.main(
+            args=None if argv is None else list(argv), prog_name=prog_name, standalone_mode=False
+        )
     except click.ClickException as error:
         error.show(sys.stderr)
         sys.exit(error.exit_code)
