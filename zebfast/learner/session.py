@@ -216,7 +216,7 @@ def _ingestor(
         held=held,
         has_belief_head=net.belief_proj is not None,
         has_points_head=isinstance(net, V2Net),
-        schedule=schedule,
+        on_new=schedule.count,
     )
 
 

@@ -13,7 +13,6 @@ from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
 from zebfast.learner.data.mixture import ReplayMixture, is_kept
 from zebfast.learner.data.reader import ExampleReader, FileRead
 from zebfast.learner.metrics import MetricsRow
-from zebfast.learner.schedule import Schedule
 from zebfast.learner.state import Progress
 from zebfast.selfplay.producer_kinds import EVAL_AUX
 from zebfast.system.events import Incident, emit
@@ -73,7 +72,8 @@ class Ingestor:
     are read once it is enabled.
 
     ``held`` are the files already in ``mixture``; ``has_belief_head`` and ``has_points_head`` are
-    about the network. ``schedule``, where it is given, is told of every new file.
+    about the network. ``on_new``, where it is given, is told of every new file: how many examples
+    and games it has.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Ingestor:
         held: Iterable[str],
         has_belief_head: bool,
         has_points_head: bool,
-        schedule: Schedule | None = None,
+        on_new: Callable[[int, int], None] | None = None,
     ) -> None:
         self.reader = reader
         self.mixture = mixture
@@ -96,7 +96,7 @@ class Ingestor:
         self._gone_since: dict[str, float] = {}
         self._wants_belief = has_belief_head
         self._wants_points = has_points_head
-        self._schedule = schedule
+        self._on_new = on_new
 
     def adopt(self, wait: float = 0.0) -> IngestReport:
         """Take in what has been read since; waits up to ``wait`` seconds for something."""
@@ -128,8 +128,8 @@ class Ingestor:
             self.progress.streams.count(name, examples)
         self.held.add(name)
         self.progress.ledger.add(name)
-        if is_new and self._schedule is not None and examples.source != EVAL_AUX.source:
-            self._schedule.count(len(examples.records), examples.n_games)
+        if is_new and self._on_new is not None and examples.source != EVAL_AUX.source:
+            self._on_new(len(examples.records), examples.n_games)
 
     def _take_eval_aux(self, file: FileRead, report: IngestReport, *, is_new: bool) -> bool:
         """False: the stream is disabled, and the file has not been dealt with."""
