@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from zebfast.arena.players.base import NetworkPlayer, Player, plain_player
 from zebfast.arena.players.specs import PLAIN_PLAYERS, WORLDS_PLAYER, PlayerSpec
-from zebfast.exchange.names import Namespace
 
 if TYPE_CHECKING:
     from zebfast.arena.players.options import RolloutOptions
     from zebfast.arena.players.world_weights import BeliefHead
     from zebfast.core.solver_pool import SolverPool
+    from zebfast.exchange.names import Namespace
     from zebfast.net.checkpoint import Checkpoint
     from zebfast.net.evaluator import Evaluator
 
@@ -147,8 +147,7 @@ def load_network(spec: PlayerSpec) -> Checkpoint:
     with _sentences(spec):
         config = None
         if spec.source and source.is_dir():
-            names = Namespace.parse(spec.weights_name)
-            config = checkpoint.read_config(source / names.config_file)
+            config = checkpoint.read_config(source / _namespace(spec).config_file)
         return checkpoint.load(_weights_file(spec), config=config)
 
 
@@ -159,13 +158,20 @@ def _weights_file(spec: PlayerSpec) -> Path:
         return shipped.PATH
     source = Path(spec.source).expanduser()
     if source.is_dir():
-        return source / Namespace.parse(spec.weights_name).weights_file
+        return source / _namespace(spec).weights_file
     if spec.weights_name is not None:
         raise PlayerLoadError(
             f"Player {spec.text!r} gives a weights_name, but {source} is not a directory; "
             "name the weights directory, or leave weights_name out."
         )
     return source
+
+
+def _namespace(spec: PlayerSpec) -> Namespace:
+    """The names of a run's files in its directory. ValueError for a name that none can have."""
+    from zebfast.exchange.names import Namespace  # only here, and it costs 30 ms
+
+    return Namespace.parse(spec.weights_name)
 
 
 @contextmanager
