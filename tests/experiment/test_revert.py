@@ -19,8 +19,7 @@ from zebfast.experiment.revert import (
     revert,
     revert_target,
 )
-from zebfast.learner.state import Checkpoint as TrainingCheckpoint
-from zebfast.learner.state import Progress, save_checkpoint
+from zebfast.learner.state import Progress, TrainingCheckpoint, save_checkpoint
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.v1 import SIZES
 

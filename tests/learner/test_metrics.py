@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from learning import learn
+from learning import learn, state_of
 
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
@@ -16,7 +16,15 @@ from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.metrics import JsonlMetrics, cycle_row, read_metrics
 from zebfast.learner.state import Progress
 from zebfast.learner.train.trainer import TrainReport
-from zebfast.system.events import CycleDone, Ingested, console_text
+from zebfast.system.events import (
+    CycleDone,
+    Evaluated,
+    Event,
+    Ingested,
+    Published,
+    console_text,
+    subscribed,
+)
 
 DIAGNOSTICS = (
     "policy_loss value_loss belief_loss belief_acc policy_entropy policy_top1_accuracy "
@@ -78,6 +86,31 @@ def test_every_documented_name_is_in_the_metrics(
     (line,) = (line for line in lines if line.startswith("Cycle    1: "))
     assert "mix(self/eval)=0.75/0.25, eval_aux_policy_w=0.5, " in line
     assert line.endswith(" [selfplay: 168, eval_aux: 56, games: 6]")
+
+
+def test_rows_and_lines_are_of_the_events(
+    make_config: Callable[..., LearnerConfig], add_file: Callable[..., str]
+) -> None:
+    """Of all that a run tells there is one account, of which file, log and state are made."""
+    config = make_config(max_cycles=2, eval_every=2, eval_games=20)
+    add_file(config.examples.path, 0)
+    told: list[Event] = []
+    lines: list[str] = []
+    with subscribed(told.append):
+        assert learn(config, say=lines.append) == 0
+    rows = [event for event in told if isinstance(event, CycleDone | Evaluated)]
+    assert [type(event) for event in rows] == [CycleDone, CycleDone, Evaluated]
+    for event, row in zip(rows, read_metrics(config.metrics_path), strict=True):
+        assert row.pop("step") == event.cycle
+        row.pop("time")
+        assert row == event.metrics
+    words = [text for event in told if (text := console_text(event)) is not None]
+    assert [line for line in lines if line in words] == words
+    published = [event for event in told if isinstance(event, Published)]
+    assert (published[-1].step, published[-1].games) == (2, 2)
+    losses = {n.removeprefix("train/"): v for n, v in rows[1].metrics.items() if "_loss" in n}
+    learning = state_of(config)["learning"]
+    assert {name: learning[name] for name in losses} == losses
 
 
 def test_cycle_line_has_the_words_people_grep_for() -> None:

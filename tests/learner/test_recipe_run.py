@@ -19,7 +19,7 @@ from zebfast.exchange import LocalWeightStore
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.evaluation import Evaluation, MatchEvaluator
 from zebfast.learner.metrics import read_metrics
-from zebfast.learner.state import Checkpoint, load_checkpoint
+from zebfast.learner.state import TrainingCheckpoint, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v2 import V2Config
@@ -47,7 +47,7 @@ def make(make_config: Make, tmp_path: Path) -> Make:
     return made
 
 
-def saved_by(config: LearnerConfig) -> Checkpoint:
+def saved_by(config: LearnerConfig) -> TrainingCheckpoint:
     saved = load_checkpoint(config.checkpoint_path)
     assert saved is not None
     return saved

@@ -17,8 +17,12 @@ from typing import Any
 
 from zebfast.exchange import ExchangeError, Revision, Weights, WeightStore
 from zebfast.experiment.experiment import ExperimentError
-from zebfast.learner.state import Checkpoint as TrainingCheckpoint
-from zebfast.learner.state import CheckpointError, counted_state, load_checkpoint
+from zebfast.learner.state import (
+    CheckpointError,
+    TrainingCheckpoint,
+    counted_state,
+    load_checkpoint,
+)
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
 from zebfast.net.networks import config_from_dict

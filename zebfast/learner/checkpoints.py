@@ -18,7 +18,7 @@ from zebfast.learner.publisher import Publisher, PublishRequest
 from zebfast.learner.run_log import RunStatus
 from zebfast.learner.snapshots import SnapshotManager
 from zebfast.learner.state import (
-    Checkpoint,
+    TrainingCheckpoint,
     counted_state,
     fingerprint,
     published_ledger,
@@ -86,7 +86,7 @@ class CheckpointManager:
         """Raises OSError; the checkpoint before stays."""
         self._snapshots.check_disk()
         trainer = self._trainer
-        checkpoint = Checkpoint(
+        checkpoint = TrainingCheckpoint(
             self._progress,
             trainer.net.state_dict(),
             trainer.net.config.to_dict(),

@@ -30,9 +30,9 @@ from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.replay import ReplayCache
 from zebfast.learner.snapshots import CHECKPOINT, METRICS, REPLAY, Snapshot, Snapshots
 from zebfast.learner.state import (
-    Checkpoint,
     CheckpointError,
     Progress,
+    TrainingCheckpoint,
     counted_state,
     fingerprint,
     load_checkpoint,
@@ -115,7 +115,7 @@ def build_net(
     return model_file.Checkpoint(config=net_config, weights=weights).network()
 
 
-def continuation(saved: Checkpoint | None, weights: Weights, path: Path) -> Continuation:
+def continuation(saved: TrainingCheckpoint | None, weights: Weights, path: Path) -> Continuation:
     """What a run goes on from, given the checkpoint at ``path`` and the published weights."""
     published = progress_from_state(weights)
     n_steps = int(weights.state.get("optimizer_steps", 0))
@@ -151,7 +151,7 @@ def continuation(saved: Checkpoint | None, weights: Weights, path: Path) -> Cont
     return fresh
 
 
-def _without_average(saved: Checkpoint) -> dict[str, Any]:
+def _without_average(saved: TrainingCheckpoint) -> dict[str, Any]:
     """The trainer's state for other weights than the saved ones, of which it has the average."""
     return {key: value for key, value in saved.trainer.items() if key != "average"}
 
@@ -165,7 +165,7 @@ def _counts_more(published: Progress, own: Progress) -> bool:
     return more_games or published.eval_aux_games > own.eval_aux_games
 
 
-def _went_on_from(saved: Checkpoint, weights: Weights) -> bool:
+def _went_on_from(saved: TrainingCheckpoint, weights: Weights) -> bool:
     """Were the published weights trained further than the checkpoint, and not reverted since?"""
     steps, reverted_at = weights.state.get("optimizer_steps"), weights.state.get("reverted_at", -1)
     return (
@@ -250,7 +250,7 @@ def _whole(
     lineage: str | None,
     *,
     newer_than: tuple[int, int] | None,
-) -> Iterator[tuple[str, Snapshot, Checkpoint]]:
+) -> Iterator[tuple[str, Snapshot, TrainingCheckpoint]]:
     """Snapshots that are whole, newest first: where each is, it, and its checkpoint."""
     for manifest, local in _candidates(config, mirror, lineage):
         if newer_than is not None and newer_than >= (manifest.step, manifest.total_games):
@@ -310,7 +310,7 @@ def _fetch(config: LearnerConfig, mirror: Mirror | None, manifest: Manifest) -> 
     return Snapshots(config.snapshots_path, manifest.lineage).assemble(fill)
 
 
-def _checked(snapshot: Snapshot) -> Checkpoint:
+def _checked(snapshot: Snapshot) -> TrainingCheckpoint:
     """The checkpoint of a snapshot whose files are whole. IncompleteState if it is another's."""
     try:
         saved = load_checkpoint(snapshot.path / CHECKPOINT)
@@ -340,14 +340,14 @@ def _install(config: LearnerConfig, snapshot: Snapshot, place: str) -> None:
     )
 
 
-def _as_published(saved: Checkpoint) -> Weights:
+def _as_published(saved: TrainingCheckpoint) -> Weights:
     progress = saved.progress
     state = counted_state(progress, int(saved.trainer["optimizer_steps"]))
     state["wandb_run_id"] = progress.wandb_run_id
     return Weights(saved.published_weights, saved.model_config, state)
 
 
-def _publish_again(config: LearnerConfig, store: WeightStore, saved: Checkpoint) -> None:
+def _publish_again(config: LearnerConfig, store: WeightStore, saved: TrainingCheckpoint) -> None:
     """Begin the empty namespace with the weights of the installed checkpoint.
 
     That knows them as its own before they are there; a kill in between is made good by the next

@@ -258,7 +258,7 @@ class CheckpointError(ExchangeError):
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TrainingCheckpoint:
     """A training checkpoint as read back."""
 
     progress: Progress
@@ -273,7 +273,7 @@ class Checkpoint:
         return self.model_state_dict if average is None else average["weights"]
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, checkpoint: TrainingCheckpoint) -> None:
     """Replace the file at ``path``, whole or not at all. Raises OSError."""
     progress = asdict(replace(checkpoint.progress, best_weights=None))
     progress["ledger"] = sorted(checkpoint.progress.ledger)
@@ -295,7 +295,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_atomic(path, buffer.getbuffer())
 
 
-def load_checkpoint(path: Path) -> Checkpoint | None:
+def load_checkpoint(path: Path) -> TrainingCheckpoint | None:
     """The checkpoint at ``path``; None when there is none.
 
     Raises:
@@ -320,7 +320,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
                 "best_weights": content.get("best"),
             }
         )
-        return Checkpoint(
+        return TrainingCheckpoint(
             progress,
             content["model_state_dict"],
             content["model_config"],
