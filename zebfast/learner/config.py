@@ -44,7 +44,7 @@ class TrainerConfig:
 
     Attributes:
         recipe: that the run follows; of a run led by flags they are in it, too.
-        seed: also of the recipe's looks.
+        seed: also of a recipe's evaluations.
     """
 
     recipe: Recipe = LED_RECIPE
