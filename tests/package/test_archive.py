@@ -94,11 +94,13 @@ def test_sdist_holds_every_source(repo_root: Path, sdist: Path) -> None:
     wanted = {"pyproject.toml", "setup.py", "constraints.txt", "Makefile", "LICENSE", "README.md"}
     wanted |= {"CHANGELOG.md", "CONTRIBUTING.md", "zebfast/py.typed", "tests/conftest.py"}
     wanted |= {"zebfast/net/shipped/zeb.safetensors"}
-    for folder, pattern in (("csrc", "*.[ch]"), ("zebfast", "*.py*"), ("tools", "*.py")):
+    patterns = (("csrc", "*.[ch]"), ("zebfast", "*.py*"), ("tools", "*.py"), ("docs", "*.md"),
+                ("docs", "*.py"), ("examples", "*.py"))  # fmt: skip
+    for folder, pattern in patterns:
         found = (p for p in (repo_root / folder).rglob(pattern) if "__pycache__" not in p.parts)
         wanted |= {str(path.relative_to(repo_root)) for path in found if path.suffix != ".pyc"}
     assert wanted - names == set()
-    assert [name for name in names if name.endswith((".so", ".o", ".pyc"))] == []
+    assert [name for name in names if name.endswith((".so", ".o", ".pyc", ".html"))] == []
 
 
 def test_wheel_holds_the_package_and_no_sources(wheel: Path) -> None:
