@@ -124,7 +124,7 @@ def test_paired_games_of_equal_players_cancel(capsys: pytest.CaptureFixture[str]
 def test_a_network_learns(
     capsys: pytest.CaptureFixture[str], one_torch_thread: None
 ) -> None:
-    small = ["--games", "150", "--steps", "400", "--deals", "500", "--width", "64"]
+    small = ["--games", "100", "--steps", "300", "--deals", "400", "--width", "64"]
     load("train_from_nothing").main(small)
     shown = capsys.readouterr().out
     [(before, after)] = re.findall(r"play: ([\d.]+)% before, ([\d.]+)% after", shown)
