@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from zebfast.benchmark.tuning import Setting
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.system.files import write_atomic
 from zebfast.system.machine import cpu_model, usable_cores
+from zebfast.system.settings import decode_as
 
 if TYPE_CHECKING:
     Say = Callable[[str], None]
@@ -97,27 +98,6 @@ class Entry:
     gain: float | None
     date: str
 
-    @classmethod
-    def from_dict(cls, found: Any) -> Entry:
-        """ValueError, KeyError or TypeError for anything but what ``asdict`` made."""
-        parts = found["circumstances"]
-        if not all(isinstance(parts[f.name], dict) for f in fields(Circumstances)):
-            raise TypeError("circumstances are not objects")
-        setting = Setting(**found["setting"])
-        sizes = asdict(setting).values()
-        if not all(type(n) is int and n >= 1 for n in sizes):
-            raise ValueError("a setting is not of whole numbers above 0")
-        if setting.n_parallel_games < setting.n_groups:
-            raise ValueError("a setting has more groups than games")
-        gain = found["gain"]
-        return cls(
-            circumstances=Circumstances(**parts),
-            setting=setting,
-            games_per_second=float(found["games_per_second"]),
-            gain=None if gain is None else float(gain),
-            date=str(found["date"]),
-        )
-
 
 def today() -> str:
     return time.strftime("%Y-%m-%d")
@@ -138,7 +118,8 @@ def load(path: Path, say: Say) -> list[Entry]:
         found = json.loads(text)
         if found["format"] != _FORMAT:
             raise ValueError(f"format {found['format']}")
-        return [Entry.from_dict(entry) for entry in found["entries"]]
+        entries: list[Entry] = decode_as(list[Entry], found["entries"], "entries")
+        return entries
     except (ValueError, KeyError, TypeError):
         aside = path.with_suffix(".damaged")
         try:

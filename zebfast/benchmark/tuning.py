@@ -17,7 +17,9 @@ from functools import reduce
 from operator import add
 
 from zebfast.rules import N_PLIES
+from zebfast.selfplay.groups import check_groups
 from zebfast.selfplay.stats import SelfPlayStats
+from zebfast.system import settings
 
 LEAST_NOISE = 0.02  # speeds closer than this are taken to be the same
 MOST_LOSS = 0.05  # and speeds further apart are not, whatever the noise
@@ -34,9 +36,13 @@ class Setting:
         threads: threads that torch uses in each group.
     """
 
-    n_parallel_games: int
-    n_groups: int
-    threads: int
+    n_parallel_games: int = settings.setting(least=1)
+    n_groups: int = settings.setting(least=1)
+    threads: int = settings.setting(least=1)
+
+    def __post_init__(self) -> None:
+        settings.check(self)
+        check_groups(self.n_groups, self.n_parallel_games)
 
     @property
     def size(self) -> tuple[int, int, int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from dataclasses import MISSING, asdict, dataclass, replace
+from typing import Any, Literal
 
 from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.names import is_plain_name
+from zebfast.system.settings import SettingError, decode, setting, shown
 
 Phase = Literal["starting", "waiting", "playing", "stopped", "failed"]
 HEARTBEATS = "heartbeats"  # folder beside the example files of a namespace
@@ -18,13 +19,17 @@ _LOG = logging.getLogger(__name__)
 _SUFFIX = ".json"
 _MAX_ERROR = 300
 _MAX_NAME = 100
-_MAX_NUMBER = 1 << 62
 _TEXTS = {"error": _MAX_ERROR, "source": _MAX_NAME, "host": _MAX_NAME, "version": _MAX_NAME,
           "gpu": _MAX_NAME}  # fmt: skip
 
 
 class BadHeartbeat(ExchangeError):
     """A file that is no heartbeat: what is wrong with it."""
+
+
+def _number(default: Any) -> Any:
+    """A number from 0 on, no larger than anything that is counted or measured here."""
+    return setting(default, least=0, below=1 << 62)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +45,18 @@ class Heartbeat:
     """
 
     worker_id: str
-    unix: float
+    unix: float = _number(MISSING)
     phase: Phase
     source: str = ""
-    batch: int = 0
-    total_games: int = 0
-    games_per_s: float = 0.0
-    model_step: int = 0
-    restarts: int = 0
-    earlier_batches: int = 0
-    last_batch: float | None = None
+    batch: int = _number(0)
+    total_games: int = _number(0)
+    games_per_s: float = _number(0.0)
+    model_step: int = _number(0)
+    restarts: int = _number(0)
+    earlier_batches: int = _number(0)
+    last_batch: float | None = _number(None)
     gpu: str | None = None
-    gpu_memory: float | None = None
+    gpu_memory: float | None = _number(None)
     host: str = ""
     version: str = ""
     error: str | None = None
@@ -114,58 +119,21 @@ def parse_heartbeat(data: bytes, name: str) -> Heartbeat:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BadHeartbeat(f"heartbeat {name} is not JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise BadHeartbeat(f"heartbeat {name} is not an object")
-    known = {field.name for field in fields(Heartbeat)}
     try:
-        heartbeat = Heartbeat(**{key: found[key] for key in known & found.keys()})
-    except TypeError as error:
-        raise BadHeartbeat(f"heartbeat {name}: {error}") from None
-    problem = _problem(heartbeat, name)
-    if problem:
-        raise BadHeartbeat(f"heartbeat {name}: {problem}")
-    texts: dict[str, Any] = {}
-    for key in _TEXTS:
-        text = getattr(heartbeat, key)
-        texts[key] = text and _printable(text)
-    return replace(heartbeat, **texts)
+        beat = decode(Heartbeat, found, f"heartbeat {name}", drop_unknown=True)
+    except SettingError as error:
+        raise BadHeartbeat(str(error)) from None
+    if not is_plain_name(beat.worker_id) or name != heartbeat_name(beat.worker_id):
+        raise BadHeartbeat(f"heartbeat {name}: its worker_id is {shown(beat.worker_id)}")
+    texts: dict[str, Any] = {key: getattr(beat, key) for key in _TEXTS}
+    texts = {key: text and _printable(text) for key, text in texts.items()}
+    return replace(beat, **texts)
 
 
 def too_long(name: str, size: int) -> BadHeartbeat:
     return BadHeartbeat(
         f"heartbeat {name} has {size:,} bytes or more: expected at most {MAX_BYTES:,}"
     )
-
-
-def _problem(beat: Heartbeat, name: str) -> str | None:
-    if not isinstance(beat.worker_id, str) or not is_plain_name(beat.worker_id):
-        return f"worker_id is {beat.worker_id!r:.80}"
-    if name != heartbeat_name(beat.worker_id):
-        return f"it is of worker {beat.worker_id}"
-    if beat.phase not in get_args(Phase):
-        return f"phase is {beat.phase!r:.80}"
-    for key in ("batch", "total_games", "model_step", "restarts", "earlier_batches"):
-        value = getattr(beat, key)
-        if not isinstance(value, int) or not _is_number(value):
-            return f"{key} is {value!r:.80}"
-    for key in ("unix", "games_per_s"):
-        if not _is_number(getattr(beat, key)):
-            return f"{key} is {getattr(beat, key)!r:.80}"
-    for key in ("last_batch", "gpu_memory"):
-        if getattr(beat, key) is not None and not _is_number(getattr(beat, key)):
-            return f"{key} is {getattr(beat, key)!r:.80}"
-    for key in _TEXTS:
-        value = getattr(beat, key)
-        may_be_none = key in ("gpu", "error")
-        if not isinstance(value, str) and not (value is None and may_be_none):
-            return f"{key} is {value!r:.80}"
-    return None
-
-
-def _is_number(value: Any) -> bool:
-    """A plain number from 0 on, no larger than anything that is counted or measured here."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return plain and 0 <= value < _MAX_NUMBER
 
 
 def _printable(text: str) -> str:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zebfast.fleet.health import is_working
-from zebfast.fleet.model import Instance, Offer, Spec, to_plain
-from zebfast.fleet.state_file import record_of, set_aside
+from zebfast.fleet.model import Instance, Offer, Spec
+from zebfast.fleet.state_file import set_aside
 from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.events import FleetNews, emit
 from zebfast.system.files import write_atomic
 from zebfast.system.locks import hold_lock
 from zebfast.system.retry import constant, retrying
+from zebfast.system.settings import SettingError, decode, encode, setting
 
 STRIKES = 3  # and a host is not rented again
 CACHE = 120.0  # seconds that offers are taken for true
@@ -37,7 +38,7 @@ class MarketBusy(RuntimeError):
 class Rate:
     """Games a second of one GPU type in one role: an average of ``seen`` looks, ``at`` the last."""
 
-    games_per_s: float
+    games_per_s: float = setting(above=0)
     seen: int
     at: float
 
@@ -175,7 +176,7 @@ def update_history(path: Path, change: Callable[[MarketHistory], MarketHistory])
     def update() -> MarketHistory:
         with hold_lock(lock, busy=lambda owner: MarketBusy(_busy(lock, owner))):
             history = change(read_history(path))
-            facts = {"format": _FORMAT, **to_plain(history)}
+            facts = {"format": _FORMAT, **encode(history)}
             write_atomic(path, (json.dumps(facts) + "\n").encode())
             return history
 
@@ -200,35 +201,5 @@ def _blend(before: Rate | None, games_per_s: float, now: float) -> Rate:
 def _parse(found: object) -> MarketHistory:
     """Raises ValueError."""
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        raise ValueError(f"it is not a market of format {_FORMAT}")
-    rates = {key: record_of(Rate, value, key) for key, value in _table(found, "rates")}
-    strikes, quota_until = {}, {}
-    for key, count in _table(found, "strikes"):
-        if not isinstance(count, int):
-            raise ValueError(f"the strikes of {key!r:.80} are no whole number")
-        strikes[key] = count
-    for key, until in _table(found, "quota_until"):
-        if not isinstance(until, int | float):
-            raise ValueError(f"the quota of {key!r:.80} has no end")
-        quota_until[key] = float(until)
-    if any(rate.games_per_s <= 0 for rate in rates.values()):
-        raise ValueError("a rate is not above 0")
-    searches = {key: _search(key, value) for key, value in _table(found, "searches")}
-    return MarketHistory(rates=rates, strikes=strikes, quota_until=quota_until, searches=searches)
-
-
-def _search(key: str, found: object) -> Search:
-    if not isinstance(found, dict) or not isinstance(found.get("offers"), list):
-        raise ValueError(f"the search {key!r:.80} has no offers")
-    offers = tuple(record_of(Offer, offer, f"an offer of {key!r:.80}") for offer in found["offers"])
-    at = found.get("at")
-    if not isinstance(at, int | float):
-        raise ValueError(f"the search {key!r:.80} has no time")
-    return Search(at=at, offers=offers)
-
-
-def _table(found: Mapping[str, object], name: str) -> Iterable[tuple[str, object]]:
-    value = found.get(name, {})
-    if not isinstance(value, dict):
-        raise ValueError(f"{name} is not an object")
-    return value.items()
+        raise SettingError(f"it is not a market of format {_FORMAT}")
+    return decode(MarketHistory, found, drop_unknown=True)

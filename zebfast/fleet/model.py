@@ -6,18 +6,11 @@ Times are unix seconds, prices dollars an hour. Nothing here asks anybody anythi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from zebfast.selfplay.producer_kinds import Role
-
-#: Keys of files and of JSON output whose fields have other names here.
-KEYS = {
-    "price_per_hour": "dph",
-    "max_price_per_hour": "max_dph",
-    "max_surge": "surplus",
-    "terminating": "doomed",
-}
+from zebfast.system.settings import setting
 
 MachineState = Literal["loading", "running", "stopped", "exited", "offline", "unknown"]
 #: States that nothing comes back from; a machine in one of them is paid for and plays nothing.
@@ -42,7 +35,7 @@ class Offer:
     provider: str
     id: str
     gpu: str
-    price_per_hour: float
+    price_per_hour: float = setting(key="dph")
     n_gpus: int = 1
     host: str = ""
     interruptible: bool = False
@@ -72,7 +65,7 @@ class Machine:
     gpu: str = ""
     host: str = ""
     message: str = ""
-    price_per_hour: float | None = None
+    price_per_hour: float | None = setting(None, key="dph")
     started: float | None = None
     ssh: str | None = None
     interruptible: bool = False
@@ -128,9 +121,9 @@ class Spec:
     experiment: str
     role: Role
     n: int
-    max_surge: int = 1
+    max_surge: int = setting(1, key="surplus")
     gpus: tuple[str, ...] = ()
-    max_price_per_hour: float = 0.15
+    max_price_per_hour: float = setting(0.15, key="max_dph")
     budget_dollars: float | None = None
     budget_hours: float | None = None
     providers: tuple[str, ...] = ("vast",)
@@ -174,14 +167,14 @@ class Instance:
     id: str | None = None
     gpu: str = ""
     host: str = ""
-    price_per_hour: float = 0.0
+    price_per_hour: float = setting(0.0, key="dph")
     up_since: float | None = None
     listed_at: float | None = None
     progress: str | None = None
     progress_at: float | None = None
     failing_since: float | None = None
     games_per_s: float | None = None
-    terminating: str = ""
+    terminating: str = setting("", key="doomed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,13 +212,3 @@ def is_of_fleet(label: str | None, fleet: str) -> bool:
 def worker_id_of(label: str, role: Role) -> str:
     """Id of the worker on the machine of this label: ``selfplay-3fa9c1d2``."""
     return f"{role}-{label.rsplit('/', 1)[-1]}"
-
-
-def to_plain(value: Any) -> Any:
-    """Records as plain values, by the keys that files and JSON output have."""
-    if is_dataclass(value):
-        found = ((f.name, getattr(value, f.name)) for f in fields(value))
-        return {KEYS.get(name, name): to_plain(each) for name, each in found}
-    if isinstance(value, Mapping):
-        return {key: to_plain(each) for key, each in value.items()}
-    return [to_plain(each) for each in value] if isinstance(value, tuple) else value

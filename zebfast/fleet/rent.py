@@ -17,7 +17,7 @@ from zebfast.fleet.market_history import (
     read_history,
     update_history,
 )
-from zebfast.fleet.model import FleetState, Instance, Launch, Offer, Spec, new_label, to_plain
+from zebfast.fleet.model import FleetState, Instance, Launch, Offer, Spec, new_label
 from zebfast.fleet.provider import (
     NoCredit,
     OfferGone,
@@ -27,6 +27,7 @@ from zebfast.fleet.provider import (
     Unreachable,
 )
 from zebfast.system.events import FleetNews, emit
+from zebfast.system.settings import encode
 
 #: Makes the launch of a machine on an offer, from its label.
 Launcher = Callable[[Spec, Offer, str], Launch]
@@ -275,7 +276,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        rows = [to_plain(o) | {"expected_games_per_s": self.speeds[o.gpu]} for o in self.offers]
+        rows = [encode(o) | {"expected_games_per_s": self.speeds[o.gpu]} for o in self.offers]
         return {
             "offers": rows,
             "dph": self.price_per_hour,

@@ -12,8 +12,9 @@ from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.status.liveness import age
 from zebfast.fleet.decide import Decision, Observed
 from zebfast.fleet.health import is_working, stall_limit
-from zebfast.fleet.model import FleetState, Instance, Machine, to_plain, worker_id_of
+from zebfast.fleet.model import FleetState, Instance, Machine, worker_id_of
 from zebfast.fleet.rent import dollars_per_million
+from zebfast.system.settings import encode
 
 _QUIET = 0.5  # of the limit: silence for so long is worth a word
 
@@ -71,7 +72,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            **to_plain(self),
+            **encode(self),
             "per_day": self.per_day,
             "dollars_per_million_games": self.dollars_per_million_games,
         }

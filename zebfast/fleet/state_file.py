@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
-from zebfast.fleet.model import KEYS, FleetState, Instance, Spec, to_plain
-from zebfast.selfplay.producer_kinds import BY_ROLE
+from zebfast.fleet.model import FleetState
 from zebfast.system.files import write_atomic
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from zebfast.system.settings import SettingError, decode, encode
 
 FLEET_DIR = "fleet"
 MARKET_STEM = "market"  # of what all fleets share: no fleet can have that label
 _FORMAT = 1
-_hints = cache(get_type_hints)  # evaluates source text: a look reads hundreds of records
-_Record = TypeVar("_Record", bound="DataclassInstance")
 
 
 class FleetFileError(RuntimeError):
@@ -57,7 +49,7 @@ class FleetFiles:
 def write_state(path: Path, state: FleetState) -> None:
     """Write what is remembered. Raises OSError; an older file is then left as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"format": _FORMAT, **to_plain(state)}
+    facts = {"format": _FORMAT, **encode(state)}
     write_atomic(path, (json.dumps(facts, indent=1) + "\n").encode())
 
 
@@ -92,56 +84,8 @@ def set_aside(path: Path) -> Path:
 
 
 def _state(found: Mapping[str, Any]) -> FleetState:
-    listed = found.get("machines", {})
-    if not isinstance(listed, dict):
-        raise ValueError("machines is not an object")
-    spec = record_of(Spec, found.get("spec"), "spec")
-    if spec.role not in BY_ROLE:
-        raise ValueError(f"spec.role is {spec.role!r:.40}")
-    machines = {
-        label: record_of(Instance, instance, f"machines[{label!r:.80}]")
-        for label, instance in listed.items()
-    }
-    for label, instance in machines.items():
+    state = decode(FleetState, found, drop_unknown=True)
+    for label, instance in state.machines.items():
         if instance.label != label:
-            raise ValueError(f"machines[{label!r:.80}] is of {instance.label!r:.80}")
-    return record_of(FleetState, {**found, "spec": spec, "machines": machines}, "it")
-
-
-def record_of(kind: type[_Record], found: object, where: str) -> _Record:
-    """A record from plain values, each of the type that its field has. Raises ValueError."""
-    if not isinstance(found, dict):
-        raise ValueError(f"{where} is not an object")
-    hints, values = _hints(kind), {}
-    for field in fields(kind):
-        key = KEYS.get(field.name, field.name)
-        if key not in found:
-            continue
-        value = found[key]
-        if isinstance(value, list):
-            value = tuple(value)
-        if not _fits(value, hints[field.name]):
-            raise ValueError(f"{key} of {where} is {value!r:.80}")
-        values[field.name] = value
-    try:
-        return kind(**values)
-    except TypeError:
-        names = (f.name for f in fields(kind) if f.name not in values)
-        missing = ", ".join(KEYS.get(name, name) for name in names)
-        raise ValueError(f"{where} lacks one of {missing}") from None
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Is this plain value of the type of a record's field?"""
-    if isinstance(hint, UnionType):
-        return any(_fits(value, each) for each in get_args(hint))
-    if hint is float:
-        plain = isinstance(value, int | float) and not isinstance(value, bool)
-        return plain and math.isfinite(value)  # type: ignore[arg-type]
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
-    if hint is NoneType:
-        return value is None
-    return not isinstance(hint, type) or isinstance(value, hint)
+            raise SettingError(f"[machines.{label:.80}] is of {instance.label!r:.80}")
+    return state

@@ -24,7 +24,6 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, 
 from datetime import datetime
 from functools import cache
 from numbers import Integral, Real
-from operator import attrgetter
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
@@ -65,7 +64,9 @@ class Setting:
         choices: the only values there are.
         off: 0 switches it off, which messages say.
         is_directory: a path is one of a directory.
-        flag: how it is spelled on a command line, where not as the field is called.
+        flag: how it is spelled on a command line, where not as the field is called; with
+            underscores.
+        key: the same in files.
         env: environment variable that it can come from.
         shown: what help says of a flag's default where that is found elsewhere or differs by mode.
     """
@@ -79,6 +80,7 @@ class Setting:
     off: bool = False
     is_directory: bool = False
     flag: str | None = None
+    key: str | None = None
     env: str | None = None
     shown: str | None = None
 
@@ -140,6 +142,10 @@ def setting_of(found: Field[Any]) -> Setting:
 def variable_of(found: Field[Any], prefix: str = "") -> str:
     """The flag of a field, with underscores."""
     return prefix + (setting_of(found).flag or found.name)
+
+
+def _key_of(found: Field[Any]) -> str:
+    return setting_of(found).key or found.name
 
 
 def is_required(found: Field[Any]) -> bool:
@@ -243,10 +249,10 @@ def decode(
     if not isinstance(table, Mapping):
         raise SettingError(f"{where} is {shown(table)}: expected a table")
     hints = hints_of(kind)
-    key_of = variable_of if by_flags else attrgetter("name")
+    key_of = variable_of if by_flags else _key_of
     known = {key_of(found): found for found in fields(kind) if found.init}
     refuse_unknown(() if drop_unknown else table, known, where)
-    missing = [name for name, found in known.items() if is_required(found) and name not in table]
+    missing = [key for key, found in known.items() if is_required(found) and key not in table]
     if missing and base is None:
         raise SettingError(f"{where} lacks {', '.join(missing)}")
     values = {}
@@ -380,7 +386,7 @@ def encode(value: Any, *, leave_none: bool = False) -> Any:
     Times stay, which TOML holds; it does not hold None, which ``leave_none`` leaves out of records.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        own = {each.name: getattr(value, each.name) for each in fields(value)}
+        own = {_key_of(each): getattr(value, each.name) for each in fields(value)}
         value = {name: each for name, each in own.items() if not (leave_none and each is None)}
     if isinstance(value, Mapping):
         return {key: encode(each, leave_none=leave_none) for key, each in value.items()}

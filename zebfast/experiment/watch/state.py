@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from zebfast.experiment.runlog import Run
 from zebfast.experiment.watch.progress import Seen
 from zebfast.experiment.watch.restart import HOUR
 from zebfast.experiment.watch.verdict import Verdict
 from zebfast.system.files import write_atomic
+from zebfast.system.settings import SettingError, decode
 
 WATCH_FILE = "watch.json"
 WATCH_LOCK = ".watch.lock"
@@ -89,8 +89,11 @@ def load_state(path: Path) -> WatchState:
     except FileNotFoundError:
         return WatchState()
     try:
-        return _parse(json.loads(data))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        found = json.loads(data)
+        if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
+            raise SettingError("another format")
+        return decode(WatchState, found)
+    except (ValueError, RecursionError):
         _LOG.info(f"{path} is damaged: the watcher begins anew, and replaces it")
         return WatchState()
 
@@ -98,27 +101,3 @@ def load_state(path: Path) -> WatchState:
 def save_state(path: Path, state: WatchState) -> None:
     """Raises OSError."""
     write_atomic(path, json.dumps({"format": _FORMAT, **asdict(state)}, indent=2).encode() + b"\n")
-
-
-def _parse(found: Any) -> WatchState:
-    if found.pop("format") != _FORMAT:
-        raise ValueError("another format")
-    seen = {str(k): Seen(str(v["value"]), _time(v["since"])) for k, v in found["seen"].items()}
-    for key in ("key", "told"):
-        if not isinstance(found[key], str | None):
-            raise ValueError(key)
-    return WatchState(
-        looked=None if found["looked"] is None else _time(found["looked"]),
-        seen=seen,
-        key=found["key"],
-        since=_time(found["since"]),
-        told=found["told"],
-        told_unix=_time(found["told_unix"]),
-        restarts=tuple(_time(each) for each in found["restarts"]),
-    )
-
-
-def _time(value: Any) -> float:
-    if not math.isfinite(float(value)):
-        raise ValueError("no time")
-    return float(value)
