@@ -161,12 +161,12 @@ def test_tuning_and_a_worker_that_uses_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert "small v2 network, 8 simulations, sampled worlds, on cpu in auto:" in done.output
     assert "Chosen: --n-parallel-games " in done.output
     assert f"Remembered in {tmp_path / 'zebfast' / 'tuned.json'}" in done.output
-    (kept,) = tuned.load(worker.tuned_file(), print)
+    (kept,) = tuned.load(worker.tuned_file())
     done = CliRunner().invoke(cli, [*command, "--device", "cpu", "--json", "--no-remember"])
     found = json.loads(done.stdout)
     assert found["remembered_in"] is None
     assert {t["n_parallel_games"] for t in found["tried"]} == {4, 8, 128}
-    assert tuned.load(worker.tuned_file(), print) == [kept]
+    assert tuned.load(worker.tuned_file()) == [kept]
 
     run = tmp_path / "run"
     config, weights = fresh_network("small", "v2")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
-from listening import work
+from listening import listening, work
 from workers import one_batch
 
 from zebfast.benchmark import tuned_settings as tuned
@@ -52,10 +52,6 @@ def entry(circumstances: Circumstances, setting: Setting = FOUND) -> Entry:
     )
 
 
-def silent(line: str) -> None:
-    raise AssertionError(f"nothing is to be said, but was: {line}")
-
-
 def test_it_is_kept_where_caches_are(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert path.parts[-3:] == ("cache", "zebfast", "tuned.json")
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -64,10 +60,10 @@ def test_it_is_kept_where_caches_are(path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_entry_comes_back_as_it_was(path: Path) -> None:
-    assert tuned.load(path, silent) == []
-    tuned.remember(path, entry(here()), silent)
-    assert tuned.load(path, silent) == [entry(here())]
-    assert tuned.find(tuned.load(path, silent), here()) == (entry(here()), None)
+    assert tuned.load(path) == []
+    tuned.remember(path, entry(here()))
+    assert tuned.load(path) == [entry(here())]
+    assert tuned.find(tuned.load(path), here()) == (entry(here()), None)
 
 
 def test_the_way_of_searching_and_the_network_have_an_entry_each(path: Path) -> None:
@@ -80,17 +76,17 @@ def test_the_way_of_searching_and_the_network_have_an_entry_each(path: Path) -> 
         for dtype in ("fp32", "bf16")
     ]
     for n, circumstances in enumerate(every, start=1):
-        tuned.remember(path, entry(circumstances, replace(FOUND, n_parallel_games=3 * n)), silent)
-    entries = tuned.load(path, silent)
+        tuned.remember(path, entry(circumstances, replace(FOUND, n_parallel_games=3 * n)))
+    entries = tuned.load(path)
     assert len(entries) == 8
     for n, circumstances in enumerate(every, start=1):
         found, _ = tuned.find(entries, circumstances)
         assert found is not None
         assert found.setting.n_parallel_games == 3 * n
     again = entry(every[0], replace(FOUND, threads=9))
-    tuned.remember(path, again, silent)
-    assert len(tuned.load(path, silent)) == 8
-    assert tuned.find(tuned.load(path, silent), every[0])[0] == again
+    tuned.remember(path, again)
+    assert len(tuned.load(path)) == 8
+    assert tuned.find(tuned.load(path), every[0])[0] == again
 
 
 def test_games_and_groups_that_a_worker_has_anyway_make_no_difference() -> None:
@@ -106,21 +102,21 @@ def test_games_and_groups_that_a_worker_has_anyway_make_no_difference() -> None:
 )
 def test_what_was_found_elsewhere_is_not_used(path: Path, name: str, value: object) -> None:
     elsewhere = here(**{name: value})
-    tuned.remember(path, entry(elsewhere), silent)
-    found, why_not = tuned.find(tuned.load(path, silent), here())
+    tuned.remember(path, entry(elsewhere))
+    found, why_not = tuned.find(tuned.load(path), here())
     assert found is None
     assert why_not == (
         f"what was tuned on 2030-01-02 is not used: other {name} (zebfast bench --tune again)"
     )
-    tuned.remember(path, entry(here()), silent)
-    assert tuned.find(tuned.load(path, silent), here())[0] == entry(here())
+    tuned.remember(path, entry(here()))
+    assert tuned.find(tuned.load(path), here())[0] == entry(here())
     # Versions replace each other; machines that share a home directory do not.
-    assert len(tuned.load(path, silent)) == (1 if name in ("torch", "zebfast") else 2)
+    assert len(tuned.load(path)) == (1 if name in ("torch", "zebfast") else 2)
 
 
 def test_another_network_device_or_precision_is_said_another_search_is_not(path: Path) -> None:
-    tuned.remember(path, entry(here()), silent)
-    entries = tuned.load(path, silent)
+    tuned.remember(path, entry(here()))
+    entries = tuned.load(path)
     larger = Circumstances.of(NETWORK | {"ff_dim": 32}, SEARCH, device="cpu", dtype="bf16")
     found, why_not = tuned.find(entries, larger)
     assert found is None
@@ -156,30 +152,32 @@ def test_a_damaged_file_is_set_aside_with_one_line(path: Path, text: str) -> Non
     path.parent.mkdir(parents=True)
     path.write_bytes(text.encode(errors="surrogateescape"))
     said: list[str] = []
-    assert tuned.load(path, said.append) == []
+    with listening(said.append):
+        assert tuned.load(path) == []
     assert said == [
         f"{path} was damaged and is now tuned.damaged; zebfast bench --tune writes a new one"
     ]
     assert not path.exists()
-    tuned.remember(path, entry(here()), silent)
-    assert len(tuned.load(path, silent)) == 1
+    tuned.remember(path, entry(here()))
+    assert len(tuned.load(path)) == 1
 
 
 def test_the_text_of_those_damages_is_sound_without_them(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(whole())
-    assert tuned.load(path, silent) == [entry(here())]
+    assert tuned.load(path) == [entry(here())]
 
 
 def settled(given: set[str], config: WorkerConfig) -> tuple[WorkerConfig, list[str]]:
     said: list[str] = []
-    return tuned.settling(tuned_file(), given, said.append)(config, NETWORK), said
+    with listening(said.append):
+        return tuned.settling(tuned_file(), given)(config, NETWORK), said
 
 
 def test_a_worker_plays_as_was_found_and_says_so(path: Path, tmp_path: Path) -> None:
     config = replace(one_batch(tmp_path), producer=replace(SEARCH, n_parallel_games=4))
     assert settled(set(), config) == (config, []), "nothing was found yet"
-    tuned.remember(path, entry(here()), silent)
+    tuned.remember(path, entry(here()))
     torch.set_num_threads(1)
     plays, said = settled(set(), config)
     assert plays == replace(config, producer=replace(SEARCH, n_parallel_games=6, n_groups=3))
@@ -192,7 +190,7 @@ def test_a_worker_plays_as_was_found_and_says_so(path: Path, tmp_path: Path) -> 
 
 def test_flags_that_are_given_count_more(path: Path, tmp_path: Path) -> None:
     config = replace(one_batch(tmp_path), producer=replace(SEARCH, n_parallel_games=2))
-    tuned.remember(path, entry(here()), silent)
+    tuned.remember(path, entry(here()))
     torch.set_num_threads(1)
     plays, said = settled({"n_parallel_games", "threads"}, config)
     assert plays.producer == replace(SEARCH, n_parallel_games=2, n_groups=2), "3 would be too many"
@@ -201,7 +199,7 @@ def test_flags_that_are_given_count_more(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_worker_says_why_it_does_not_use_what_was_found(path: Path, tmp_path: Path) -> None:
-    tuned.remember(path, entry(here(cpu="another")), silent)
+    tuned.remember(path, entry(here(cpu="another")))
     config = replace(one_batch(tmp_path), producer=SEARCH)
     plays, said = settled(set(), config)
     assert plays == config
@@ -225,7 +223,7 @@ def test_the_loop_asks_with_the_network_that_is_there(path: Path, tmp_path: Path
 def test_everything_can_be_forgotten(path: Path) -> None:
     from zebfast.cli.main import cli
 
-    tuned.remember(path, entry(here()), silent)
+    tuned.remember(path, entry(here()))
     for words in ("Removed ", "Nothing was remembered in "):
         done = CliRunner().invoke(cli, ["bench", "--forget"])
         assert done.exit_code == 0, done.output

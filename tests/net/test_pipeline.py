@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from fake_device import FakeDevice, Work
+from listening import listening
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -24,14 +25,15 @@ Lines = list[str]
 
 
 class Bench:
-    """An evaluator over stand-ins: the devices it opened, the lines it said."""
+    """An evaluator over stand-ins: the devices it opened, the lines that were said."""
+
+    lines: Lines
 
     def __init__(
         self, checkpoint: Checkpoint, *, copies_first: bool = True, graph: Any = None
     ) -> None:
-        self.lines: Lines = []
         self.devices: list[FakeDevice] = []
-        self.evaluator = Evaluator(checkpoint.config, checkpoint.weights, say=self.lines.append)
+        self.evaluator = Evaluator(checkpoint.config, checkpoint.weights)
 
         def opened() -> FakeDevice:
             device = FakeDevice(copies_first=copies_first)
@@ -45,6 +47,13 @@ class Bench:
         out = np.full((len(records), 8), np.nan, dtype=np.float32)
         self.evaluator.evaluate(records, out)
         return out
+
+
+@pytest.fixture(autouse=True)
+def _listening() -> Iterator[None]:
+    Bench.lines = []
+    with listening(Bench.lines.append):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -239,13 +248,12 @@ def test_rows_only_there_to_fill_a_shape_change_no_answer(
 def test_graphs_are_captured_and_give_the_same_on_a_gpu(
     small: Checkpoint, many: NDArray[Any], on_cpu: NDArray[np.float32]
 ) -> None:
-    lines: Lines = []
-    evaluator = Evaluator(small.config, small.weights, device="cuda", say=lines.append)
+    evaluator = Evaluator(small.config, small.weights, device="cuda")
     out = np.empty((len(many), 8), dtype=np.float32)
     for _ in range(3):
         evaluator.evaluate(many, out)
         np.testing.assert_allclose(out, on_cpu, rtol=0, atol=1e-4)
-    assert lines == []  # no graph was given up
+    assert Bench.lines == []  # no graph was given up
     torch.cuda.set_sync_debug_mode("error")
     try:
         evaluator.evaluate(many, out)

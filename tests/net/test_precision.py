@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from listening import listening
 from numpy.typing import NDArray
 
 from zebfast.net import evaluator as evaluator_module
@@ -25,25 +27,34 @@ def answers(evaluator: Evaluator, records: NDArray[Any]) -> NDArray[np.float32]:
 
 
 @pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is said."""
+    said: list[str] = []
+    with listening(said.append):
+        yield said
+
+
+@pytest.fixture
 def native_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "cpu_has_bf16", lambda: True)
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_which_precision_is_taken(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_which_precision_is_taken(
+    native: bool, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
     monkeypatch.setattr(precision, "cpu_has_bf16", lambda: native)
-    lines: list[str] = []
-    assert settle("auto", CPU, lines.append) == ("bf16" if native else "fp32")
-    assert settle("auto", CUDA, lines.append) == "fp16"
-    assert [settle(name, CUDA, lines.append) for name in precision.DTYPES] == list(precision.DTYPES)
-    assert settle("fp32", CPU, lines.append) == "fp32"
+    assert settle("auto", CPU) == ("bf16" if native else "fp32")
+    assert settle("auto", CUDA) == "fp16"
+    assert [settle(name, CUDA) for name in precision.DTYPES] == list(precision.DTYPES)
+    assert settle("fp32", CPU) == "fp32"
     assert lines == []
-    assert settle("bf16", CPU, lines.append) == ("bf16" if native else "fp32")
+    assert settle("bf16", CPU) == ("bf16" if native else "fp32")
     assert lines == (
         [] if native else ["this CPU has no bf16 arithmetic: the network runs in fp32"]
     )
     with pytest.raises(ValueError, match="unknown dtype 'int8'; choose one of auto, fp32"):
-        settle("int8", CPU, lines.append)
+        settle("int8", CPU)
 
 
 def test_a_torch_that_cannot_tell_means_no(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,10 +66,9 @@ def test_a_torch_that_cannot_tell_means_no(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 @pytest.mark.usefixtures("native_bf16")
 def test_good_weights_stay_in_half_precision(
-    small: Checkpoint, observations: NDArray[Any], dtype: str
+    small: Checkpoint, observations: NDArray[Any], lines: list[str], dtype: str
 ) -> None:
-    lines: list[str] = []
-    evaluator = Evaluator(small.config, small.weights, dtype=dtype, say=lines.append)
+    evaluator = Evaluator(small.config, small.weights, dtype=dtype)
     exact = answers(Evaluator(small.config, small.weights), observations[:100])
     got = answers(evaluator, observations[:100])
     assert 0 < np.abs(got - exact).max() < 0.05
@@ -70,7 +80,7 @@ def test_good_weights_stay_in_half_precision(
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 @pytest.mark.usefixtures("native_bf16")
 def test_weights_that_half_precision_gets_wrong_are_used_in_fp32(
-    small: Checkpoint, observations: NDArray[Any], dtype: str
+    small: Checkpoint, observations: NDArray[Any], lines: list[str], dtype: str
 ) -> None:
     """bf16 loses what matters beside a large offset that fp32 cancels; fp16 overflows."""
     wild = {name: w.clone() for name, w in small.weights.items()}
@@ -80,8 +90,7 @@ def test_weights_that_half_precision_gets_wrong_are_used_in_fp32(
         wild["encoder.layers.0.linear1.weight"] *= 1e5
         wild["encoder.layers.0.linear2.weight"] /= 1e5
     exact = answers(Evaluator(small.config, wild), observations[:100])
-    lines: list[str] = []
-    evaluator = Evaluator(small.config, small.weights, dtype=dtype, say=lines.append)
+    evaluator = Evaluator(small.config, small.weights, dtype=dtype)
     answers(evaluator, observations[:100])
     evaluator.load(wild)
     for _ in range(2):
@@ -96,14 +105,16 @@ def test_weights_that_half_precision_gets_wrong_are_used_in_fp32(
 
 
 def test_half_precision_that_does_not_run_gives_way_to_fp32(
-    small: Checkpoint, observations: NDArray[Any], monkeypatch: pytest.MonkeyPatch
+    small: Checkpoint,
+    observations: NDArray[Any],
+    lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: Any) -> Any:
         raise RuntimeError("not implemented for 'Half'\nwith more lines")
 
     monkeypatch.setattr(evaluator_module, "compare", refuse)
-    lines: list[str] = []
-    evaluator = Evaluator(small.config, small.weights, dtype="fp16", say=lines.append)
+    evaluator = Evaluator(small.config, small.weights, dtype="fp16")
     exact = answers(Evaluator(small.config, small.weights), observations[:20])
     np.testing.assert_array_equal(answers(evaluator, observations[:20]), exact)
     assert lines == [

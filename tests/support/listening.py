@@ -22,7 +22,7 @@ def listening(say: Say) -> Iterator[None]:
         for line in text.split("\n"):
             say(line)
 
-    with messages_to(each):
+    with messages_to(each, networks=each):
         yield
 
 

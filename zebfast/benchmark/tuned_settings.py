@@ -7,6 +7,7 @@ entry of its own search and uses it only if the rest is the same.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,9 +21,9 @@ from zebfast.system.machine import cpu_model, usable_cores
 from zebfast.system.settings import decode_as
 
 if TYPE_CHECKING:
-    Say = Callable[[str], None]
     from zebfast.worker.config import WorkerConfig
 
+_LOG = logging.getLogger(__name__)
 _FORMAT = 1
 _MOST = 64  # entries; the oldest go first
 _TUNE = "zebfast bench --tune"
@@ -103,14 +104,14 @@ def today() -> str:
     return time.strftime("%Y-%m-%d")
 
 
-def load(path: Path, say: Say) -> list[Entry]:
+def load(path: Path) -> list[Entry]:
     """All entries. A file that cannot be used is set aside, and that is said."""
     try:
         text = path.read_text()
     except FileNotFoundError:
         return []
     except OSError as error:
-        say(f"{path} cannot be read ({error.strerror}): playing without what was tuned")
+        _LOG.info(f"{path} cannot be read ({error.strerror}): playing without what was tuned")
         return []
     except UnicodeDecodeError:
         text = ""
@@ -125,15 +126,15 @@ def load(path: Path, say: Say) -> list[Entry]:
         try:
             path.replace(aside)
         except OSError:
-            say(f"{path} is damaged and not used; remove it with {_TUNE} --forget")
+            _LOG.info(f"{path} is damaged and not used; remove it with {_TUNE} --forget")
         else:
-            say(f"{path} was damaged and is now {aside.name}; {_TUNE} writes a new one")
+            _LOG.info(f"{path} was damaged and is now {aside.name}; {_TUNE} writes a new one")
         return []
 
 
-def remember(path: Path, entry: Entry, say: Say) -> None:
+def remember(path: Path, entry: Entry) -> None:
     """Add the entry, in place of what other versions on this machine found; OSError as it comes."""
-    entries = [e for e in load(path, say) if not _renews(entry.circumstances, e.circumstances)]
+    entries = [e for e in load(path) if not _renews(entry.circumstances, e.circumstances)]
     entries = [*entries, entry][-_MOST:]
     path.parent.mkdir(parents=True, exist_ok=True)
     told = {"format": _FORMAT, "entries": [asdict(e) for e in entries]}
@@ -172,7 +173,7 @@ def as_flags(values: Mapping[str, int]) -> str:
     return " ".join(f"--{name.replace('_', '-')} {n}" for name, n in values.items())
 
 
-def settling(path: Path, given: Collection[str], say: Say) -> Callable[..., WorkerConfig]:
+def settling(path: Path, given: Collection[str]) -> Callable[..., WorkerConfig]:
     """How a worker comes to play as the file says is best; ``given`` flags are left as they are.
 
     Returns:
@@ -183,13 +184,13 @@ def settling(path: Path, given: Collection[str], say: Say) -> Callable[..., Work
         selfplay = config.producer
         assert isinstance(selfplay, SelfPlayConfig), "only self-play is tuned"
         here = Circumstances.of(network, selfplay, device=config.device, dtype=config.dtype)
-        entry, why_not = find(load(path, say), here)
+        entry, why_not = find(load(path), here)
         if entry is None:
             if why_not:
-                say(why_not)
+                _LOG.info(why_not)
             return config
         taken = {name: n for name, n in asdict(entry.setting).items() if name not in given}
-        say(f"tuned for this machine on {entry.date}: {as_flags(taken)} ({_TUNE} renews it)")
+        _LOG.info(f"tuned for this machine on {entry.date}: {as_flags(taken)} ({_TUNE} renews it)")
         if "threads" in taken:
             import torch
 

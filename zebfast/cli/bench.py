@@ -333,7 +333,7 @@ def keep(job: Job, tuned: Tuned) -> Path:
         date=tuned_settings.today(),
     )
     path = tuned_file()
-    tuned_settings.remember(path, entry, lambda line: click.echo(line, err=True))
+    tuned_settings.remember(path, entry)
     return path
 
 

@@ -12,6 +12,7 @@ from zebfast.system.events import Event, console_text, subscribed
 
 Write = Callable[[str], object]
 _ROOT = "zebfast"  # of the loggers of all modules; those of other packages are left alone
+_NETWORKS = f"{_ROOT}.net."
 
 
 def note(line: str) -> None:
@@ -22,12 +23,15 @@ def note(line: str) -> None:
 class _Writer(logging.Handler):
     """Hands on the words of each message, and of each event while it is the handler in use."""
 
-    def __init__(self, write: Write, elsewhere: Mapping[type[Event], Write]) -> None:
+    def __init__(
+        self, write: Write, elsewhere: Mapping[type[Event], Write], networks: Write
+    ) -> None:
         super().__init__()
-        self._write, self._elsewhere = write, elsewhere
+        self._write, self._elsewhere, self._networks = write, elsewhere, networks
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._write(record.getMessage())
+        write = self._networks if record.name.startswith(_NETWORKS) else self._write
+        write(record.getMessage())
 
     def take(self, event: Event) -> None:
         text = console_text(event)
@@ -37,15 +41,19 @@ class _Writer(logging.Handler):
 
 @contextmanager
 def messages_to(
-    write: Write, elsewhere: Mapping[type[Event], Write] | None = None
+    write: Write,
+    elsewhere: Mapping[type[Event], Write] | None = None,
+    *,
+    networks: Write = note,
 ) -> Iterator[None]:
     """Hand messages and the words of events to ``write`` while the context lasts.
 
     From whatever thread they come. One within another takes its place. What ``write`` raises, as
     when nobody reads any more, is raised where the message was given. ``elsewhere``: who takes the
-    words of events of these kinds instead.
+    words of events of these kinds instead; ``networks``: who takes what networks say of the device
+    that they run on, which is no part of a program's account.
     """
-    logger, writer = logging.getLogger(_ROOT), _Writer(write, elsewhere or {})
+    logger, writer = logging.getLogger(_ROOT), _Writer(write, elsewhere or {}, networks)
     before = logger.handlers[:], logger.level, logger.propagate
     logger.handlers[:], logger.propagate = [writer], False
     logger.setLevel(logging.INFO)

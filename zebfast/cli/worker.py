@@ -225,9 +225,7 @@ def search_options(command: Decorated) -> Decorated:
     default=None,
     show_default=f"{SelfPlayConfig.n_parallel_games}; exact, rollout: {GAMES_PER_GROUP} a group",
 )
-@setting_option(
-    SelfPlayConfig, "n_groups", modes=_GAMES, default=None, show_default="2, or cores"
-)
+@setting_option(SelfPlayConfig, "n_groups", modes=_GAMES, default=None, show_default="2, or cores")
 @search_options
 @setting_options(TeachingConfig, "label_share", "n_worlds", "explore", modes=_TAUGHT)
 @setting_options(EvalAuxConfig, modes=_EVAL_AUX)
@@ -300,7 +298,7 @@ def _settling(context: click.Context) -> Settle | None:
         return None
     from zebfast.benchmark.tuned_settings import settling
 
-    return settling(tuned_file(), given, click.echo)
+    return settling(tuned_file(), given)
 
 
 def tuned_file() -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from zebfast.net.weights import check_weights
 
 __all__ = ["DTYPES", "Counts", "DeviceMissing", "Evaluator", "NotFinite"]
 
-Say = Callable[[str], None]
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -70,26 +70,23 @@ class Evaluator:
         device: str | torch.device = "cpu",
         dtype: str = EXACT,
         chunk_tokens: int = 1024,
-        say: Say | None = None,
     ) -> None:
         """Fold ``weights`` for ``device`` (``cpu``, ``cuda``, ``cuda:N``) and ``dtype``.
 
         ``dtype``: one of DTYPES or ``auto``, see `precision.settle`. ``chunk_tokens``: about how
         many tokens the CPU runs through all layers at a time, so that activations stay in cache.
-        ``say`` is told of every fallback, a line each; the default writes to stderr. ValueError
-        for an unknown dtype or weights that do not fit ``config``; DeviceMissing if the device is
-        not there.
+        Every fallback is logged as a warning. ValueError for an unknown dtype or weights that do
+        not fit ``config``; DeviceMissing if the device is not there.
         """
         self._config = config
         self._device = torch.device(device)
-        self._say: Say = say or _to_stderr
-        self._dtype = settle(dtype, self._device, self._say)
+        self._dtype = settle(dtype, self._device)
         if self._device.type == "cuda" and not torch.cuda.is_available():
             raise DeviceMissing(f"device {device} was asked for, but no CUDA GPU is available")
         self._chunk_tokens = chunk_tokens
         self._limit: int | None = None  # rows at once that the GPU's memory has room for
         self._lock, self._judging, self._capturing = (threading.Lock() for _ in range(3))
-        self._graphs = Graphs(self._say)
+        self._graphs = Graphs()
         self._open: Callable[[], Device] | None = None  # an accelerator for the calling thread
         if self._device.type == "cuda":
             self._open = lambda: Cuda(self._device, self._capturing)
@@ -174,7 +171,7 @@ class Evaluator:
         with self._judging:
             if loaded.exact is not None:  # no other thread has done it meanwhile
                 if wrong := self._wrong(loaded.net, loaded.exact, obs):
-                    self._say(f"{self.describe()}: {wrong}: fp32 is used from now on")
+                    _LOG.warning(f"{self.describe()}: {wrong}: fp32 is used from now on")
                     loaded.net, self._dtype = loaded.exact, EXACT
                 loaded.exact = None
             return loaded.net
@@ -226,11 +223,7 @@ class Evaluator:
                     "play fewer games in parallel"
                 )
             self._limit = rows // 2
-        self._say(
+        _LOG.warning(
             f"{self.describe()} ran out of memory with {rows:,} observations at once: it goes on "
             f"with {rows // 2:,}"
         )
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

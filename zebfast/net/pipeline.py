@@ -8,6 +8,7 @@ captured graph. What an accelerator must do is `Device`; `cuda.Cuda` is the real
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -24,6 +25,7 @@ from zebfast.net.folded import WIDTH, Folded
 PIECES = 4
 #: Smaller pieces are not cut off: they would cost launches and fill nothing.
 LEAST_ROWS = 256
+_LOG = logging.getLogger(__name__)
 _SMALLEST = 32
 _LENGTH_STEP = 2
 #: How far the answers of a captured graph may lie from the same kernels launched one by one.
@@ -132,15 +134,14 @@ class Step:
 class Graphs:
     """Whether shapes are captured; shared by the threads of an evaluator, settled by the first."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         self.use = True
-        self._say = say
 
     def give_up(self, why: str) -> None:
         """Launch kernels one by one from now on, and say so once."""
         if self.use:
             self.use = False
-            self._say(f"the network's kernels are launched one by one, not as a graph: {why}")
+            _LOG.warning(f"the network's kernels are launched one by one, not as a graph: {why}")
 
 
 class Pipeline:

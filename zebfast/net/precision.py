@@ -6,7 +6,8 @@ evaluated in fp32, and weights that half precision gets wrong are used in fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from zebfast.net.folded import WIDTH, Folded
 from zebfast.net.pipeline import length_bucket
 
+_LOG = logging.getLogger(__name__)
 AUTO, EXACT = "auto", "fp32"
 #: Names a user may give, besides ``auto``.
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
@@ -41,7 +43,7 @@ class Difference(NamedTuple):
         return self.prior <= PRIOR_BOUND and self.value <= VALUE_BOUND
 
 
-def settle(asked: str, device: torch.device, say: Callable[[str], None]) -> str:
+def settle(asked: str, device: torch.device) -> str:
     """The name in DTYPES to compute in; ValueError for an unknown one.
 
     ``auto`` is fp16 on a GPU, bf16 on a CPU that multiplies it, else fp32. A CPU that only emulates
@@ -55,7 +57,7 @@ def settle(asked: str, device: torch.device, say: Callable[[str], None]) -> str:
     if asked == AUTO:
         return "bf16" if cpu_has_bf16() else EXACT
     if asked == "bf16" and not cpu_has_bf16():
-        say("this CPU has no bf16 arithmetic: the network runs in fp32")
+        _LOG.warning("this CPU has no bf16 arithmetic: the network runs in fp32")
         return EXACT
     return asked
 
