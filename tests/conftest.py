@@ -6,12 +6,14 @@ import gzip
 import json
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from forkserver import Program
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = ("127.", "::1", "localhost")
@@ -48,6 +50,17 @@ def one_torch_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def forked_programs() -> Iterator[None]:
+    """Programs that tests start, and that programs start, need not import torch each (forkserver).
+
+    Only tests/package starts every interpreter anew.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", Program)
+        yield
 
 
 @pytest.fixture(scope="session")

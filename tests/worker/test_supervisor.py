@@ -185,8 +185,8 @@ def run_host(run_dir: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def child_of(process: subprocess.Popen[str]) -> int:
-    """The worker's process id."""
-    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+    """The worker's process id: the newest child's."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[-1])
 
 
 def sign(run_dir: Path) -> Heartbeat:
