@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,31 @@ def demo(*flags: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def demo_until_it_has_learned(*flags: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The demo in ``run``, ended by Ctrl-C after its first training cycle."""
+    command = [sys.executable, "-m", "zebfast", "demo", "--dir", "run", *flags]
+    process = subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        log, deadline = cwd / "run" / "learner.log", time.monotonic() + 240
+        while not (log.exists() and "Cycle    1" in log.read_text()):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "no cycle in four minutes"
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=240)
+    finally:
+        process.kill()
+        process.wait()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
 def test_demo_learns_and_reports(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    done = demo("--minutes", "0.7", "--eval-games", "40", "--dir", "run", cwd=tmp_path)
+    done = demo_until_it_has_learned("--eval-games", "40", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "Stopping early: worker and learner save what they have" in done.stderr
     for name in ("random", "heuristic", "zeb"):
         interval = r"\d+\.\d% \(\d+\.\d% - \d+\.\d%\)"
         assert re.search(rf"^{name}\s+{interval}\s+{interval}\s+[+-]\d+\.\d%$", done.stdout, re.M)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 Flags = tuple[str, ...]
 
-# Starting takes a process a second or two: so some kills hit that, and most hit the work.
-KILL_AFTER_SECONDS = (0.5, 4.0)
+# Starting takes a fork half a second: so some kills hit that, and most hit the work.
+KILL_AFTER_SECONDS = (0.1, 1.6)
 
 
 class Pair:

@@ -59,6 +59,11 @@ def wait_for_line(words: str, process: subprocess.Popen[str]) -> str:
         silence.cancel()
 
 
+def child_of(process: subprocess.Popen[str]) -> int:
+    """The process id of the worker that a supervisor has started: its newest child."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[-1])
+
+
 def games_of(files: list[Examples]) -> list[bytes]:
     """Every game as bytes: its first observation and all its plays."""
     games = []

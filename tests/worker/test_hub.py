@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from hub import TOKEN, Hub, HubClient, running_hub
-from workers import finish, games_of, wait_for_line
+from workers import child_of, finish, games_of, wait_for_line
 
 from zebfast.exchange import parse_example_name
 from zebfast.exchange.heartbeat import Heartbeat, parse_heartbeat
@@ -221,8 +221,7 @@ def test_a_crash_is_told_on_the_hub_with_what_the_worker_left(fleet: Fleet) -> N
     fleet.publish()
     process = fleet.supervise("--first-pause", "600")
     wait_for_line("batch 3:", process)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    os.kill(int(children.split()[0]), signal.SIGKILL)
+    os.kill(child_of(process), signal.SIGKILL)
     assert process.stderr is not None
     while "restart 1" not in (line := process.stderr.readline()):
         assert line

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from listening import listening
 from runs import publish
-from workers import finish, wait_for_line
+from workers import child_of, finish, wait_for_line
 
 from zebfast.exchange import LocalExampleStore, Namespace
 from zebfast.exchange.heartbeat import Heartbeat
@@ -182,11 +182,6 @@ def run_host(run_dir: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
-
-
-def child_of(process: subprocess.Popen[str]) -> int:
-    """The worker's process id: the newest child's."""
-    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[-1])
 
 
 def sign(run_dir: Path) -> Heartbeat:
