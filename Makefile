@@ -39,6 +39,9 @@ help: ## this list
 demo: $(VENV)/.built ## learn Texas 42 from nothing, in about five minutes on two cores
 	@$(VENV)/bin/zebfast demo $(DEMO_ARGS)
 
+# The programs that tests start would each compile zebfast anew.
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.built ## everything that must hold, the self-test of the C core included
 	$(call say,running the tests)
 	@$(PY) -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
