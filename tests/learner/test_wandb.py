@@ -23,58 +23,7 @@ pytest.importorskip("wandb", reason="wandb is not installed")
 
 FINISH_SECONDS = 3.0
 LOG_TIMEOUT = 60
-
-# Does what the lines of its input say, and says what came of it; ends at the end of the input.
-DRIVER = """
-import json, os, sys
-from pathlib import Path
-from zebfast.cli.messages import messages_to
-from zebfast.learner.metrics import JsonlMetrics
-from zebfast.learner import wandb
-from zebfast.learner.wandb import WandbError, WandbMetrics
-
-wandb._GRACE_SECONDS = 2.0
-
-def out(**what):
-    os.write(1, ("@" + json.dumps(what) + "\\n").encode())  # whole, whichever thread says it
-
-def core_process():
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            said = (process / "cmdline").read_bytes().decode().split(chr(0))
-        except OSError:  # it has ended
-            continue
-        if "wandb-core" in said[0] and str(os.getpid()) in said:
-            return int(process.name)
-    raise LookupError("no wandb-core serves this process")
-
-said = messages_to(lambda text: out(say=text))
-said.__enter__()
-for line in sys.stdin:
-    do, *given = json.loads(line)
-    if do == "open":
-        metrics = Path("metrics.jsonl")
-        jsonl = JsonlMetrics(metrics, last_step=given[1])
-        try:
-            sink = WandbMetrics(
-                project="zeb", name="a run", run_id=given[0], config={"lr": 0.5},
-                directory=Path.cwd(), metrics_path=metrics,
-                finish_seconds=given[2],
-            )
-            out(run_id=sink.run_id, url=sink.url, place=sink.place)
-        except WandbError as error:
-            out(refused=str(error))
-    elif do == "log":
-        jsonl.log(*given)
-        sink.log(*given)
-        out(logged=given[0])
-    elif do == "signal core":
-        os.kill(core_process(), given[0])
-        out(signalled=True)
-    elif do == "close":
-        sink.close()
-        out(closed=True)
-"""
+CLIENT = Path(wandb_offline.__file__).with_name("wandb_client.py")
 
 
 class Client:
@@ -84,7 +33,7 @@ class Client:
         self.directory = directory
         self.said: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER],
+            [sys.executable, str(CLIENT)],
             cwd=directory,
             env={**os.environ, **env},
             stdin=subprocess.PIPE,

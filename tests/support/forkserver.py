@@ -32,6 +32,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 PRELOADED = ("torch", "safetensors.torch", "rich.console", "rich.progress", "tomli_w", "click")
+#: What the server imports, in its program's environment, before it first runs a script.
+ALSO = {"wandb_client.py": ("wandb",)}
 #: Variables that a library reads as it is loaded: with others than the server's, no fork will do.
 _READ_AT_LOAD = ("PYTHON", "LD_", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "MALLOC_",
                  "TORCH", "PYTORCH_", "ATEN_", "CUDA_", "LC_", "LANG", "TZ")  # fmt: skip
@@ -42,6 +44,7 @@ _FOLLOWED = {"stdin", "stdout", "stderr", "cwd", "env", "start_new_session", "pr
 _TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PR_SET_CHILD_SUBREAPER = 36
 _HEAD = struct.Struct("<I")
+_shared: set[str] = set()  # modules, in a fork
 _libc = ctypes.CDLL(None)
 
 Job = dict[str, Any]
@@ -150,6 +153,7 @@ def _serve(connection: socket.socket) -> Job:
         if len(head) < _HEAD.size:
             os._exit(0)  # the client has ended
         job: Job = json.loads(connection.recv(_HEAD.unpack(head)[0], socket.MSG_WAITALL))
+        _preload(ALSO.get(os.path.basename(job["words"][0]), ()), job["env"])
         reading, writing = os.pipe()
         middle = os.fork()
         if middle == 0:
@@ -166,6 +170,20 @@ def _serve(connection: socket.socket) -> Job:
         connection.sendall(os.read(reading, _HEAD.size))
         for end in (reading, writing, *files):
             os.close(end)
+
+
+def _preload(names: Sequence[str], env: Mapping[str, str]) -> None:
+    """Import what forks are to share, as it is imported in this environment."""
+    if all(name in sys.modules for name in names):
+        return
+    before = dict(os.environ)
+    os.environ.update(env)
+    for name in names:
+        importlib.import_module(name)
+    os.environ.clear()
+    os.environ.update(before)
+    gc.collect()
+    gc.freeze()
 
 
 def _serve_ones_own_programs(job: Job) -> Job:
@@ -206,6 +224,7 @@ def _become(job: Job, files: Sequence[int]) -> None:
     sys.stdout = sys.__stdout__ = _writer(1, unbuffered)
     sys.stderr = sys.__stderr__ = _writer(2, unbuffered, errors="backslashreplace")
     sys.modules["numpy"].random.seed()
+    _shared.update(sys.modules.keys() - {"__main__", "builtins", "sys"})
 
 
 def _writer(number: int, unbuffered: bool, errors: str = "strict") -> io.TextIOWrapper:
@@ -235,7 +254,7 @@ def _leave_what_is_shared() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     _libc.on_exit(_libc._exit, None)
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object([sys.modules.pop(name, None) for name in _SHARED]))
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object([sys.modules.pop(name, None) for name in _shared]))
 
 
 if __name__ == "__main__":
@@ -243,9 +262,5 @@ if __name__ == "__main__":
     _given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     _PATH = [path for path in sys.path[1:] if path not in _given]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the programs
-    for _name in PRELOADED:
-        importlib.import_module(_name)
-    _SHARED = sys.modules.keys() - {"__main__", "builtins", "sys"}
-    gc.collect()
-    gc.freeze()
+    _preload(PRELOADED, os.environ)
     _run(_serve(socket.socket(fileno=int(sys.argv[1]))))
