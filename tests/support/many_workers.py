@@ -43,7 +43,7 @@ def work(number: int, arguments: list[str], handed: dict[str, int]) -> None:
         store.put(file, lambda path, games=games, meta=metadata: write_native(path, games, meta))
         handed[file] = 2
         batch += 1
-        time.sleep(float(interval) / 4)
+        time.sleep(float(interval) / 2)
     assert store.close(GRACE_SECONDS) == 0, "files were left in the spool"
 
 
