@@ -37,7 +37,7 @@ ALSO = {"wandb_client.py": ("wandb",)}
 #: Variables that a library reads as it is loaded: with others than the server's, no fork will do.
 _READ_AT_LOAD = ("PYTHON", "LD_", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "MALLOC_",
                  "TORCH", "PYTORCH_", "ATEN_", "CUDA_", "LC_", "LANG", "TZ")  # fmt: skip
-_BUT_THESE = ("PYTHONPATH", "PYTHONUNBUFFERED")
+_BUT_THESE = ("PYTHONPATH", "PYTHONUNBUFFERED", "TORCHINDUCTOR_")  # torch sets the last itself
 #: Options of Popen that a fork follows; with any other, the program is started as usual.
 _FOLLOWED = {"stdin", "stdout", "stderr", "cwd", "env", "start_new_session", "process_group",
              "text", "encoding", "errors", "bufsize", "close_fds"}  # fmt: skip
@@ -106,7 +106,10 @@ class Server:
 
 
 def _read_at_load(env: Mapping[str, str]) -> dict[str, str]:
-    return {k: v for k, v in env.items() if k.startswith(_READ_AT_LOAD) and k not in _BUT_THESE}
+    return {
+        name: text for name, text in env.items()
+        if name.startswith(_READ_AT_LOAD) and not name.startswith(_BUT_THESE)
+    }  # fmt: skip
 
 
 SERVER = Server()
