@@ -6,6 +6,7 @@ own Python, modules that a command imports. None of it depends on how busy a mac
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -14,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +27,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
+
+from zebfast.system.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = Path(__file__).with_suffix(".json")
@@ -115,9 +119,7 @@ def compiler_name() -> str:
 
 
 def build(program: Path) -> None:
-    """Compile the counting program. Raises CannotCount if valgrind or a compiler is missing."""
-    if shutil.which("valgrind") is None:
-        raise CannotCount("valgrind is not installed (Debian, Ubuntu: apt-get install valgrind)")
+    """Compile the counting program. Raises CannotCount if a compiler is missing."""
     core = sorted(str(p) for p in (ROOT / "csrc").glob("*.c") if p.name != "selftest.c")
     command = [*compiler(), *FLAGS, "-pthread", f"-I{ROOT / 'csrc'}", str(SOURCE), *core]
     done = subprocess.run([*command, "-o", str(program), "-lm"], capture_output=True, text=True)
@@ -145,6 +147,30 @@ def instructions(program: Path, kernel: str, *, share: int = 100) -> int:
     assert done.returncode == 0, done.stderr
     assert found, done.stderr
     return int(found[1])
+
+
+def every_kernel() -> dict[str, int]:
+    """Instructions of every kernel, kept in build/ for the same sources, compiler and valgrind.
+
+    Raises CannotCount.
+    """
+    compiled_with = compiler_name()
+    if shutil.which("valgrind") is None:
+        raise CannotCount("valgrind is not installed (Debian, Ubuntu: apt-get install valgrind)")
+    version = subprocess.run(["valgrind", "--version"], capture_output=True, text=True).stdout
+    known = hashlib.sha256(repr((compiled_with, FLAGS, version)).encode())
+    for source in (SOURCE, *sorted((ROOT / "csrc").glob("*.[ch]"))):
+        known.update(source.read_bytes())
+    path = ROOT / "build" / f"instructions-{known.hexdigest()[:16]}.json"
+    if path.is_file():
+        return dict(json.loads(path.read_text()))
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "instructions"
+        build(program)
+        found = {kernel: instructions(program, kernel) for kernel in kernels(program)}
+    path.parent.mkdir(exist_ok=True)
+    write_atomic(path, json.dumps(found).encode())
+    return found
 
 
 # --- what torch was asked to do -------------------------------------------------------------------

@@ -61,28 +61,12 @@ def search_counts(
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The counting program of the C core; skips where it cannot be had."""
-    path = tmp_path_factory.mktemp("instructions") / "instructions"
+def counted() -> dict[str, int]:
+    """Instructions of every kernel; skips where they cannot be counted."""
     try:
-        counts.build(path)
+        return counts.every_kernel()
     except counts.CannotCount as missing:
         pytest.skip(str(missing))
-    return path
-
-
-def count(program: Path, kernel: str, *, share: int = 100) -> int:
-    """`counts.instructions`; skips where this machine's instructions cannot be counted."""
-    try:
-        return counts.instructions(program, kernel, share=share)
-    except counts.CannotCount as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(scope="module")
-def counted(program: Path) -> dict[str, int]:
-    """Instructions of every kernel."""
-    return {kernel: count(program, kernel) for kernel in counts.kernels(program)}
 
 
 def test_instructions(pinned: Pinned, counted: dict[str, int]) -> None:
@@ -93,12 +77,13 @@ def test_instructions(pinned: Pinned, counted: dict[str, int]) -> None:
 
 @pytest.mark.slow
 def test_more_instructions_fail_the_gate(
-    program: Path, counted: dict[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    counted: dict[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Every kernel given 15 % more to do."""
     monkeypatch.setattr(counts, "PINNED", tmp_path / "counts.json")
     counts.compare_counts("instructions", counted, renew=True)
-    slowed = {kernel: count(program, kernel, share=115) for kernel in counted}
+    counts.build(program := tmp_path / "instructions")
+    slowed = {kernel: counts.instructions(program, kernel, share=115) for kernel in counted}
     for kernel, number in slowed.items():
         with pytest.raises(AssertionError, match=rf"\({kernel}: pinned \d+, now {number}\)"):
             counts.compare_counts("instructions", {**counted, kernel: number}, tolerance=0.02)
