@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
+import linecache
 import re
 import tomllib
 from pathlib import Path
@@ -131,7 +132,9 @@ def run(page: Page) -> dict[str, Any]:
     """The names that a page's blocks of Python leave, one after another, as if typed in."""
     names: dict[str, Any] = {"__name__": "__page__"}
     for number, block in enumerate(page.blocks("python"), 1):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+        where = f"{page.name}, block {number}"
+        linecache.cache[where] = (len(block), None, block.splitlines(True), where)  # tracebacks
+        exec(compile(block, where, "exec"), names)
     return names
 
 
