@@ -15,7 +15,7 @@ import pytest
 from learning import learn, run, state_of
 
 from zebfast.exchange import ExchangeError, LocalExampleStore, TransientError
-from zebfast.learner import session as startup
+from zebfast.learner import session
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.data.reader import ForeignExamples
 from zebfast.learner.metrics import read_metrics
@@ -168,7 +168,7 @@ def behind(monkeypatch: pytest.MonkeyPatch) -> type[Behind]:
     def open_examples(place: Any, namespace: Any, **_more: Any) -> Behind:
         return Behind(place.path, namespace)
 
-    monkeypatch.setattr(startup, "open_examples", open_examples)
+    monkeypatch.setattr(session, "open_examples", open_examples)
     return Behind
 
 

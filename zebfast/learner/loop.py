@@ -157,7 +157,7 @@ class Learner:
             should_stop=lambda: self._should_stop() or self._schedule.stage_changed,
             between=self._between_steps,
         )
-        report.require_numbers(cycle=progress.step + 1, lr=self._config.recipe.stages[0].lr)
+        report.require_numbers(cycle=progress.step + 1, lr=self._schedule.stage.lr)
         if report.n_steps:
             self._checkpoints.note_change(of_weights=True)
             self._reports.append(report)

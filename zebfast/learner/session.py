@@ -114,7 +114,8 @@ class Session:
         self.mixture = ReplayMixture(config)
         cache, held = _restore_replay(config, progress, self.mixture)
         self.schedule = Schedule(config.recipe, progress, self.mixture)
-        self.trainer.schedule = self.schedule.rate
+        if not config.recipe.is_endless:  # which has one rate
+            self.trainer.schedule = self.schedule.rate
         left = _SecondsLeft(config.last_push_seconds)
         with ExitStack() as parts:
             sinks, wandb_url = _open_sinks(config, progress, weights, parts)
