@@ -120,12 +120,29 @@ class Spec:
     fleet: str
     experiment: str
     role: Role
-    n: int
-    max_surge: int = setting(1, key="surplus")
+    n: int = setting(help="Machines that shall play.", least=0, flag="n")
+    max_surge: int = setting(
+        1,
+        "More machines that may be alive while some are replaced.",
+        least=0,
+        flag="surplus",
+        key="surplus",
+    )
     gpus: tuple[str, ...] = ()
-    max_price_per_hour: float = setting(0.15, key="max_dph")
-    budget_dollars: float | None = None
-    budget_hours: float | None = None
+    max_price_per_hour: float = setting(
+        0.15,
+        "Dearest machine, dollars an hour.",
+        above=0,
+        flag="max_dph",
+        key="max_dph",
+        env="ZEB_MAX_DPH",
+    )
+    budget_dollars: float | None = setting(
+        None, "Dollars after which the fleet is taken down.", above=0, flag="budget"
+    )
+    budget_hours: float | None = setting(
+        None, "Hours after which the fleet is taken down.", above=0, flag="hours"
+    )
     providers: tuple[str, ...] = ("vast",)
     interruptible: bool = False
     bid_factor: float = 1.1
@@ -133,11 +150,16 @@ class Spec:
     min_inet_up: float = 20.0
     min_inet_down: float = 100.0
     min_cuda: float = 12.6
-    disk_gb: float = 16.0
-    image: str = "pytorch/pytorch:2.13.0-cuda12.6-cudnn9-runtime"
+    disk_gb: float = setting(16.0, "GB of disk.", above=0, flag="disk")
+    image: str = setting("pytorch/pytorch:2.13.0-cuda12.6-cudnn9-runtime", "Container to start in.")
     package: str = "zebfast"
     worker_args: tuple[str, ...] = ()
-    upload_interval: float = 240.0
+    upload_interval: float = setting(
+        240.0,
+        "Seconds between a worker's uploads.",
+        above=0,
+        shown="what the Hub's quota allows so many workers",
+    )
     loading_limit: float = 600.0
     setup_limit: float = 600.0
     stall_limit: float = 900.0

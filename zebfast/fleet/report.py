@@ -14,7 +14,7 @@ from zebfast.fleet.decide import Decision, Observed
 from zebfast.fleet.health import is_working, stall_limit
 from zebfast.fleet.model import FleetState, Instance, Machine, worker_id_of
 from zebfast.fleet.rent import dollars_per_million
-from zebfast.system.settings import encode
+from zebfast.system.settings import encode, setting
 
 _QUIET = 0.5  # of the limit: silence for so long is worth a word
 
@@ -31,7 +31,7 @@ class Row:
     id: str | None
     gpu: str
     state: str
-    price_per_hour: float | None
+    price_per_hour: float | None = setting(key="dph")
     games_per_s: float | None
     age: float
     ssh: str | None
@@ -50,7 +50,7 @@ class Report:
     wanted: int
     playing: int
     rows: tuple[Row, ...]
-    price_per_hour: float
+    price_per_hour: float = setting(key="dph")
     games_per_s: float
     spent: float
     budget_dollars: float | None

@@ -14,6 +14,7 @@ from zebfast.selfplay.groups import BatchEvaluator, GroupedGames
 from zebfast.selfplay.producer_kinds import BY_MODE, SELFPLAY
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
+from zebfast.system.settings import encode
 from zebfast.worker.config import EvalAuxConfig
 from zebfast.worker.producer import Batch, Producer
 
@@ -63,20 +64,9 @@ class SelfPlayProducer(_GroupsProducer):
         return f"{self._games.nbytes / 2**20:.0f} MiB of trees"
 
     def _batch(self, games: NDArray[np.void], stats: SelfPlayStats) -> Batch:
-        search = self._config.search
         facts = {
-            "root": search.root,
-            "n_simulations": search.n_simulations,
-            "full_share": search.full_share,
+            **encode(self._config.search),
             "worlds": self._config.worlds,
-            "n_worlds": search.n_worlds,
-            "exact_tricks": search.exact_tricks,
-            "temperature": search.temperature,
-            "noise_fraction": search.noise_fraction,
-            "gumbel_scale": search.gumbel_scale,
-            "early_stop": search.early_stop,
-            "transpositions": search.transpositions,
-            "skip_decided": search.skip_decided,
             "evaluations": stats.evaluations,
             "cache_hits": stats.cache_hits,
             "solved": stats.solved,
@@ -110,13 +100,8 @@ class TeachingProducer(_GroupsProducer):
         config = self._config
         n_labels = int(games["policy"].any(axis=2).sum())
         facts = {
-            "teacher": config.teacher,
+            **encode(config),
             "labels": n_labels,
-            "label_share": config.label_share,
-            "n_worlds": config.n_worlds,
-            "temperature": config.temperature,
-            "explore": config.explore,
-            "exact_tricks": config.exact_tricks,
             "evaluations": stats.evaluations,
             "rollouts": stats.rollouts,
             "solver_calls": stats.solver_calls,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zebfast.rules import N_TRICKS
+from zebfast.system.settings import check, setting
+
 ROLLOUT_METHODS = ("rollout", "value", "epimc")
 BELIEFS = ("play", "head", "none")
 
@@ -15,21 +18,25 @@ class RolloutOptions:
     Attributes:
         method: "rollout": to the end; "value": after `depth` tricks the player's next choice is
             valued by the network; or "epimc": after `depth` tricks the hands of all are opened.
-        n_worlds: most worlds a decision.
-        seconds: time a decision, 0 for as long as n_worlds takes. What is played then depends on
-            the machine and its load.
-        exact_tricks: last tricks that are solved with open hands, 0..7.
-        depth: tricks before that, the one on the table counted; not for rollout.
-        prior_worlds: worlds that the network's own opinion of the plays counts for.
-        belief: what makes one world likelier than another, one of BELIEFS; see world_weights.
-        power: of the probabilities that a belief goes by; 1 takes them as they are.
+        seconds: what is played then depends on the machine and its load.
+        depth: the trick on the table is one of them.
+        belief: what makes one world likelier than another; see world_weights.
     """
 
-    method: str = "rollout"
-    n_worlds: int = 64
-    seconds: float = 0.0
-    exact_tricks: int = 2
-    depth: int = 1
-    prior_worlds: float = 96.0
-    belief: str = "play"
-    power: float = 1.0
+    method: str = setting("rollout", "How a play is valued.", choices=ROLLOUT_METHODS)
+    n_worlds: int = setting(64, "Most worlds a decision.", least=1)
+    seconds: float = setting(0.0, "Time a decision; 0 = as n_worlds takes.", least=0)
+    exact_tricks: int = setting(
+        2, "Last tricks that are solved with open hands.", least=0, most=N_TRICKS
+    )
+    depth: int = setting(1, "Tricks before that; not for rollout.", least=1, most=N_TRICKS)
+    prior_worlds: float = setting(
+        96.0, "Worlds that the network's own opinion of the plays counts for.", least=0
+    )
+    belief: str = setting("play", "What the worlds are weighed by.", choices=BELIEFS)
+    power: float = setting(
+        1.0, "Of the probabilities that a belief goes by; 1 takes them as they are.", least=0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -13,12 +13,17 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, cast
 
-from zebfast.arena.players.options import BELIEFS, ROLLOUT_METHODS, RolloutOptions
+from zebfast.arena.players.options import ROLLOUT_METHODS, RolloutOptions
 from zebfast.core.forest import MIN_NODES
-from zebfast.core.options import ROOTS, SearchOptions
+from zebfast.core.options import SearchOptions
 from zebfast.rules import N_TRICKS
+from zebfast.system.settings import setting_of
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # --- The options of a player spec, `NAME=VALUE,NAME=VALUE`: read, checked, told apart in
 # sentences.
@@ -116,6 +121,23 @@ class SpecOptions:
         """yes or no; no when left out."""
         return self.choice(name, ("no", "yes")) == "yes"
 
+    def setting(self, name: str, kind: type[DataclassInstance], field: str) -> Any:
+        """The option as a field of ``kind``: in its bounds, and its default where left out."""
+        [found] = (each for each in fields(kind) if each.name == field)
+        about, default = setting_of(found), found.default
+        if about.choices:
+            return self.choice(name, about.choices)
+        if isinstance(default, bool):
+            return self.switch(name)
+        if isinstance(default, float):
+            above = -1.0 if about.above is None else about.above
+            expected = f"a number {'of at least 0' if about.above is None else f'above {above:g}'}"
+            return self.number(name, default, expected=expected, above=above)
+        most = min(_MOST[name], about.most or MAX_WORLDS)
+        return self.whole(
+            name, cast(int, default), least=int(about.least or 0), most=int(most), of=_THINGS[name]
+        )
+
     def unexpected(self, name: str, expected: str) -> PlayerSpecError:
         """The error for a value that the option does not take."""
         return PlayerSpecError(
@@ -133,8 +155,13 @@ def _hint(written: str, known: Sequence[str]) -> str:
 TREE = "tree"
 METHODS = (*ROLLOUT_METHODS, TREE)
 ANY_OPTIONS = ("source", "weights_name", "method", "worlds", "exact", "dtype")
-TREE_OPTIONS = ("n", "root", "c", "early_stop", "transpositions")
-ROLLOUT_OPTIONS = ("ms", "depth", "prior", "belief", "power")
+#: Options of a tree, and of what rolls out, with the fields that they are.
+_TREE = {"n": "n_simulations", "worlds": "n_worlds", "exact": "exact_tricks", "root": "root",
+         "c": "c_puct", "early_stop": "early_stop", "transpositions": "transpositions"}  # fmt: skip
+_ROLLOUT = {"worlds": "n_worlds", "exact": "exact_tricks", "depth": "depth",
+            "prior": "prior_worlds", "belief": "belief", "power": "power"}  # fmt: skip
+TREE_OPTIONS = tuple(name for name in _TREE if name not in ANY_OPTIONS)
+ROLLOUT_OPTIONS = ("ms", *(name for name in _ROLLOUT if name not in ANY_OPTIONS))
 SEARCH_OPTIONS = (*ANY_OPTIONS, *ROLLOUT_OPTIONS, *TREE_OPTIONS)
 SEARCH_FORM = (
     "search[:source=FILE,weights_name=X,method=rollout|value|epimc|tree,worlds=W,ms=T,exact=K,...]"
@@ -143,6 +170,9 @@ MAX_WORLDS = 10_000
 MAX_SIMULATIONS = 10_000
 MAX_MILLISECONDS = 600_000.0
 DTYPES = ("auto", "fp32", "bf16", "fp16")
+#: What whole numbers count, and how many there may be in a spec.
+_THINGS = {"n": "simulations", "worlds": "worlds", "exact": "tricks", "depth": "tricks"}
+_MOST = {"n": MAX_SIMULATIONS, "worlds": MAX_WORLDS, "exact": N_TRICKS, "depth": N_TRICKS}
 
 
 def method_of(options: SpecOptions) -> str:
@@ -169,41 +199,21 @@ def method_of(options: SpecOptions) -> str:
 
 def tree_options(options: SpecOptions) -> SearchOptions:
     """What a tree is told: as self-play's, but that the best play is always made."""
-    usual = SearchOptions()
-    n = options.whole("n", usual.n_simulations, least=1, most=MAX_SIMULATIONS, of="simulations")
-    return SearchOptions(
-        n_simulations=n,
-        max_nodes=roomy(n),
-        n_worlds=options.whole("worlds", usual.n_worlds, least=1, most=MAX_WORLDS, of="worlds"),
-        exact_tricks=_exact_tricks(options, usual.exact_tricks),
-        root=options.choice("root", ROOTS),
-        c_puct=options.number("c", usual.c_puct, expected="a number above 0", above=0.0),
-        early_stop=options.switch("early_stop"),
-        transpositions=options.switch("transpositions"),
-        temperature=0.0,
-        gumbel_scale=0.0,
-    )
+    told = {field: options.setting(name, SearchOptions, field) for name, field in _TREE.items()}
+    nodes = roomy(told["n_simulations"])
+    return SearchOptions(**told, max_nodes=nodes, temperature=0.0, gumbel_scale=0.0)
 
 
 def rollout_options(options: SpecOptions, method: str) -> RolloutOptions:
     """What rollouts are told; with a time, worlds are as many as it has room for."""
-    usual = RolloutOptions()
     expected = f"milliseconds above 0, at most {MAX_MILLISECONDS:.0f}"
     ms = options.number("ms", 0.0, expected=expected, above=0.0)
     if ms > MAX_MILLISECONDS:
         raise options.unexpected("ms", f"{expected}.")
-    n_worlds = MAX_WORLDS if "ms" in options else usual.n_worlds
-    not_negative = "a number of at least 0"
-    return RolloutOptions(
-        method=method,
-        n_worlds=options.whole("worlds", n_worlds, least=1, most=MAX_WORLDS, of="worlds"),
-        seconds=ms / 1000,
-        exact_tricks=_exact_tricks(options, usual.exact_tricks),
-        depth=options.whole("depth", usual.depth, least=1, most=N_TRICKS, of="tricks"),
-        prior_worlds=options.number("prior", usual.prior_worlds, expected=not_negative),
-        belief=options.choice("belief", BELIEFS),
-        power=options.number("power", usual.power, expected=not_negative),
-    )
+    told = {field: options.setting(name, RolloutOptions, field) for name, field in _ROLLOUT.items()}
+    if "ms" in options and "worlds" not in options:
+        told["n_worlds"] = MAX_WORLDS
+    return RolloutOptions(method=method, seconds=ms / 1000, **told)
 
 
 def dtype_of(options: SpecOptions, method: str) -> str:
@@ -229,10 +239,6 @@ def search_deals_per_chunk(n_simulations: int) -> int:
 def rollout_deals_per_chunk(rollout: RolloutOptions) -> int:
     """The same for one that rolls out; what goes by the clock thinks about few at a time."""
     return 16 if rollout.seconds else max(8, min(64, 4096 // rollout.n_worlds))
-
-
-def _exact_tricks(options: SpecOptions, usual: int) -> int:
-    return options.whole("exact", usual, least=0, most=N_TRICKS, of="tricks")
 
 
 PLAIN_PLAYERS = ("random", "heuristic", "heuristic2")

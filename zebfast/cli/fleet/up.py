@@ -27,6 +27,7 @@ from zebfast.cli.fleet.context import (
 )
 from zebfast.cli.fleet.status import machines_text, print_estimate, print_report
 from zebfast.cli.messages import note
+from zebfast.cli.options import Number, Whole, setting_option, setting_options, setting_values
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import learn_command
 from zebfast.fleet.model import Spec, new_label
@@ -100,7 +101,6 @@ def _from_environment() -> list[str]:
     return flags
 
 
-_ABOVE_0 = click.FloatRange(min=0, min_open=True)
 _LIMITS = (
     ("loading", Spec.loading_limit, "that is loading"),
     ("setup", Spec.setup_limit, "that runs without a sign of its worker"),
@@ -108,35 +108,22 @@ _LIMITS = (
     ("fatal", Spec.fatal_grace, "whose worker has failed"),
 )
 _SETTINGS = (
-    click.option("-n", "n", type=click.IntRange(min=1), default=1, show_default=True,
+    click.option("-n", "n", type=Whole(min=1), default=1, show_default=True,
                  help="Machines that shall play."),
     click.option("--provider", "providers", type=click.Choice(NAMES), multiple=True,
                  help="Where to rent; again for the next one to try when this one has nothing; "
                  "local = processes of this machine  [default: vast]"),
     click.option("--gpus", envvar="ZEB_GPUS", show_envvar=True, metavar="TYPE,TYPE",
                  help="Types that may be rented, RTX_3060 for RTX 3060  [default: any]"),
-    click.option("--max-dph", "max_price_per_hour", type=_ABOVE_0, show_default=True,
-                 default=Spec.max_price_per_hour, envvar="ZEB_MAX_DPH", show_envvar=True,
-                 help="Dearest machine, dollars an hour."),
-    click.option("--budget", "budget_dollars", type=_ABOVE_0,
-                 help="Dollars after which the fleet is taken down."),
-    click.option("--hours", "budget_hours", type=_ABOVE_0,
-                 help="Hours after which the fleet is taken down."),
+    setting_options(Spec, "max_price_per_hour", "budget_dollars", "budget_hours"),
     click.option("--interruptible", is_flag=True,
                  help="Bid for machines that somebody may outbid: cheaper, and they go at times."),
-    click.option("--surplus", "max_surge", type=click.IntRange(min=0), default=Spec.max_surge,
-                 show_default=True,
-                 help="More machines that may be alive while some are replaced."),
+    setting_option(Spec, "max_surge"),
     click.option("--package", metavar="VERSION|FILE|URL",
                  help="What pip installs there  [default: this version; local: what is here]"),
-    click.option("--image", default=Spec.image, show_default=True, help="Container to start in."),
-    click.option("--disk", "disk_gb", type=_ABOVE_0, default=Spec.disk_gb, show_default=True,
-                 help="GB of disk."),
-    click.option("--upload-interval", type=_ABOVE_0,
-                 help="Seconds between a worker's uploads  [default: what the Hub's quota allows "
-                 "so many workers]"),
-    *(click.option(f"--{name}-minutes", type=_ABOVE_0, default=limit / 60, show_default=True,
-                   help=f"Replace a machine {when} for so long.")
+    setting_options(Spec, "image", "disk_gb", "upload_interval"),
+    *(click.option(f"--{name}-minutes", type=Number(0, None, True), default=limit / 60,
+                   show_default=True, help=f"Replace a machine {when} for so long.")
       for name, limit, when in _LIMITS),
 )  # fmt: skip
 
@@ -211,11 +198,14 @@ def up(
 
 def _spec(
     chosen: Chosen, worker_flags: tuple[str, ...], *, gpus: str | None,
-    providers: tuple[str, ...], package: str | None, upload_interval: float | None,
+    providers: tuple[str, ...], package: str | None, interruptible: bool,
     loading_minutes: float, setup_minutes: float, stall_minutes: float, fatal_minutes: float,
     **settings: Any,
 ) -> Spec:  # fmt: skip
     """What is wanted, as a record. UsageError for flags that the workers would refuse."""
+    own = setting_values(Spec, settings)
+    n = own["n"] + own["max_surge"] + n_beside(chosen)
+    own.setdefault("upload_interval", quota_interval(chosen.experiment, n))
     experiment, role = chosen.experiment, chosen.role
     providers = tuple(dict.fromkeys(providers)) or Spec.providers
     if package is None:
@@ -232,13 +222,12 @@ def _spec(
         providers=providers,
         package=package,
         worker_args=worker_args(role, worker_flags),
-        upload_interval=upload_interval
-        or quota_interval(experiment, settings["n"] + settings["max_surge"] + n_beside(chosen)),
+        interruptible=interruptible,
         loading_limit=60 * loading_minutes,
         setup_limit=60 * setup_minutes,
         stall_limit=60 * stall_minutes,
         fatal_grace=60 * fatal_minutes,
-        **settings,
+        **own,
     )
 
 
