@@ -5,14 +5,18 @@ from __future__ import annotations
 import platform
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib import metadata
 from typing import Any
 
-from records import ROOT, machine, versions
+from generated import ROOT
 
 import zebfast
-from zebfast.system.machine import cpu_model
+from zebfast.system.machine import cpu_model, usable_cores
+
+LIBRARIES = ("numpy", "torch", "safetensors", "cython", "pytest-benchmark")
 
 
 def origin(tool: str, command: Sequence[str]) -> dict[str, Any]:
@@ -24,7 +28,7 @@ def origin(tool: str, command: Sequence[str]) -> dict[str, Any]:
     return {
         **now,
         "machine": machine_here,
-        "versions": {"zebfast": zebfast.__version__, **versions()},
+        "versions": versions(),
         "runs": [{**now, "machine": machine_here, "command": _shown(tool, command)}],
     }
 
@@ -46,14 +50,42 @@ def _git(*words: str) -> str:
 
 
 def here() -> dict[str, Any]:
-    """The machine, as records.machine says it."""
-    info = {
-        "cpu": {"brand_raw": cpu_model()},
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "python_version": platform.python_version(),
+    """This machine, as `machine` says it."""
+    return machine(
+        {
+            "cpu": {"brand_raw": cpu_model()},
+            "system": platform.system(),
+            "machine": platform.machine(),
+            "python_version": platform.python_version(),
+        }
+    )
+
+
+def machine(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader needs to judge figures, from what pytest-benchmark says; no host name."""
+    cpu = info.get("cpu", {})
+    found = {
+        "cpu": cpu.get("brand_raw", info.get("processor") or "unknown"),
+        "cores": usable_cores(),
+        "system": f"{info['system']} {info['machine']}",
+        "python": info["python_version"],
     }
-    return machine({"machine_info": info})
+    try:
+        import torch
+    except ImportError:
+        return found
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name(0)
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program and of what the figures depend on, where it is installed."""
+    found = {"zebfast": zebfast.__version__}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _shown(tool: str, command: Sequence[str]) -> str:

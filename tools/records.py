@@ -11,25 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
-import tempfile
-from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from generated import ROOT
+from provenance import machine, versions
 
-import zebfast  # noqa: E402
-from zebfast.system.machine import usable_cores  # noqa: E402
+from zebfast.arena.records import Record
 
 RECORDS = ROOT / "bench" / "records"
 COMMAND = "make record"
 FIGURE_KEYS = ("key", "what", "value", "unit")
-LIBRARIES = ("numpy", "torch", "safetensors", "cython", "pytest-benchmark")
 
 
 def figures(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -47,34 +41,6 @@ def figures(run: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def machine(run: dict[str, Any]) -> dict[str, Any]:
-    """What a reader needs to judge the figures; no host name."""
-    info = run["machine_info"]
-    cpu = info.get("cpu", {})
-    found = {
-        "cpu": cpu.get("brand_raw", info.get("processor") or "unknown"),
-        "cores": usable_cores(),
-        "system": f"{info['system']} {info['machine']}",
-        "python": info["python_version"],
-    }
-    try:
-        import torch
-    except ImportError:
-        return found
-    if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name(0)
-    return found
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of what the figures depend on."""
-    found = {}
-    for name in LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
 def record(run: dict[str, Any], *, command: str) -> dict[str, Any]:
     """A whole record from pytest-benchmark's JSON.
 
@@ -88,23 +54,11 @@ def record(run: dict[str, Any], *, command: str) -> dict[str, Any]:
         "time": run["datetime"][11:19],
         "commit": run["commit_info"].get("id"),
         "dirty": run["commit_info"].get("dirty"),
-        "machine": machine(run),
-        "versions": {"zebfast": zebfast.__version__, **versions()},
+        "machine": machine(run["machine_info"]),
+        "versions": versions(),
         "command": command,
         "figures": found,
     }
-
-
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as handle:
-        json.dump(content, handle, indent=2, ensure_ascii=False)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.chmod(handle.name, 0o644)
-    os.replace(handle.name, path)
 
 
 def newest_figures(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -144,7 +98,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {args.run} is not a usable benchmark run: {error}", file=sys.stderr)
         return 1
     path = args.records / f"{content['date']}-{args.slug}.json"
-    write(path, content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Record(path, content).save()
     print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
     return 0
 

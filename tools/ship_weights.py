@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from generated import ROOT
 from provenance import here, stamp
-from records import ROOT
 from torch import Tensor
 
 from zebfast.arena.match import play_match
