@@ -23,8 +23,10 @@ from zebfast.exchange.hub.spool import Spool
 from zebfast.experiment.experiment import Experiment, write_new
 from zebfast.experiment.runlog import RunLog
 from zebfast.experiment.status import snapshot as facts_module
+from zebfast.experiment.status.liveness import last_sign
 from zebfast.experiment.status.snapshot import Facts, gather
 from zebfast.net import checkpoint as checkpoints
+from zebfast.system.events import EventFile, Waiting
 
 
 @pytest.fixture
@@ -116,3 +118,14 @@ def test_settings_are_those_of_the_newest_run(experiment: Experiment, tmp_path: 
     assert look(experiment, tmp_path).settings == {"eval": 0.25}
     (experiment.directory / "0.25.toml").write_text("[")
     assert look(experiment, tmp_path).settings is None
+
+
+def test_what_the_learner_on_this_machine_tells_is_a_sign_of_it(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    assert last_sign(look(experiment, tmp_path)) is None
+    event = Waiting(reason="examples", text="Buffer 0/5000", unix=1234.5)
+    EventFile(tmp_path / "run" / experiment.namespace.events_file).take(event)
+    found = look(experiment, tmp_path)
+    assert found.events == (event,)
+    assert last_sign(found) == 1234.5

@@ -22,6 +22,7 @@ from zebfast.experiment.watch.state import WATCH_FILE, load_state
 from zebfast.experiment.watch.verdict import Limits, Verdict, judge
 from zebfast.experiment.watch.wandb_status import WandbStatus, run_path
 from zebfast.experiment.watch.watcher import LookFailed, Means, WatchConfig, Watched, watch_once
+from zebfast.system.events import Ingested
 from zebfast.system.locks import hold_lock
 
 NOW = 1_800_000_000.0
@@ -103,6 +104,9 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
      "healthy/", "progress 1 min ago"),
     ("alive without a cycle", {"rows": row(2000), "state": state(2000, host=HERE), "runs":
      (run(incidents=(LoggedIncident(NOW - 90, "exchange", "will retry"),)),)}, "stalled/no cycle",
+     "though the learner gives signs of life"),
+    ("alive by what it tells", {"rows": row(2000), "state": state(2000, host=HERE), "events":
+     (Ingested(unix=NOW - 90, files=1, examples=28, n_selfplay=28),)}, "stalled/no cycle",
      "though the learner gives signs of life"),
     ("just started", {"rows": row(9 * HOUR), "state": state(9 * HOUR), "runs":
      (run(started=NOW - 700),)}, "healthy/", "started 11 min ago, no cycle yet"),

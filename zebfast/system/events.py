@@ -24,7 +24,7 @@ from zebfast.system.files import append_line, read_json_lines
 VERSION = 1
 _MARK = "zebfast"  # the first key of a line, by which it is known among others
 LINE_START = '{"' + _MARK + '":'
-_MAX_FILE_BYTES = 4 << 20
+_MAX_FILE_BYTES = 1 << 20  # some hundreds of cycles; whoever looks reads both files
 
 Row = Mapping[str, float | int | None]
 """Metrics by name, as in the metrics file."""

@@ -74,6 +74,7 @@ def last_sign(facts: Facts) -> float | None:
     lease = Lease.of(facts.state)
     signs = (
         number(facts.rows[-1].get("time")) if facts.rows else None,
+        facts.events[-1].unix if facts.events else None,
         number((facts.state or {}).get("updated_unix")),
         lease.renewed if lease else None,
     )

@@ -31,6 +31,7 @@ from zebfast.learner.metrics import read_metrics
 from zebfast.learner.recipe import Recipe
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import BadExampleFile
+from zebfast.system.events import Event, read_events
 from zebfast.system.locks import lock_owner
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Facts:
         waiting: when the files of this machine that are not uploaded yet were made, oldest first.
         refused: reasons of files that were set aside here, newest first, with their time.
         rows: this machine's metrics; empty on any other than the learner's.
+        events: what the learner on this machine has told, oldest first; as ``rows``.
         process: id of the learner's process if it runs on this machine.
         recipe: that the experiment follows, if it follows one.
         settings: what the newest run resolved its flags to; empty when nobody wrote it down.
@@ -84,6 +86,7 @@ class Facts:
     waiting: tuple[float, ...] = ()
     refused: tuple[tuple[float, str], ...] = ()
     rows: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[Event, ...] = ()
     runs: tuple[Run, ...] = ()
     process: int | None = None
     recipe: Recipe | None = None
@@ -115,6 +118,7 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Fact
         waiting=_waiting(examples.local_dir / "spool"),
         refused=_refused(Quarantine(examples.local_dir)),
         rows=tuple(read_metrics(options.state_dir / experiment.namespace.metrics_file)),
+        events=tuple(read_events(options.state_dir / experiment.namespace.events_file)),
         runs=tuple(runs),
         process=learner_process(experiment) or lock_owner(lock / experiment.namespace.lock_file),
         recipe=recipe_of(experiment),

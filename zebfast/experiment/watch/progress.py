@@ -18,7 +18,7 @@ from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
 
 #: Marks of training itself, and those that only show that the learner is not frozen.
 TRAINING = ("metrics", "published", "filling", "wandb")
-LIFE = ("state", "incident")
+LIFE = ("state", "incident", "event")
 WANDB_LIFE = "wandb heartbeat"
 
 
@@ -118,6 +118,9 @@ def _life(facts: Facts) -> dict[str, Mark]:
     told = [incident.unix for run in facts.runs[-1:] for incident in run.incidents]
     if told:
         found["incident"] = Mark(f"{told[-1]:.3f}", told[-1])
+    if facts.events:
+        unix = facts.events[-1].unix
+        found["event"] = Mark(f"{unix:.3f}", unix)
     return found
 
 

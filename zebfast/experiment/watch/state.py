@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -92,6 +92,8 @@ def load_state(path: Path) -> WatchState:
         found = json.loads(data)
         if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
             raise SettingError("another format")
+        if missing := {each.name for each in fields(WatchState)} - found.keys():
+            raise SettingError(f"it lacks {', '.join(sorted(missing))}")
         return decode(WatchState, found)
     except (ValueError, RecursionError):
         _LOG.info(f"{path} is damaged: the watcher begins anew, and replaces it")
