@@ -23,6 +23,7 @@ from zebfast.core.options import SearchOptions
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.core.solve import Solver
 from zebfast.net.networks import TOKENIZERS
+from zebfast.rules import N_PLIES
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
 
 Pinned = Callable[..., None]
@@ -202,7 +203,7 @@ def test_memory_and_sizes(pinned: Pinned, tmp_path: Path) -> None:
     }
     pinned("bytes", sizes)
     assert sizes["node"] <= 64, "a node may take 64 bytes"
-    assert sizes["native file of 256 games"] <= 40 * 256 * 28, "an example may take 40 bytes"
+    assert sizes["native file of 256 games"] <= 40 * 256 * N_PLIES, "an example may take 40 bytes"
 
 
 def test_evaluator_computes_no_padding(pinned: Pinned) -> None:

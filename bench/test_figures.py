@@ -21,6 +21,7 @@ from zebfast.benchmark.workloads import whole_games
 from zebfast.core.options import SearchOptions
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.core.solve import Solver
+from zebfast.rules import N_PLIES
 from zebfast.system.machine import usable_cores
 
 Gate = Callable[..., float]
@@ -236,7 +237,7 @@ def test_bytes_per_example(benchmark: Any, tmp_path: Path) -> None:
         key="bytes_per_example",
         what="compact example file, per example",
         unit="bytes",
-        value=size / (28 * 256),
+        value=size / (N_PLIES * 256),
     )
 
 
@@ -286,7 +287,7 @@ def test_training_does_not_wait_for_files(benchmark: Any, tmp_path: Path) -> Non
     rows = [row for row in read_metrics(tmp_path / "metrics.jsonl") if row["step"] > 1]
     share = sum(row["train/share_of_time"] for row in rows) / len(rows)
     read = sum(row["ingest/selfplay_examples"] for row in rows)
-    assert read >= (n_cycles - 2) * n_files * n_games * 28
+    assert read >= (n_cycles - 2) * n_files * n_games * N_PLIES
     assert share > 0.8, "training waits for something"
     figure(
         benchmark,

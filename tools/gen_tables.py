@@ -98,7 +98,10 @@ def render_tables() -> str:
     out += ["};", "", "const uint32_t zf_beats[ZF_N_DECLARATIONS][32] = {"]
     for decl in range(rules.N_DECLARATIONS):
         masks = [f"0x{_beats_mask(decl, lead):07x}" for lead in range(rules.N_DOMINOES)]
-        rows = [", ".join(masks[i : i + 7]) for i in range(0, rules.N_DOMINOES, 7)]
+        rows = [
+            ", ".join(masks[i : i + rules.HAND_SIZE])
+            for i in range(0, rules.N_DOMINOES, rules.HAND_SIZE)
+        ]
         out.append("    {" + ",\n     ".join(rows) + "},")
     out += ["};", ""]
     return "\n".join(out)

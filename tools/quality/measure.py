@@ -27,6 +27,7 @@ from zebfast.arena.players.specs import search_deals_per_chunk
 from zebfast.arena.stats import wilson_interval
 from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
+from zebfast.rules import HAND_SIZE
 from zebfast.selfplay.config import SelfPlay
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def deeper(
 def pace(method: Method, evaluator: BatchEvaluator, positions: Positions) -> float:
     """Milliseconds that a decision takes: the least of as many goes as fit into PACE_MS."""
     some = positions.first(TREES)
-    nothing = Reference(np.zeros((len(some), 7)), 0)
+    nothing = Reference(np.zeros((len(some), HAND_SIZE)), 0)
     goes: list[float] = []
     while not goes or sum(goes) * len(some) < PACE_MS:
         goes.append(judge(method, evaluator, some, nothing).ms)

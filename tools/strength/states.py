@@ -29,7 +29,7 @@ from zebfast.net.encoding import record_bytes
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.features import GROUPS, START, expand_on_cpu
 from zebfast.net.output import N_OTHER_SEATS
-from zebfast.rules import N_DOMINOES, N_SEATS, TOTAL_POINTS
+from zebfast.rules import HAND_SIZE, N_DOMINOES, N_SEATS, TOTAL_POINTS
 
 CHUNK = 4096  # observations in one call; bounds memory
 DEALS = 250  # played side by side
@@ -138,7 +138,7 @@ class States:
     @property
     def tricks(self) -> NDArray[np.int64]:
         """The trick of each decision, 1..7."""
-        return self.obs["n_plays"].astype(np.int64) // 4 + 1
+        return self.obs["n_plays"].astype(np.int64) // N_SEATS + 1
 
 
 def played_states(
@@ -208,7 +208,7 @@ class _Watched:
         seats: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         """`States.layouts` of these decisions."""
-        games, others = batch.take(rows), (seats[:, None] + np.arange(1, 4)) & 3
+        games, others = batch.take(rows), (seats[:, None] + np.arange(1, N_SEATS)) & 3
         found = np.zeros((len(rows), len(self.sources), N_DOMINOES, N_OTHER_SEATS), np.float32)
         for number, source in enumerate(self.sources):
             worlds, logs = source.draw(games, rng, 0, self.worlds, source.weights(games))
@@ -232,7 +232,7 @@ class _Watched:
         np.put_along_axis(
             owner,
             batch.hands.reshape(-1, N_DOMINOES).astype(np.intp),
-            np.repeat(np.arange(4), 7)[None],
+            np.repeat(np.arange(N_SEATS), HAND_SIZE)[None],
             axis=1,
         )
         return States(

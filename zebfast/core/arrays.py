@@ -32,16 +32,15 @@ def integers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[An
     return broadcast(name, array, shape)
 
 
-def row_numbers(rows: ArrayLike | None, n: int) -> NDArray[np.int64]:
-    """Which of n rows are meant: int [k], repeats allowed, or bool [n]; None for all. int64 [k].
+def row_numbers(rows: ArrayLike, n: int) -> NDArray[np.int64]:
+    """Which of n rows are meant: int [k], repeats allowed, or bool [n]. int64 [k].
+
+    The caller checks that they lie in 0..n-1; rows are not counted from the end.
 
     Raises:
-        IndexError: a row lies outside 0..n-1; they are not counted from the end.
         TypeError: something else than whole numbers or truth values.
         ValueError: not one dimension, or truth values for another n.
     """
-    if rows is None:
-        return np.arange(n, dtype=np.int64)
     array = np.asarray(rows)
     if array.ndim != 1:
         raise ValueError(f"rows must be one-dimensional, not {array.ndim}-dimensional")
@@ -50,8 +49,6 @@ def row_numbers(rows: ArrayLike | None, n: int) -> NDArray[np.int64]:
             raise ValueError(f"rows marks {len(array)} games, not {n}")
         return np.flatnonzero(array).astype(np.int64)
     array = integers("rows", array, array.shape)
-    if array.size and (array.min() < 0 or array.max() >= n):
-        raise IndexError(f"a row lies outside 0..{n - 1}")
     return np.ascontiguousarray(array, np.int64)
 
 

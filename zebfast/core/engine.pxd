@@ -64,10 +64,10 @@ cdef class Game:
 
 
 cdef class GameBatch:
-    cdef object array  # STATE_DTYPE [size], which states points into
     cdef zf_state *states
     cdef Py_ssize_t size
     cdef _start(self, object hands, object decl, object leader)
     cdef _allocate(self, Py_ssize_t n)
+    cdef _column(self, const uint8_t *first)
     cdef _plays(self, int shift, int mask)
     cdef const int64_t[::1] _rows(self, object rows)

@@ -1,12 +1,13 @@
 """The compiled rules: one game with a pleasant API, many games with NumPy arrays."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memcpy
 
 import numpy as np
 
 from zebfast.core.arrays import integers, row_numbers
-from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE, STATE_DTYPE
+from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
 from zebfast.rules import Declaration, IllegalPlay, ImpossibleDeal, check_deal, domino_name
 from zebfast.rules import from_line, to_line
 
@@ -334,15 +335,18 @@ cdef class GameBatch:
                     raise ImpossibleDeal(f"game {i}: {error}") from None
             zf_init(&self.states[i], masks, d[i], l[i])
 
+    def __dealloc__(self):
+        free(self.states)
+
     cdef _allocate(self, Py_ssize_t n):
-        cdef uint8_t[::1] raw
         if n < 0:
             raise ValueError(f"the number of games must not be negative, not {n}")
-        self.array = np.zeros(n, STATE_DTYPE)
+        free(self.states)
+        self.size = 0
+        self.states = <zf_state *>calloc(max(n, 1), sizeof(zf_state))
+        if self.states == NULL:
+            raise MemoryError(f"no memory for {n} games")
         self.size = n
-        if n:
-            raw = self.array.view(np.uint8)
-            self.states = <zf_state *>&raw[0]
 
     @classmethod
     def deal(cls, Py_ssize_t n, *, seed, first_game=0, stream=0):
@@ -359,7 +363,8 @@ cdef class GameBatch:
         """An independent copy of all games, of the same class."""
         cdef GameBatch other = type(self).__new__(type(self))
         other._allocate(self.size)
-        other.array[:] = self.array
+        if self.size:
+            memcpy(other.states, self.states, self.size * sizeof(zf_state))
         return _with_attributes(other, self)
 
     def take(self, rows):
@@ -393,43 +398,71 @@ cdef class GameBatch:
     def __repr__(self):
         return f"<GameBatch of {self.size} games>"
 
+    cdef _column(self, const uint8_t *first):
+        """One byte of every state, uint8 [n]; first points into the first state."""
+        out = np.empty(self.size, np.uint8)
+        cdef uint8_t[::1] o = out
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            o[i] = first[i * <Py_ssize_t>sizeof(zf_state)]
+        return out
+
     cdef const int64_t[::1] _rows(self, object rows):
-        return row_numbers(rows, self.size)
+        if rows is None:
+            return np.arange(self.size, dtype=np.int64)
+        cdef const int64_t[::1] r = row_numbers(rows, self.size)
+        cdef Py_ssize_t i
+        for i in range(r.shape[0]):
+            if not 0 <= r[i] < self.size:
+                raise IndexError(f"a row lies outside 0..{self.size - 1}")
+        return r
 
     @property
     def to_play(self):
         """Seats to play, uint8 [n]; of finished games the winner of the last trick."""
-        return self.array["to_play"].copy()
+        return self._column(&self.states.to_play)
 
     @property
     def n_plays(self):
         """Plays made, uint8 [n], 0..28."""
-        return self.array["n_plays"].copy()
+        return self._column(&self.states.n_plays)
 
     @property
     def over(self):
         """Whether all 28 dominoes are down, bool [n]."""
-        return self.array["n_plays"] == ZF_N_PLIES
+        return self.n_plays == ZF_N_PLIES
 
     @property
     def decl(self):
         """Declarations, uint8 [n]: ids of Declaration."""
-        return self.array["decl"].copy()
+        return self._column(&self.states.decl)
 
     @property
     def leader(self):
         """Seats that led the first trick, uint8 [n]."""
-        return self.array["first_leader"].copy()
+        return self._column(&self.states.first_leader)
 
     @property
     def points(self):
         """Points taken by team 0 (seats 0 and 2) and team 1, uint8 [n, 2]."""
-        return self.array["points"].copy()
+        out = np.empty((self.size, 2), np.uint8)
+        cdef uint8_t[:, ::1] o = out
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            o[i, 0] = self.states[i].points[0]
+            o[i, 1] = self.states[i].points[1]
+        return out
 
     @property
     def held(self):
         """Dominoes still held, 28-bit masks, uint32 [n, 4]; see dominoes_of."""
-        return self.array["hand"].copy()
+        out = np.empty((self.size, ZF_N_SEATS), np.uint32)
+        cdef uint32_t[:, ::1] o = out
+        cdef Py_ssize_t i, seat
+        for i in range(self.size):
+            for seat in range(ZF_N_SEATS):
+                o[i, seat] = self.states[i].hand[seat]
+        return out
 
     @property
     def hands(self):
@@ -489,9 +522,14 @@ cdef class GameBatch:
         """
         cdef const int64_t[::1] r = self._rows(rows)
         cdef const uint8_t[::1] d = _ids("dominoes", dominoes, (r.shape[0],))
+        cdef uint8_t[::1] listed
         cdef Py_ssize_t i, bad = -1
-        if rows is not None and len(np.unique(r)) != r.shape[0]:
-            raise ValueError("rows must not repeat when plays are made")
+        if rows is not None:
+            listed = np.zeros(self.size, np.uint8)
+            for i in range(r.shape[0]):
+                if listed[r[i]]:
+                    raise ValueError("rows must not repeat when plays are made")
+                listed[r[i]] = 1
         with nogil:
             for i in range(r.shape[0]):
                 if d[i] != 255 and (d[i] >= ZF_N_DOMINOES or

@@ -69,16 +69,3 @@ POSITION_DTYPE = np.dtype(
         ("pad", "u1", (2,)),
     ]
 )
-
-#: One game as C keeps it (72 bytes): csrc/state.h says what the fields are.
-STATE_DTYPE = np.dtype(
-    [
-        ("hand", "<u4", (N_SEATS,)),
-        ("dealt", "<u4", (N_SEATS,)),
-        ("plays", "u1", (N_PLIES,)),
-        *((name, "u1") for name in ("decl", "first_leader", "n_plays", "to_play")),
-        *((name, "u1") for name in ("suit", "best", "best_rank", "table_points")),
-        ("points", "u1", (2,)),
-        ("pad", "u1", (2,)),
-    ]
-)

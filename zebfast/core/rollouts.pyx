@@ -17,7 +17,7 @@ from zebfast.core.arrays import integers
 from zebfast.core.records import OBS_DTYPE
 
 from zebfast.core.engine cimport ZF_N_PLIES, zf_rewind
-from zebfast.core.worlds cimport layouts_of, zf_worlds_apply
+from zebfast.core.worlds cimport layouts_of, refuse_misfit, zf_worlds_apply, zf_worlds_fit
 
 
 def laid_out(GameBatch games, rows, hands):
@@ -36,11 +36,13 @@ def laid_out(GameBatch games, rows, hands):
         IndexError: a row is out of range.
     """
     cdef const int64_t[::1] r = games._rows(rows)
-    cdef const uint32_t[:, :, ::1] h = layouts_of(games, r, hands)
+    cdef const uint32_t[:, :, ::1] h = layouts_of(hands, r.shape[0])
     cdef Py_ssize_t i, j, n = h.shape[1]
     cdef GameBatch out = games.take(np.repeat(np.asarray(r), n))
     for i in range(h.shape[0]):
         for j in range(n):
+            if not zf_worlds_fit(&games.states[r[i]], &h[i, j, 0]):
+                refuse_misfit(r[i], j)
             zf_worlds_apply(&out.states[i * n + j], &h[i, j, 0])
     return out
 

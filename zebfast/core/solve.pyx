@@ -60,8 +60,8 @@ cdef str _table_sentence(const zf_position *p):
 
 cdef str _sizes_sentence(const zf_position *p, int seat):
     """Which size the seat's hand should have, by what the other hands say."""
-    held = [bin(p.hand[i]).count("1") for i in range(4)]
-    played = [((i - p.leader) & 3) < p.n_table for i in range(4)]
+    held = [bin(p.hand[i]).count("1") for i in range(ZF_N_SEATS)]
+    played = [((i - p.leader) & 3) < p.n_table for i in range(ZF_N_SEATS)]
     votes = [h + t for h, t in zip(held, played)]
     least = 1 if p.n_table else 0
     tricks = max(range(least, 8), key=lambda n: (votes.count(n), n))

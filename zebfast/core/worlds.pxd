@@ -1,7 +1,7 @@
 # Exact worlds: csrc/worlds.h.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from zebfast.core.engine cimport GameBatch, zf_state
+from zebfast.core.engine cimport zf_state
 
 
 cdef extern from "rng.h" nogil:
@@ -48,7 +48,8 @@ cdef extern from "worlds.h" nogil:
     double zf_weighted_probability(const zf_weighted_set *w, const uint32_t *hands)
 
 
-cdef const uint32_t[:, :, ::1] layouts_of(GameBatch games, const int64_t[::1] rows, object hands)
+cdef const uint32_t[:, :, ::1] layouts_of(object hands, Py_ssize_t k)
+cdef refuse_misfit(Py_ssize_t row, Py_ssize_t layout)
 
 
 cdef class WorldSet:

@@ -223,27 +223,18 @@ def sample_worlds(GameBatch games, rows, Py_ssize_t n, *, seed, game_numbers,
     return out
 
 
-cdef const uint32_t[:, :, ::1] layouts_of(GameBatch games, const int64_t[::1] rows, object hands):
-    """Checked layouts uint32 [k, n, 4] of the listed games."""
-    cdef Py_ssize_t i = 0, j = 0, bad = -1
+cdef const uint32_t[:, :, ::1] layouts_of(object hands, Py_ssize_t k):
+    """Layouts for each of k games, uint32 [k, n, 4]."""
     layouts = np.asarray(hands)
     if layouts.ndim < 2:
-        raise ValueError(f"hands has shape {list(layouts.shape)}, not [{rows.shape[0]}, n, 4]")
-    shape = (rows.shape[0], layouts.shape[layouts.ndim - 2], ZF_N_SEATS)
-    cdef const uint32_t[:, :, ::1] h = np.ascontiguousarray(
-        broadcast("hands", layouts, shape), np.uint32)
-    with nogil:
-        for i in range(h.shape[0]):
-            for j in range(h.shape[1]):
-                if not zf_worlds_fit(&games.states[rows[i]], &h[i, j, 0]):
-                    bad = j
-                    break
-            if bad >= 0:
-                break
-    if bad >= 0:
-        raise ValueError(f"game {rows[i]}: layout {bad} does not deal out the dominoes still held "
-                         "there, each seat as many as it holds")
-    return h
+        raise ValueError(f"hands has shape {list(layouts.shape)}, not [{k}, n, 4]")
+    shape = (k, layouts.shape[layouts.ndim - 2], ZF_N_SEATS)
+    return np.ascontiguousarray(broadcast("hands", layouts, shape), np.uint32)
+
+
+cdef refuse_misfit(Py_ssize_t row, Py_ssize_t layout):
+    raise ValueError(f"game {row}: layout {layout} does not deal out the dominoes still held there, "
+                     "each seat as many as it holds")
 
 
 def world_positions(GameBatch games, rows, hands):
@@ -260,8 +251,8 @@ def world_positions(GameBatch games, rows, hands):
         IndexError: a row is out of range.
     """
     cdef const int64_t[::1] r = games._rows(rows)
-    cdef const uint32_t[:, :, ::1] h = layouts_of(games, r, hands)
-    cdef Py_ssize_t i, j, seat, k = h.shape[0], n = h.shape[1]
+    cdef const uint32_t[:, :, ::1] h = layouts_of(hands, r.shape[0])
+    cdef Py_ssize_t i, j, seat, bad = -1, k = h.shape[0], n = h.shape[1]
     out = np.empty((k, n), POSITION_DTYPE)
     cdef uint8_t[:, ::1] raw = out.view(np.uint8).reshape(k, n * POSITION_DTYPE.itemsize)
     cdef zf_position *to
@@ -273,9 +264,16 @@ def world_positions(GameBatch games, rows, hands):
             zf_position_of(&position, &games.states[r[i]])
             to = <zf_position *>&raw[i, 0]
             for j in range(n):
+                if not zf_worlds_fit(&games.states[r[i]], &h[i, j, 0]):
+                    bad = j
+                    break
                 to[j] = position
                 for seat in range(ZF_N_SEATS):
                     to[j].hand[seat] = h[i, j, seat]
+            if bad >= 0:
+                break
+    if bad >= 0:
+        refuse_misfit(r[i], bad)
     return out
 
 

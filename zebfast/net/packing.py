@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zebfast.core.masks import count_dominoes
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.output import N_SLOTS
-from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS, N_DOMINOES, N_PLIES
+from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS, N_DOMINOES, N_PLIES, N_SEATS
 
 N_TOKENS = 36
 N_FEATURES = 8
@@ -150,8 +150,8 @@ def _check_features(
 def _check_turns(seat: NDArray[np.int64], n_plays: NDArray[np.int64]) -> None:
     """Within a trick the seats follow each other, and the observer (seat 0) is next."""
     ply = np.arange(1, N_PLIES)
-    due = (seat[:, :-1] + 1) % 4 == seat[:, 1:]
-    in_trick = (ply % 4 != 0) & (ply < n_plays[:, None])
+    due = (seat[:, :-1] + 1) % N_SEATS == seat[:, 1:]
+    in_trick = (ply % N_SEATS != 0) & (ply < n_plays[:, None])
     _require((due | ~in_trick).all(axis=1), "has a play out of turn")
     last = np.take_along_axis(seat, np.maximum(n_plays - 1, 0)[:, None], axis=1)[:, 0]
-    _require((n_plays % 4 == 0) | (last == 3), "is not seen by the seat to play")
+    _require((n_plays % N_SEATS == 0) | (last == 3), "is not seen by the seat to play")

@@ -29,7 +29,7 @@ from zebfast.core.records import (
 )
 from zebfast.net.encoding import expand, record_bytes
 from zebfast.net.packing import pack_tokens
-from zebfast.rules import N_DOMINOES
+from zebfast.rules import HAND_SIZE, N_DOMINOES, N_SEATS
 from zebfast.selfplay.examples import (
     MAX_EXAMPLES,
     BadExampleFile,
@@ -233,11 +233,11 @@ def check_history(obs: NDArray[np.void], first: int) -> None:
     require(distinct, "observations", "every domino played once", first)
     own = (obs["hand"][:, None] >> domino.astype(np.uint32)) & 1 == 1
     require(~made | (own == (seat == 0)), "observations", "each seat playing its own", first)
-    within = (index % 4 != 0) & made
-    in_turn = seat == (np.roll(seat, 1, axis=1) + 1) % 4
+    within = (index % N_SEATS != 0) & made
+    in_turn = seat == (np.roll(seat, 1, axis=1) + 1) % N_SEATS
     require(~within | in_turn, "observations", "seats playing in turn", first)
     last = seat[np.arange(len(obs)), np.maximum(n_plays - 1, 0)]
-    require((n_plays % 4 == 0) | (last == 3), "observations", "the observer to play", first)
+    require((n_plays % N_SEATS == 0) | (last == 3), "observations", "the observer to play", first)
     own_plays = ((seat == 0) & made).sum(axis=1)
     in_hand = count_dominoes(obs["in_hand"].astype(np.uint32))
     require(in_hand + own_plays == 7, "hand_masks", "what has not been played", first)
@@ -246,13 +246,13 @@ def check_history(obs: NDArray[np.void], first: int) -> None:
 def legal_slots(obs: NDArray[np.void]) -> NDArray[np.uint8]:
     """Bits of the slots that may be played; the tokens themselves do not say."""
     hand = domino_bits(obs["hand"])
-    slots = np.nonzero(hand)[1].reshape(len(obs), 7)
+    slots = np.nonzero(hand)[1].reshape(len(obs), HAND_SIZE)
     in_hand = (obs["in_hand"][:, None] >> np.arange(7) & 1).astype(bool)
-    led_at = obs["n_plays"].astype(np.int64) // 4 * 4
+    led_at = obs["n_plays"].astype(np.int64) // N_SEATS * N_SEATS
     led = obs["plays"][np.arange(len(obs)), np.minimum(led_at, 27)] & 31
     following = domino_bits(followers()[obs["decl"], led])[np.arange(len(obs))[:, None], slots]
     following &= in_hand
-    bound = (obs["n_plays"] % 4 != 0) & following.any(axis=1)
+    bound = (obs["n_plays"] % N_SEATS != 0) & following.any(axis=1)
     legal = np.where(bound[:, None], following, in_hand)
     packed: NDArray[np.uint8] = (legal << np.arange(7)).sum(axis=1).astype(np.uint8)
     return packed

@@ -20,7 +20,7 @@ from zebfast.arena.io.json_lines import FieldReader, RecordingError, json_lines,
 from zebfast.core.records import POSITION_DTYPE
 from zebfast.core.solve import NO_PLAY, ImpossiblePosition, check_positions
 from zebfast.core.solver_pool import SolverPool
-from zebfast.rules import TOTAL_POINTS, domino_name
+from zebfast.rules import N_SEATS, TOTAL_POINTS, domino_name
 
 MAX_LINE_BYTES = 1 << 24  # a deal with 800 positions takes about 150 kB
 BATCH = 512  # positions solved at a time: keeps the threads busy, and answers coming
@@ -87,7 +87,7 @@ def read_positions(stream: BinaryIO) -> Iterator[RecordedPosition]:
 
 def _parse_position(reader: FieldReader, record: dict[str, Any]) -> RecordedPosition:
     hands = []
-    for seat, hand in enumerate(reader.items(record, "remaining", 4)):
+    for seat, hand in enumerate(reader.items(record, "remaining", N_SEATS)):
         name = f"remaining[{seat}]"
         held = reader.integers(reader.items({name: hand}, name, None), name, 0, 27)
         twice = next((d for i, d in enumerate(held) if d in held[:i]), None)

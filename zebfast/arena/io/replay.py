@@ -12,7 +12,17 @@ from typing import Any, Protocol
 
 from zebfast.arena.io.json_lines import FieldReader, RecordingError, json_lines, parse_object
 from zebfast.core.engine import Game
-from zebfast.rules import N_PLIES, TOTAL_POINTS, IllegalPlay, ImpossibleDeal, Position, check_deal
+from zebfast.rules import (
+    HAND_SIZE,
+    N_DOMINOES,
+    N_PLIES,
+    N_SEATS,
+    TOTAL_POINTS,
+    IllegalPlay,
+    ImpossibleDeal,
+    Position,
+    check_deal,
+)
 
 MAX_LINE_BYTES = 1 << 20  # a record takes about 3 kB; a longer line is not one
 _EXPECTED = "one recorded game"
@@ -85,9 +95,11 @@ def parse_game(line: bytes, number: int) -> RecordedGame:
 
 def _parse_hands(reader: FieldReader, record: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
     hands = []
-    for seat, hand in enumerate(reader.items(record, "hands", 4)):
+    for seat, hand in enumerate(reader.items(record, "hands", N_SEATS)):
         name = f"hands[{seat}]"
-        hands.append(reader.integers(reader.items({name: hand}, name, 7), name, 0, 27))
+        hands.append(
+            reader.integers(reader.items({name: hand}, name, HAND_SIZE), name, 0, N_DOMINOES - 1)
+        )
     return tuple(hands)
 
 
@@ -192,7 +204,7 @@ def _replay(game: RecordedGame, name: str, referee: Referee) -> Difference | Non
                 raise RecordingError(
                     f"Line {game.line}, play {ply} is illegal by the {name}: {error}."
                 ) from error
-            finishes = ply % 4 == 3
+            finishes = ply % N_SEATS == N_SEATS - 1
             taken = RecordedTrick(referee.to_play, sum(referee.points) - points)
             before, found = {"trick": taken if finishes else None}, {"trick": play.trick}
         for what, expected in before.items():

@@ -18,6 +18,7 @@ from zebfast.arena.players.heuristics import (
 from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.core.engine import GameBatch
 from zebfast.core.masks import domino_bits, has_choice
+from zebfast.rules import N_SEATS
 
 if TYPE_CHECKING:  # so that players without a network need no torch
     from zebfast.selfplay.groups import BatchEvaluator
@@ -86,7 +87,7 @@ class PreferencePlayer:
             preference=self.preference,
             legal=batch.legal(rows),
             decl=batch.decl[rows],
-            leading=batch.n_plays[rows] % 4 == 0,
+            leading=batch.n_plays[rows] % N_SEATS == 0,
         )
 
 

@@ -25,7 +25,7 @@ from zebfast.core.engine import GameBatch
 from zebfast.core.masks import domino_bits
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
-from zebfast.rules import N_DOMINOES, TOTAL_POINTS, Stream
+from zebfast.rules import N_DOMINOES, N_SEATS, TOTAL_POINTS, Stream
 
 CLEAR_ERRORS = 2.5  # a play is clearly better by so many standard errors of the difference
 EQUAL_WORLDS = 20  # plays that were equal in so many worlds are taken to be equal
@@ -297,7 +297,7 @@ class PimcPlayer:
         worlds = [WorldSet(task.batch, row).enumerate(self.n_worlds) for row in task.rows]
         counts = np.array([len(one) for one in worlds])
         # Shorter lists are filled up with worlds that are not looked at.
-        hands = np.stack([np.resize(one, (counts.max(), 4)) for one in worlds])
+        hands = np.stack([np.resize(one, (counts.max(), N_SEATS)) for one in worlds])
         real = np.arange(counts.max()) < counts[:, None]
         self._record(task, self._evaluate(task, hands, real), out)
 

@@ -60,7 +60,7 @@ class WorldSource:
             return None
         chances = np.maximum(self.head(games.observe()), SURPRISE) ** self.power
         out = np.ones((len(games), N_DOMINOES, N_SEATS))
-        seats = (games.to_play[:, None] + np.arange(1, 4)) & 3
+        seats = (games.to_play[:, None] + np.arange(1, N_SEATS)) & 3
         np.put_along_axis(out, seats[:, None, :], chances, axis=2)
         return out
 
@@ -186,7 +186,7 @@ def _past_decisions(
         held[:, seat] |= np.uint32(1 << domino)
         if seat == viewer:
             continue
-        first = ply - ply % 4
+        first = ply - ply % N_SEATS
         table = history[first:ply]
         legal = held[:, seat]
         if len(table):
