@@ -1,4 +1,4 @@
-"""README's table of games per dollar."""
+"""The model of games per dollar."""
 
 from __future__ import annotations
 
