@@ -401,7 +401,7 @@ def _tune(flags: dict[str, Any], *, as_json: bool) -> None:
 
 def _job(flags: dict[str, Any]) -> Job:
     """ValueError, BadCheckpoint or OSError where there is no such network or device."""
-    from zebfast.cli.learn import choose_device
+    from zebfast.cli.options import choose_device
     from zebfast.net import checkpoint
 
     device = choose_device(flags["device"])

@@ -12,7 +12,13 @@ from typing import Any, NoReturn
 import click
 
 from zebfast import __version__
-from zebfast.cli.options import Whole, setting_option, setting_options, setting_values
+from zebfast.cli.options import (
+    Whole,
+    choose_device,
+    setting_option,
+    setting_options,
+    setting_values,
+)
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
 from zebfast.cli.run import EXIT_FAILED, HELP, run, stop_at_eof_option
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
@@ -183,23 +189,6 @@ def _recipe(flags: dict[str, Any]) -> Recipe:
     assert recipe.network is not None
     recipe.network.config()
     return replace(recipe, training=replace(recipe.training, **training))
-
-
-def choose_device(name: str | None) -> str:
-    """A torch device name. ValueError when it is none, or not on this machine."""
-    import torch
-
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device {name} is not known: expected cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device {name} is not there: use --device cpu, or leave it out")
-    return name
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

@@ -196,7 +196,7 @@ def open_players(
 
 
 def _check_device(name: str) -> None:
-    from zebfast.cli.learn import choose_device
+    from zebfast.cli.options import choose_device
 
     try:
         choose_device(name)

@@ -155,3 +155,20 @@ def _type_of(kinds: tuple[Any, ...], about: Setting) -> Any:
     if Path in kinds:
         return click.Path(path_type=Path, file_okay=not about.is_directory)
     return bool if bool in kinds else str
+
+
+def choose_device(name: str | None) -> str:
+    """A torch device name. ValueError when it is none, or not on this machine."""
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f"--device {name} is not known: expected cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"--device {name} is not there: use --device cpu, or leave it out")
+    return name

@@ -15,9 +15,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from zebfast.cli.learn import choose_device
 from zebfast.cli.messages import messages_to
-from zebfast.cli.options import ModeOption, Whole, setting_option, setting_options, setting_values
+from zebfast.cli.options import (
+    ModeOption,
+    Whole,
+    choose_device,
+    setting_option,
+    setting_options,
+    setting_values,
+)
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
 from zebfast.cli.run import HELP, Decorated, events_option, run, stop_at_eof_option
 from zebfast.core.options import SearchOptions

@@ -13,11 +13,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zebfast.arena.players.specs import parse_spec
 from zebfast.selfplay.producer_kinds import RECIPE_MODES
 from zebfast.system.settings import MOST_WHOLE, SettingError, check, decode, encode, setting
 
@@ -77,6 +76,9 @@ class ArenaPlan:
     )
 
     def __post_init__(self) -> None:
+        # Players need the compiled core; the help of a command, which lists settings, does not.
+        from zebfast.arena.players.specs import parse_spec
+
         check(self)
         for opponent in self.opponents:
             parse_spec(opponent)
@@ -180,7 +182,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     about: str = ""
     network: NetworkChoice | None = NetworkChoice()
-    arena: ArenaPlan | None = ArenaPlan()
+    arena: ArenaPlan | None = field(default_factory=ArenaPlan)
     training: Training = RECIPE_TRAINING
 
     def __post_init__(self) -> None:
