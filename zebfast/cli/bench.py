@@ -21,7 +21,7 @@ from zebfast.benchmark.trial import PARTS, Trials
 from zebfast.benchmark.tuning import Setting, Tuned, Tuner, grid
 from zebfast.benchmark.workload import Measurement, default_device, fresh_network, measure
 from zebfast.benchmark.workloads import used_by
-from zebfast.cli.options import ModeOption
+from zebfast.cli.options import ModeOption, Number
 from zebfast.cli.worker import (
     default_threads,
     search_options,
@@ -47,7 +47,7 @@ _OF_REPORT = ("seconds", "stages", "signature", "forget")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=1.25,
     show_default=True,
     help="Time for each stage; one piece of work is always finished.",

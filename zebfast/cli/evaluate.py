@@ -14,6 +14,7 @@ from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID
 from zebfast.arena.stats import RANDOM_BIDS, MatchResult
 from zebfast.cli.console import match_progress, plain_table, rich_table
 from zebfast.cli.matrix import PLAYERS_HELP, open_players, parse_players
+from zebfast.cli.options import Whole
 
 DEFAULT_DEALS = 1000
 MAX_SEED = 2**64 - 1
@@ -53,13 +54,13 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
 )
 @click.option(
     "--n-games",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     help=f"Games a pairing; an odd number is rounded up.  [default: {2 * DEFAULT_DEALS}]",
 )
-@click.option("--n-deals", type=click.IntRange(min=1), help="The same in deals, two games each.")
+@click.option("--n-deals", type=Whole(min=1), help="The same in deals, two games each.")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0, max=MAX_SEED),
+    type=Whole(min=0, max=MAX_SEED),
     default=0,
     show_default=True,
     help="Seed of deals, bids and players.",
@@ -74,7 +75,7 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
 )
 @click.option("--device", help="Where networks run (default: cuda if present, else cpu).")
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads of solvers (default: every core)."
+    "--threads", type=Whole(min=1), help="Threads of solvers (default: every core)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zebfast.cli.messages import note
+from zebfast.cli.options import Number
 from zebfast.cli.run import EXIT_FAILED, stop_at_eof_option, user_sentence
 
 if TYPE_CHECKING:
@@ -78,21 +79,21 @@ def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) ->
 )
 @click.option(
     "--stall-minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=20.0,
     show_default=True,
     help="A worker that hands nothing over for so long is stopped and started again.",
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=60.0,
     show_default=True,
     help="Seconds that a worker which was told to stop may take.",
 )
 @click.option(
     "--first-pause",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=5.0,
     show_default=True,
     help="Seconds before the first restart; doubled with each, up to five minutes.",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from zebfast.cli.options import Whole
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
 from zebfast.cli.run import Decorated
 from zebfast.net import checkpoint as checkpoints
@@ -39,7 +40,7 @@ def network_options(command: Decorated) -> Decorated:
                           "(default) is the published transformer, v2 a much faster network."),
         click.option("--belief-head", is_flag=True,
                      help="Also predict who was dealt which domino; added to weights without."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+        click.option("--seed", type=Whole(min=0), default=0, show_default=True,
                      help="Seed of the untrained weights."),
         click.option("--from", "source", type=NetworkFile(), metavar="FILE",
                      help="Checkpoint whose weights to start from; shipped: the network that comes "

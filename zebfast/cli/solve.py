@@ -13,6 +13,7 @@ import click
 
 from zebfast.arena.io.json_lines import RecordingError
 from zebfast.arena.io.positions import SolvedPosition, read_positions, solve_positions
+from zebfast.cli.options import Whole
 from zebfast.core.solver_pool import SolverPool
 from zebfast.system.machine import usable_cores
 
@@ -37,7 +38,7 @@ from zebfast.system.machine import usable_cores
 @click.argument("file", type=click.File("rb"), metavar="FILE.jsonl[.gz]")
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     help="Positions solved at a time.  [default: one for each core]",
 )
 @click.option(

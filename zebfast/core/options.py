@@ -48,10 +48,7 @@ class SearchOptions:
     """
 
     n_simulations: int = setting(
-        200,
-        "Visits of the root that end the search of a play.",
-        least=1,
-        most=MAX_VISITS,
+        200, "Visits of the root that end the search of a play.", least=1, most=MAX_VISITS
     )
     max_nodes: int = setting(
         512,
@@ -76,9 +73,7 @@ class SearchOptions:
         choices=ROOTS,
     )
     temperature: float = setting(
-        1.0,
-        "Of plays drawn from visits, or with a teacher from the policy; 0 = best.",
-        least=0,
+        1.0, "Of plays drawn from visits, or with a teacher from the policy; 0 = best.", least=0
     )
     noise_fraction: float = setting(0.0, "Share of Dirichlet noise at the root.", least=0, most=1)
     noise_alpha: float = setting(0.5, "Parameter of that noise.", above=0)
@@ -89,8 +84,7 @@ class SearchOptions:
         False, "End a search whose most visited play can no longer be overtaken (puct root)."
     )
     transpositions: bool = setting(
-        False,
-        "Orders of play that lead to the same start of a trick share one node in a world.",
+        False, "Orders of play that lead to the same start of a trick share one node in a world."
     )
     full_share: float = setting(
         1.0,
@@ -103,8 +97,7 @@ class SearchOptions:
         16, "Simulations of plays that are not recorded.", least=1, most=MAX_VISITS
     )
     skip_decided: bool = setting(
-        False,
-        "Play out hands that one side has won at random, without search and policy targets.",
+        False, "Play out hands that one side has won at random, without search and policy targets."
     )
 
     def __post_init__(self) -> None:

@@ -89,8 +89,7 @@ class LearnerConfig(TrainerConfig):
     )
 
     resume: Literal["auto", "never"] = setting(
-        "auto",
-        "Go on from the newest snapshot where it is newer than this machine's own state.",
+        "auto", "Go on from the newest snapshot where it is newer than this machine's own state."
     )
     sync_to: str | None = setting(
         None,

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
 from zebfast.cli.experiment.settings import given_again
+from zebfast.cli.options import Number
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, Decorated, user_sentence
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _given(context: click.Context) -> list[str]:
 
 EXIT_STALLED = 3
 _CODES = {"healthy": EXIT_OK, "stopped": EXIT_OK, "stalled": EXIT_STALLED}
-_MINUTES = click.FloatRange(min=0, min_open=True)
+_MINUTES = Number(min=0, min_open=True)
 
 
 def watch_options(command: Decorated) -> Decorated:
@@ -135,7 +136,7 @@ def watch_options(command: Decorated) -> Decorated:
 )
 @click.argument("name", required=False)
 @click.option("--once", is_flag=True, help="Look once; the verdict is the exit code.")
-@click.option("--every", type=click.FloatRange(min=1), default=60.0, show_default=True,
+@click.option("--every", type=Number(min=1), default=60.0, show_default=True,
               help="Seconds between looks without --once.")  # fmt: skip
 @watch_options
 @click.option("--dry-run", is_flag=True, help="Say what would be told and done; do none of it.")

@@ -22,6 +22,7 @@ from zebfast.cli.fleet.context import (
 )
 from zebfast.cli.fleet.status import machines_text, print_report
 from zebfast.cli.messages import note
+from zebfast.cli.options import Number
 from zebfast.cli.run import EXIT_FAILED, user_sentence
 from zebfast.experiment.commands import fleet_command
 from zebfast.fleet.model import FleetState, Machine
@@ -52,7 +53,7 @@ _PAUSE = 3.0  # between looks, while something is left
 @click.option("--provider", "providers", type=click.Choice(NAMES), multiple=True,
               help="Look there, too  [default: where machines were rented, and where there is a "
               "key]")  # fmt: skip
-@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True,
+@click.option("--wait", type=Number(min=0), default=60.0, show_default=True,
               help="Seconds to wait until nothing is left.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be destroyed, and stop.")

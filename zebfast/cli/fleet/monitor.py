@@ -20,6 +20,7 @@ from zebfast.cli.fleet.context import (
 )
 from zebfast.cli.fleet.status import machines_text, print_lines, print_report, summary_text
 from zebfast.cli.messages import messages_to, note
+from zebfast.cli.options import Number, Whole
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import ProviderError
@@ -48,7 +49,7 @@ from zebfast.system.signals import StopFlag
 )
 @fleet_options
 @all_option
-@click.option("-n", "n", type=click.IntRange(min=0), help="So many machines from now on.")
+@click.option("-n", "n", type=Whole(min=0), help="So many machines from now on.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 def replenish(
     experiment: str, role: Role | None, fleet: str | None, both: bool, n: int | None,
@@ -99,7 +100,7 @@ def _say_plan(seen: Tick) -> None:
 
 
 FAST_FOR = 1800.0  # seconds after the start, or after the last change
-_ABOVE_0 = click.FloatRange(min=0, min_open=True)
+_ABOVE_0 = Number(min=0, min_open=True)
 
 
 @click.command(

@@ -23,6 +23,7 @@ from zebfast.cli.fleet.context import (
     strange_state,
 )
 from zebfast.cli.messages import note
+from zebfast.cli.options import Whole
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import fleet_command
 from zebfast.experiment.status.liveness import age
@@ -223,7 +224,7 @@ def _report(chosen: Chosen) -> Report | None:
 @fleet_options
 @click.argument("machine", required=False)
 @all_option
-@click.option("--lines", type=click.IntRange(min=1), default=40, show_default=True,
+@click.option("--lines", type=Whole(min=1), default=40, show_default=True,
               help="Lines of each machine.")  # fmt: skip
 def logs(
     experiment: str, machine: str | None, role: Role | None, fleet: str | None, both: bool,
