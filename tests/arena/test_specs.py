@@ -5,42 +5,52 @@ from dataclasses import replace
 import pytest
 
 from zebfast.arena.players.options import RolloutOptions
-from zebfast.arena.players.specs import PlayerSpec, PlayerSpecError, parse_spec
+from zebfast.arena.players.specs import (
+    NetworkOptions,
+    PimcOptions,
+    PlainOptions,
+    PlayerSpec,
+    PlayerSpecError,
+    RolloutSearch,
+    TreeSearch,
+    WeightsPlace,
+    parse_spec,
+)
 from zebfast.core.options import SearchOptions
 
 
 @pytest.mark.parametrize("kind", ["random", "heuristic", "heuristic2"])
 def test_plain_players(kind: str) -> None:
-    assert parse_spec(f" {kind} ") == PlayerSpec(text=kind, kind=kind)
+    assert parse_spec(f" {kind} ") == PlayerSpec(kind, PlainOptions(kind))
 
 
 def test_network_player_with_every_option() -> None:
     spec = parse_spec("zeb:source=runs/a.pt, weights_name=large ,temperature=0.5")
-    assert (spec.kind, spec.source, spec.weights_name) == ("zeb", "runs/a.pt", "large")
-    assert spec.temperature == 0.5
+    assert spec.options == NetworkOptions(WeightsPlace("runs/a.pt", "large"), temperature=0.5)
 
 
 def test_network_player_defaults() -> None:
     spec = parse_spec("zeb:source=a.pt")
-    assert spec == PlayerSpec(text="zeb:source=a.pt", kind="zeb", source="a.pt", temperature=0.1)
+    assert spec == PlayerSpec("zeb:source=a.pt", NetworkOptions(WeightsPlace("a.pt"), 0.1))
 
 
 @pytest.mark.parametrize("text", ["zeb", "zeb:", "zeb:temperature=0.1", "search", "search:n=200"])
 def test_a_network_without_a_source_is_the_shipped_one(text: str) -> None:
     spec = parse_spec(text)
-    assert (spec.needs_network, spec.source, spec.weights_name) == (True, "", None)
+    assert spec.needs_network
+    assert spec.weights == WeightsPlace("", None)
 
 
 def test_worlds_player_with_every_option() -> None:
     spec = parse_spec("eq:n=25, objective=make ,adaptive=yes,posterior=0.5")
-    assert (spec.kind, spec.n_worlds, spec.objective) == ("eq", 25, "make")
-    assert (spec.adaptive, spec.posterior) == (True, 0.5)
+    assert spec.options == PimcOptions(25, "make", adaptive=True, posterior=0.5)
 
 
 def test_worlds_player_defaults() -> None:
     spec = parse_spec("eq:n=100")
-    assert (spec.text, spec.n_worlds, spec.objective) == ("eq:n=100", 100, "points")
-    assert (spec.adaptive, spec.posterior) == (False, 0.0)
+    assert spec == PlayerSpec(
+        "eq:n=100", PimcOptions(100, "points", adaptive=False, posterior=0.0)
+    )
 
 
 def test_search_player_with_every_option() -> None:
@@ -48,8 +58,9 @@ def test_search_player_with_every_option() -> None:
         "search:source=a.pt, weights_name=large ,n=50,worlds=8,exact=4,root=gumbel,c=2,"
         "early_stop=yes,transpositions=yes"
     )
-    assert (spec.kind, spec.source, spec.weights_name) == ("search", "a.pt", "large")
-    assert spec.search == SearchOptions(
+    assert isinstance(spec.options, TreeSearch)
+    assert spec.weights == WeightsPlace("a.pt", "large")
+    assert spec.options.search == SearchOptions(
         n_simulations=50,
         max_nodes=100,
         n_worlds=8,
@@ -66,7 +77,8 @@ def test_search_player_with_every_option() -> None:
 def test_search_player_defaults() -> None:
     """Those of self-play, but that the best play is always made and the tree has room."""
     usual = replace(SearchOptions(), temperature=0.0, gumbel_scale=0.0, max_nodes=400)
-    assert parse_spec("search:source=a.pt,method=tree").search == usual
+    spec = parse_spec("search:source=a.pt,method=tree")
+    assert spec.options == TreeSearch(WeightsPlace("a.pt"), usual, "fp32")
 
 
 def test_rollout_player_with_every_option() -> None:
@@ -74,8 +86,9 @@ def test_rollout_player_with_every_option() -> None:
         "search:source=a.pt,method=epimc,worlds=9,ms=12.5,exact=4,depth=2,prior=3,belief=play,"
         "power=0.7,dtype=bf16"
     )
-    assert (spec.kind, spec.search, spec.dtype) == ("search", None, "bf16")
-    assert spec.rollout == RolloutOptions(
+    assert isinstance(spec.options, RolloutSearch)
+    assert spec.options.dtype == "bf16"
+    assert spec.options.rollout == RolloutOptions(
         method="epimc",
         n_worlds=9,
         seconds=0.0125,
@@ -89,15 +102,21 @@ def test_rollout_player_with_every_option() -> None:
 
 def test_rollouts_are_the_usual_search() -> None:
     spec = parse_spec("search")
-    assert (spec.rollout, spec.search, spec.dtype) == (RolloutOptions(), None, "auto")
+    assert spec.options == RolloutSearch(WeightsPlace(), RolloutOptions(), "auto")
     assert spec.needs_pool
     assert not parse_spec("search:method=tree").needs_pool
 
 
+def rollout_of(text: str) -> RolloutOptions:
+    options = parse_spec(text).options
+    assert isinstance(options, RolloutSearch)
+    return options.rollout
+
+
 def test_a_time_alone_takes_as_many_worlds_as_it_has_room_for() -> None:
-    found = parse_spec("search:ms=100").rollout
+    found = rollout_of("search:ms=100")
     assert found == replace(RolloutOptions(), n_worlds=10_000, seconds=0.1)
-    found = parse_spec("search:ms=100,worlds=50").rollout
+    found = rollout_of("search:ms=100,worlds=50")
     assert found == replace(RolloutOptions(), n_worlds=50, seconds=0.1)
 
 
@@ -108,13 +127,16 @@ def test_what_only_a_tree_has_makes_it_one(option: str) -> None:
     """Specs from before there were other methods mean what they did."""
     spec = parse_spec(f"search:source=a.pt,{option}")
     assert spec.same_player(parse_spec(f"search:source=a.pt,method=tree,{option}"))
-    assert spec.dtype == "fp32"
+    assert isinstance(spec.options, TreeSearch)
+    assert spec.options.dtype == "fp32"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 40, 200, 10_000])
 def test_no_search_player_runs_out_of_nodes(n: int) -> None:
     """Room for a root and a position of seven plays for every simulation, as csrc/tree.h counts."""
-    found = parse_spec(f"search:source=a.pt,n={n}").search
+    options = parse_spec(f"search:source=a.pt,n={n}").options
+    assert isinstance(options, TreeSearch)
+    found = options.search
     assert found is not None
     assert found.max_nodes >= n + 1
     assert found.max_nodes * 9 // 2 >= 7 * (n + 1)

@@ -6,11 +6,19 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zebfast.arena.players.base import NetworkPlayer, Player, plain_player
-from zebfast.arena.players.specs import PLAIN_PLAYERS, WORLDS_PLAYER, PlayerSpec
+from zebfast.arena.players.specs import (
+    NetworkOptions,
+    PimcOptions,
+    PlainOptions,
+    PlayerSpec,
+    TreeSearch,
+    WeightsPlace,
+)
 
 if TYPE_CHECKING:
     from zebfast.arena.players.options import RolloutOptions
@@ -42,19 +50,24 @@ def build_player(
     PlayerLoadError for weights that are missing, damaged or of another program, and for a device
     that is not there; ValueError where a pool is needed and missing.
     """
-    if spec.kind in PLAIN_PLAYERS:
-        return plain_player(spec.kind)
-    if spec.kind == WORLDS_PLAYER:
-        return _worlds_player(spec, pool)
+    options = spec.options
+    if isinstance(options, PlainOptions):
+        return plain_player(options.kind)
+    if isinstance(options, PimcOptions):
+        return _pimc_player(spec, options, pool)
     checkpoint = checkpoint or load_network(spec)
-    evaluator = _evaluator(spec, checkpoint, device)
-    if spec.search is not None:
+    if isinstance(options, NetworkOptions):
+        return NetworkPlayer(
+            name=spec.text,
+            evaluator=_evaluator(checkpoint, device, "fp32"),
+            temperature=options.temperature,
+        )
+    evaluator = _evaluator(checkpoint, device, options.dtype)
+    if isinstance(options, TreeSearch):
         from zebfast.arena.players.search import SearchPlayer
 
-        return SearchPlayer(name=spec.text, evaluator=evaluator, options=spec.search)
-    if spec.rollout is not None:
-        return _rollout_player(spec, spec.rollout, checkpoint, evaluator, pool)
-    return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=spec.temperature)
+        return SearchPlayer(name=spec.text, evaluator=evaluator, options=options.search)
+    return _rollout_player(spec, options.rollout, checkpoint, evaluator, pool)
 
 
 def _rollout_player(
@@ -99,20 +112,13 @@ def _needed(spec: PlayerSpec, pool: SolverPool | None) -> SolverPool:
     return pool
 
 
-def _worlds_player(spec: PlayerSpec, pool: SolverPool | None) -> Player:
+def _pimc_player(spec: PlayerSpec, options: PimcOptions, pool: SolverPool | None) -> Player:
     from zebfast.arena.players.pimc import PimcPlayer
 
-    return PimcPlayer(
-        name=spec.text,
-        n_worlds=spec.n_worlds,
-        objective=spec.objective,
-        adaptive=spec.adaptive,
-        posterior=spec.posterior,
-        pool=_needed(spec, pool),
-    )
+    return PimcPlayer(name=spec.text, pool=_needed(spec, pool), **asdict(options))
 
 
-def _evaluator(spec: PlayerSpec, checkpoint: Checkpoint, device: str | None) -> Evaluator:
+def _evaluator(checkpoint: Checkpoint, device: str | None, dtype: str) -> Evaluator:
     import torch
 
     from zebfast.net.evaluator import Evaluator
@@ -121,7 +127,7 @@ def _evaluator(spec: PlayerSpec, checkpoint: Checkpoint, device: str | None) -> 
     if not _DEVICE.fullmatch(name):
         raise PlayerLoadError(f"Device {name!r} is unknown; expected cpu, cuda or cuda:N.")
     try:
-        return Evaluator(checkpoint.config, checkpoint.weights, device=name, dtype=spec.dtype)
+        return Evaluator(checkpoint.config, checkpoint.weights, device=name, dtype=dtype)
     except (RuntimeError, AssertionError) as error:  # torch: not there, or not compiled in
         reason = str(error).splitlines()[0].rstrip(".")
         raise PlayerLoadError(f"Device {name!r} cannot be used: {reason}.") from error
@@ -132,10 +138,10 @@ def weights_digest(spec: PlayerSpec) -> str | None:
 
     None for players without weights. Raises PlayerLoadError where the file cannot be read.
     """
-    if not spec.needs_network:
+    if spec.weights is None:
         return None
     with _sentences(spec):
-        return hashlib.sha256(_weights_file(spec).read_bytes()).hexdigest()
+        return hashlib.sha256(_weights_file(spec, spec.weights).read_bytes()).hexdigest()
 
 
 def load_network(spec: PlayerSpec) -> Checkpoint:
@@ -143,23 +149,24 @@ def load_network(spec: PlayerSpec) -> Checkpoint:
     learner share. Raises PlayerLoadError where they cannot be used."""
     from zebfast.net import checkpoint
 
-    source = Path(spec.source).expanduser()
+    place = spec.weights or WeightsPlace()
+    source = Path(place.source).expanduser()
     with _sentences(spec):
         config = None
-        if spec.source and source.is_dir():
-            config = checkpoint.read_config(source / _namespace(spec).config_file)
-        return checkpoint.load(_weights_file(spec), config=config)
+        if place.source and source.is_dir():
+            config = checkpoint.read_config(source / _namespace(place).config_file)
+        return checkpoint.load(_weights_file(spec, place), config=config)
 
 
-def _weights_file(spec: PlayerSpec) -> Path:
+def _weights_file(spec: PlayerSpec, place: WeightsPlace) -> Path:
     from zebfast.net import shipped
 
-    if not spec.source:
+    if not place.source:
         return shipped.PATH
-    source = Path(spec.source).expanduser()
+    source = Path(place.source).expanduser()
     if source.is_dir():
-        return source / _namespace(spec).weights_file
-    if spec.weights_name is not None:
+        return source / _namespace(place).weights_file
+    if place.name is not None:
         raise PlayerLoadError(
             f"Player {spec.text!r} gives a weights_name, but {source} is not a directory; "
             "name the weights directory, or leave weights_name out."
@@ -167,11 +174,11 @@ def _weights_file(spec: PlayerSpec) -> Path:
     return source
 
 
-def _namespace(spec: PlayerSpec) -> Namespace:
+def _namespace(place: WeightsPlace) -> Namespace:
     """The names of a run's files in its directory. ValueError for a name that none can have."""
     from zebfast.exchange.names import Namespace  # only here, and it costs 30 ms
 
-    return Namespace.parse(spec.weights_name)
+    return Namespace.parse(place.name)
 
 
 @contextmanager

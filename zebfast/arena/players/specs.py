@@ -3,7 +3,7 @@
     random | heuristic | heuristic2
     zeb[:source=FILE,weights_name=X,temperature=T]
     eq:n=100[,objective=points|make][,adaptive=yes|no][,posterior=BETA]
-    search[:OPTION,OPTION]: see search_specs.py
+    search[:OPTION,OPTION]: see SEARCH_FORM
 
 Parsing never opens a file and never imports torch; `build.build_player` does both.
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from zebfast.arena.players.options import ROLLOUT_METHODS, RolloutOptions
 from zebfast.core.forest import MIN_NODES
@@ -24,10 +24,6 @@ from zebfast.system.settings import setting_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-# --- The options of a player spec, `NAME=VALUE,NAME=VALUE`: read, checked, told apart in
-# sentences.
-
 
 class PlayerSpecError(ValueError):
     """A player spec that cannot be understood; the message is one sentence for the user."""
@@ -70,12 +66,8 @@ class SpecOptions:
     def __contains__(self, name: str) -> bool:
         return name in self.written
 
-    def text(self, name: str) -> str | None:
-        """The option as it stands, None where it is left out."""
-        return self.written.get(name)
-
-    def source(self) -> str:
-        """Where a network's weights are; "" where it is left out: the network that is shipped."""
+    def weights(self) -> WeightsPlace:
+        """Where a network's weights are; where it is left out, the network that is shipped."""
         source = self.written.get("source", "")
         if not source and "weights_name" in self:
             raise PlayerSpecError(
@@ -87,7 +79,7 @@ class SpecOptions:
                 f"Player {self.spec!r} asks for weights on the Hugging Face Hub, which this "
                 "version cannot read; download them and give the file as source=FILE."
             )
-        return source
+        return WeightsPlace(source, self.written.get("weights_name"))
 
     def whole(self, name: str, default: int, *, least: int, most: int, of: str) -> int:
         """A whole number of things, least to most."""
@@ -149,8 +141,6 @@ def _hint(written: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(written, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else "."
 
-
-# --- The options of `search:` specs: which search it is, and what that one is told.
 
 TREE = "tree"
 METHODS = (*ROLLOUT_METHODS, TREE)
@@ -231,14 +221,17 @@ def roomy(n_simulations: int) -> int:
     return max(MIN_NODES, 2 * n_simulations)
 
 
+def solver_deals_per_chunk(n_worlds: int) -> int:
+    """Deals side by side for a player that solves so many worlds a play.
+
+    It fills its threads with few games, and small chunks let the progress of slow ones be seen.
+    """
+    return max(1, min(16, 3200 // n_worlds))
+
+
 def search_deals_per_chunk(n_simulations: int) -> int:
     """Deals side by side for a player that searches: full batches, and progress to be seen."""
     return max(16, min(256, 25_600 // n_simulations))
-
-
-def rollout_deals_per_chunk(rollout: RolloutOptions) -> int:
-    """The same for one that rolls out; what goes by the clock thinks about few at a time."""
-    return 16 if rollout.seconds else max(8, min(64, 4096 // rollout.n_worlds))
 
 
 PLAIN_PLAYERS = ("random", "heuristic", "heuristic2")
@@ -252,66 +245,110 @@ OBJECTIVES = ("points", "make")
 
 
 @dataclass(frozen=True)
-class PlayerSpec:
-    """One parsed spec. `text` is what the user wrote and what results are labelled with.
+class WeightsPlace:
+    """Where a network's weights are: "" = those that are shipped, a file, or a run's directory.
 
-    `source` ("" = the network that is shipped, see zebfast.net.shipped) and `weights_name` only
-    matter when `kind` is "zeb" or "search", `temperature` only when it is "zeb"; `n_worlds`,
-    `objective`, `adaptive` and `posterior` (0 = off) only when it is "eq". When it is "search",
-    one of `search` (a tree) and `rollout` says what kind of search, and `dtype` what its network
-    computes in.
+    `name` is one of several runs in that directory; None = the nameless one.
     """
 
-    text: str
-    kind: str
     source: str = ""
-    weights_name: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class PlainOptions:
+    """A player without options, one of PLAIN_PLAYERS."""
+
+    kind: str
+    deals_per_chunk: ClassVar[int] = 512
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """A network's policy alone."""
+
+    weights: WeightsPlace = WeightsPlace()
     temperature: float = DEFAULT_TEMPERATURE
-    n_worlds: int = 0
+    deals_per_chunk: ClassVar[int] = 256  # full batches: at every ply half of the games wait
+
+
+@dataclass(frozen=True)
+class PimcOptions:
+    """Exact values averaged over worlds; `posterior` 0 = off."""
+
+    n_worlds: int
     objective: str = "points"
     adaptive: bool = False
     posterior: float = 0.0
-    search: SearchOptions | None = None
-    rollout: RolloutOptions | None = None
+
+    @property
+    def deals_per_chunk(self) -> int:
+        """See solver_deals_per_chunk."""
+        return solver_deals_per_chunk(self.n_worlds)
+
+
+@dataclass(frozen=True)
+class TreeSearch:
+    """A tree on sampled worlds; `dtype` is what its network computes in."""
+
+    weights: WeightsPlace
+    search: SearchOptions
     dtype: str = "fp32"
+
+    @property
+    def deals_per_chunk(self) -> int:
+        """Full batches, and progress to be seen."""
+        return search_deals_per_chunk(self.search.n_simulations)
+
+
+@dataclass(frozen=True)
+class RolloutSearch:
+    """Rollouts in sampled worlds; `dtype` is what its network computes in."""
+
+    weights: WeightsPlace
+    rollout: RolloutOptions
+    dtype: str = "auto"
+
+    @property
+    def deals_per_chunk(self) -> int:
+        """As of a tree; what goes by the clock thinks about few at a time."""
+        return 16 if self.rollout.seconds else max(8, min(64, 4096 // self.rollout.n_worlds))
+
+
+PlayerOptions = PlainOptions | NetworkOptions | PimcOptions | TreeSearch | RolloutSearch
+
+
+@dataclass(frozen=True)
+class PlayerSpec:
+    """One parsed spec. `text` is what the user wrote and what results are labelled with."""
+
+    text: str
+    options: PlayerOptions
+
+    @property
+    def weights(self) -> WeightsPlace | None:
+        """Where its network's weights are; None of a player without one."""
+        options = self.options
+        return None if isinstance(options, PlainOptions | PimcOptions) else options.weights
 
     @property
     def needs_network(self) -> bool:
         """Whether the player has weights to be read."""
-        return self.kind in (NETWORK_PLAYER, SEARCH_PLAYER)
+        return self.weights is not None
 
     @property
     def needs_pool(self) -> bool:
         """Whether the player asks a pool of solvers."""
-        return self.kind == WORLDS_PLAYER or self.rollout is not None
+        return isinstance(self.options, PimcOptions | RolloutSearch)
 
     @property
     def deals_per_chunk(self) -> int:
-        """Deals to play side by side, from what the player costs; results do not depend on it.
-
-        A network wants full batches: about half of the games wait for it at every ply.
-        """
-        if self.kind == NETWORK_PLAYER:
-            return 256
-        if self.kind == WORLDS_PLAYER:
-            return solver_deals_per_chunk(self.n_worlds)
-        if self.search is not None:
-            return search_deals_per_chunk(self.search.n_simulations)
-        if self.rollout is not None:
-            return rollout_deals_per_chunk(self.rollout)
-        return 512
+        """Deals to play side by side, from what the player costs; results do not depend on it."""
+        return self.options.deals_per_chunk
 
     def same_player(self, other: PlayerSpec) -> bool:
         """Whether two specs name one player, however they are written."""
-        return replace(self, text="") == replace(other, text="")
-
-
-def solver_deals_per_chunk(n_worlds: int) -> int:
-    """Deals side by side for a player that solves so many worlds a play.
-
-    It fills its threads with few games, and small chunks let the progress of slow ones be seen.
-    """
-    return max(1, min(16, 3200 // n_worlds))
+        return self.options == other.options
 
 
 def parse_spec(text: str) -> PlayerSpec:
@@ -321,34 +358,29 @@ def parse_spec(text: str) -> PlayerSpec:
     if kind in PLAIN_PLAYERS:
         if colon:
             raise PlayerSpecError(f"Player {kind!r} takes no options; write it as {kind!r} alone.")
-        return PlayerSpec(text=spec, kind=kind)
+        return PlayerSpec(spec, PlainOptions(kind))
     if kind not in _KINDS:
         raise PlayerSpecError(_unknown_player(spec, kind))
     reading = _KINDS[kind]
     options = SpecOptions.parse(spec, rest, form=reading.form, known=reading.options)
-    return reading.parse(options)
+    return PlayerSpec(spec, reading.parse(options))
 
 
-def _parse_network(options: SpecOptions) -> PlayerSpec:
+def _parse_network(options: SpecOptions) -> NetworkOptions:
     expected = "a number of at least 0 (0 always plays the favourite)"
-    return PlayerSpec(
-        text=options.spec,
-        kind=NETWORK_PLAYER,
-        source=options.source(),
-        weights_name=options.text("weights_name"),
+    return NetworkOptions(
+        weights=options.weights(),
         temperature=options.number("temperature", DEFAULT_TEMPERATURE, expected=expected),
     )
 
 
-def _parse_worlds(options: SpecOptions) -> PlayerSpec:
+def _parse_pimc(options: SpecOptions) -> PimcOptions:
     if "n" not in options:
         raise PlayerSpecError(
             f"Player {options.spec!r} does not say how many worlds it samples; write "
             f"{WORLDS_FORM}, for example eq:n=100."
         )
-    return PlayerSpec(
-        text=options.spec,
-        kind=WORLDS_PLAYER,
+    return PimcOptions(
         n_worlds=options.whole("n", 0, least=1, most=MAX_WORLDS, of="worlds"),
         objective=options.choice("objective", OBJECTIVES),
         adaptive=options.switch("adaptive"),
@@ -356,17 +388,12 @@ def _parse_worlds(options: SpecOptions) -> PlayerSpec:
     )
 
 
-def _parse_search(options: SpecOptions) -> PlayerSpec:
+def _parse_search(options: SpecOptions) -> TreeSearch | RolloutSearch:
     method = method_of(options)
-    return PlayerSpec(
-        text=options.spec,
-        kind=SEARCH_PLAYER,
-        source=options.source(),
-        weights_name=options.text("weights_name"),
-        search=tree_options(options) if method == TREE else None,
-        rollout=None if method == TREE else rollout_options(options, method),
-        dtype=dtype_of(options, method),
-    )
+    weights, dtype = options.weights(), dtype_of(options, method)
+    if method == TREE:
+        return TreeSearch(weights, tree_options(options), dtype)
+    return RolloutSearch(weights, rollout_options(options, method), dtype)
 
 
 def _unknown_player(spec: str, kind: str) -> str:
@@ -382,11 +409,11 @@ class _Kind:
 
     form: str
     options: tuple[str, ...]
-    parse: Callable[[SpecOptions], PlayerSpec]
+    parse: Callable[[SpecOptions], PlayerOptions]
 
 
 _KINDS = {
     NETWORK_PLAYER: _Kind(NETWORK_FORM, ("source", "weights_name", "temperature"), _parse_network),
-    WORLDS_PLAYER: _Kind(WORLDS_FORM, ("n", "objective", "adaptive", "posterior"), _parse_worlds),
+    WORLDS_PLAYER: _Kind(WORLDS_FORM, ("n", "objective", "adaptive", "posterior"), _parse_pimc),
     SEARCH_PLAYER: _Kind(SEARCH_FORM, SEARCH_OPTIONS, _parse_search),
 }
