@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,9 @@ def test_killed_while_sending_and_gone_on_elsewhere(
         seen = first.wait_for("works again", after=seen)
         add_file(site.examples, 3)
         first.wait_for(r"games: 6\]", after=seen)
+        while s3.n_states() < 3:
+            assert first.process.poll() is None, first.text
+            time.sleep(0.05)
         first.end(signal_number=signal.SIGKILL)  # a state is being sent at nearly every moment
         lost = site.state()
         add_file(site.examples, 4)
