@@ -25,9 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # Files that take long: begun first, so that none is left running alone at the end.
-LONG = ("test_stages.py", "test_archive.py", "test_tools.py", "test_demo.py", "test_hub_kill.py",
-        "test_many_workers.py", "test_kill.py", "test_hub.py",
-        "test_experiment_hub.py")  # fmt: skip
+LONG = ("test_many_workers.py", "test_archive.py", "test_stages.py", "test_demo.py", "test_hub.py",
+        "test_experiment_hub.py", "test_tools.py", "test_selftest.py", "test_hub_kill.py",
+        "test_kill.py", "test_wandb.py", "test_process.py", "test_worker.py",
+        "test_stubs.py")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 SANITIZED = (
     "-O1",
-    "-g",
+    "-g1",  # enough to name the lines; more costs a quarter of the compilation
     "-DZF_NO_CLONES",
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=undefined",
