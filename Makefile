@@ -30,7 +30,7 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-slow ordeal selftest bench bench-base bench-compare gate record weights \
+.PHONY: help demo test test-costs test-slow ordeal selftest bench bench-base bench-compare gate record weights \
     lint docs build dist clean distclean
 
 help: ## this list
@@ -45,6 +45,10 @@ test test-slow: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.built ## everything that must hold, the self-test of the C core included
 	$(call say,running the tests)
 	@$(PY) -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+
+test-costs: export PYTHONPATH := tests/support
+test-costs: TEST_ARGS += -p costs
+test-costs: test ## the tests, and where their processor time goes
 
 test-slow: $(VENV)/.built ## the tests that take long, and those that need a GPU where there is one
 	@$(PY) -m pytest -m "slow or gpu" $(TEST_ARGS)

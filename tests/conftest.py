@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from forkserver import Program
+from forkserver import SERVER, Program
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = ("127.", "::1", "localhost")
@@ -62,6 +62,7 @@ def forked_programs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", Program)
         yield
+    SERVER.close()
 
 
 @pytest.fixture(scope="session")
