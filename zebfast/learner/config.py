@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zebfast.exchange import Namespace, Place, StoreOptions
-from zebfast.exchange.mirror.mirror import check_sync_url
 from zebfast.learner.recipe import LED_RECIPE, Recipe, Training
 from zebfast.system.settings import MOST_WHOLE, SettingError, check, encode, setting
 
@@ -172,6 +171,8 @@ class LearnerConfig(TrainerConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.sync_to is not None:
+            from zebfast.exchange.mirror.mirror import check_sync_url
+
             check_sync_url(self.sync_to)
         if self.sync_endpoint is not None and not (self.sync_to or "").startswith("s3"):
             raise SettingError("sync_endpoint needs a --sync-to of the form s3://bucket/folder")
