@@ -12,7 +12,7 @@ import pytest
 from experiments import zebfast
 
 from zebfast.worker import host
-from zebfast.worker.host import HostFacts, look, raise_file_limit, verdicts
+from zebfast.worker.host import HostFacts, checks, look, raise_file_limit
 
 GOOD = HostFacts(
     gpu="NVIDIA GeForce RTX 3060", driver="550.54", driver_cuda=(12, 4), torch_cuda="12.6",
@@ -23,13 +23,13 @@ NO_GPU = replace(GOOD, gpu=None, driver=None, driver_cuda=None, torch_device=Non
 
 
 def bad(facts: HostFacts, *, allow_cpu: bool = False) -> dict[str, str]:
-    found = verdicts(facts, allow_cpu=allow_cpu, min_disk=2.0, min_memory=2.0)
+    found = checks(facts, allow_cpu=allow_cpu, min_disk=2.0, min_memory=2.0)
     return {verdict.name: str(verdict) for verdict in found if not verdict.ok}
 
 
 def test_nothing_is_bad_on_a_good_machine() -> None:
     assert bad(GOOD) == {}
-    first = next(verdicts(GOOD, allow_cpu=False, min_disk=2.0, min_memory=2.0))
+    first = next(checks(GOOD, allow_cpu=False, min_disk=2.0, min_memory=2.0))
     assert str(first) == "ok   GPU: NVIDIA GeForce RTX 3060"
     assert bad(NO_GPU, allow_cpu=True) == {}
 

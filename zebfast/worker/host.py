@@ -19,7 +19,7 @@ _CUDA = re.compile(r"CUDA Version:\s*(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class HostCheck:
     """One line: what was looked at, is it good enough, what was found; ``fix`` where it is not."""
 
     name: str
@@ -75,55 +75,55 @@ def look(directory: Path) -> HostFacts:
     )
 
 
-def verdicts(
+def checks(
     facts: HostFacts, *, allow_cpu: bool, min_disk: float, min_memory: float
-) -> Iterator[Verdict]:
+) -> Iterator[HostCheck]:
     """A line for each thing; ``min_disk`` and ``min_memory`` are GiB."""
     if facts.gpu is None and allow_cpu:
-        yield Verdict("GPU", True, "none; the CPU is allowed")
+        yield HostCheck("GPU", True, "none; the CPU is allowed")
     else:
         yield _gpu(facts)
         yield _driver(facts)
         yield _torch(facts)
-    yield Verdict(
+    yield HostCheck(
         "disk", facts.disk >= min_disk, f"{facts.disk:.1f} GiB free",
         f"a worker wants {min_disk:g}: rent more disk, or free some",
     )  # fmt: skip
-    yield Verdict(
+    yield HostCheck(
         "memory", facts.memory >= min_memory, f"{facts.memory:.1f} GiB",
         f"a worker wants {min_memory:g}: take a larger machine",
     )  # fmt: skip
-    yield Verdict(
+    yield HostCheck(
         "open files", facts.open_files >= MIN_OPEN_FILES, f"limit {facts.open_files:,}",
         f"start it with a hard limit of at least {MIN_OPEN_FILES:,} (ulimit -Hn)",
     )  # fmt: skip
 
 
-def _gpu(facts: HostFacts) -> Verdict:
+def _gpu(facts: HostFacts) -> HostCheck:
     found = facts.gpu or "nvidia-smi names none"
     fix = "take a machine with an NVIDIA GPU, or give --allow-cpu"
-    return Verdict("GPU", facts.gpu is not None, found, fix)
+    return HostCheck("GPU", facts.gpu is not None, found, fix)
 
 
-def _driver(facts: HostFacts) -> Verdict:
+def _driver(facts: HostFacts) -> HostCheck:
     """Within one major version of CUDA, older drivers run newer builds."""
     found = f"{facts.driver or 'none'}"
     if facts.driver_cuda is not None:
         found += f", runs CUDA {facts.driver_cuda[0]}.{facts.driver_cuda[1]}"
     if facts.torch_cuda is None or facts.driver_cuda is None:
-        return Verdict("driver", facts.driver is not None, found, "install the NVIDIA driver")
+        return HostCheck("driver", facts.driver is not None, found, "install the NVIDIA driver")
     need = int(facts.torch_cuda.partition(".")[0])
-    return Verdict(
+    return HostCheck(
         "driver", facts.driver_cuda[0] >= need, f"{found}, torch has CUDA {facts.torch_cuda}",
         f"take a machine whose driver runs CUDA {need}, or a torch built for an older one",
     )  # fmt: skip
 
 
-def _torch(facts: HostFacts) -> Verdict:
+def _torch(facts: HostFacts) -> HostCheck:
     if facts.torch_device is not None:
-        return Verdict("torch", True, f"calculates on {facts.torch_device}")
+        return HostCheck("torch", True, f"calculates on {facts.torch_device}")
     fix = "install a CUDA build of torch" if facts.torch_cuda is None else "take another machine"
-    return Verdict("torch", False, f"cannot use the GPU ({facts.torch_error})", fix)
+    return HostCheck("torch", False, f"cannot use the GPU ({facts.torch_error})", fix)
 
 
 def raise_file_limit() -> int:

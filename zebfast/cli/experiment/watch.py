@@ -34,7 +34,7 @@ def print_job(context: click.Context) -> None:
     """Print the kind of job that the flags of ``context`` name."""
     from zebfast.experiment.runlog import read_runs
     from zebfast.experiment.watch.service_templates import (
-        Job,
+        Service,
         cron_line,
         github_workflow,
         systemd_units,
@@ -48,11 +48,11 @@ def print_job(context: click.Context) -> None:
     runs = read_runs(experiment.run_log)
     first = experiment.own_stages[0]
     stage = next((known for known in BY_ROLE if runs and known == runs[-1].stage), first)
-    job = Job(experiment, stage, PROGRAM, Path.cwd(), _given(context))
-    printers: dict[str, Callable[[Job], str]] = {
+    service = Service(experiment, stage, PROGRAM, Path.cwd(), _given(context))
+    printers: dict[str, Callable[[Service], str]] = {
         "cron": cron_line, "systemd": systemd_units, "github": github_workflow,
     }  # fmt: skip
-    click.echo(printers[flags["print_as"]](job), nl=False)
+    click.echo(printers[flags["print_as"]](service), nl=False)
 
 
 def _given(context: click.Context) -> list[str]:

@@ -142,7 +142,7 @@ class CannotWatchThere(ExchangeError):
 
 
 @dataclass(frozen=True)
-class Job:
+class Service:
     """What is to be started, and where.
 
     Attributes:
@@ -168,34 +168,34 @@ class Job:
         return ["experiment", verb, self.experiment.name, *flags, *where]
 
 
-def cron_line(job: Job) -> str:
+def cron_line(service: Service) -> str:
     """A line for ``crontab -e``, with a comment."""
-    log = job.experiment.directory / "watch.log"
-    words = {"directory": [str(job.directory)], "watch": [*job.program, *job.watch()],
+    log = service.experiment.directory / "watch.log"
+    words = {"directory": [str(service.directory)], "watch": [*service.program, *service.watch()],
              "log": [str(log)]}  # fmt: skip
     # In a crontab, a bare % is the end of the line.
     texts = {name: shlex.join(each).replace("%", "\\%") for name, each in words.items()}
     return _fill(_CRON, minutes=str(MINUTES), **texts)
 
 
-def systemd_units(job: Job) -> str:
+def systemd_units(service: Service) -> str:
     """A shell script that writes three units: the learner, a look at it, and the timer of that."""
-    name = job.experiment.name
+    name = service.experiment.name
     restart = f"systemctl --user restart zebfast-learn-{name}.service"
     acts = ("--act", "restart-learner", "--restart-command", restart)
     return _fill(
         _SYSTEMD,
         name=name,
         minutes=str(MINUTES),
-        directory=str(job.directory).replace("%", "%%"),
-        learn=_unit_words([*job.program, *job.learn()]),
-        watch=_unit_words([*job.program, *job.watch(*acts)]),
+        directory=str(service.directory).replace("%", "%%"),
+        learn=_unit_words([*service.program, *service.learn()]),
+        watch=_unit_words([*service.program, *service.watch(*acts)]),
     )
 
 
-def github_workflow(job: Job) -> str:
+def github_workflow(service: Service) -> str:
     """A workflow that looks every ten minutes. Raises CannotWatchThere."""
-    experiment = job.experiment
+    experiment = service.experiment
     for place in (experiment.weights, experiment.examples):
         if place.kind == "directory":
             raise CannotWatchThere(
@@ -208,8 +208,8 @@ def github_workflow(job: Job) -> str:
             "--experiments-dir below it"
         )
     extras = ["hub"]
-    extras += ["wandb"] if "--wandb" in job.flags else []
-    extras += ["fleet"] if "replenish" in job.flags else []
+    extras += ["wandb"] if "--wandb" in service.flags else []
+    extras += ["fleet"] if "replenish" in service.flags else []
     return _fill(
         _GITHUB,
         name=experiment.name,
@@ -217,7 +217,7 @@ def github_workflow(job: Job) -> str:
         directory=str(experiment.directory),
         extras=",".join(extras),
         version=zebfast.__version__,
-        watch=shlex.join(["zebfast", *job.watch()]),
+        watch=shlex.join(["zebfast", *service.watch()]),
     )
 
 
