@@ -163,7 +163,7 @@ class SimulatedFleet:
 
 
 def launch(spec: Spec, offer: Offer, label: str) -> Launch:
-    bid = offer.dph if offer.interruptible else None
+    bid = offer.price_per_hour if offer.interruptible else None
     return Launch(label=label, command="true", env={}, image="", disk_gb=spec.disk_gb, bid=bid)
 
 

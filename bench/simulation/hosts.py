@@ -95,11 +95,11 @@ class Host:
         """The next thing that breaks what runs here."""
         return self.troubles[bisect_right(self.troubles, (now, "~"))]
 
-    def outbid_after(self, now: float, dph: float, share: float) -> float:
-        """When the lowest bid, ``share`` of the price, first exceeds ``dph``."""
+    def outbid_after(self, now: float, price_per_hour: float, share: float) -> float:
+        """When the lowest bid, ``share`` of the price, first exceeds ``price_per_hour``."""
         first = bisect_right(self.price_times, now)
         later = zip(self.price_times[first:], self.prices[first:], strict=True)
-        return next((at for at, price in later if price * share > dph), float("inf"))
+        return next((at for at, price in later if price * share > price_per_hour), float("inf"))
 
     def boot(self, now: float) -> Boot:
         """How a start in this quarter of an hour goes."""

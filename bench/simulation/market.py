@@ -39,7 +39,7 @@ class Rental:
     label: str
     host: Host
     began: float
-    dph: float
+    price_per_hour: float
     interruptible: bool
     boot: Boot
     play_at: float  # infinite if it never comes to that
@@ -58,7 +58,9 @@ class Rental:
 
     def price(self, now: float) -> float:
         """Dollars an hour now."""
-        return DEARER if self.trouble == "dearer" and now >= self.trouble_at else self.dph
+        return (
+            DEARER if self.trouble == "dearer" and now >= self.trouble_at else self.price_per_hour
+        )
 
     def plays_until(self) -> float:
         """When its work ends, whether anybody sees it or not; a dearer one goes on."""
@@ -71,7 +73,7 @@ class Rental:
         if self.trouble == "vanished":
             end = min(end, self.trouble_at)
         late = max(0.0, end - self.trouble_at) if self.trouble == "dearer" else 0.0
-        return (self.dph * (end - self.began - late) + DEARER * late) / HOUR
+        return (self.price_per_hour * (end - self.began - late) + DEARER * late) / HOUR
 
     def heartbeat(self, role: str, now: float) -> Heartbeat | None:
         """The newest that has been uploaded."""
@@ -141,7 +143,7 @@ class SimulatedMarket:
             provider=self.name,
             id=host.id,
             gpu=host.gpu,
-            dph=price,
+            price_per_hour=price,
             host=host.id,
             interruptible=spec.interruptible,
             reliability=host.reliability,
@@ -157,7 +159,7 @@ class SimulatedMarket:
         play_at = float("inf") if boot.trouble else up_at + boot.setup
         trouble_at, trouble = (float("inf"), "") if boot.trouble else host.trouble_after(up_at)
         if spec.interruptible:
-            outbid = host.outbid_after(now, offer.dph, self.bid_share)
+            outbid = host.outbid_after(now, offer.price_per_hour, self.bid_share)
             if outbid < trouble_at:
                 trouble_at, trouble = outbid, "stopped"
         return Rental(
@@ -165,7 +167,7 @@ class SimulatedMarket:
             label=label,
             host=host,
             began=now,
-            dph=offer.dph,
+            price_per_hour=offer.price_per_hour,
             interruptible=spec.interruptible,
             boot=boot,
             play_at=play_at,
@@ -179,7 +181,10 @@ class SimulatedMarket:
         taken = {rental.host.id for rental in self.alive()}
         free = (h for h in self.hosts.values() if h.id not in taken and h.is_free(now))
         offers = [self.offer(host, spec, now) for host in free]
-        return sorted((o for o in offers if o.dph <= spec.max_dph), key=lambda o: o.dph)
+        return sorted(
+            (o for o in offers if o.price_per_hour <= spec.max_price_per_hour),
+            key=lambda o: o.price_per_hour,
+        )
 
     def create(self, offer: Offer, launch: Launch) -> str:
         self._answer()
@@ -189,7 +194,9 @@ class SimulatedMarket:
         if host.id in taken or not host.is_free(now) or self._luck.random() < 0.03:
             raise OfferGone(f"{offer.id} is no longer offered")
         spec_like = _AS_OFFERED[offer.interruptible]
-        rental = replace(self.rental(host, spec_like, launch.label, now), dph=offer.dph)
+        rental = replace(
+            self.rental(host, spec_like, launch.label, now), price_per_hour=offer.price_per_hour
+        )
         self.rentals[rental.id] = rental
         if self._luck.random() < 0.03:
             raise Unreachable("the answer was lost")
@@ -206,7 +213,7 @@ class SimulatedMarket:
                 state=rental.state(now) or "unknown",
                 gpu=rental.host.gpu,
                 host=rental.host.id,
-                dph=rental.price(now),
+                price_per_hour=rental.price(now),
                 started=rental.began,
                 interruptible=rental.interruptible,
             )

@@ -64,5 +64,5 @@ def _dollars_a_game(market: SimulatedMarket, rental: Rental, horizon: float) -> 
     playing = end - rental.play_at
     if playing <= 0:
         return float("inf")
-    paid = rental.dph * (end - rental.began) / HOUR
+    paid = rental.price_per_hour * (end - rental.began) / HOUR
     return paid / (playing * market.speeds[rental.host.gpu])
