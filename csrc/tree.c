@@ -34,10 +34,10 @@ ZF_INLINE uint32_t best_edge(const zf_edge *edges, uint32_t n, float node_total,
 }
 
 ZF_INLINE void back_up(zf_tree *t, float value_team0) {
-    for (int i = 0; i < t->path.depth; i++) {
-        zf_node *node = &t->nodes[t->path.node[i]];
-        zf_edge *edge = &t->edges[node->first_edge + t->path.edge[i]];
-        float v = t->path.team[i] ? -value_team0 : value_team0;
+    for (int i = 0; i < t->leaf.path.depth; i++) {
+        zf_node *node = &t->nodes[t->leaf.path.node[i]];
+        zf_edge *edge = &t->edges[node->first_edge + t->leaf.path.edge[i]];
+        float v = t->leaf.path.team[i] ? -value_team0 : value_team0;
         edge->total += v;
         edge->visits++;
         node->total += v;
@@ -115,9 +115,9 @@ ZF_INLINE bool simulate(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts 
             zf_worlds_apply(&s, t->worlds[world].hands);
             link = &t->worlds[world].child[edge];
         }
-        t->path.node[depth] = (uint16_t)node;
-        t->path.edge[depth] = (uint8_t)edge;
-        t->path.team[depth++] = s.to_play & 1;
+        t->leaf.path.node[depth] = (uint16_t)node;
+        t->leaf.path.edge[depth] = (uint8_t)edge;
+        t->leaf.path.team[depth++] = s.to_play & 1;
         behind = *link;
         if (behind >= ZF_FIRST_ENDING) break;
         zf_play(&s, zf_select(zf_legal(&s), edge, ZF_MAX_EDGES));
@@ -125,7 +125,7 @@ ZF_INLINE bool simulate(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts 
         if (behind == 0) *link = (uint16_t)(behind = first_met(t, p, world, &s, counts));
         node = behind;
     } while (is_node(behind));
-    t->path.depth = (uint8_t)depth;
+    t->leaf.path.depth = (uint8_t)depth;
     if (behind == 0) {
         t->leaf.link = link;
         emit_leaf(t, &s, leaf);
@@ -149,7 +149,7 @@ static bool choice_is_final(const zf_tree *t, const zf_search *p) {
 
 ZF_HOT zf_step zf_tree_descend(zf_tree *t, const zf_search *p, zf_obs *leaf, zf_counts *counts) {
     if (t->n_nodes == 0) {
-        t->path.depth = 0;
+        t->leaf.path.depth = 0;
         t->leaf.key = 0;
         emit_leaf(t, &t->root, leaf);
         return ZF_LEAF;

@@ -98,19 +98,21 @@ typedef struct {
     uint32_t n_inherited;             /* and the root */
 } zf_gumbel_root;
 
-/* The leaf that waits for its evaluation. */
+/* The way of the last descent, from the root to the leaf or ending. */
+typedef struct {
+    uint16_t node[ZF_N_PLIES];
+    uint8_t edge[ZF_N_PLIES], team[ZF_N_PLIES];
+    uint8_t depth;
+} zf_path;
+
+/* The leaf that waits for its evaluation, and how it was reached; ordered so that nothing is
+ * padded between. */
 typedef struct {
     uint16_t *link; /* where its node's index goes */
     uint64_t key;   /* as in keys */
+    zf_path path;
     uint8_t legal, team;
 } zf_pending_leaf;
-
-/* The way of the last descent, from the root to the leaf or ending. */
-typedef struct {
-    uint8_t depth;
-    uint8_t edge[ZF_N_PLIES], team[ZF_N_PLIES];
-    uint16_t node[ZF_N_PLIES];
-} zf_path;
 
 typedef struct {
     zf_state root;
@@ -127,7 +129,6 @@ typedef struct {
     uint32_t root_visits; /* visits over the root's edges */
     zf_gumbel_root gumbel;
     zf_pending_leaf leaf;
-    zf_path path;
 } zf_tree;
 
 typedef enum {

@@ -1,14 +1,12 @@
-"""What the compiled modules ask of the arrays they are given, each in one place."""
+"""What the compiled modules ask of the arrays they are given, each in one place.
 
-from __future__ import annotations
-
-from typing import Any
+Compiled, because nearly every call of the others comes by here.
+"""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 
-def broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+def broadcast(str name, values, tuple shape):
     """The argument ``name`` in this shape, as NumPy broadcasts.
 
     Raises ValueError, naming both shapes, where it cannot be.
@@ -24,7 +22,7 @@ def broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[A
         ) from None
 
 
-def integers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+def integers(str name, values, tuple shape):
     """The same of whole numbers of any integer type. TypeError for other numbers."""
     array = np.asarray(values)
     if array.dtype.kind not in "iu" and array.size:
@@ -32,7 +30,7 @@ def integers(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[An
     return broadcast(name, array, shape)
 
 
-def row_numbers(rows: ArrayLike, n: int) -> NDArray[np.int64]:
+def row_numbers(rows, Py_ssize_t n):
     """Which of n rows are meant: int [k], repeats allowed, or bool [n]. int64 [k].
 
     The caller checks that they lie in 0..n-1; rows are not counted from the end.
@@ -52,7 +50,7 @@ def row_numbers(rows: ArrayLike, n: int) -> NDArray[np.int64]:
     return np.ascontiguousarray(array, np.int64)
 
 
-def raw_bytes(records: NDArray[Any], dtype: np.dtype[Any], what: str) -> NDArray[np.uint8]:
+def raw_bytes(records, dtype, str what):
     """The bytes of a vector of records of this type, copied if it is not contiguous.
 
     Raises ValueError, naming ``what`` they are, for any other array.
