@@ -68,7 +68,7 @@ def kept_in_mind() -> Iterator[None]:
         patch.multiple(reconcile, read_state=minds.get, write_state=minds.__setitem__),
         patch.object(reconcile, "hold_lock", lambda path, *, busy: nullcontext()),
         patch.object(rent, "read_history", lambda path: minds.get(path, MarketHistory())),
-        patch.object(rent, "update_history", update),
+        patch.multiple(rent, update_history=update, write_state=minds.__setitem__),
     ):
         yield
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fleet_looks import FLEET, MIN, NOW, SPEC, asked, beat, known, look, machine, names
 
-from zebfast.fleet.decide import LISTING_LAG, PAUSE, UNANSWERED, Decision, Observed, decide, resumed
+from zebfast.fleet.decide import LISTING_LAG, PAUSE, UNANSWERED, Decision, decide, resumed
 from zebfast.fleet.health import failure_in, stall_limit
-from zebfast.fleet.model import Instance
+from zebfast.fleet.model import Instance, Observed
 from zebfast.system.events import Ended, to_line
 
 TWO = replace(SPEC, n=2)

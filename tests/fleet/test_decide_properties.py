@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.fleet.decide import Decision, Observed, decide, paused
-from zebfast.fleet.model import FleetState, Instance, Machine, Spec
+from zebfast.fleet.decide import Decision, decide, paused
+from zebfast.fleet.model import FleetState, Instance, Machine, Observed, Spec
 
 OTHER = "zeb-first-evalaux"
 STATES = ["loading", "running", "running", "running", "stopped", "exited", "offline", "unknown"]

@@ -13,7 +13,7 @@ import pytest
 from fake_fleet import SPEC, World, want
 from fake_provider import offer, offers
 
-from zebfast.fleet import market_history, reconcile
+from zebfast.fleet import market_history, reconcile, rent
 from zebfast.fleet.model import FleetState
 from zebfast.fleet.reconcile import FleetBusy
 
@@ -77,6 +77,7 @@ def die_at(world: World, fatal: int | None, monkeypatch: pytest.MonkeyPatch) -> 
             provider = world.providers["vast"]
             patch.setattr(provider, method, steps.around(getattr(provider, method)))
         patch.setattr(reconcile, "write_state", steps.around(reconcile.write_state))
+        patch.setattr(rent, "write_state", steps.around(rent.write_state))
         patch.setattr(market_history, "write_atomic", steps.around(market_history.write_atomic))
         try:
             world.tick()

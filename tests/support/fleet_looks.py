@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.fleet.decide import Decision, Observed, decide
-from zebfast.fleet.model import FleetState, Instance, Machine, Spec, worker_id_of
+from zebfast.fleet.decide import Decision, decide
+from zebfast.fleet.model import FleetState, Instance, Machine, Observed, Spec, worker_id_of
 
 FLEET = "zeb-first-selfplay"
 NOW = 1_800_000_000.0

@@ -8,74 +8,22 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.fleet.health import Removal, is_working, must_go, remember
-from zebfast.fleet.model import FleetState, Instance, Machine, Spec, is_of_fleet, worker_id_of
-
-# --- What a fleet has cost, as far as prices and times were seen, and whether that is all it may.
-
-
-def cost(instance: Instance, *, listed: bool, now: float, elapsed: float) -> float:
-    """Dollars of one machine in the last ``elapsed`` seconds, or since it was asked for.
-
-    One that vanished is counted until now: when it went is not known. One that was destroyed, or
-    that was asked for and never came, has cost nothing since.
-    """
-    if not listed and (instance.id is None or instance.terminating):
-        return 0.0
-    return instance.price_per_hour * min(elapsed, max(0.0, now - instance.asked)) / 3600
-
-
-def used_up(state: FleetState, now: float) -> str | None:
-    """Which of its budgets a fleet has used up, in words; None while there is some of each."""
-    dollars, hours = state.spec.budget_dollars, state.spec.budget_hours
-    if dollars is not None and state.spent >= dollars:
-        return f"${state.spent:.2f} of ${dollars:.2f} are spent"
-    age = 0.0 if state.first is None else (now - state.first) / 3600
-    if hours is not None and age >= hours:
-        return f"{age:.1f} of {hours:g} hours are over"
-    return None
-
+from zebfast.fleet.health import is_working, must_go, remember
+from zebfast.fleet.model import (
+    Destroy,
+    FleetState,
+    Instance,
+    Machine,
+    Observed,
+    Spec,
+    is_of_fleet,
+)
 
 PAUSE = 300.0  # after "lacks credit"; then one machine is asked for, to see
 UNANSWERED = 600.0  # a request that no listing has shown for so long came to nothing
 LISTING_LAG = 120.0  # a machine of which the id is known may be missing in lists for so long
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observed:
-    """One look at a fleet.
-
-    Attributes:
-        machines: of all providers that answered; ``silent`` names those that did not: nothing is
-            known of their machines, so none is declared gone and none is asked for in its place.
-        heartbeats: by worker id. ``heard`` False = they could not be read at all, so that nothing
-            follows from one that is missing or old.
-        log_errors: by label, the last fatal line of a machine's log where one was found; counts
-            for a worker that has never beaten.
-        has_weights: does the namespace have weights? None where that could not be learnt.
-        credit: dollars left by provider, where known.
-    """
-
-    now: float
-    machines: tuple[Machine, ...] = ()
-    silent: frozenset[str] = frozenset()
-    heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
-    heard: bool = True
-    log_errors: Mapping[str, str] = field(default_factory=dict)
-    has_weights: bool | None = True
-    credit: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Destroy:
-    """End one rental. ``strike``: it counts against the host. ``reason``: words for the log."""
-
-    machine: Machine
-    reason: str
-    strike: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +50,7 @@ def decide(state: FleetState, observed: Observed) -> Decision:
     first = seen.now if state.first is None else min(state.first, seen.now)
     machines, gone = _remembered(state, seen)
     state, over = _spend(replace(state, first=first, last_look=seen.now), seen)
-    plans = _judge(machines, seen, wanted=state.wanted)
-    plans = _adopt(plans, seen, wanted=state.wanted)
+    plans = _adopt(_judge(machines, seen, wanted=state.wanted), seen, wanted=state.wanted)
     plans = _shrink(plans, seen)
     state = replace(state, machines=plans.machines)
     state, rent, why = _missing(state, seen)
@@ -138,38 +85,41 @@ class _Sight:
 
     @classmethod
     def of(cls, state: FleetState, observed: Observed) -> _Sight:
-        listed, younger = _by_label(observed.machines, state.spec.fleet)
+        groups: dict[str, list[Machine]] = defaultdict(list)
+        for machine in sorted(observed.machines, key=_age_order):
+            if is_of_fleet(machine.label, state.spec.fleet):
+                groups[machine.label].append(machine)
+        listed = {label: group[0] for label, group in groups.items()}
+        younger = tuple(machine for group in groups.values() for machine in group[1:])
         last = observed.now if state.last_look is None else state.last_look
-        elapsed = max(0.0, observed.now - last)
-        return cls(observed, state.spec, listed, tuple(younger), elapsed)
+        return cls(observed, state.spec, listed, younger, max(0.0, observed.now - last))
 
     @property
     def now(self) -> float:
         return self.observed.now
 
-    def beat(self, instance: Instance) -> Heartbeat | None:
-        return self.observed.heartbeats.get(worker_id_of(instance.label, self.spec.role))
-
     def updated(self, instance: Instance) -> Instance:
         """What is known of a machine after this look."""
-        return remember(
-            instance,
-            self.listed.get(instance.label),
-            self.beat(instance),
-            self.observed.log_errors.get(instance.label),
-            now=self.now,
-            elapsed=self.elapsed,
-            heard=self.observed.heard,
-        )
+        machine = self.listed.get(instance.label)
+        return remember(instance, machine, self.observed, self.spec.role, elapsed=self.elapsed)
 
-    def removal(self, instance: Instance, machine: Machine, *, wanted: bool) -> Removal | None:
-        """Why a machine must go by itself, whatever the others do; None if it may stay."""
+    def removal(self, instance: Instance, machine: Machine, *, wanted: bool) -> Destroy | None:
+        """Why a machine must go, were it the only one; None if it may stay."""
         if not wanted:
-            return Removal(reason="the fleet is taken down", strike=False)
-        error, heard = self.observed.log_errors.get(instance.label), self.observed.heard
-        return must_go(
-            instance, machine, self.beat(instance), error, self.spec, self.now, heard=heard
-        )
+            return Destroy(machine=machine, reason="the fleet is taken down")
+        return must_go(instance, machine, self.observed, self.spec)
+
+    def cost(self, instance: Instance) -> float:
+        """Dollars of a machine since the last look or since it was asked for, as far as is seen.
+
+        One that vanished is counted until now: when it went is not known. One that was destroyed,
+        or that was asked for and never came, has cost nothing since.
+        """
+        unlisted = instance.label not in self.listed
+        if unlisted and (instance.id is None or instance.terminating):
+            return 0.0
+        age = max(0.0, self.now - instance.asked)
+        return instance.price_per_hour * min(self.elapsed, age) / 3600
 
     def is_gone(self, instance: Instance) -> bool:
         """Not listed: is that to be believed? One list that is short must not double a fleet."""
@@ -204,16 +154,15 @@ class _Plans:
         notes = self.notes if note is None else (*self.notes, note)
         return replace(self, machines={**self.machines, instance.label: instance}, notes=notes)
 
-    def end(self, machine: Machine, found: Removal) -> _Plans:
-        each = Destroy(machine=machine, reason=found.reason, strike=found.strike)
-        return replace(self, destroy=(*self.destroy, each))
-
-    def terminate(self, machine: Machine, found: Removal | None) -> _Plans:
-        """End a remembered machine if there is a reason, and remember that it is to end."""
-        if found is None:
+    def end(self, each: Destroy | None) -> _Plans:
+        """End a machine if there is a reason; of one that is known, remember that it is to end."""
+        if each is None:
             return self
-        terminating = replace(self.machines[machine.label], terminating=found.reason)
-        return self.put(terminating).end(machine, found)
+        plans = replace(self, destroy=(*self.destroy, each))
+        instance = self.machines.get(each.machine.label)
+        if instance is None or instance.terminating:
+            return plans
+        return plans.put(replace(instance, terminating=each.reason))
 
 
 def _remembered(state: FleetState, seen: _Sight) -> tuple[dict[str, Instance], list[str]]:
@@ -229,32 +178,31 @@ def _remembered(state: FleetState, seen: _Sight) -> tuple[dict[str, Instance], l
 
 def _spend(state: FleetState, seen: _Sight) -> tuple[FleetState, list[str]]:
     """Count the dollars since the last look; a budget that is used up ends the fleet."""
-    spent = sum(
-        cost(instance, listed=label in seen.listed, now=seen.now, elapsed=seen.elapsed)
-        for label, instance in state.machines.items()
-    )
-    state = replace(state, spent=state.spent + spent)
-    over = used_up(state, seen.now)
-    if over is None or not state.wanted:
+    spec, spent = state.spec, state.spent + sum(map(seen.cost, state.machines.values()))
+    state = replace(state, spent=spent)
+    age = 0.0 if state.first is None else (seen.now - state.first) / 3600
+    if spec.budget_dollars is not None and spent >= spec.budget_dollars:
+        over = f"${spent:.2f} of ${spec.budget_dollars:.2f} are spent"
+    elif spec.budget_hours is not None and age >= spec.budget_hours:
+        over = f"{age:.1f} of {spec.budget_hours:g} hours are over"
+    else:
         return state, []
     note = f"the budget is used up: {over}; everything is taken down"
-    return replace(state, wanted=False), [note]
+    return (replace(state, wanted=False), [note]) if state.wanted else (state, [])
 
 
 def _judge(machines: Mapping[str, Instance], seen: _Sight, *, wanted: bool) -> _Plans:
     """Destroy what a rule condemns, and the younger ones of those that share a label."""
-    plans = _Plans(machines)
-    for younger in seen.younger:
-        reason = "has the label of an older machine"
-        plans = plans.end(younger, Removal(reason=reason, strike=False))
+    why = "has the label of an older machine"
+    plans = _Plans(machines, tuple(Destroy(machine=each, reason=why) for each in seen.younger))
     for label, instance in machines.items():
         machine = seen.listed.get(label)
         if machine is None:
             continue
         if instance.terminating:
-            plans = plans.end(machine, Removal(reason=instance.terminating, strike=False))
+            plans = plans.end(Destroy(machine=machine, reason=instance.terminating))
         else:
-            plans = plans.terminate(machine, seen.removal(instance, machine, wanted=wanted))
+            plans = plans.end(seen.removal(instance, machine, wanted=wanted))
     return plans
 
 
@@ -262,15 +210,14 @@ def _adopt(plans: _Plans, seen: _Sight, *, wanted: bool) -> _Plans:
     """Take in labelled machines that nobody remembers, oldest first, while there is room."""
     unknown = [machine for label, machine in seen.listed.items() if label not in plans.machines]
     for machine in sorted(unknown, key=_age_order):
-        started = seen.now if machine.started is None else machine.started
-        instance = seen.updated(
-            Instance(label=machine.label, provider=machine.provider, asked=started)
-        )
+        asked = seen.now if machine.started is None else machine.started
+        new = Instance(label=machine.label, provider=machine.provider, asked=asked)
+        instance = seen.updated(new)
         found = seen.removal(instance, machine, wanted=wanted)
         if found is None and len(plans.alive()) >= seen.spec.n + seen.spec.max_surge:
-            found = Removal(reason="is not remembered and not needed", strike=False)
+            found = Destroy(machine=machine, reason="is not remembered and not needed")
         note = f"{machine.label} was not remembered: adopted" if found is None else None
-        plans = plans.put(instance, note).terminate(machine, found)
+        plans = plans.put(instance, note).end(found)
     return plans
 
 
@@ -279,10 +226,10 @@ def _shrink(plans: _Plans, seen: _Sight) -> _Plans:
     alive, spec = plans.alive(), seen.spec
     working = sum(is_working(instance, seen.listed.get(instance.label)) for instance in alive)
     keep = spec.n if working >= spec.n else spec.n + spec.max_surge
-    found = Removal(reason=f"is above the {spec.n} that are wanted", strike=False)
+    why = f"is above the {spec.n} that are wanted"
     for instance in sorted(alive, key=seen.dispensable)[: max(0, len(alive) - keep)]:
         if instance.label in seen.listed:  # else its turn comes when it shows
-            plans = plans.terminate(seen.listed[instance.label], found)
+            plans = plans.end(Destroy(machine=seen.listed[instance.label], reason=why))
     return plans
 
 
@@ -320,19 +267,6 @@ def _why_none(state: FleetState, seen: _Sight) -> tuple[FleetState, str | None]:
         state = paused(state, now=seen.now, reason="the account lacks credit")
         return state, f"{state.pause_reason}, next try in {PAUSE:.0f} s"
     return state, None
-
-
-def _by_label(
-    machines: tuple[Machine, ...], fleet: str
-) -> tuple[dict[str, Machine], list[Machine]]:
-    """The oldest machine of each label of the fleet, and all the others of the fleet."""
-    groups: dict[str, list[Machine]] = defaultdict(list)
-    for machine in machines:
-        if is_of_fleet(machine.label, fleet):
-            groups[machine.label].append(machine)
-    ordered = [sorted(group, key=_age_order) for group in groups.values()]
-    oldest = {group[0].label: group[0] for group in ordered}
-    return oldest, [machine for group in ordered for machine in group[1:]]
 
 
 def _age_order(machine: Machine) -> tuple[float, str]:

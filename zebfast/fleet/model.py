@@ -1,4 +1,4 @@
-"""The plain records of a fleet: what can be rented, what is rented, what is wanted, what is known.
+"""The plain records of a fleet: what can be rented, is rented, is wanted, is known, is seen.
 
 Times are unix seconds, prices dollars an hour. Nothing here asks anybody anything.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.settings import setting
 
@@ -198,6 +199,10 @@ class Instance:
     games_per_s: float | None = None
     terminating: str = setting("", key="doomed")
 
+    def quiet(self, now: float) -> float:
+        """Seconds since the last sign of work, or else since it was asked for."""
+        return now - (self.asked if self.progress_at is None else self.progress_at)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FleetState:
@@ -219,6 +224,44 @@ class FleetState:
     spent: float = 0.0
     first: float | None = None
     last_look: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """One look at a fleet.
+
+    Attributes:
+        machines: of all providers that answered; ``silent`` names those that did not: nothing is
+            known of their machines, so none is declared gone and none is asked for in its place.
+        heartbeats: by worker id. ``heard`` False = they could not be read at all, so that nothing
+            follows from one that is missing or old.
+        log_errors: by label, the last fatal line of a machine's log where one was found; counts
+            for a worker that has never beaten.
+        has_weights: does the namespace have weights? None where that could not be learnt.
+        credit: dollars left by provider, where known.
+    """
+
+    now: float
+    machines: tuple[Machine, ...] = ()
+    silent: frozenset[str] = frozenset()
+    heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
+    heard: bool = True
+    log_errors: Mapping[str, str] = field(default_factory=dict)
+    has_weights: bool | None = True
+    credit: Mapping[str, float] = field(default_factory=dict)
+
+    def beat_of(self, label: str, role: Role) -> Heartbeat | None:
+        """The heartbeat of the worker on the machine of this label, where there is one."""
+        return self.heartbeats.get(worker_id_of(label, role))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destroy:
+    """End one rental. ``strike``: it counts against the host. ``reason``: words for the log."""
+
+    machine: Machine
+    reason: str
+    strike: bool = False
 
 
 def new_label(fleet: str, token: str) -> str:

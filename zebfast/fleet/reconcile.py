@@ -12,14 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from zebfast.fleet.decide import Decision, Destroy, Observed, decide
+from zebfast.fleet.decide import Decision, decide
 from zebfast.fleet.market_history import MarketHistory
-from zebfast.fleet.model import FleetState, Spec
-from zebfast.fleet.observe import Outlook, observe
+from zebfast.fleet.model import Destroy, FleetState, Observed, Spec
+from zebfast.fleet.observe import Outlook, observe, say
 from zebfast.fleet.provider import ProviderError
-from zebfast.fleet.rent import Launcher, MarketFile, Renting, new_token, say
+from zebfast.fleet.rent import Fleet, Renting, teach
 from zebfast.fleet.state_file import FleetFileError, FleetFiles, read_state, write_state
-from zebfast.system.events import Event, FleetNews, emit, subscribed
+from zebfast.system.events import Event, FleetNews, Subscriber, subscribed
 from zebfast.system.locks import hold_lock
 
 #: What a person asks for, as a change of what is remembered (None = nothing yet).
@@ -28,21 +28,6 @@ Change = Callable[[FleetState | None], FleetState]
 
 class FleetBusy(RuntimeError):
     """Another process looks after this fleet at this moment."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fleet:
-    """Everything that a tick touches.
-
-    Attributes:
-        token: makes the last part of a new label.
-    """
-
-    files: FleetFiles
-    outlook: Outlook
-    launcher: Launcher
-    clock: Callable[[], float] = time.time
-    token: Callable[[], str] = new_token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +63,7 @@ def reconcile(fleet: Fleet, change: Change | None = None) -> Tick:
     def busy(owner: str) -> FleetBusy:
         return FleetBusy(f"fleet {fleet.files.fleet} is looked after by process {owner} just now")
 
-    with hold_lock(fleet.files.lock, busy=busy), subscribed(_Log(fleet).take):
+    with hold_lock(fleet.files.lock, busy=busy), subscribed(_log_of(fleet)):
         state = remembered(fleet.files, change)
         if change is not None:
             write_state(fleet.files.state, state)
@@ -87,12 +72,13 @@ def reconcile(fleet: Fleet, change: Change | None = None) -> Tick:
         write_state(fleet.files.state, decision.state)
         for note in decision.notes:
             say(state.spec.fleet, note)
-        market = MarketFile(fleet.files.market)
-        market.change(lambda history: _learn(history, decision, observed))
+        teach(fleet.files.market, lambda history: _learn(history, decision, observed))
         for each in decision.destroy:
             _destroy(each, fleet)
         if decision.rent:
-            decision = replace(decision, state=_rent(fleet, decision, observed, market))
+            renting = Renting(fleet, decision.state, decision.rent, silent=observed.silent)
+            renting.run()
+            decision = replace(decision, state=renting.state)
         return Tick(observed=observed, decision=decision)
 
 
@@ -115,19 +101,18 @@ def remembered(files: FleetFiles, change: Change | None = None) -> FleetState:
     return state
 
 
-class _Log:
+def _log_of(fleet: Fleet) -> Subscriber:
     """Keeps what is told of a fleet, a line each."""
+    files = fleet.files
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-
-    def take(self, event: Event) -> None:
-        files = self._fleet.files
+    def take(event: Event) -> None:
         if not isinstance(event, FleetNews) or event.fleet not in ("", files.fleet):
             return
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self._fleet.clock()))
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(fleet.clock()))
         with suppress(OSError), open(files.log, "a", encoding="utf-8") as handle:
             handle.write(f"{stamp} {event.text}\n")  # a full disk must not keep machines alive
+
+    return take
 
 
 def _destroy(each: Destroy, fleet: Fleet) -> None:
@@ -135,7 +120,7 @@ def _destroy(each: Destroy, fleet: Fleet) -> None:
     machine, name = each.machine, fleet.files.fleet
     price = "" if machine.price_per_hour is None else f", ${machine.price_per_hour:.3f}/h"
     text = f"destroy {machine.label} ({machine.provider} {machine.id}{price}): {each.reason}"
-    emit(FleetNews(fleet=name, what="destroyed", text=text, label=machine.label))
+    say(name, text, what="destroyed", label=machine.label)
     try:
         fleet.outlook.providers[machine.provider].destroy(machine.id)
     except ProviderError as error:
@@ -154,22 +139,6 @@ def _learn(history: MarketHistory, decision: Decision, observed: Observed) -> Ma
     listed = {machine.label for machine in observed.machines if machine.state == "running"}
     playing = [instance for label, instance in state.machines.items() if label in listed]
     return history.with_rates(state.spec.role, playing, observed.now)
-
-
-def _rent(fleet: Fleet, decision: Decision, observed: Observed, market: MarketFile) -> FleetState:
-    """Ask for what is missing; what is remembered afterwards."""
-    renting = Renting(
-        decision.state,
-        decision.rent,
-        providers=fleet.outlook.providers,
-        market=market,
-        launcher=fleet.launcher,
-        save=lambda state: write_state(fleet.files.state, state),
-        clock=fleet.clock,
-        token=fleet.token,
-    )
-    renting.run(observed.silent)
-    return renting.state
 
 
 # --- What a person asks of a fleet, as changes of what is remembered of it.

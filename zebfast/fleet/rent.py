@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from zebfast.fleet.decide import paused, resumed
 from zebfast.fleet.market import Ranking, rank, speeds_of
@@ -18,6 +19,7 @@ from zebfast.fleet.market_history import (
     update_history,
 )
 from zebfast.fleet.model import FleetState, Instance, Launch, Offer, Spec, new_label
+from zebfast.fleet.observe import Outlook, say
 from zebfast.fleet.provider import (
     NoCredit,
     OfferGone,
@@ -26,11 +28,8 @@ from zebfast.fleet.provider import (
     SearchQuota,
     Unreachable,
 )
-from zebfast.system.events import FleetNews, emit
+from zebfast.fleet.state_file import FleetFiles, write_state
 from zebfast.system.settings import encode
-
-#: Makes the launch of a machine on an offer, from its label.
-Launcher = Callable[[Spec, Offer, str], Launch]
 
 
 def new_token() -> str:
@@ -38,38 +37,35 @@ def new_token() -> str:
     return secrets.token_hex(4)
 
 
-def used_hosts(state: FleetState) -> frozenset[str]:
-    """Hosts that the fleet has a machine of; those without a name are all different."""
-    machines = state.machines.values()
-    return frozenset(host_key(each.provider, each.host) for each in machines if each.host)
+#: Makes the launch of a machine on an offer, from its label.
+Launcher = Callable[[Spec, Offer, str], Launch]
 
 
-@dataclass(frozen=True)
-class MarketFile:
-    """The market's file; one that cannot be written costs money at most, so that is only said."""
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Everything that a tick touches.
 
-    path: Path
+    Attributes:
+        token: makes the last part of a new label.
+    """
 
-    def read(self) -> MarketHistory:
-        return read_history(self.path)
-
-    def change(self, change: Callable[[MarketHistory], MarketHistory]) -> None:
-        try:
-            update_history(self.path, change)
-        except (MarketBusy, OSError) as error:
-            say("", f"what the market taught is not kept: {error}", what="trouble")
+    files: FleetFiles
+    outlook: Outlook
+    launcher: Launcher
+    clock: Callable[[], float] = time.time
+    token: Callable[[], str] = new_token
 
 
-def say(
-    fleet: str, text: str, *, what: Literal["asked", "rented", "note", "trouble"] = "note",
-    label: str = "",
-) -> None:  # fmt: skip
-    """Tell a line of a fleet's log."""
-    emit(FleetNews(fleet=fleet, what=what, text=text, label=label))
+def teach(market: Path, change: Callable[[MarketHistory], MarketHistory]) -> None:
+    """Change the market's file; one that cannot be written costs money at most: that is said."""
+    try:
+        update_history(market, change)
+    except (MarketBusy, OSError) as error:
+        say("", f"what the market taught is not kept: {error}", what="trouble")
 
 
 def search(
-    provider: Provider, spec: Spec, market: MarketFile, *, now: float, used: Collection[str] = ()
+    provider: Provider, spec: Spec, market: Path, *, now: float, used: Collection[str]
 ) -> Ranking:
     """Offers of one provider, best first; not asked again for those of a moment ago.
 
@@ -79,7 +75,7 @@ def search(
     Raises:
         ProviderError and its kinds, SearchQuota among them, which is remembered.
     """
-    history = market.read()
+    history = read_history(market)
     offers = history.cached(provider.name, spec, now)
     if offers is None:
         if not history.may_search(provider.name, now):
@@ -90,58 +86,59 @@ def search(
             offers = tuple(provider.offers(spec))
         except SearchQuota as error:
             until = error.until
-            market.change(lambda history: history.with_quota(provider.name, until))
+            teach(market, lambda history: history.with_quota(provider.name, until))
             raise
         found = offers
-        market.change(lambda history: history.with_offers(provider.name, spec, found, now))
+        teach(market, lambda history: history.with_offers(provider.name, spec, found, now))
     if provider.name == "local":
         spec = replace(spec, gpus=())  # who names this machine wants it, whatever it has
     return rank(offers, spec, history, history.blacklist(), now, used=used)
 
 
-@dataclass
 class Round:
     """How one round of asking stands, whether for machines or for what they would cost.
 
-    Attributes:
-        left: machines still wanted.
-        used: hosts, as ``host_key`` names them, that the fleet has a machine of.
-        given_up: providers that are not asked any more; the silent ones, to begin with.
+    Args:
+        n: machines that are wanted.
+        silent: providers that are not asked.
         refused: told of a provider that does not answer, as a sentence.
         exhausted: told of one that has too little: its name, how many were taken, its ranking.
     """
 
-    left: int
-    used: set[str]
-    given_up: set[str]
-    refused: Callable[[str], object]
-    exhausted: Callable[[str, int, Ranking], object]
+    def __init__(
+        self, fleet: Fleet, state: FleetState, n: int, *, silent: Collection[str],
+        refused: Callable[[str], object], exhausted: Callable[[str, int, Ranking], object],
+    ) -> None:  # fmt: skip
+        self._fleet, self._spec, self.left, self.given_up = fleet, state.spec, n, set(silent)
+        self._refused, self._exhausted = refused, exhausted
+        # Those without a name are all different.
+        had = (each for each in state.machines.values() if each.host)
+        self._used = {host_key(each.provider, each.host) for each in had}
 
-    def candidates(
-        self, spec: Spec, providers: Mapping[str, Provider], market: MarketFile,
-        clock: Callable[[], float],
-    ) -> Iterator[tuple[Provider, Offer]]:  # fmt: skip
+    def candidates(self) -> Iterator[tuple[Provider, Offer]]:
         """Offers in the order in which they are to be taken, while more are wanted.
 
         Whoever takes one says so with ``take``; one that is a type of machine comes again then.
         """
-        for name in spec.providers:
+        for name in self._spec.providers:
             if name in self.given_up or not self.left:
                 continue
+            provider, market = self._fleet.outlook.providers[name], self._fleet.files.market
+            now = self._fleet.clock()
             try:
-                ranking = search(providers[name], spec, market, now=clock(), used=self.used)
+                ranking = search(provider, self._spec, market, now=now, used=self._used)
             except ProviderError as error:
-                self.refused(f"{name}: {error}")
+                self._refused(f"{name}: {error}")
                 continue
             before = self.left
             for offer in ranking.offers:
-                yield from self._while_taken(providers[name], offer)
+                yield from self._while_taken(provider, offer)
             if self.left and name not in self.given_up:
-                self.exhausted(name, before - self.left, ranking)
+                self._exhausted(name, before - self.left, ranking)
 
     def _while_taken(self, provider: Provider, offer: Offer) -> Iterator[tuple[Provider, Offer]]:
         host = host_key(provider.name, offer.host)
-        while self.left and provider.name not in self.given_up and host not in self.used:
+        while self.left and provider.name not in self.given_up and host not in self._used:
             before = self.left
             yield provider, offer
             if self.left == before or not offer.many:
@@ -151,38 +148,34 @@ class Round:
         """One more is had; its host is not asked again."""
         self.left -= 1
         if offer.host:
-            self.used.add(host_key(offer.provider, offer.host))
+            self._used.add(host_key(offer.provider, offer.host))
 
 
 class Renting:
     """One round of asking for machines; ``state`` is what is to be remembered after each step."""
 
-    def __init__(
-        self, state: FleetState, n: int, *, providers: Mapping[str, Provider], market: MarketFile,
-        launcher: Launcher, save: Callable[[FleetState], None], clock: Callable[[], float],
-        token: Callable[[], str],
-    ) -> None:  # fmt: skip
+    def __init__(self, fleet: Fleet, state: FleetState, n: int, *, silent: Collection[str]) -> None:
         self.state = state
-        self._providers, self._market, self._launcher = providers, market, launcher
-        self._save, self._clock, self._token = save, clock, token
-        self._round = Round(n, set(used_hosts(state)), set(), self._trouble, self._exhausted)
+        self._fleet = fleet
+        self._round = Round(
+            fleet, state, n, silent=silent, refused=self._trouble, exhausted=self._exhausted
+        )
         self._lacks_credit = ""
         self._unanswered = False  # a machine may be there: none is asked for until a look tells
 
-    def run(self, silent: Collection[str]) -> None:
+    def run(self) -> None:
         """Ask for all that are wanted, of the providers in their order; none of the silent ones.
 
         Raises:
             OSError: what is remembered cannot be written; nothing more is asked for then.
         """
         this, spec, wanted = self._round, self.state.spec, self._round.left
-        this.given_up.update(silent)
-        for provider, offer in this.candidates(spec, self._providers, self._market, self._clock):
+        for provider, offer in this.candidates():
             self._create(provider, offer)
         if this.left < wanted:
             self._keep(resumed(self.state))
         elif self._lacks_credit and not self._unanswered:
-            self._keep(paused(self.state, now=self._clock(), reason=self._lacks_credit))
+            self._keep(paused(self.state, now=self._fleet.clock(), reason=self._lacks_credit))
         if this.left and not self._unanswered:
             say(spec.fleet, f"{this.left} could not be rented; the next look tries again")
 
@@ -196,11 +189,17 @@ class Renting:
     def _create(self, provider: Provider, offer: Offer) -> None:
         """Rent one offer, the intent first."""
         fleet, price = self.state.spec.fleet, f"{offer.gpu} at ${offer.price_per_hour:.3f}/h"
-        label = new_label(fleet, self._token())
-        launch = self._launcher(self.state.spec, offer, label)
+        label = new_label(fleet, self._fleet.token())
+        launch = self._fleet.launcher(self.state.spec, offer, label)
         say(fleet, f"asking {provider.name} for {price} as {label}", what="asked", label=label)
-        instance = Instance(label=label, provider=provider.name, asked=self._clock(), gpu=offer.gpu,
-                      host=offer.host, price_per_hour=offer.price_per_hour)  # fmt: skip
+        instance = Instance(
+            label=label,
+            provider=provider.name,
+            asked=self._fleet.clock(),
+            gpu=offer.gpu,
+            host=offer.host,
+            price_per_hour=offer.price_per_hour,
+        )
         self._put(instance)
         try:
             made = provider.create(offer, launch)
@@ -217,7 +216,7 @@ class Renting:
         self._round.take(offer)
         say(fleet, f"rented {label}: {price}, {provider.name} {made}", what="rented", label=label)
         if not offer.many:
-            self._market.change(lambda history: history.without_offer(offer))
+            teach(self._fleet.files.market, lambda history: history.without_offer(offer))
 
     def _refused(self, provider: Provider, offer: Offer, error: ProviderError) -> None:
         """An offer that is gone is passed over; after another refusal its provider is."""
@@ -225,7 +224,7 @@ class Renting:
             self._lacks_credit = f"{provider.name} lacks credit"
         else:
             # Not the first to be tried at the next look, either: another may be to be had then.
-            self._market.change(lambda history: history.without_offer(offer))
+            teach(self._fleet.files.market, lambda history: history.without_offer(offer))
         if isinstance(error, OfferGone):
             self._trouble(f"offer {offer.id} of {provider.name} is gone: {error}")
             return
@@ -241,7 +240,7 @@ class Renting:
         self._keep(replace(self.state, machines=kept))
 
     def _keep(self, state: FleetState) -> None:
-        self._save(state)
+        write_state(self._fleet.files.state, state)
         self.state = state
 
 
@@ -292,15 +291,7 @@ def dollars_per_million(price_per_hour: float, games_per_s: float) -> float | No
     return price_per_hour / (games_per_s * 3600) * 1e6 if games_per_s else None
 
 
-def estimate(
-    state: FleetState,
-    n: int,
-    *,
-    providers: Mapping[str, Provider],
-    market: MarketFile,
-    now: float,
-    silent: Collection[str] = (),
-) -> Estimate:
+def estimate(state: FleetState, n: int, fleet: Fleet, *, silent: Collection[str] = ()) -> Estimate:
     """The ``n`` offers that ``Renting`` would take now, if all can be had."""
     found: list[Offer] = []
     problems: list[str] = []
@@ -309,9 +300,10 @@ def estimate(
         refused = f" ({ranking.why})" if ranking.refused or not taken else ""
         problems.append(f"{name} has {taken} that fit{refused}")
 
-    this = Round(n, set(used_hosts(state)), set(silent), problems.append, exhausted)
-    for _, offer in this.candidates(state.spec, providers, market, lambda: now):
+    this = Round(fleet, state, n, silent=silent, refused=problems.append, exhausted=exhausted)
+    for _, offer in this.candidates():
         found.append(offer)
         this.take(offer)
-    speeds = speeds_of({offer.gpu for offer in found}, state.spec, market.read(), now)
+    history = read_history(fleet.files.market)
+    speeds = speeds_of({offer.gpu for offer in found}, state.spec, history, fleet.clock())
     return Estimate(offers=tuple(found), speeds=speeds, problems=tuple(problems))

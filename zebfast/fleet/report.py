@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.status.liveness import age
-from zebfast.fleet.decide import Decision, Observed
+from zebfast.fleet.decide import Decision
 from zebfast.fleet.health import is_working, stall_limit
-from zebfast.fleet.model import FleetState, Instance, Machine, worker_id_of
+from zebfast.fleet.model import Instance, Machine, Observed, Spec
 from zebfast.fleet.rent import dollars_per_million
 from zebfast.system.settings import encode, setting
 
@@ -32,10 +31,10 @@ class Row:
     gpu: str
     state: str
     price_per_hour: float | None = setting(key="dph")
-    games_per_s: float | None
+    games_per_s: float | None = None
     age: float
-    ssh: str | None
-    weights_step: int | None
+    ssh: str | None = None
+    weights_step: int | None = None
     health: str
     good: bool
 
@@ -83,7 +82,10 @@ def report(observed: Observed, decision: Decision) -> Report:
     state, spec = decision.state, decision.state.spec
     listed = {machine.label: machine for machine in observed.machines}
     ending = {each.machine.key: each.reason for each in decision.destroy}
-    rows = [_row(m, state, observed, ending.get(m.key)) for m in observed.machines]
+    rows = [
+        _row(machine, state.machines.get(machine.label), spec, observed, ending.get(machine.key))
+        for machine in observed.machines
+    ]
     rows += [
         _unseen(instance, observed)
         for label, instance in state.machines.items()
@@ -111,12 +113,19 @@ def report(observed: Observed, decision: Decision) -> Report:
     )
 
 
-def _row(machine: Machine, state: FleetState, seen: Observed, ending: str | None) -> Row:
-    instance = state.machines.get(machine.label)
-    beat = seen.heartbeats.get(worker_id_of(machine.label, state.spec.role))
+def _row(
+    machine: Machine, instance: Instance | None, spec: Spec, seen: Observed, ending: str | None
+) -> Row:
+    """One that is listed; ``ending``: why it is to be destroyed."""
+    beat = seen.beat_of(machine.label, spec.role)
     began = machine.started if instance is None else instance.asked
-    health, good = _health(machine, instance, beat, seen, state, ending)
-    working = instance is not None and is_working(instance, machine) and beat is not None
+    if ending is not None:
+        health, good = f"to be destroyed: {ending}", False
+    elif instance is None:
+        health, good = "not remembered", False
+    else:
+        health, good = _health(machine, instance, spec, seen)
+    working = instance is not None and is_working(instance, machine)
     return Row(
         label=machine.label,
         provider=machine.provider,
@@ -133,20 +142,9 @@ def _row(machine: Machine, state: FleetState, seen: Observed, ending: str | None
     )
 
 
-def _health(
-    machine: Machine,
-    instance: Instance | None,
-    beat: Heartbeat | None,
-    seen: Observed,
-    state: FleetState,
-    ending: str | None,
-) -> tuple[str, bool]:
+def _health(machine: Machine, instance: Instance, spec: Spec, seen: Observed) -> tuple[str, bool]:
     """Words for how it is, and whether that is as it should be."""
-    if ending is not None:
-        return f"to be destroyed: {ending}", False
-    if instance is None:
-        return "not remembered", False
-    quiet = seen.now - (instance.asked if instance.progress_at is None else instance.progress_at)
+    quiet, beat = instance.quiet(seen.now), seen.beat_of(machine.label, spec.role)
     if machine.state != "running":
         said = f": {machine.message}" if machine.message else ""
         return f"{machine.state} for {age(quiet)}{said}", machine.state == "loading"
@@ -155,13 +153,11 @@ def _health(
     error = beat.error if beat is not None and beat.phase == "failed" else None
     error = error or seen.log_errors.get(machine.label)
     if instance.failing_since is not None:
-        return (
-            f"failing for {age(seen.now - instance.failing_since)}: {error or 'restarted'}",
-            False,
-        )
+        failing = age(seen.now - instance.failing_since)
+        return f"failing for {failing}: {error or 'restarted'}", False
     if beat is None:
         return f"setting up for {age(quiet)}", True
-    if quiet > _QUIET * stall_limit(state.spec):
+    if quiet > _QUIET * stall_limit(spec):
         return f"no work for {age(quiet)}", False
     restarts = f", restarted {beat.restarts} times" if beat.restarts else ""
     return f"{beat.phase}{restarts}", True
@@ -180,10 +176,7 @@ def _unseen(instance: Instance, seen: Observed) -> Row:
         gpu=instance.gpu,
         state="unseen",
         price_per_hour=instance.price_per_hour or None,
-        games_per_s=None,
         age=max(0.0, seen.now - instance.asked),
-        ssh=None,
-        weights_step=None,
         health=health,
         good=instance.provider not in seen.silent,
     )

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
     from zebfast.fleet.model import FleetState, Launch, Offer, Spec
     from zebfast.fleet.observe import Outlook
-    from zebfast.fleet.reconcile import Change, Fleet, Tick
+    from zebfast.fleet.reconcile import Change, Tick
+    from zebfast.fleet.rent import Fleet
     from zebfast.fleet.state_file import FleetFiles
 
 KEYS = {"vast": "VAST_API_KEY", "runpod": "RUNPOD_API_KEY"}
@@ -196,7 +197,7 @@ def open_fleet(chosen: Chosen, names: Sequence[str]) -> Fleet:
     """Everything that a look touches; see open_outlook for what it raises."""
     from zebfast.fleet.launch import launch_env, start_command
     from zebfast.fleet.model import Launch, worker_id_of
-    from zebfast.fleet.reconcile import Fleet
+    from zebfast.fleet.rent import Fleet
 
     experiment, token = chosen.experiment, os.environ.get(TOKEN)
 

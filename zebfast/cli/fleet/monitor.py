@@ -24,7 +24,8 @@ from zebfast.cli.options import Number, Whole
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import ProviderError
-from zebfast.fleet.reconcile import Fleet, FleetBusy, Tick, plan, reconcile, remembered, resize
+from zebfast.fleet.reconcile import FleetBusy, Tick, plan, reconcile, remembered, resize
+from zebfast.fleet.rent import Fleet
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError
 from zebfast.selfplay.producer_kinds import Role

@@ -33,8 +33,8 @@ from zebfast.experiment.commands import learn_command
 from zebfast.fleet.model import Spec, new_label
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
-from zebfast.fleet.reconcile import Fleet, Tick, begin, plan, remembered
-from zebfast.fleet.rent import Estimate, MarketFile, estimate, new_token
+from zebfast.fleet.reconcile import Tick, begin, plan, remembered
+from zebfast.fleet.rent import Estimate, Fleet, estimate
 from zebfast.fleet.report import report
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 
@@ -266,10 +266,7 @@ def _refuse_without_weights(chosen: Chosen, fleet: Fleet) -> None:
 def _show(seen: Tick, fleet: Fleet, *, as_json: bool) -> Estimate:
     """What would be done, with its price; the offers that would be taken."""
     state, rent = seen.state, seen.decision.rent
-    offered = estimate(
-        state, rent, providers=fleet.outlook.providers, market=MarketFile(fleet.files.market),
-        now=seen.observed.now, silent=seen.observed.silent,
-    )  # fmt: skip
+    offered = estimate(state, rent, fleet, silent=seen.observed.silent)
     if as_json:
         click.echo(json.dumps(offered.to_json(), indent=2))
     elif state.machines or seen.decision.destroy:
@@ -277,7 +274,7 @@ def _show(seen: Tick, fleet: Fleet, *, as_json: bool) -> Estimate:
     if rent and not as_json:
         print_estimate(offered, state.spec)
     for offer in offered.offers[:1]:  # a start command that cannot be is better known now
-        fleet.launcher(state.spec, offer, new_label(state.spec.fleet, new_token()))
+        fleet.launcher(state.spec, offer, new_label(state.spec.fleet, fleet.token()))
     return offered
 
 
