@@ -95,7 +95,7 @@ def test_sdist_holds_every_source(repo_root: Path, sdist: Path) -> None:
     wanted |= {"CHANGELOG.md", "CONTRIBUTING.md", "zebfast/py.typed", "tests/conftest.py"}
     wanted |= {"zebfast/net/shipped/zeb.safetensors"}
     patterns = (("csrc", "*.[ch]"), ("zebfast", "*.py*"), ("tools", "*.py"), ("docs", "*.md"),
-                ("docs", "*.py"), ("examples", "*.py"))  # fmt: skip
+                ("docs", "*.py"), ("examples", "*.py"), ("findings", "*.sh"))  # fmt: skip
     for folder, pattern in patterns:
         found = (p for p in (repo_root / folder).rglob(pattern) if "__pycache__" not in p.parts)
         wanted |= {str(path.relative_to(repo_root)) for path in found if path.suffix != ".pyc"}
