@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from zebfast.cli.messages import note
 from zebfast.cli.options import Number, Whole, option
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED
 from zebfast.system.signals import exit_on_sigterm
@@ -17,7 +19,7 @@ from zebfast.system.signals import exit_on_sigterm
 if TYPE_CHECKING:
     from zebfast.arena.players.base import Player
     from zebfast.arena.stats import MatchResult
-    from zebfast.experiment.local_run import LocalRunConfig, RunStatus
+    from zebfast.experiment.local_run import LocalRun, RunStatus
 
 OPPONENTS = ("random", "heuristic", "zeb")  # the last: the network that comes with zebfast
 
@@ -60,14 +62,19 @@ def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
     """
     import torch
 
+    from zebfast.cli.experiment.runs import draw_curves
     from zebfast.experiment.local_run import LocalRun, LocalRunConfig
+    from zebfast.net import checkpoint as checkpoints
+    from zebfast.net.networks import sized
 
     exit_on_sigterm()  # through the contexts below, which take worker and learner with them
     dir = _new_directory(dir)
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     began = time.monotonic()
-    checkpoint = _untrained(dir, seed)
-    say(f"Untrained network: {checkpoint}. Playing {eval_games:,} games against each opponent ...")
+    checkpoint = dir / "untrained.pt"
+    network = sized("v2", "medium", belief_head=True)
+    checkpoints.save(checkpoints.fresh(network, seed=seed), checkpoint)
+    note(f"Untrained network: {checkpoint}. Playing {eval_games:,} games against each opponent ...")
     before = rate(checkpoint, eval_games, seed)
     config = LocalRunConfig(
         directory=dir,
@@ -75,47 +82,44 @@ def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
         worker_flags=WORKER_FLAGS,
         learner_flags=(*LEARNER_FLAGS, "--seed", str(seed)),
     )
-    say(f"Worker and learner start in {dir} and run for {minutes:g} minutes (Ctrl-C ends early)")
+    note(f"Worker and learner start in {dir} and run for {minutes:g} minutes (Ctrl-C ends early)")
     status, interrupted = _run(LocalRun(config), minutes)
     if not status.cycle:
-        say("Nothing was learned yet: the first training cycle takes half a minute or so")
+        note("Nothing was learned yet: the first training cycle takes half a minute or so")
         return EXIT_INTERRUPTED if interrupted else EXIT_FAILED
-    say(f"Trained network: {dir / 'model.pt'}. Playing the same games again ...")
+    note(f"Trained network: {dir / 'model.pt'}. Playing the same games again ...")
     after = rate(dir, eval_games, seed)
-    picture = _picture(config)
     _report(before, after, status, time.monotonic() - began)
-    _next_commands(dir, picture, checkpoint)
+    title = "Texas 42 from nothing: the demo's run"
+    draw_curves(config.metrics_path, dir / "curves.png", title=title)
+    click.echo(
+        f"""
+Go on with it, in two terminals:
+  python -m zebfast.worker --repo-id {dir} --output-dir {dir}/examples
+  zebfast-learn --repo-id {dir} --input-dir {dir}/examples --lr 1e-3
+Match it against another player:
+  zebfast eval zeb:source={dir} vs heuristic2 --n-games 4000
+  zebfast eval zeb:source={dir} vs zeb:source={checkpoint} --n-games 4000
+Begin where the network that comes with zebfast ends, or with a larger one:
+  zebfast init --from shipped -o strong.pt
+  zebfast init --tokenizer v2 --size large --belief-head -o large.pt"""
+    )
     return 0
-
-
-def say(line: str) -> None:
-    """Messages go to stderr, results to stdout."""
-    click.echo(line, err=True)
 
 
 def _new_directory(wanted: Path | None) -> Path:
     """Make the directory asked for, or the first free one of the default names."""
+
+    def is_free(path: Path) -> bool:
+        return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
     if wanted is None:
-        names = ("demo-run", *(f"demo-run-{n}" for n in range(2, 1000)))
-        wanted = next((Path(n) for n in names if _is_free(Path(n))), Path(names[0]))
-    if not _is_free(wanted):
+        names = [Path("demo-run"), *(Path(f"demo-run-{n}") for n in range(2, 1000))]
+        wanted = next(filter(is_free, names), names[0])
+    if not is_free(wanted):
         raise click.UsageError(f"{wanted} is not empty: remove it, or choose another --dir")
     wanted.mkdir(parents=True, exist_ok=True)
     return wanted
-
-
-def _is_free(path: Path) -> bool:
-    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
-
-
-def _untrained(directory: Path, seed: int) -> Path:
-    from zebfast.net import checkpoint
-    from zebfast.net.networks import sized
-
-    path = directory / "untrained.pt"
-    network = sized("v2", "medium", belief_head=True)
-    checkpoint.save(checkpoint.fresh(network, seed=seed), path)
-    return path
 
 
 def rate(source: Path, n_games: int, seed: int) -> dict[str, MatchResult]:
@@ -133,40 +137,33 @@ def rate(source: Path, n_games: int, seed: int) -> dict[str, MatchResult]:
     }
 
 
-def _run(run: Any, minutes: float) -> tuple[RunStatus, bool]:
+def _run(run: LocalRun, minutes: float) -> tuple[RunStatus, bool]:
     """Both processes for so long, with live progress; Ctrl-C ends the learning, not the demo.
 
     Returns:
         What was reached, and whether Ctrl-C ended it.
     """
-    interrupted = False
-    with run:
-        try:
-            if sys.stderr.isatty():
-                _watch_live(run, minutes)
-            else:
-                run.watch(
-                    seconds=60 * minutes, every=15.0,
-                    on_status=lambda s, t: say(status_line(s, t, 60 * minutes)),
-                )  # fmt: skip
-        except KeyboardInterrupt:
-            interrupted = True
-            say("Stopping early: worker and learner save what they have (Ctrl-C again quits) ...")
-        run.stop()
-        status: RunStatus = run.status()
-    return status, interrupted
-
-
-def _watch_live(run: Any, minutes: float) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    with Live(console=Console(stderr=True), refresh_per_second=2, transient=True) as live:
-        run.watch(
-            seconds=60 * minutes, every=0.5,
-            on_status=lambda s, t: live.update(Text(status_line(s, t, 60 * minutes))),
-        )  # fmt: skip
+    live = Live(console=Console(stderr=True), refresh_per_second=2, transient=True)
+    is_live, interrupted = sys.stderr.isatty(), False
+
+    def on_status(status: RunStatus, elapsed: float) -> None:
+        line = status_line(status, elapsed, 60 * minutes)
+        live.update(Text(line)) if is_live else note(line)
+
+    with run:
+        try:
+            with live if is_live else nullcontext():
+                every = 0.5 if is_live else 15.0
+                run.watch(seconds=60 * minutes, every=every, on_status=on_status)
+        except KeyboardInterrupt:
+            interrupted = True
+            note("Stopping early: worker and learner save what they have (Ctrl-C again quits) ...")
+        run.stop()
+        return run.status(), interrupted
 
 
 def status_line(status: RunStatus, elapsed: float, total: float) -> str:
@@ -191,18 +188,6 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def _picture(config: LocalRunConfig) -> Path | None:
-    from zebfast.experiment.curves import plot_curves
-
-    path = config.directory / "curves.png"
-    try:
-        plot_curves(config.metrics_path, path, title="Texas 42 from nothing: the demo's run")
-    except ModuleNotFoundError as error:
-        say(f"No picture: {error.name} is missing; pip install 'zebfast[plot]' gives it")
-        return None
-    return path
-
-
 def _report(
     before: dict[str, MatchResult], after: dict[str, MatchResult], status: RunStatus, seconds: float
 ) -> None:
@@ -220,20 +205,3 @@ def _report(
         ]
         change = 100 * (after[name].win_rate - before[name].win_rate)
         click.echo(f"{name:<12}{cells[0]:>24}{cells[1]:>24}{change:>+9.1f}%")
-
-
-def _next_commands(directory: Path, picture: Path | None, checkpoint: Path) -> None:
-    if picture is not None:
-        click.echo(f"\nLearning curves: {picture}")
-    click.echo(
-        f"""
-Go on with it, in two terminals:
-  python -m zebfast.worker --repo-id {directory} --output-dir {directory}/examples
-  zebfast-learn --repo-id {directory} --input-dir {directory}/examples --lr 1e-3
-Match it against another player:
-  zebfast eval zeb:source={directory} vs heuristic2 --n-games 4000
-  zebfast eval zeb:source={directory} vs zeb:source={checkpoint} --n-games 4000
-Begin where the network that comes with zebfast ends, or with a larger one:
-  zebfast init --from shipped -o strong.pt
-  zebfast init --tokenizer v2 --size large --belief-head -o large.pt"""
-    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -63,6 +64,11 @@ def open_named_or_all(name: str | None, experiments_dir: Path) -> list[Experimen
     if not found:
         note(f"There is no experiment in {experiments_dir}; zebfast experiment create makes one")
     return found
+
+
+def echo_json(records: list[Any], *, one: bool) -> None:
+    """Print what is said of all experiments as one list, or of the ``one`` that was named."""
+    click.echo(json.dumps(records[0] if one else records, indent=2))
 
 
 def stores_of(experiment: Experiment) -> StoreOptions:

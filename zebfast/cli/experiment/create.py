@@ -231,9 +231,7 @@ def _published_step(experiment: Experiment) -> int | None:
     """Step of the weights in the experiment's namespace; None when it has none."""
     from zebfast.exchange import open_weights
 
-    store = open_weights(
-        experiment.weights, experiment.namespace, options=stores_of(experiment)
-    )
+    store = open_weights(experiment.weights, experiment.namespace, options=stores_of(experiment))
     state = store.read_state()
     return None if state is None else int(state.get("step", 0))
 

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,8 @@ import click
 
 import zebfast
 from zebfast.cli import learn as learner
-from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
+from zebfast.cli.experiment.context import experiments_dir_option, open_experiment
+from zebfast.cli.experiment.runs import draw_curves
 from zebfast.cli.experiment.settings import origins, plain_settings, resolve
 from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
@@ -39,60 +39,32 @@ _NOTE_SECONDS = 60.0
 _DRAWS_A_SECOND = 1.0
 
 
-@dataclass
-class Beside:
-    """Use as a context around the learner; there is nothing in it without a recipe.
+@contextmanager
+def _beside(experiment: Experiment, config: LearnerConfig, *, local_worker: bool) -> Iterator[None]:
+    """Show where the run stands, and have a worker of this machine where it belongs to the run.
 
-    Attributes:
-        local_worker: a worker of this machine belongs to the run.
+    There is nothing of it without a recipe. Raises RunFailed if the worker could not be kept going.
     """
-
-    experiment: Experiment
-    local_worker: bool
-    _watch: RecipeWatch | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def worker_log(self) -> Path:
-        """All that the worker of this machine prints."""
-        from zebfast.experiment.local_run import LocalWorker
-
-        return LocalWorker(self.experiment).log_path
-
-    def take(self, event: Event) -> None:
-        """Take in what the learner tells."""
-        if self._watch is not None:
-            self._watch.take(event, now=time.monotonic())
-
-    def __enter__(self) -> Beside:
-        from zebfast.experiment.experiment import recipe_of
-        from zebfast.experiment.local_run import LocalWorker
-        from zebfast.experiment.status.recipe_progress import RecipeWatch
-
-        recipe = recipe_of(self.experiment)
-        if recipe is None:
-            return self
-        with ExitStack() as stack:
-            self._watch = RecipeWatch(recipe, _games(self.experiment))
-            stack.enter_context(_showing(self._watch))
-            if self.local_worker:
-                exit_on_sigterm()  # the learner listens to it only while it is there
-                stack.enter_context(LocalWorker(self.experiment))
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Raises RunFailed if the worker could not be kept going."""
-        self._stack.close()
-
-
-def _games(experiment: Experiment) -> int:
-    """Games that this machine's metrics have counted so far."""
+    from zebfast.experiment.experiment import recipe_of
+    from zebfast.experiment.local_run import LocalWorker
+    from zebfast.experiment.status.recipe_progress import RecipeWatch
     from zebfast.learner.metrics import read_metrics
+    from zebfast.system.events import subscribed
 
-    rows = read_metrics(stores_of(experiment).state_dir / experiment.namespace.metrics_file)
-    counted = (row.get("stats/total_games") for row in reversed(rows))
-    return int(next((games for games in counted if games is not None), 0))
+    recipe = recipe_of(experiment)
+    if recipe is None:
+        yield
+        return
+    counted = [row.get("stats/total_games") for row in read_metrics(config.metrics_path)]
+    watch = RecipeWatch(recipe, int(next((n for n in reversed(counted) if n is not None), 0)))
+    with ExitStack() as stack:
+        told = subscribed(lambda event: watch.take(event, now=time.monotonic()))
+        stack.enter_context(told)
+        stack.enter_context(_showing(watch))
+        if local_worker:
+            exit_on_sigterm()  # the learner listens to it only while it is there
+            stack.enter_context(LocalWorker(experiment))
+        yield
 
 
 @contextmanager
@@ -103,7 +75,17 @@ def _showing(watch: RecipeWatch) -> Iterator[None]:
         return " | ".join(filter(None, (str(watch.progress()), watch.losses)))
 
     if sys.stderr.isatty():
-        with _live(text):
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(
+            console=Console(stderr=True),
+            get_renderable=lambda: Text(text()),
+            refresh_per_second=_DRAWS_A_SECOND,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # else what is piped would go to the terminal
+        ):
             yield
         return
     ended = threading.Event()
@@ -119,39 +101,6 @@ def _showing(watch: RecipeWatch) -> Iterator[None]:
     finally:
         ended.set()
         teller.join()
-
-
-@contextmanager
-def _live(text: Callable[[], str]) -> Iterator[None]:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(
-        console=Console(stderr=True),
-        get_renderable=lambda: Text(text()),
-        refresh_per_second=_DRAWS_A_SECOND,
-        transient=True,
-        redirect_stdout=sys.stdout.isatty(),  # else what is piped would go to the terminal
-    ):
-        yield
-
-
-def say_finished(experiment: Experiment, metrics: Path) -> None:
-    """Draw the curves, and say what can be done with the network."""
-    from zebfast.experiment.commands import after_commands
-    from zebfast.experiment.curves import plot_curves
-    from zebfast.experiment.experiment import recipe_of
-
-    picture = experiment.directory / "curves.png"
-    try:
-        plot_curves(metrics, picture, title=experiment.name, recipe=recipe_of(experiment))
-        click.echo(f"\nLearning curves: {picture}")
-    except ModuleNotFoundError as error:
-        note(f"No picture: {error.name} is missing; pip install 'zebfast[plot]' gives it")
-    click.echo("The recipe is done. What now:")
-    for line in after_commands(experiment):
-        click.echo(f"  {line}")
 
 
 _SELFPLAY: Final = "selfplay"
@@ -194,8 +143,7 @@ def learn(
 ) -> int:  # fmt: skip
     """Resolve, record, run. Exit codes: those of zebfast-learn; 1 when its worker has failed."""
     experiment = open_experiment(name, experiments_dir)
-    stage = _stage(experiment, stage)
-    beside = Beside(experiment, local_worker=_with_worker(experiment, local_worker))
+    stage, local_worker = _stage_and_worker(experiment, stage, local_worker)
     context = resolve(experiment, stage, learner_flags)
     config = learner.config_from_flags(context.params)
     if (config.weights, config.examples) != (experiment.weights, experiment.examples):
@@ -203,42 +151,53 @@ def learn(
             f"{experiment.path} names {experiment.weights} and {experiment.examples}, but from "
             f"here they are {config.weights} and {config.examples}: run this in another directory."
         )
-    text = _resolved_toml(beside, stage, context, config)
+    text = _resolved_toml(experiment, stage, local_worker, context, config)
     if dry_run:
         click.echo(text, nl=False)
         return 0
     note(text.rstrip())
-    _say_workers(beside, stage)
-    code = _run(beside, stage, context.params, config, text)
+    _say_workers(experiment, stage, local_worker)
+    beside = _beside(experiment, config, local_worker=local_worker)
+    code = _run(experiment, beside, stage, context.params, config, text)
     if experiment.recipe is not None and code == 0:
-        say_finished(experiment, config.metrics_path)
+        from zebfast.experiment.commands import after_commands
+        from zebfast.experiment.experiment import recipe_of
+
+        picture = experiment.directory / "curves.png"
+        draw_curves(config.metrics_path, picture, title=name, recipe=recipe_of(experiment))
+        click.echo("The recipe is done. What now:")
+        for line in after_commands(experiment):
+            click.echo(f"  {line}")
     return code
 
 
-def _stage(experiment: Experiment, asked: Role | None) -> Role:
-    """The stage of this run. UsageError where it must be given, or must not."""
+def _stage_and_worker(
+    experiment: Experiment, stage: Role | None, local_worker: bool | None
+) -> tuple[Role, bool]:
+    """The stage of this run, and whether a worker of this machine belongs to it.
+
+    UsageError where either must be given, or must not.
+    """
     first = experiment.own_stages[0]
-    if experiment.recipe is not None and asked is not None:
-        raise click.UsageError(
-            f"--stage is not for {experiment.name!r}, whose recipe has its own: leave it out."
-        )
-    if experiment.recipe is None and asked is None:
+    if experiment.recipe is None and stage is None:
         raise click.UsageError(f"Missing option '--stage': begin with --stage {first}.")
-    return asked or first
-
-
-def _with_worker(experiment: Experiment, asked: bool | None) -> bool:
-    """Does a worker of this machine belong to the run?"""
-    if asked and experiment.recipe is None:
+    if experiment.recipe is None and local_worker:
         raise click.UsageError(
             "--local-worker is for experiments with a recipe: start zebfast worker beside this."
         )
-    return (experiment.recipe is not None and experiment.is_local) if asked is None else asked
+    if experiment.recipe is not None and stage is not None:
+        raise click.UsageError(
+            f"--stage is not for {experiment.name!r}, whose recipe has its own: leave it out."
+        )
+    if local_worker is None:
+        local_worker = experiment.recipe is not None and experiment.is_local
+    return stage or first, local_worker
 
 
 def _run(
-    beside: Beside, stage: Role, flags: dict[str, Any], config: LearnerConfig, text: str
-) -> int:
+    experiment: Experiment, beside: AbstractContextManager[None], stage: Role,
+    flags: dict[str, Any], config: LearnerConfig, text: str,
+) -> int:  # fmt: skip
     """The learner in this process, between the first and the last line of its record."""
     from zebfast.exchange import NamespaceBusy
     from zebfast.experiment.runlog import LEARN_LOCK, RunLog, run_counts
@@ -246,8 +205,6 @@ def _run(
     from zebfast.system.events import subscribed
     from zebfast.system.files import write_atomic
     from zebfast.system.locks import hold_lock
-
-    experiment = beside.experiment
 
     def busy(owner: str) -> NamespaceBusy:
         return NamespaceBusy(
@@ -271,7 +228,7 @@ def _run(
 
         code, reason = EXIT_FAILED, "failed"
         try:
-            with beside, subscribed(beside.take, record):
+            with beside, subscribed(record):
                 ended = learner.run_learner(flags)
             code, reason = ended, _ENDS.get(ended, f"ended with exit code {ended}")
         except KeyboardInterrupt:
@@ -282,23 +239,23 @@ def _run(
             raise
         finally:
             with suppress(OSError):
-                metrics = config.stores.state_dir / config.namespace.metrics_file
-                cycles, games = run_counts(read_metrics(metrics), started, math.inf)
+                cycles, games = run_counts(read_metrics(config.metrics_path), started, math.inf)
                 log.end(run, reason=reason, exit_code=code, cycles=cycles, games=games)
     return code
 
 
 def _resolved_toml(
-    beside: Beside, stage: Role, context: click.Context, config: LearnerConfig
-) -> str:
+    experiment: Experiment, stage: Role, local_worker: bool, context: click.Context,
+    config: LearnerConfig,
+) -> str:  # fmt: skip
     """Everything this run is told, with what ran it: a TOML text."""
     import tomli_w
     import torch
 
     run = {
-        "experiment": beside.experiment.name,
+        "experiment": experiment.name,
         "stage": stage,
-        "local_worker": beside.local_worker,
+        "local_worker": local_worker,
         "started": datetime.now(UTC).replace(microsecond=0),
         "host": socket.gethostname(),
         "version": zebfast.__version__,
@@ -318,27 +275,26 @@ def _commit() -> str | None:
     root = Path(zebfast.__file__).parents[1]
     if not (root / ".git").exists():
         return None
+
+    def git(*arguments: str) -> str:
+        command = ("git", "-C", str(root), *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        return done.stdout.strip()
+
     try:
-        head = _git(root, "rev-parse", "HEAD")
-        return head + ("-dirty" if _git(root, "status", "--porcelain", "-uno") else "")
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _git(root: Path, *arguments: str) -> str:
-    command: Sequence[str] = ("git", "-C", str(root), *arguments)
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=10
-    ).stdout.strip()
-
-
-def _say_workers(beside: Beside, stage: Role) -> None:
+def _say_workers(experiment: Experiment, stage: Role, local_worker: bool) -> None:
     from zebfast.experiment.commands import status_command, worker_command
+    from zebfast.experiment.local_run import LOG_FILE
 
-    experiment = beside.experiment
     first = experiment.own_stages[0]
-    if beside.local_worker:
-        note(f"\nA worker of this machine is started, too (its log: {beside.worker_log}). More:")
+    if local_worker:
+        log = experiment.directory / LOG_FILE
+        note(f"\nA worker of this machine is started, too (its log: {log}). More:")
     else:
         note(f"\nWorkers for this stage (fleet {experiment.fleets.get(first, '-')}):")
     note(f"  {worker_command(experiment, first)}")

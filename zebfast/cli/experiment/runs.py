@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zebfast.cli.experiment.context import (
+    echo_json,
     experiments_dir_option,
     open_experiment,
     open_named_or_all,
     stores_of,
 )
+from zebfast.cli.messages import note
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
     from zebfast.experiment.runlog import Summary
+    from zebfast.learner.recipe import Recipe
 
 
 @click.command(
@@ -38,11 +40,12 @@ if TYPE_CHECKING:
 def runs(name: str | None, as_json: bool, experiments_dir: Path) -> None:
     """Read, print. Exit codes: 0, 1 unusable file, 2 usage."""
     from zebfast.cli.experiment.text import print_runs, print_summary
+    from zebfast.experiment.runlog import summarize
 
-    summaries = [_summary(each) for each in open_named_or_all(name, experiments_dir)]
+    found = open_named_or_all(name, experiments_dir)
+    summaries = [summarize(each, _metrics(each)) for each in found]
     if as_json:
-        records = [_record(summary) for summary in summaries]
-        click.echo(json.dumps(records[0] if name is not None else records, indent=2))
+        echo_json([_record(summary) for summary in summaries], one=name is not None)
     elif name is not None:
         print_summary(summaries[0])
     elif summaries:
@@ -83,10 +86,15 @@ def plot(name: str, output: Path | None, experiments_dir: Path) -> None:
     click.echo(output)
 
 
-def _summary(experiment: Experiment) -> Summary:
-    from zebfast.experiment.runlog import summarize
+def draw_curves(metrics: Path, picture: Path, *, title: str, recipe: Recipe | None = None) -> None:
+    """Draw the curves of a run that has ended and say where they are, or what that needs."""
+    from zebfast.experiment.curves import plot_curves
 
-    return summarize(experiment, _metrics(experiment))
+    try:
+        plot_curves(metrics, picture, title=title, recipe=recipe)
+        click.echo(f"\nLearning curves: {picture}")
+    except ModuleNotFoundError as error:
+        note(f"No picture: {error.name} is missing; pip install 'zebfast[plot]' gives it")
 
 
 def _metrics(experiment: Experiment) -> Path:
@@ -95,10 +103,7 @@ def _metrics(experiment: Experiment) -> Path:
 
 def _record(summary: Summary) -> dict[str, Any]:
     """Everything of one experiment in plain values."""
-    experiment = summary.experiment
-    listed = [
-        {**asdict(run), "end": end} for run, end in zip(summary.runs, summary.endings, strict=True)
-    ]
+    experiment, ended = summary.experiment, zip(summary.runs, summary.endings, strict=True)
     return {
         "name": experiment.name,
         "namespace": experiment.namespace.stem,
@@ -111,6 +116,6 @@ def _record(summary: Summary) -> dict[str, Any]:
         "games": summary.games,
         "best": [asdict(best) for best in summary.best],
         "incidents": summary.n_incidents,
-        "runs": listed,
+        "runs": [{**asdict(run), "end": end} for run, end in ended],
         "reverts": list(summary.reverts),
     }

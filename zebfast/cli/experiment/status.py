@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from zebfast.cli.experiment.context import experiments_dir_option, open_named_or_all, stores_of
+from zebfast.cli.experiment.context import (
+    echo_json,
+    experiments_dir_option,
+    open_named_or_all,
+    stores_of,
+)
 from zebfast.cli.run import EXIT_FAILED
-
-if TYPE_CHECKING:
-    from zebfast.experiment.experiment import Experiment
-    from zebfast.experiment.status.report import Status
 
 
 @click.command(
@@ -36,28 +35,19 @@ if TYPE_CHECKING:
 @experiments_dir_option
 def status(name: str | None, as_json: bool, check: bool, experiments_dir: Path) -> None:
     """Look, print. Exit codes: 0, 1 with --check and something wrong, 2 usage."""
-    found = [_look(each) for each in open_named_or_all(name, experiments_dir)]
-    if as_json:
-        rows = [each.to_json() for each in found]
-        click.echo(json.dumps(rows[0] if name is not None else rows, indent=2))
-    else:
-        _print(found)
-    if check and any(each.problems for each in found):
-        raise click.exceptions.Exit(EXIT_FAILED)
-
-
-def _look(experiment: Experiment) -> Status:
+    from zebfast.cli.experiment.text import print_status, print_status_lines
     from zebfast.experiment.status.report import status_of
     from zebfast.experiment.status.snapshot import gather
 
-    facts = gather(experiment, options=stores_of(experiment), now=time.time())
-    return status_of(facts)
-
-
-def _print(found: list[Status]) -> None:
-    from zebfast.cli.experiment.text import print_status, print_status_lines
-
-    if len(found) == 1:
+    found = [
+        status_of(gather(each, options=stores_of(each), now=time.time()))
+        for each in open_named_or_all(name, experiments_dir)
+    ]
+    if as_json:
+        echo_json([each.to_json() for each in found], one=name is not None)
+    elif len(found) == 1:
         print_status(found[0])
     elif found:
         print_status_lines(found)
+    if check and any(each.problems for each in found):
+        raise click.exceptions.Exit(EXIT_FAILED)
