@@ -14,13 +14,7 @@ from zebfast.experiment.status.liveness import age
 
 if TYPE_CHECKING:
     from zebfast.experiment.runlog import Best, Summary
-    from zebfast.experiment.status.report import (
-        HeartbeatView,
-        LearnerView,
-        Status,
-        StreamView,
-        WorkerView,
-    )
+    from zebfast.experiment.status.report import HeartbeatView, LearnerView, Status, WorkerView
 
 _MARKS = {"ok": "[green]ok[/]", "wait": "[yellow]wait[/]", "wrong": "[red]WRONG[/]", "off": "-"}
 _WORKERS_SHOWN = 12
@@ -35,11 +29,28 @@ def print_status(status: Status) -> None:
               f"examples in {escape(status.examples)}", soft_wrap=True)  # fmt: skip
     if status.recipe is not None:
         out.print(escape(f"Recipe: {status.recipe}"), soft_wrap=True)
-    out.print(_learner_table(status))
-    out.print(_stream_table(status.streams))
+    learner = status.learner
+    table = new_table("learner", "published", "games", "cycle", "losses", "won v random",
+                      "mix(self/eval)", "W&B")  # fmt: skip
+    sign = "" if learner.seconds_since is None else f", {age(learner.seconds_since)} ago"
+    rate = learner.win_rate_vs_random
+    add_row(table, f"{learner.where or 'not running'}{sign}",
+            None if status.published_step is None else f"step {status.published_step}",
+            learner.games if learner.games is not None else status.published_games, learner.cycle,
+            _losses(learner), None if rate is None else f"{rate:.1%}", _mix(learner),
+            status.wandb)  # fmt: skip
+    out.print(table)
+    table = new_table("stream", "files", "newest", "workers", "games/s, last half hour")
+    for stream in status.streams:
+        add_row(table, stream.source, stream.n_files, _ago(stream.seconds_since), stream.n_workers,
+                _rate(stream.games_per_s))  # fmt: skip
+    out.print(table)
     if status.workers:
         out.print(_worker_table(status.workers))
-    out.print(_check_table(status))
+    table = new_table("check", "", "found")
+    for check in status.checks:
+        table.add_row(escape(check.name), _MARKS[check.state], escape(check.found))
+    out.print(table)
     if not status.problems:
         out.print("Nothing is wrong.")
         return
@@ -120,19 +131,6 @@ def lineage_text(lineage: object) -> str:
     return f"its namespace, step {facts.get('step')}" if kind == "existing" else "unknown"
 
 
-def _learner_table(status: Status) -> Table:
-    table, learner = new_table("learner", "published", "games", "cycle", "losses", "won v random",
-                               "mix(self/eval)", "W&B"), status.learner  # fmt: skip
-    sign = "" if learner.seconds_since is None else f", {age(learner.seconds_since)} ago"
-    rate = learner.win_rate_vs_random
-    add_row(table, f"{learner.where or 'not running'}{sign}",
-            None if status.published_step is None else f"step {status.published_step}",
-            learner.games if learner.games is not None else status.published_games, learner.cycle,
-            _losses(learner), None if rate is None else f"{rate:.1%}", _mix(learner),
-            status.wandb)  # fmt: skip
-    return table
-
-
 def _losses(learner: LearnerView) -> str | None:
     parts = [("policy", learner.policy_loss), ("value", learner.value_loss),
              ("belief", learner.belief_loss)]  # fmt: skip
@@ -145,14 +143,6 @@ def _mix(learner: LearnerView) -> str | None:
     weight = learner.policy_weight
     extra = "" if weight is None else f", eval_aux_policy_w={weight:g}"
     return f"{1 - learner.eval_mix:.2f}/{learner.eval_mix:.2f}{extra}"
-
-
-def _stream_table(streams: Sequence[StreamView]) -> Table:
-    table = new_table("stream", "files", "newest", "workers", "games/s, last half hour")
-    for stream in streams:
-        add_row(table, stream.source, stream.n_files, _ago(stream.seconds_since), stream.n_workers,
-                _rate(stream.games_per_s))  # fmt: skip
-    return table
 
 
 def _worker_table(workers: Sequence[WorkerView]) -> Table:
@@ -180,13 +170,6 @@ def _says(beat: HeartbeatView | None) -> str | None:
     if beat.gpu_memory is not None:
         words += f" {beat.gpu_memory:,.0f} MB"
     return words if beat.error is None else f"{words}: {beat.error}"
-
-
-def _check_table(status: Status) -> Table:
-    table = new_table("check", "", "found")
-    for check in status.checks:
-        table.add_row(escape(check.name), _MARKS[check.state], escape(check.found))
-    return table
 
 
 def _best_text(best: Sequence[Best]) -> str | None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.status.checks import (
     beat_age,
     beat_stream,
@@ -124,42 +123,6 @@ class Status:
         }
 
 
-def status_of(facts: Facts) -> Status:
-    """Everything that is shown about one look."""
-    experiment, state = facts.experiment, facts.state or {}
-    return Status(
-        name=experiment.name,
-        namespace=experiment.namespace.stem,
-        weights=str(experiment.weights),
-        examples=str(experiment.examples),
-        stage=current_stage(facts),
-        published_step=state.get("step"),
-        published_games=state.get("total_games"),
-        wandb=_wandb(facts),
-        learner=_learner(facts),
-        streams=tuple(_stream(facts, source) for source in _sources(facts)),
-        workers=_workers(facts),
-        checks=tuple(run_checks(facts)),
-        recipe=_recipe(facts),
-    )
-
-
-def _sources(facts: Facts) -> tuple[str, ...]:
-    """Sources of the experiment's streams: the two that a person leads, or those of its recipe."""
-    if facts.recipe is None:
-        return (SELFPLAY.source, EVAL_AUX.source)
-    modes = dict.fromkeys(stage.producer["mode"] for stage in facts.recipe.stages)
-    return tuple(BY_MODE[mode].source for mode in modes)
-
-
-def _recipe(facts: Facts) -> RecipeProgress | None:
-    """Where the run stands in its recipe, at the rate of its workers."""
-    if facts.recipe is None:
-        return None
-    rate = _sum([producer.games_per_s for producer in facts.producers])
-    return progress_at(facts.recipe, counted_games(facts), rate)
-
-
 #: Where a cycle's row has what is shown of the learner.
 _OF_CYCLE = {
     "cycle": "step",
@@ -171,21 +134,42 @@ _OF_CYCLE = {
 }
 
 
-def _learner(facts: Facts) -> LearnerView:
+def status_of(facts: Facts) -> Status:
+    """Everything that is shown about one look."""
+    experiment, recipe, state = facts.experiment, facts.recipe, facts.state or {}
     trained, sign, rate = last_cycle(facts), last_sign(facts), "eval/vs_random_win_rate"
-    return LearnerView(
-        where=learner_where(facts),
-        seconds_since=None if sign is None else max(0.0, facts.now - sign),
-        win_rate_vs_random=facts.last_row(rate).get(rate),
-        policy_weight=policy_weight(facts),
-        **{field: trained.get(name) for field, name in _OF_CYCLE.items()},
+    sources: tuple[str, ...] = (SELFPLAY.source, EVAL_AUX.source)
+    progress = None
+    if recipe is not None:
+        modes = dict.fromkeys(stage.producer["mode"] for stage in recipe.stages)
+        sources = tuple(BY_MODE[mode].source for mode in modes)
+        progress = progress_at(recipe, counted_games(facts), _games_per_s(facts.producers))
+    return Status(
+        name=experiment.name,
+        namespace=experiment.namespace.stem,
+        weights=str(experiment.weights),
+        examples=str(experiment.examples),
+        stage=current_stage(facts),
+        published_step=state.get("step"),
+        published_games=state.get("total_games"),
+        wandb=state.get("wandb_url") or state.get("wandb_run_id"),
+        learner=LearnerView(
+            where=learner_where(facts),
+            seconds_since=None if sign is None else max(0.0, facts.now - sign),
+            win_rate_vs_random=facts.last_row(rate).get(rate),
+            policy_weight=policy_weight(facts),
+            **{field: trained.get(name) for field, name in _OF_CYCLE.items()},
+        ),
+        streams=tuple(_stream(facts, source) for source in sources),
+        workers=_workers(facts),
+        checks=tuple(run_checks(facts)),
+        recipe=progress,
     )
 
 
 def _stream(facts: Facts, source: str) -> StreamView:
-    own = [producer for producer in facts.producers if _source(producer) == source]
-    n_files = sum(producer.n_files for producer in own)
-    newest = [producer.last_unix for producer in own]
+    own = [p for p in facts.producers if (p.source or stream_of(p)) == source]
+    n_files, newest = sum(p.n_files for p in own), [p.last_unix for p in own]
     counted = streams_from_state(facts.state or {}).sources.get(source)
     if facts.recipe is not None and counted is not None:
         # One worker has made files of several sources, and the newest says nothing of the others.
@@ -195,70 +179,47 @@ def _stream(facts: Facts, source: str) -> StreamView:
         n_files=n_files,
         n_workers=len(own),
         seconds_since=max(0.0, facts.now - max(newest)) if newest else None,
-        games_per_s=_sum([producer.games_per_s for producer in own]),
+        games_per_s=_games_per_s(own),
     )
 
 
-def _workers(facts: Facts) -> tuple[WorkerView, ...]:
-    """Those whose files are there, then those that have only said that they live."""
-    known = {producer.worker_id for producer in facts.producers}
-    new = [beat for beat in recent_beats(facts) if beat.worker_id not in known]
-    return (
-        *(_worker(facts, each, facts.heartbeats.get(each.worker_id)) for each in facts.producers),
-        *(_worker(facts, _promised(beat), beat) for beat in new),
-    )
-
-
-def _promised(beat: Heartbeat) -> Producer:
-    """A worker of which there is no file yet, by what it says of itself."""
-    source, played = beat.source or beat_stream(beat), beat.batch > 0
-    return Producer(
-        beat.worker_id, 0, beat.unix, source=source,
-        model_step=beat.model_step if played else None,
-        games_per_s=beat.games_per_s if played else None,
-    )  # fmt: skip
-
-
-def _worker(facts: Facts, producer: Producer, beat: Heartbeat | None) -> WorkerView:
-    age = max(0.0, facts.now - producer.last_unix)
-    return WorkerView(
-        worker_id=producer.worker_id,
-        source=_source(producer),
-        n_files=producer.n_files,
-        seconds_since=age if producer.n_files else None,
-        games_per_s=producer.games_per_s,
-        model_step=producer.model_step,
-        behind=_behind(facts, producer.model_step),
-        heartbeat=None if beat is None else _heartbeat(facts, beat),
-    )
+def _games_per_s(producers: Sequence[Producer]) -> float | None:
+    """Of all together; None where nothing is known of any."""
+    known = [p.games_per_s for p in producers if p.games_per_s is not None]
+    return sum(known) if known else None
 
 
 _OF_BEAT = ("phase", "batch", "restarts", "gpu", "gpu_memory", "error")
 
 
-def _heartbeat(facts: Facts, beat: Heartbeat) -> HeartbeatView:
-    return HeartbeatView(
-        seconds_since=beat_age(facts, beat),
-        is_silent=is_silent(facts, beat),
-        **{name: getattr(beat, name) for name in _OF_BEAT},
+def _workers(facts: Facts) -> tuple[WorkerView, ...]:
+    """Those whose files are there, then those that have only said that they live."""
+    known = {producer.worker_id for producer in facts.producers}
+    found = list(facts.producers)
+    for beat in recent_beats(facts):
+        if beat.worker_id not in known:  # there is no file of it yet: by what it says of itself
+            source, played = beat.source or beat_stream(beat), beat.batch > 0
+            found.append(Producer(beat.worker_id, 0, beat.unix, source=source,
+                                  model_step=beat.model_step if played else None,
+                                  games_per_s=beat.games_per_s if played else None))  # fmt: skip
+    return tuple(_worker(facts, producer) for producer in found)
+
+
+def _worker(facts: Facts, producer: Producer) -> WorkerView:
+    beat, published = facts.heartbeats.get(producer.worker_id), (facts.state or {}).get("step")
+    step, said = producer.model_step, None
+    if beat is not None:
+        own = {name: getattr(beat, name) for name in _OF_BEAT}
+        silent = is_silent(facts, beat)
+        said = HeartbeatView(seconds_since=beat_age(facts, beat), is_silent=silent, **own)
+    age = max(0.0, facts.now - producer.last_unix)
+    return WorkerView(
+        worker_id=producer.worker_id,
+        source=producer.source or stream_of(producer),
+        n_files=producer.n_files,
+        seconds_since=age if producer.n_files else None,
+        games_per_s=producer.games_per_s,
+        model_step=step,
+        behind=None if step is None or published is None else max(0, published - step),
+        heartbeat=said,
     )
-
-
-def _source(producer: Producer) -> str:
-    """Source of a worker's newest file; that of its stream where nobody has read it."""
-    return producer.source or stream_of(producer)
-
-
-def _behind(facts: Facts, model_step: int | None) -> int | None:
-    step = (facts.state or {}).get("step")
-    return None if model_step is None or step is None else max(0, step - model_step)
-
-
-def _sum(rates: Sequence[float | None]) -> float | None:
-    known = [rate for rate in rates if rate is not None]
-    return sum(known) if known else None
-
-
-def _wandb(facts: Facts) -> str | None:
-    state = facts.state or {}
-    return state.get("wandb_url") or state.get("wandb_run_id")
