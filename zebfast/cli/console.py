@@ -6,13 +6,22 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from zebfast.arena.match import ProgressCallback
 from zebfast.arena.matrix import Matrix, MatrixProgress, Pair
@@ -21,41 +30,22 @@ from zebfast.arena.stats import RANDOM_BIDS, MatchResult
 if TYPE_CHECKING:
     from zebfast.worker.loop import BatchProgress
 
+
+class _Rate(ProgressColumn):
+    """Games a second over the last steps."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} games/s" if task.speed else "")
+
+
 @contextmanager
-def batch_progress(stream: TextIO) -> Iterator[Callable[[BatchProgress], None] | None]:
+def batch_progress() -> Iterator[Callable[[BatchProgress], None] | None]:
     """A bar for the games of the batch under way, with rate and ETA; None when not a terminal."""
-    if not stream.isatty():
+    if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        """Games a second over the last steps."""
-
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.1f} games/s" if task.speed else "")
-
-    bar = Progress(
-        TextColumn("batch {task.fields[batch]}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("games"),
-        Rate(),
-        TimeRemainingColumn(),
-        console=Console(file=stream),
-        transient=True,
-    )
-    with bar:
+    columns = ("batch {task.fields[batch]}", BarColumn(), MofNCompleteColumn(), "games", _Rate())
+    with bar_of(*columns, TimeRemainingColumn()) as bar:
         task = bar.add_task("games", total=None, batch=1)
         current = 0
 
@@ -67,6 +57,12 @@ def batch_progress(stream: TextIO) -> Iterator[Callable[[BatchProgress], None] |
             bar.update(task, completed=at.games)
 
         yield update
+
+
+def bar_of(*columns: str | ProgressColumn) -> Progress:
+    """A bar of these columns on stderr that is gone when its context ends."""
+    parts = (TextColumn(each) if isinstance(each, str) else each for each in columns)
+    return Progress(*parts, console=Console(stderr=True), transient=True)
 
 
 # --- A match as text: one figure a row, and what a reader must know about the figures.
@@ -135,6 +131,7 @@ def _rows(result: MatchResult) -> list[tuple[str, str]]:
 
 # --- Progress of matches and matrices on stderr: a bar on a terminal, lines elsewhere.
 
+
 @contextmanager
 def match_progress(n_games: int) -> Iterator[ProgressCallback | None]:
     """A bar while a match runs; yields None unless stderr is a terminal."""
@@ -199,14 +196,12 @@ class MatrixReporter:
 
 
 def _bar(*leading: str) -> Progress:
-    return Progress(
-        *(TextColumn(text) for text in leading),
+    return bar_of(
+        *leading,
         BarColumn(bar_width=20),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} games"),
-        TextColumn("{task.fields[rate]}/s  {task.fields[won]:.1%} won"),
+        "{task.completed:,.0f} of {task.total:,.0f} games",
+        "{task.fields[rate]}/s  {task.fields[won]:.1%} won",
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
     )
 
 

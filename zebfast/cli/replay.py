@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn, TimeElapsedColumn
 
 from zebfast.arena.io.json_lines import RecordingError
 from zebfast.arena.io.replay import Difference, RecordedGame, read_games, replay_game
+from zebfast.cli.console import bar_of
 
 
 @click.command(
@@ -49,7 +49,9 @@ def replay(file: Path, as_json: bool) -> None:
     if difference is None and games == 0:
         raise click.ClickException(f"{file} holds no games; expected one JSON object a line.")
     if as_json:
-        click.echo(json.dumps(_summary(file, games, plays, difference)))
+        found = {"file": str(file), "games": games, "plays": plays, "equal": difference is None}
+        told = None if difference is None else difference.as_dict()
+        click.echo(json.dumps(found | {"difference": told}))
     elif difference is None:
         click.echo(f"replayed {games:,} games, {plays:,} plays: all equal")
     else:
@@ -58,31 +60,13 @@ def replay(file: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _summary(
-    file: Path, games: int, plays: int, difference: Difference | None
-) -> dict[str, object]:
-    return {
-        "file": str(file),
-        "games": games,
-        "plays": plays,
-        "equal": difference is None,
-        "difference": None if difference is None else difference.as_dict(),
-    }
-
-
 def _with_progress(games: Iterable[RecordedGame]) -> Iterator[RecordedGame]:
     """Pass the games through, counting them on stderr where that is a terminal."""
     if not sys.stderr.isatty():
         yield from games
         return
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("replaying: {task.completed:,.0f} games"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
+    text = "replaying: {task.completed:,.0f} games"
+    with bar_of(SpinnerColumn(), text, TimeElapsedColumn()) as bar:
         task = bar.add_task("", total=None)
         for game in games:
             yield game

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import click
+from rich.progress import BarColumn, TimeRemainingColumn
 
 from zebfast.arena.io.json_lines import RecordingError
 from zebfast.arena.io.positions import SolvedPosition, read_positions, solve_positions
+from zebfast.cli.console import bar_of
 from zebfast.cli.options import Whole
 from zebfast.core.solver_pool import SolverPool
 from zebfast.system.machine import usable_cores
@@ -93,18 +95,8 @@ def _check(solved: Iterable[SolvedPosition], name: str, as_json: bool) -> None:
 
 def _with_progress(solved: Iterable[SolvedPosition], file: BinaryIO) -> Iterator[SolvedPosition]:
     """Pass the positions through; number, rate and time left are drawn on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    bar = Progress(
-        TextColumn("{task.fields[done]:,} positions, {task.fields[rate]:,.0f}/s"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    start = time.monotonic()
-    with bar:
+    text, start = "{task.fields[done]:,} positions, {task.fields[rate]:,.0f}/s", time.monotonic()
+    with bar_of(text, BarColumn(), TimeRemainingColumn()) as bar:
         # How far it is can be told from the bytes that were read, where it is a file.
         size = os.fstat(file.fileno()).st_size if file.seekable() else None
         task = bar.add_task("", total=size or None, done=0, rate=0.0)

@@ -292,7 +292,7 @@ def worker(context: click.Context, /, **flags: Any) -> int:
             f"give --max-mcts-nodes {2 * visits} for full searches",
             err=True,
         )
-    with messages_to(click.echo), batch_progress(sys.stderr) as on_progress:
+    with messages_to(click.echo), batch_progress() as on_progress:
         return work(config, on_progress=on_progress, settle=_settling(context))
 
 
