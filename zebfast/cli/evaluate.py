@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from zebfast.arena.match import play_match
 from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID
-from zebfast.arena.stats import RANDOM_BIDS, MatchResult
+from zebfast.arena.stats import RANDOM_BIDS
 from zebfast.cli.console import match_progress, plain_table, rich_table
 from zebfast.cli.matrix import PLAYERS_HELP, open_players, parse_players
-from zebfast.cli.options import Whole
+from zebfast.cli.messages import note
+from zebfast.cli.options import Whole, file_option, option
 
 DEFAULT_DEALS = 1000
 MAX_SEED = 2**64 - 1
@@ -58,13 +59,7 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
     help=f"Games a pairing; an odd number is rounded up.  [default: {2 * DEFAULT_DEALS}]",
 )
 @click.option("--n-deals", type=Whole(min=1), help="The same in deals, two games each.")
-@click.option(
-    "--seed",
-    type=Whole(min=0, max=MAX_SEED),
-    default=0,
-    show_default=True,
-    help="Seed of deals, bids and players.",
-)
+@option("--seed", Whole(min=0, max=MAX_SEED), 0, "Seed of deals, bids and players.")
 @click.option(
     "--bid",
     callback=_bid,
@@ -78,58 +73,24 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
     "--threads", type=Whole(min=1), help="Threads of solvers (default: every core)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option(
-    "--csv",
-    "csv_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Matrix: write every figure, a row for each ordered pair.",
-)
-@click.option(
-    "--png",
-    "png_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Matrix: draw a heat map.",
-)
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Matrix: write the JSON after every pairing, single games included.",
-)
+@file_option("--csv", help="Matrix: write every figure, a row for each ordered pair.")
+@file_option("--png", help="Matrix: draw a heat map.")
+@file_option("--output", help="Matrix: write the JSON after every pairing, single games included.")
 @click.option("--resume", is_flag=True, help="Matrix: continue from the --output file, if any.")
 def evaluate(
-    players: tuple[str, ...],
-    as_matrix: bool,
-    n_games: int | None,
-    n_deals: int | None,
-    seed: int,
-    bid: int | None,
-    device: str | None,
-    threads: int | None,
-    as_json: bool,
-    csv_path: Path | None,
-    png_path: Path | None,
-    output: Path | None,
-    resume: bool,
-) -> None:
+    players: tuple[str, ...], as_matrix: bool, n_games: int | None, n_deals: int | None, seed: int,
+    bid: int | None, device: str | None, threads: int | None, as_json: bool, **files: Any,
+) -> None:  # fmt: skip
     """Read the arguments, play, print. Exit codes: 0 played, 1 weights unusable, 2 usage."""
     if as_matrix:
         from zebfast.cli.matrix import MatrixFiles, run_matrix
 
         run_matrix(
-            players,
-            n_deals=_n_deals(n_games, n_deals),
-            seed=seed,
-            bid=bid,
-            device=device,
-            threads=threads,
-            files=MatrixFiles(csv=csv_path, png=png_path, output=output, resume=resume),
-            as_json=as_json,
-        )
+            players, n_deals=_n_deals(n_games, n_deals), seed=seed, bid=bid, device=device,
+            threads=threads, files=MatrixFiles(**files), as_json=as_json,
+        )  # fmt: skip
         return
-    if csv_path or png_path or output or resume:
+    if any(files.values()):
         raise click.UsageError("--csv, --png, --output and --resume belong to --matrix; add it.")
     if len(players) != 3 or players[1] != "vs":
         raise click.UsageError(
@@ -153,28 +114,19 @@ def evaluate(
             )
     except FloatingPointError as error:
         raise click.ClickException(f"The match cannot go on: {error}.") from error
-    _print(result, as_json=as_json)
-
-
-def _n_deals(n_games: int | None, n_deals: int | None) -> int:
-    if n_deals is not None and n_games is not None:
-        raise click.UsageError("Give --n-games or --n-deals, not both: a deal is two games.")
-    if n_deals is not None:
-        return n_deals
-    if n_games is None:
-        return DEFAULT_DEALS
-    if n_games % 2:
-        click.echo(
-            f"Note: playing {n_games + 1:,} games, because every deal is played both ways.",
-            err=True,
-        )
-    return (n_games + 1) // 2
-
-
-def _print(result: MatchResult, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     elif sys.stdout.isatty():
         Console().print(rich_table(result))
     else:
         click.echo(plain_table(result))
+
+
+def _n_deals(n_games: int | None, n_deals: int | None) -> int:
+    if n_deals is not None and n_games is not None:
+        raise click.UsageError("Give --n-games or --n-deals, not both: a deal is two games.")
+    if n_games is None:
+        return n_deals or DEFAULT_DEALS
+    if n_games % 2:
+        note(f"Note: playing {n_games + 1:,} games, because every deal is played both ways.")
+    return (n_games + 1) // 2

@@ -13,7 +13,13 @@ from pathlib import Path
 import click
 
 from zebfast.arena.matrix import Matrix, MatrixConfig, Pair, play_matrix
-from zebfast.arena.matrix_files import load_matrix, save_csv, save_matrix, shorten
+from zebfast.arena.matrix_files import (
+    load_matrix,
+    save_csv,
+    save_heatmap,
+    save_matrix,
+    shorten,
+)
 from zebfast.arena.players.base import Player
 from zebfast.arena.players.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.players.specs import (
@@ -28,6 +34,7 @@ from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES
 from zebfast.arena.records import RecordError
 from zebfast.arena.stats import MatchResult
 from zebfast.cli.console import MatrixReporter, footnotes
+from zebfast.cli.messages import note
 from zebfast.system.machine import usable_cores
 
 # --- A matrix as text: ratings, both win rates, margins, and every pairing with its intervals.
@@ -39,6 +46,7 @@ _CELL = 7
 def matrix_text(matrix: Matrix) -> str:
     """The whole report; headings are bold, which click takes off where there is no terminal."""
     config = matrix.config
+    made = [matrix.result(*pair).made_rate_all for pair in config.pairs]
     bids = "random, 30 to 42" if config.bid is None else str(config.bid)
     first = (
         f"{config.n_deals:,} deals, each played both ways: {config.games_per_pairing:,} games a "
@@ -66,7 +74,7 @@ def matrix_text(matrix: Matrix) -> str:
             *_pairings(matrix),
             "",
             *footnotes(config.bid),
-            f"{_made_rate(matrix):.1%} of all contracts were made.",
+            f"{sum(made) / len(made):.1%} of all contracts were made.",
             f"Elo: Bradley-Terry by points, maximum likelihood, a tie half a win, {VIRTUAL_TIES} "
             "tie added to each pairing;",
             f"intervals from {N_RESAMPLES:,} resamplings of the deals.",
@@ -76,14 +84,6 @@ def matrix_text(matrix: Matrix) -> str:
 
 def _heading(text: str) -> list[str]:
     return ["", click.style(text, bold=True)]
-
-
-def _label(matrix: Matrix, player: int) -> str:
-    return f"{player + 1:>2} {shorten(matrix.config.players[player], _NAME_LETTERS)}"
-
-
-def _label_width(matrix: Matrix) -> int:
-    return max(len(_label(matrix, player)) for player in range(len(matrix.config.players)))
 
 
 def _ratings(matrix: Matrix) -> list[str]:
@@ -96,12 +96,14 @@ def _ratings(matrix: Matrix) -> list[str]:
 
 
 def _square(matrix: Matrix, title: str, figure: Callable[[MatchResult], str]) -> list[str]:
-    players, width = range(len(matrix.config.players)), _label_width(matrix)
+    names = (shorten(name, _NAME_LETTERS) for name in matrix.config.players)
+    labels = [f"{number:>2} {name}" for number, name in enumerate(names, start=1)]
+    players, width = range(len(labels)), max(map(len, labels))
     lines = _heading(title)
     lines.append(" " * width + "".join(f"{player + 1:>{_CELL}}" for player in players))
     for row in players:
         cells = ("–" if row == column else figure(matrix.result(row, column)) for column in players)
-        lines.append(f"{_label(matrix, row):<{width}}" + "".join(f"{c:>{_CELL}}" for c in cells))
+        lines.append(f"{labels[row]:<{width}}" + "".join(f"{c:>{_CELL}}" for c in cells))
     return lines
 
 
@@ -126,11 +128,6 @@ def _pairings(matrix: Matrix) -> list[str]:
 
 def _with_interval(rate: float, low: float, high: float) -> str:
     return f"{100 * rate:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _made_rate(matrix: Matrix) -> float:
-    rates = [matrix.result(*pair).made_rate_all for pair in matrix.config.pairs]
-    return sum(rates) / len(rates)
 
 
 # --- Players for the commands that play matches: specs read, weights opened, solvers started.
@@ -177,7 +174,12 @@ def open_players(
     cannot be used.
     """
     if device is not None:
-        _check_device(device)
+        from zebfast.cli.options import choose_device
+
+        try:
+            choose_device(device)
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from error
     if threads is not None and any(spec.needs_network for spec in specs):
         import torch
 
@@ -193,15 +195,6 @@ def open_players(
         except PlayerLoadError as error:
             raise click.ClickException(str(error)) from error
         yield players
-
-
-def _check_device(name: str) -> None:
-    from zebfast.cli.options import choose_device
-
-    try:
-        choose_device(name)
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from error
 
 
 @dataclass(frozen=True)
@@ -234,16 +227,9 @@ class MatrixFiles:
 
 
 def run_matrix(
-    texts: tuple[str, ...],
-    *,
-    n_deals: int,
-    seed: int,
-    bid: int | None,
-    device: str | None,
-    threads: int | None,
-    files: MatrixFiles,
-    as_json: bool,
-) -> None:
+    texts: tuple[str, ...], *, n_deals: int, seed: int, bid: int | None, device: str | None,
+    threads: int | None, files: MatrixFiles, as_json: bool,
+) -> None:  # fmt: skip
     """Play what is missing, print the matrix, then write the files that were asked for.
 
     Raises click exceptions, and OSError for a file that cannot be written.
@@ -257,15 +243,20 @@ def run_matrix(
         seed=seed,
         bid=bid,
     )
-    matrix = _start(config, files)
+    matrix, output = Matrix(config), files.output
+    if output is not None and output.exists():
+        try:
+            matrix = load_matrix(output, config)
+        except RecordError as error:
+            raise click.UsageError(f"{error}.") from error
+        n_played, n_pairs = len(matrix.points), len(config.pairs)
+        note(f"{output}: {n_played} of {n_pairs} pairings are there already.")
     if not matrix.complete:
-        _play(matrix, specs, device=device, threads=threads, output=files.output)
+        _play(matrix, specs, device=device, threads=threads, output=output)
     click.echo(json.dumps(matrix.as_dict()) if as_json else matrix_text(matrix))
     if files.csv is not None:
         save_csv(matrix, files.csv)
     if files.png is not None:
-        from zebfast.arena.matrix_files import save_heatmap
-
         save_heatmap(matrix, files.png)
 
 
@@ -285,27 +276,10 @@ def _specs(texts: tuple[str, ...]) -> list[PlayerSpec]:
     return specs
 
 
-def _start(config: MatrixConfig, files: MatrixFiles) -> Matrix:
-    """An empty matrix, or what the output file holds of it."""
-    if files.output is None or not files.output.exists():
-        return Matrix(config)
-    try:
-        matrix = load_matrix(files.output, config)
-    except RecordError as error:
-        raise click.UsageError(f"{error}.") from error
-    n_played, n_pairs = len(matrix.points), len(config.pairs)
-    click.echo(f"{files.output}: {n_played} of {n_pairs} pairings are there already.", err=True)
-    return matrix
-
-
 def _play(
-    matrix: Matrix,
-    specs: list[PlayerSpec],
-    *,
-    device: str | None,
-    threads: int | None,
+    matrix: Matrix, specs: list[PlayerSpec], *, device: str | None, threads: int | None,
     output: Path | None,
-) -> None:
+) -> None:  # fmt: skip
     def finished(pair: Pair) -> None:
         if output is not None:
             save_matrix(matrix, output)
@@ -326,9 +300,8 @@ def _play(
     except KeyboardInterrupt:
         if output is not None and matrix.points:
             save_matrix(matrix, output)  # the signal may have come just before this
-            click.echo(
+            note(
                 f"{len(matrix.points)} of {len(matrix.config.pairs)} pairings are kept in "
-                f"{output}; the same command with --resume continues.",
-                err=True,
+                f"{output}; the same command with --resume continues."
             )
         raise

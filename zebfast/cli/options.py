@@ -81,6 +81,12 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
     )
 
 
+def file_option(*names: str, **more: Any) -> Callable[[Decorated], Decorated]:
+    """A click option for a file to write."""
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option(*names, type=kind, metavar="FILE", **more)
+
+
 def setting_option(
     kind: type[DataclassInstance],
     name: str,

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -68,52 +69,37 @@ class LocalRun:
     _batches: list[BatchDone] = field(default_factory=list)
     _events: EventPipe | None = None
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _logs: list[IO[bytes]] = field(default_factory=list)
+    _children: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> LocalRun:
+        config, examples = self.config, self.config.directory / "examples"
+        examples.mkdir(parents=True, exist_ok=True)
+        places = ("--repo-id", str(config.directory))
+        own = ("--input-dir", str(examples), "--checkpoint", str(config.checkpoint))
         try:
-            self._start_both()
+            self._start("learner", (*places, *own, *config.learner_flags))
+            self._events = EventPipe(self._take)
+            own = ("--output-dir", str(examples), "--events-fd", str(self._events.fd))
+            try:
+                self._start("worker", (*places, *own, *config.worker_flags), self._events.fd)
+            finally:
+                self._events.start()
         except BaseException:
             self.__exit__()
             raise
         return self
 
-    def _start_both(self) -> None:
-        directory = self.config.directory
-        examples = directory / "examples"
-        examples.mkdir(parents=True, exist_ok=True)
-        places = ["--repo-id", str(directory)]
-        self._start(
-            "learner",
-            [*places, "--input-dir", str(examples), "--checkpoint", str(self.config.checkpoint),
-             *self.config.learner_flags],
-        )  # fmt: skip
-        self._start("worker", [*places, "--output-dir", str(examples), *self.config.worker_flags])
+    def _start(self, role: str, flags: Sequence[str], *inherited: int) -> None:
+        started = child(
+            [f"zebfast.{role}", *flags, "--stop-at-eof"], self.log_path(role), *inherited
+        )
+        self._processes[role] = self._children.enter_context(started)
 
     def __exit__(self, *_: object) -> None:
         try:
             self.stop()
         finally:
-            for process in self._processes.values():
-                process.kill()
-                process.wait()
-                if process.stdin is not None:
-                    process.stdin.close()
-            for log in self._logs:
-                log.close()
-
-    def _start(self, role: str, flags: Sequence[str]) -> None:
-        log = open(self.log_path(role), "ab")  # noqa: SIM115 - closed with the run
-        self._logs.append(log)
-        command = [f"zebfast.{role}", *flags, "--stop-at-eof"]
-        if role == "learner":
-            self._processes[role] = start_child(command, log)
-            return
-        self._events = EventPipe(self._take)
-        try:
-            self._processes[role] = start_child(command, log, events=self._events.fd)
-        finally:
-            self._events.start()
+            self._children.close()
 
     def _take(self, event: Event) -> None:
         if isinstance(event, BatchDone):
@@ -167,21 +153,33 @@ class LocalRun:
             self._events.join(_STOP_SECONDS)
 
 
-def start_child(
-    command: Sequence[str], log: IO[bytes], *, events: int | None = None
-) -> subprocess.Popen[bytes]:
-    """Start a module of Python with its arguments; all it prints goes to ``log``.
+@contextmanager
+def child(command: Sequence[str], log: Path, *inherited: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A module of Python with its arguments, which adds all that it prints to ``log``.
 
-    It tells its events to the file descriptor ``events``, where one is given.
+    It inherits these file descriptors. Killed at the end if nobody has stopped it before.
+    """
+    with open(log, "ab") as file:
+        process = start_child(command, file, *inherited)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+
+
+def start_child(command: Sequence[str], log: IO[bytes], *inherited: int) -> subprocess.Popen[bytes]:
+    """Start such a module.
 
     It has a session of its own, so that Ctrl-C reaches this process first, which ends it in order;
     and an input that ends with this process, so that it does, too, however that ends.
     """
-    told = [] if events is None else ["--events-fd", str(events)]
     return subprocess.Popen(
-        [sys.executable, "-u", "-m", *command, *told],
+        [sys.executable, "-u", "-m", *command],
         stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        pass_fds=() if events is None else (events,),
+        pass_fds=inherited,
     )  # fmt: skip
 
 
@@ -235,9 +233,8 @@ class LocalWorker:
     experiment: Experiment
     _failed: RunFailed | None = None
     _process: subprocess.Popen[bytes] | None = None
-    _log: IO[bytes] | None = None
     _closing: threading.Event = field(default_factory=threading.Event)
-    _watcher: threading.Thread | None = None
+    _children: ExitStack = field(default_factory=ExitStack)
 
     @property
     def log_path(self) -> Path:
@@ -247,36 +244,26 @@ class LocalWorker:
     def __enter__(self) -> LocalWorker:
         flags = worker_flags(self.experiment, RECIPE.role, WORKER_ID)
         flags += ["--seed", str(games_seed(int(self.experiment.learner.get("seed", 0))))]
-        self._log = open(self.log_path, "ab")
-        self._process = start_child(
-            ["zebfast", "host", "run", "--stop-at-eof", "--", *flags], self._log
+        command = ["zebfast", "host", "run", "--stop-at-eof", "--", *flags]
+        process = self._process = self._children.enter_context(child(command, self.log_path))
+        self._children.callback(stop_child, process)
+        watcher = threading.Thread(
+            target=self._watch, args=(process,), name="local worker", daemon=True
         )
-        self._watcher = threading.Thread(target=self._watch, name="local worker", daemon=True)
-        self._watcher.start()
+        watcher.start()
+        self._children.callback(watcher.join)
+        self._children.callback(self._closing.set)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        assert self._process is not None
-        assert self._watcher is not None
-        assert self._log is not None
-        self._watcher.join()
-        try:
-            stop_child(self._process)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            self._log.close()
+        self._children.close()
         if self._failed is not None:
             raise self._failed
 
-    def _watch(self) -> None:
-        assert self._process is not None
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
         while not self._closing.wait(_LOOK_SECONDS):
-            if self._process.poll() is not None:
-                sentence = ended_sentence("worker", self._process, self.log_path)
+            if process.poll() is not None:
+                sentence = ended_sentence("worker", process, self.log_path)
                 self._failed = RunFailed(f"{sentence}; the same command continues")
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
