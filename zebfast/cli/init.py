@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from zebfast.cli.options import Whole
+from zebfast.cli.messages import note
+from zebfast.cli.options import Whole, file_option, together
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores
-from zebfast.cli.run import Decorated
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint, provenance, widen
-from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, AnyConfig, size_name, sized
+from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, size_name, sized
 
 
 class NetworkFile(click.Path):
@@ -30,34 +30,30 @@ class NetworkFile(click.Path):
         return super().convert(shipped.PATH if value == shipped.NAME else value, param, context)
 
 
-def network_options(command: Decorated) -> Decorated:
-    """Add the options that say which network to begin with; see first_checkpoint."""
-    flags = (
-        click.option("--size", type=click.Choice(SIZE_NAMES),
-                     help="An untrained network, if the weights come from nowhere else."),
-        click.option("--tokenizer", type=click.Choice(TOKENIZERS),
-                     help="How a position is written down for the network, and so its kind: v1 "
-                          "(default) is the published transformer, v2 a much faster network."),
-        click.option("--belief-head", is_flag=True,
-                     help="Also predict who was dealt which domino; added to weights without."),
-        click.option("--seed", type=Whole(min=0), default=0, show_default=True,
-                     help="Seed of the untrained weights."),
-        click.option("--from", "source", type=NetworkFile(), metavar="FILE",
-                     help="Checkpoint whose weights to start from; shipped: the network that comes "
-                          "with zebfast."),
-        click.option("--beside", multiple=True, type=NetworkFile(), metavar="FILE",
-                     help="Another v2 network of the same shape (repeatable): begin with one of "
-                          "their widths together, which plays by the mean of what they think."),
-        click.option("--from-hub", metavar="PLACE",
-                     help="Published weights to start from: owner/name, or a directory."),
-        click.option("--weights-name", "--from-weights-name", "weights_name", metavar="NAME",
-                     help="Namespace of --from-hub (default: the nameless one, model)."),
-        click.option("--revision", metavar="REVISION",
-                     help="Version of --from-hub: a commit, the start of one, or a step's number."),
-    )  # fmt: skip
-    for flag in reversed(flags):
-        command = flag(command)
-    return command
+#: The options that say which network to begin with; see first_checkpoint.
+network_options = together(
+    click.option("--size", type=click.Choice(SIZE_NAMES),
+                 help="An untrained network, if the weights come from nowhere else."),
+    click.option("--tokenizer", type=click.Choice(TOKENIZERS),
+                 help="How a position is written down for the network, and so its kind: v1 "
+                      "(default) is the published transformer, v2 a much faster network."),
+    click.option("--belief-head", is_flag=True,
+                 help="Also predict who was dealt which domino; added to weights without."),
+    click.option("--seed", type=Whole(min=0), default=0, show_default=True,
+                 help="Seed of the untrained weights."),
+    click.option("--from", "source", type=NetworkFile(), metavar="FILE",
+                 help="Checkpoint whose weights to start from; shipped: the network that comes "
+                      "with zebfast."),
+    click.option("--beside", multiple=True, type=NetworkFile(), metavar="FILE",
+                 help="Another v2 network of the same shape (repeatable): begin with one of "
+                      "their widths together, which plays by the mean of what they think."),
+    click.option("--from-hub", metavar="PLACE",
+                 help="Published weights to start from: owner/name, or a directory."),
+    click.option("--weights-name", "--from-weights-name", "weights_name", metavar="NAME",
+                 help="Namespace of --from-hub (default: the nameless one, model)."),
+    click.option("--revision", metavar="REVISION",
+                 help="Version of --from-hub: a commit, the start of one, or a step's number."),
+)  # fmt: skip
 
 
 @click.command(
@@ -79,14 +75,7 @@ def network_options(command: Decorated) -> Decorated:
       zebfast init --from-hub owner/name --weights-name large --revision 3740 -o warm.pt""",
 )
 @network_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="File to write.",
-)
+@file_option("-o", "--output", required=True, help="File to write.")
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
 def init(output: Path, force: bool, **network: Any) -> None:
     """Build, save, say what was written. Exit codes: 0 written, 1 unusable source, 2 usage."""
@@ -132,7 +121,7 @@ def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]
     else:
         trained, origin = _published(hub, flags["weights_name"], flags["revision"])
     for flag, asked, found in (
-        ("size", size, _size_name(trained.config)),
+        ("size", size, size_name(trained.config) or "custom"),
         ("tokenizer", tokenizer, trained.config.tokenizer),
     ):
         if asked is not None and asked != found:
@@ -175,11 +164,6 @@ def _published(
     return trained, {"kind": "published"} | {k: v for k, v in facts.items() if v is not None}
 
 
-def _size_name(config: AnyConfig) -> str:
-    """Name of the size this is, whatever its heads; ``custom`` if none."""
-    return size_name(config) or "custom"
-
-
 def refuse_overwrite(path: Path, force: bool) -> None:
     """Usage error unless ``path`` is free, or a file and the user said --force."""
     if path.exists() and not path.is_file():
@@ -208,16 +192,16 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     except OSError as problem:
         raise click.ClickException(f"Cannot write {path}: {problem.strerror}.") from problem
     config = checkpoint.config
-    n_parameters = sum(w.numel() for w in checkpoint.weights.values())
+    size, n_parameters = size_name(config), sum(w.numel() for w in checkpoint.weights.values())
     belief = ", belief head" if config.belief_head else ""
-    click.echo(
-        f"Wrote {path}: {_size_name(config)} network, {n_parameters:,} parameters, tokenizer "
-        f"{config.tokenizer}{belief}, {checkpoint.total_games:,} games ({megabytes:.1f} MB)",
-        err=True,
+    note(
+        f"Wrote {path}: {size or 'custom'} network, {n_parameters:,} parameters, tokenizer "
+        f"{config.tokenizer}{belief}, {checkpoint.total_games:,} games ({megabytes:.1f} MB)"
     )
 
 
 # --- `zebfast export IN OUT`: the network of a training checkpoint, without everything else.
+
 
 @click.command(
     name="export",
@@ -242,5 +226,3 @@ def export(source: Path, output: Path, force: bool) -> None:
     trained = load_checkpoint(source)
     origin = provenance(exported_from=source.name, origin=trained.provenance)
     write_checkpoint(replace(trained, provenance=origin), output)
-
-

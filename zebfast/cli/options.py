@@ -74,6 +74,17 @@ class ModeOption(click.Option):
         self.modes = modes
 
 
+def together(*options: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for add in reversed(options):
+            command = add(command)
+        return command
+
+    return decorate
+
+
 def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated], Decorated]:
     """A click option that is no setting and shows its default."""
     return click.option(
@@ -130,13 +141,7 @@ def setting_options(
 ) -> Callable[[Decorated], Decorated]:
     """The options of several fields in this order; none named: of all that have a help."""
     names = names or tuple(found.name for found in fields(kind) if setting_of(found).help)
-
-    def decorate(command: Decorated) -> Decorated:
-        for name in reversed(names):
-            command = setting_option(kind, name, prefix=prefix, modes=modes)(command)
-        return command
-
-    return decorate
+    return together(*(setting_option(kind, name, prefix=prefix, modes=modes) for name in names))
 
 
 def setting_values(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from zebfast.cli.messages import messages_to
+from zebfast.cli.messages import messages_to, note
 from zebfast.cli.options import (
     ModeOption,
     Whole,
@@ -23,9 +23,10 @@ from zebfast.cli.options import (
     setting_option,
     setting_options,
     setting_values,
+    together,
 )
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
-from zebfast.cli.run import HELP, Decorated, events_option, run, stop_at_eof_option
+from zebfast.cli.run import HELP, events_option, run, stop_at_eof_option
 from zebfast.core.options import SearchOptions
 from zebfast.exchange import StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
@@ -44,7 +45,7 @@ from zebfast.system.machine import usable_cores
 from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
 
 if TYPE_CHECKING:
-    from zebfast.exchange import ExampleStore, Place
+    from zebfast.exchange import ExampleStore
     from zebfast.worker.loop import Settle
 
 # --- From the worker's flags to its configuration.
@@ -58,7 +59,7 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
     Raises:
         click.UsageError: one sentence where they cannot be used.
     """
-    from zebfast.exchange import Namespace, example_name
+    from zebfast.exchange import example_name
 
     kind = BY_MODE[flags["mode"]]
     own = {
@@ -69,17 +70,10 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
         own["games_per_batch"] = flags["eq_games_per_batch"]
     own |= setting_values(WorkerConfig, flags)
     try:
-        weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
-        device = choose_device(flags["device"])
+        where, device = _where(flags), choose_device(flags["device"])
         example_name(own["worker_id"], 0)
-        config = WorkerConfig(
-            weights=weights,
-            examples=examples,
-            stores=chosen_stores(_with_interval(flags, examples), weights),
-            namespace=Namespace.parse(flags["weights_name"]),
-            producer=_producer(kind, flags, device),
-            **own | {"device": device},
-        )
+        producer = _producer(kind, flags, device)
+        config = WorkerConfig(producer=producer, **where | own | {"device": device})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     groups = 1 if kind == EVAL_AUX else _groups(flags, device)
@@ -92,15 +86,29 @@ def open_examples_of(flags: dict[str, Any]) -> tuple[str, ExampleStore]:
     Raises:
         ValueError: one sentence where they cannot be used.
     """
-    from zebfast.exchange import Namespace, open_examples
+    from zebfast.exchange import open_examples
+
+    where = _where(flags)
+    store = open_examples(where["examples"], where["namespace"], options=where["stores"])
+    return flags["worker_id"] or BY_MODE[flags["mode"]].worker_id, store
+
+
+def _where(flags: dict[str, Any]) -> dict[str, Any]:
+    """Both places, the namespace and the stores' options, as WorkerConfig calls them.
+
+    The upload interval keeps all workers within the Hub's quota.
+    """
+    from zebfast.exchange import Namespace
 
     weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
-    store = open_examples(
-        examples,
-        Namespace.parse(flags["weights_name"]),
-        options=chosen_stores(_with_interval(flags, examples), weights),
-    )
-    return flags["worker_id"] or BY_MODE[flags["mode"]].worker_id, store
+    if examples.kind == "dataset" and flags["n_workers"] is not None:
+        from zebfast.exchange.hub.uploader import upload_interval_for
+
+        least = upload_interval_for(flags["n_workers"])
+        flags = flags | {"upload_interval": max(flags["upload_interval"], least)}
+    stores = chosen_stores(flags, weights)
+    namespace = Namespace.parse(flags["weights_name"])
+    return {"weights": weights, "examples": examples, "stores": stores, "namespace": namespace}
 
 
 def selfplay_config(flags: dict[str, Any], device: str) -> SelfPlayConfig:
@@ -138,16 +146,6 @@ def _groups(flags: dict[str, Any], device: str) -> int:
     return flags["n_groups"] or min(default, flags["n_parallel_games"] or default)
 
 
-def _with_interval(flags: dict[str, Any], examples: Place) -> dict[str, Any]:
-    """The flags with an upload interval that keeps all workers within the Hub's quota."""
-    if examples.kind != "dataset" or flags["n_workers"] is None:
-        return flags
-    from zebfast.exchange.hub.uploader import upload_interval_for
-
-    least = upload_interval_for(flags["n_workers"])
-    return flags | {"upload_interval": max(flags["upload_interval"], least)}
-
-
 def default_groups(device: str) -> int:
     """Two groups overlap trees and network; on a CPU one per core also splits the network."""
     return 2 if device != "cpu" else max(2, min(usable_cores(), 16))
@@ -167,34 +165,22 @@ _GAMES = (*_SELFPLAY, *_TAUGHT, RECIPE.mode)
 TUNED_FLAGS = ("n_parallel_games", "n_groups", "threads")
 
 
-def _search(*names: str) -> Callable[[Decorated], Decorated]:
-    return setting_options(SearchOptions, *names, modes=_SELFPLAY)
-
-
-def search_options(command: Decorated) -> Decorated:
-    """The options of self-play's search, in the order of the help."""
-    for add in reversed(
-        (
-            _search("n_simulations", "max_nodes"),
-            setting_option(SearchOptions, "temperature", modes=(*_SELFPLAY, *_TAUGHT)),
-            _search("c_puct", "noise_fraction", "noise_alpha"),
-            setting_option(SelfPlayConfig, "worlds", modes=_SELFPLAY),
-            _search("n_worlds"),
-            setting_option(
-                SearchOptions,
-                "exact_tricks",
-                modes=(*_SELFPLAY, ROLLOUT.mode),
-                default=None,
-                show_default=f"{SearchOptions.exact_tricks}; rollout: "
-                f"{TeachingConfig.exact_tricks}",
-            ),
-            _search("root", "gumbel_scale", "early_stop", "full_share", "fast_simulations",
-                    "skip_decided", "transpositions"),
-            setting_option(SelfPlayConfig, "cache_mb", modes=_SELFPLAY),
-        )
-    ):  # fmt: skip
-        command = add(command)
-    return command
+_search = partial(setting_options, SearchOptions, modes=_SELFPLAY)
+#: The options of self-play's search.
+search_options = together(
+    _search("n_simulations", "max_nodes"),
+    setting_option(SearchOptions, "temperature", modes=(*_SELFPLAY, *_TAUGHT)),
+    _search("c_puct", "noise_fraction", "noise_alpha"),
+    setting_option(SelfPlayConfig, "worlds", modes=_SELFPLAY),
+    _search("n_worlds"),
+    setting_option(
+        SearchOptions, "exact_tricks", modes=(*_SELFPLAY, ROLLOUT.mode), default=None,
+        show_default=f"{SearchOptions.exact_tricks}; rollout: {TeachingConfig.exact_tricks}",
+    ),
+    _search("root", "gumbel_scale", "early_stop", "full_share", "fast_simulations",
+            "skip_decided", "transpositions"),
+    setting_option(SelfPlayConfig, "cache_mb", modes=_SELFPLAY),
+)  # fmt: skip
 
 
 @click.command(
@@ -287,10 +273,9 @@ def worker(context: click.Context, /, **flags: Any) -> int:
     torch.set_num_threads(threads)
     nodes, visits = flags["max_mcts_nodes"], flags["n_simulations"]
     if flags["mode"] == SELFPLAY.mode and nodes < visits:
-        click.echo(
+        note(
             f"note: a tree of {nodes} nodes ends a search before {visits} simulations; "
-            f"give --max-mcts-nodes {2 * visits} for full searches",
-            err=True,
+            f"give --max-mcts-nodes {2 * visits} for full searches"
         )
     with messages_to(click.echo), batch_progress() as on_progress:
         return work(config, on_progress=on_progress, settle=_settling(context))
@@ -332,9 +317,5 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def main_eval_aux(argv: list[str] | None = None) -> NoReturn:
     """Entry point of `python -m zebfast.worker.eval_aux`: the same with its mode given."""
-    arguments = sys.argv[1:] if argv is None else argv
-    run(
-        worker,
-        prog_name="python -m zebfast.worker.eval_aux",
-        argv=["--mode", EVAL_AUX.mode, *arguments],
-    )
+    arguments = ["--mode", EVAL_AUX.mode, *(sys.argv[1:] if argv is None else argv)]
+    run(worker, prog_name="python -m zebfast.worker.eval_aux", argv=arguments)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,27 +67,6 @@ def _places(flags: dict[str, Any], directory: Path) -> dict[str, str]:
     return places
 
 
-def next_with_recipe(experiment: Experiment, recipe: Recipe) -> list[str]:
-    """What to do with an experiment that was just created, in lines."""
-    from zebfast.experiment.commands import learn_command, status_command, worker_command
-
-    stages = ", ".join(stage.name for stage in recipe.stages)
-    lines = [
-        f"Created experiment {experiment.name} after the recipe {recipe.name}: "
-        f"{recipe.total_games:,} games in {len(recipe.stages)} stages ({stages}).",
-    ]
-    if experiment.is_local:
-        lines.append("Learner and worker on this machine, in one terminal:")
-        lines.append(f"  {learn_command(experiment, 'recipe')}")
-        lines.append("More workers, anywhere that reaches the places, with other worker ids:")
-    else:
-        lines.append("Learner and worker, each in a terminal:")
-        lines.append(f"  {learn_command(experiment, 'recipe')}")
-    lines.append(f"  {worker_command(experiment, 'recipe')}")
-    lines.append(f"Then: {status_command(experiment)}")
-    return lines
-
-
 @click.command(
     name="create",
     short_help="Name an experiment and give it a network.",
@@ -126,62 +107,48 @@ def next_with_recipe(experiment: Experiment, recipe: Recipe) -> list[str]:
 @experiments_dir_option
 def create(name: str, experiments_dir: Path, existing: bool, dry_run: bool, **flags: Any) -> None:
     """Check, build, write. Exit codes: 0 written, 1 it cannot be, 2 usage."""
-    from zebfast.experiment.experiment import to_toml, write_new
+    from zebfast.experiment.experiment import (
+        experiment_namespace,
+        find_recipe,
+        load_recipe,
+        to_toml,
+        write_new,
+    )
     from zebfast.net import checkpoint as checkpoints
 
-    directory = _free_directory(experiments_dir, name)
-    source_of_recipe, recipe = _recipe(flags["recipe"])
-    if recipe is not None:
-        flags = recipe_flags(recipe, flags | {"existing": existing}, directory)
-    network = {k: flags[k] for k in ("size", "tokenizer", "belief_head", "seed", "source",
-                                     "beside", "from_hub", "weights_name", "revision")}  # fmt: skip
-    if not existing:
-        refuse_network_options(network)
-    elif any(network[k] for k in ("size", "tokenizer", "source", "beside", "from_hub")):
-        raise click.UsageError("With --existing the weights are there: leave out where from.")
-    experiment = _identity(directory, flags, lineage={})
-    published = _published_step(experiment)
-    _refuse_wrong_namespace(experiment, published, existing=existing)
-    if existing:
-        checkpoint, lineage = None, {"kind": "existing", "step": published}
-    else:
-        checkpoint, lineage = first_checkpoint(network)
-    experiment = _identity(directory, flags, lineage=lineage)
-    if dry_run:
-        click.echo(to_toml(experiment), nl=False)
-        note(f"Nothing was written: this would be {experiment.path}")
-        return
-    save = None if checkpoint is None else (lambda path: checkpoints.save(checkpoint, path))
-    write_new(experiment, save, recipe=source_of_recipe)
-    click.echo(experiment.path)
-    _say_next(experiment, recipe)
-
-
-def _free_directory(experiments_dir: Path, name: str) -> Path:
-    """Where the experiment will lie. UsageError for a name that cannot be, or is taken."""
-    from zebfast.experiment.experiment import experiment_namespace
-
+    directory, recipe, recipe_text = experiments_dir / name, None, None
     try:
         experiment_namespace(name)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
-    if (experiments_dir / name).exists():
-        raise click.UsageError(f"{experiments_dir / name} exists already: choose another name.")
-    return experiments_dir / name
+    if directory.exists():
+        raise click.UsageError(f"{directory} exists already: choose another name.")
+    if flags["recipe"] is not None:
+        path = find_recipe(flags["recipe"])
+        recipe, recipe_text = load_recipe(path), path.read_text(encoding="utf-8")
+        flags = recipe_flags(recipe, flags | {"existing": existing}, directory)
+    if not existing:
+        refuse_network_options(flags)
+    elif any(flags[k] for k in ("size", "tokenizer", "source", "beside", "from_hub")):
+        raise click.UsageError("With --existing the weights are there: leave out where from.")
+    experiment, save = _identity(directory, flags), None
+    published = _published_step(experiment, existing=existing)
+    lineage: dict[str, Any] = {"kind": "existing", "step": published}
+    if not existing:
+        checkpoint, lineage = first_checkpoint(flags)
+        save = partial(checkpoints.save, checkpoint)
+    experiment = replace(experiment, lineage=lineage)
+    if dry_run:
+        click.echo(to_toml(experiment), nl=False)
+        note(f"Nothing was written: this would be {experiment.path}")
+        return
+    write_new(experiment, save, recipe=recipe_text)
+    click.echo(experiment.path)
+    _say_next(experiment, recipe)
 
 
-def _recipe(name_or_file: str | None) -> tuple[str | None, Recipe | None]:
-    """Text and content of the recipe that is named, if one is. ExperimentError where it is bad."""
-    from zebfast.experiment.experiment import find_recipe, load_recipe
-
-    if name_or_file is None:
-        return None, None
-    path = find_recipe(name_or_file)
-    return path.read_text(encoding="utf-8"), load_recipe(path)
-
-
-def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]) -> Experiment:
-    """The experiment that the flags describe. UsageError where they cannot."""
+def _identity(directory: Path, flags: dict[str, Any]) -> Experiment:
+    """The experiment that the flags describe, without its lineage. UsageError where they cannot."""
     from zebfast.experiment.experiment import (
         Experiment,
         experiment_namespace,
@@ -214,7 +181,6 @@ def _identity(directory: Path, flags: dict[str, Any], *, lineage: dict[str, Any]
         wandb=flags["wandb"],
         wandb_project=flags["wandb_project"],
         wandb_run=flags["run_name"] or name,
-        lineage=lineage,
         learner=seed | given_settings(flags["learner_flags"]),
         stages={stage: BY_ROLE[stage].stage for stage in stages},
     )
@@ -227,38 +193,45 @@ def _absolute(place: Any) -> Any:
     return place if place.path is None else Place.directory(place.path.absolute())
 
 
-def _published_step(experiment: Experiment) -> int | None:
-    """Step of the weights in the experiment's namespace; None when it has none."""
+def _published_step(experiment: Experiment, *, existing: bool) -> int | None:
+    """Step of the weights in the experiment's namespace, None when it has none.
+
+    UsageError where there must be some, or must not.
+    """
     from zebfast.exchange import open_weights
 
-    store = open_weights(experiment.weights, experiment.namespace, options=stores_of(experiment))
-    state = store.read_state()
-    return None if state is None else int(state.get("step", 0))
-
-
-def _refuse_wrong_namespace(
-    experiment: Experiment, published: int | None, *, existing: bool
-) -> None:
-    if published is not None and not existing:
-        raise click.UsageError(
-            f"{experiment.weights} has weights for namespace {experiment.name!r} already (step "
-            f"{published}): choose another name, or give --existing to continue them."
-        )
-    if published is None and existing:
+    options = stores_of(experiment)
+    state = open_weights(experiment.weights, experiment.namespace, options=options).read_state()
+    if state is None and existing:
         raise click.UsageError(
             f"{experiment.weights} has no weights for namespace {experiment.name!r}: leave "
             "--existing out and say which network to begin with."
         )
+    step = None if state is None else int(state.get("step", 0))
+    if step is not None and not existing:
+        raise click.UsageError(
+            f"{experiment.weights} has weights for namespace {experiment.name!r} already (step "
+            f"{step}): choose another name, or give --existing to continue them."
+        )
+    return step
 
 
 def _say_next(experiment: Experiment, recipe: Recipe | None) -> None:
     from zebfast.experiment.commands import learn_command, status_command, worker_command
 
-    if recipe is not None:
-        for line in next_with_recipe(experiment, recipe):
-            note(line)
-        return
-    note(f"Created experiment {experiment.name}. Learner and worker, each in a terminal:")
-    note(f"  {learn_command(experiment, 'selfplay')}")
-    note(f"  {worker_command(experiment, 'selfplay')}")
+    first, made = experiment.own_stages[0], f"Created experiment {experiment.name}"
+    if recipe is None:
+        note(f"{made}. Learner and worker, each in a terminal:")
+    else:
+        stages = ", ".join(stage.name for stage in recipe.stages)
+        note(f"{made} after the recipe {recipe.name}: {recipe.total_games:,} games in "
+             f"{len(recipe.stages)} stages ({stages}).")  # fmt: skip
+        if experiment.is_local:
+            note("Learner and worker on this machine, in one terminal:")
+        else:
+            note("Learner and worker, each in a terminal:")
+    note(f"  {learn_command(experiment, first)}")
+    if recipe is not None and experiment.is_local:
+        note("More workers, anywhere that reaches the places, with other worker ids:")
+    note(f"  {worker_command(experiment, first)}")
     note(f"Then: {status_command(experiment)}")

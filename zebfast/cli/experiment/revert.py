@@ -14,8 +14,6 @@ from zebfast.cli.messages import note
 
 if TYPE_CHECKING:
     from zebfast.exchange import WeightStore
-    from zebfast.experiment.experiment import Experiment
-    from zebfast.experiment.revert import Revert
 
 LISTED = 50
 
@@ -50,6 +48,7 @@ def revert(
 ) -> None:  # fmt: skip
     """Plan, ask, publish. Exit codes: 0 done, 1 it cannot be, 2 usage or nobody to ask."""
     from zebfast.exchange import open_weights
+    from zebfast.experiment.commands import learn_command
     from zebfast.experiment.revert import plan_revert, revert_target
     from zebfast.experiment.revert import revert as publish
     from zebfast.experiment.runlog import RunLog
@@ -66,30 +65,24 @@ def revert(
         raise click.UsageError("This changes what workers play with: give --yes to go on.")
     target = revert_target(store, to)
     plan = plan_revert(store, target, to=to, state_dir=options.state_dir)
-    note(_sentence(plan))
-    if dry_run:
-        _print(plan, as_json)
-        note("Nothing was published")
-        return
-    if not yes:
-        click.confirm("Publish it?", abort=True, err=True)
-    done = publish(store, target, to=to, state_dir=options.state_dir, take_over=take_over)
-    RunLog(experiment.run_log).event("revert", **done.to_json())
-    _print(done, as_json)
-    _say_next(experiment)
-
-
-def _sentence(plan: Revert) -> str:
     kept = f" (with {plan.uncounted} files that only this machine had counted)"
-    return (
+    note(
         f"Namespace {plan.namespace} in {plan.label}: the weights of {plan.to} (step "
         f"{plan.to_step}) become step {plan.step}, after step {plan.from_step}; "
         f"{plan.total_games:,} games stay counted{kept if plan.uncounted else ''}"
     )
-
-
-def _print(plan: Revert, as_json: bool) -> None:
+    if not (yes or dry_run):
+        click.confirm("Publish it?", abort=True, err=True)
+    if not dry_run:
+        plan = publish(store, target, to=to, state_dir=options.state_dir, take_over=take_over)
+        RunLog(experiment.run_log).event("revert", **plan.to_json())
     click.echo(json.dumps(plan.to_json()) if as_json else f"step {plan.step}")
+    if dry_run:
+        note("Nothing was published")
+        return
+    first, *others = experiment.own_stages
+    other = f" (or {others[0]})" if others else ""
+    note(f"Published. Continue with: {learn_command(experiment, first)}{other}")
 
 
 def _print_revisions(store: WeightStore, as_json: bool) -> None:
@@ -104,11 +97,3 @@ def _print_revisions(store: WeightStore, as_json: bool) -> None:
         click.echo(f"{revision.id}  {when(revision.unix_seconds)}  {revision.title}")
     if not revisions:
         note(f"{store.label} keeps no earlier versions: give --to a checkpoint file")
-
-
-def _say_next(experiment: Experiment) -> None:
-    from zebfast.experiment.commands import learn_command
-
-    first, *others = experiment.own_stages
-    other = f" (or {others[0]})" if others else ""
-    note(f"Published. Continue with: {learn_command(experiment, first)}{other}")

@@ -16,6 +16,7 @@ from zebfast.cli.experiment.context import (
     stores_of,
 )
 from zebfast.cli.messages import note
+from zebfast.cli.options import file_option
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
@@ -62,13 +63,7 @@ def runs(name: str | None, as_json: bool, experiments_dir: Path) -> None:
       zebfast experiment plot first -o first.png""",
 )
 @click.argument("name")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="PNG to write (default: curves.png beside experiment.toml).",
-)
+@file_option("-o", "--output", help="PNG to write (default: curves.png beside experiment.toml).")
 @experiments_dir_option
 def plot(name: str, output: Path | None, experiments_dir: Path) -> None:
     """Draw, print the file's name. Exit codes: 0, 1 no metrics or no matplotlib, 2 usage."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,8 +34,7 @@ def given_settings(arguments: Sequence[str]) -> dict[str, Any]:
             experiment's own.
     """
     context = _parse(arguments, {})
-    given = _given(context)
-    return {name: _plain(context.params[name]) for name in given if name in context.params}
+    return {name: _plain(context.params[name]) for name in _given(context)}
 
 
 def resolve(experiment: Experiment, stage: Role, arguments: Sequence[str]) -> click.Context:
@@ -53,9 +52,8 @@ def resolve(experiment: Experiment, stage: Role, arguments: Sequence[str]) -> cl
     try:
         _parse((), settings)
     except click.UsageError as error:
-        raise ExperimentError(
-            f"{experiment.path} cannot be used: {error.format_message()}"
-        ) from None
+        problem = error.format_message()
+        raise ExperimentError(f"{experiment.path} cannot be used: {problem}") from None
     return _parse(arguments, settings)
 
 
@@ -66,7 +64,8 @@ def refuse_unknown_settings(experiment: Experiment) -> None:
 
     tables = {"learner": experiment.learner}
     tables |= {f"stages.{stage}": settings for stage, settings in experiment.stages.items()}
-    known = sorted(_names() - _IDENTITY)
+    names = {parameter.name for parameter in learn.command.params if parameter.name is not None}
+    known = sorted(names - _IDENTITY)
     for table, settings in tables.items():
         for name in settings:
             if name in _IDENTITY:
@@ -84,10 +83,7 @@ def refuse_unknown_settings(experiment: Experiment) -> None:
 
 def origins(context: click.Context) -> dict[str, str]:
     """Where each resolved flag comes from that is not at its default."""
-    words = {
-        ParameterSource.COMMANDLINE: _TYPED,
-        ParameterSource.DEFAULT_MAP: "experiment",
-    }
+    words = {ParameterSource.COMMANDLINE: _TYPED, ParameterSource.DEFAULT_MAP: "experiment"}
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name: words[source] for name, source in sources.items() if source in words}
 
@@ -135,16 +131,10 @@ def _parse(arguments: Sequence[str], settings: Mapping[str, Any]) -> click.Conte
     return context
 
 
-def _given(context: click.Context) -> Iterable[str]:
-    return [
-        name
-        for name in sorted(_names())
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-
-
-def _names() -> set[str]:
-    return {parameter.name for parameter in learn.command.params if parameter.name is not None}
+def _given(context: click.Context) -> list[str]:
+    """The flags that were typed."""
+    typed = ParameterSource.COMMANDLINE
+    return sorted(name for name in context.params if context.get_parameter_source(name) is typed)
 
 
 def _plain(value: Any) -> Any:

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
+from zebfast.cli.experiment.context import (
+    echo_json,
+    experiments_dir_option,
+    open_experiment,
+    stores_of,
+)
 from zebfast.cli.experiment.settings import given_again
-from zebfast.cli.options import Number
-from zebfast.cli.run import EXIT_FAILED, EXIT_OK, Decorated, user_sentence
+from zebfast.cli.options import Number, together
+from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
@@ -75,36 +80,32 @@ _CODES = {"healthy": EXIT_OK, "stopped": EXIT_OK, "stalled": EXIT_STALLED}
 _MINUTES = Number(min=0, min_open=True)
 
 
-def watch_options(command: Decorated) -> Decorated:
-    """Add the flags that say what a watcher judges by and what it does."""
-    options = [
-        click.option("--stall-minutes", type=_MINUTES, default=15.0, show_default=True,
-                     help="No cycle of training for so long is a stall."),
-        click.option("--examples-minutes", type=_MINUTES, default=30.0, show_default=True,
-                     help="No new example file of a stream for so long is a stall."),
-        click.option("--grace-minutes", type=_MINUTES, default=30.0, show_default=True,
-                     help="Time that a learner has from its start to its first cycle."),
-        click.option("--wandb", is_flag=True, help="Ask W&B for its run as well."),
-        click.option("--notify", metavar="URL", envvar="ZEB_NOTIFY_URL", show_envvar=True,
-                     help="Post each change of the verdict there as JSON (Slack, Discord; ntfy "
-                     "with ?tpl=1&m={{.text}}). In the environment it stays out of process lists."),
-        click.option("--remind-hours", type=_MINUTES, default=6.0, show_default=True,
-                     help="Post a verdict that is still bad again after so long."),
-        click.option("--act", "acts", multiple=True,
-                     type=click.Choice(["restart-learner", "replenish"]),
-                     help="restart-learner: start it again where it died or froze on this machine, "
-                     "three times an hour at most. replenish: bring the rented fleet back to its "
-                     "number. Can be given twice."),
-        click.option("--restart-command", metavar="COMMAND",
-                     help="What restarts the learner in place of this program, such as "
-                     "'systemctl --user restart …'."),
-        click.option("--print", "print_as", type=click.Choice(["cron", "systemd", "github"]),
-                     help="Print what makes a machine run this by itself, with the other flags "
-                     "given, and stop."),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+#: What a watcher judges by and what it does.
+watch_options = together(
+    click.option("--stall-minutes", type=_MINUTES, default=15.0, show_default=True,
+                 help="No cycle of training for so long is a stall."),
+    click.option("--examples-minutes", type=_MINUTES, default=30.0, show_default=True,
+                 help="No new example file of a stream for so long is a stall."),
+    click.option("--grace-minutes", type=_MINUTES, default=30.0, show_default=True,
+                 help="Time that a learner has from its start to its first cycle."),
+    click.option("--wandb", is_flag=True, help="Ask W&B for its run as well."),
+    click.option("--notify", metavar="URL", envvar="ZEB_NOTIFY_URL", show_envvar=True,
+                 help="Post each change of the verdict there as JSON (Slack, Discord; ntfy "
+                 "with ?tpl=1&m={{.text}}). In the environment it stays out of process lists."),
+    click.option("--remind-hours", type=_MINUTES, default=6.0, show_default=True,
+                 help="Post a verdict that is still bad again after so long."),
+    click.option("--act", "acts", multiple=True,
+                 type=click.Choice(["restart-learner", "replenish"]),
+                 help="restart-learner: start it again where it died or froze on this machine, "
+                 "three times an hour at most. replenish: bring the rented fleet back to its "
+                 "number. Can be given twice."),
+    click.option("--restart-command", metavar="COMMAND",
+                 help="What restarts the learner in place of this program, such as "
+                 "'systemctl --user restart …'."),
+    click.option("--print", "print_as", type=click.Choice(["cron", "systemd", "github"]),
+                 help="Print what makes a machine run this by itself, with the other flags "
+                 "given, and stop."),
+)  # fmt: skip
 
 
 @click.command(
@@ -148,29 +149,26 @@ def watch(context: click.Context, /, **flags: Any) -> None:
     if flags["print_as"]:
         print_job(context)
         return
-    config = _config(flags)
-    directory: Path = flags["experiments_dir"]
-    if flags["name"] is not None:
-        open_experiment(flags["name"], directory)
+    config, name, directory = _config(flags), flags["name"], flags["experiments_dir"]
+    if name is not None:
+        open_experiment(name, directory)
     if flags["once"]:
-        found = _look_at_all(flags["name"], directory, config)
-        _show(found, flags["name"], flags["as_json"])
+        found = _look_at_all(name, directory, config)
+        if flags["as_json"]:
+            echo_json([each.to_json() for each in found], one=name is not None)
+        else:
+            for each in found:
+                click.echo(_line(each))
         codes = (_CODES.get(each.verdict.state, EXIT_FAILED) for each in found)
-        raise click.exceptions.Exit(max(codes, key=_badness))
-    raise click.exceptions.Exit(_loop(flags, config))
-
-
-def _loop(flags: dict[str, Any], config: WatchConfig) -> int:
-    """Look until a signal comes; its exit code."""
+        raise click.exceptions.Exit(max(codes, key=(EXIT_OK, EXIT_STALLED, EXIT_FAILED).index))
     from zebfast.system.signals import StopFlag
 
     with StopFlag() as stop:
         while not stop():
-            for each in _look_at_all(flags["name"], flags["experiments_dir"], config):
-                line = json.dumps(each.to_json()) if flags["as_json"] else _line(each)
-                click.echo(line)
+            for each in _look_at_all(name, directory, config):
+                click.echo(json.dumps(each.to_json()) if flags["as_json"] else _line(each))
             stop.wait(flags["every"])
-    return stop.exit_code
+    raise click.exceptions.Exit(stop.exit_code)
 
 
 def _config(flags: dict[str, Any]) -> WatchConfig:
@@ -225,54 +223,32 @@ def _look_at(name: str, directory: Path, config: WatchConfig) -> Watched:
 
 
 def _means(experiment: Experiment) -> Means:
-    from zebfast.experiment.watch.watcher import Means
-
-    where = ("--experiments-dir", str(experiment.directory.parent))
-    return Means(
-        look=lambda: _facts(experiment),
-        learn=lambda facts: _learn_again(experiment, facts),
-        replenish=(*PROGRAM, "fleet", "replenish", experiment.name, "--all", *where),
-        now=time.time,
-    )
-
-
-def _facts(experiment: Experiment) -> Facts:
-    from zebfast.experiment.status.snapshot import gather
-    from zebfast.experiment.watch.watcher import LookFailed
-
-    try:
-        return gather(experiment, options=stores_of(experiment), now=time.time())
-    except Exception as error:
-        sentence = user_sentence(error)
-        if sentence is None:
-            raise
-        raise LookFailed(sentence) from error
-
-
-def _learn_again(experiment: Experiment, facts: Facts) -> list[str]:
     from zebfast.experiment.commands import stage_flags
     from zebfast.experiment.status.liveness import stage_or_first
+    from zebfast.experiment.status.snapshot import gather
+    from zebfast.experiment.watch.watcher import LookFailed, Means
 
     where = ("--experiments-dir", str(experiment.directory.parent))
-    verb = ("experiment", "learn", experiment.name, *stage_flags(stage_or_first(facts)))
-    again = given_again(experiment, facts.runs[-1]) if facts.runs else []
-    return [*PROGRAM[:1], "-u", *PROGRAM[1:], *verb, *where, *again]
 
+    def look() -> Facts:
+        try:
+            return gather(experiment, options=stores_of(experiment), now=time.time())
+        except Exception as error:
+            sentence = user_sentence(error)
+            if sentence is None:
+                raise
+            raise LookFailed(sentence) from error
 
-def _show(found: list[Watched], name: str | None, as_json: bool) -> None:
-    if not as_json:
-        for each in found:
-            click.echo(_line(each))
-        return
-    rows = [each.to_json() for each in found]
-    click.echo(json.dumps(rows[0] if name is not None else rows, indent=2))
+    def learn(facts: Facts) -> list[str]:
+        verb = ("experiment", "learn", experiment.name, *stage_flags(stage_or_first(facts)))
+        again = given_again(experiment, facts.runs[-1]) if facts.runs else []
+        return [*PROGRAM[:1], "-u", *PROGRAM[1:], *verb, *where, *again]
+
+    replenish = (*PROGRAM, "fleet", "replenish", experiment.name, "--all", *where)
+    return Means(look=look, learn=learn, replenish=replenish, now=time.time)
 
 
 def _line(watched: Watched) -> str:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(watched.looked))
     verdict = watched.verdict
     return f"{at} {watched.experiment}: {verdict.state}, {verdict.reason}"
-
-
-def _badness(code: int) -> int:
-    return (EXIT_OK, EXIT_STALLED, EXIT_FAILED).index(code)
