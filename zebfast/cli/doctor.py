@@ -22,6 +22,7 @@ from zebfast.system.machine import usable_cores
 
 # --- One line of `zebfast doctor`.
 
+
 @dataclass(frozen=True)
 class Check:
     """One line of the report. `fix` is the command or sentence that mends it, if anything does."""
@@ -68,43 +69,47 @@ def core_build() -> str:
     return str(engine.isa())
 
 
-def check_python() -> Check:
-    version = platform.python_version()
-    return Check(
-        "python",
-        sys.version_info >= (3, 11),
-        f"{version} at {sys.executable}",
-        fix="install Python 3.11 or newer",
-    )
-
-
-def check_zebfast() -> Check:
-    return Check("zebfast", True, f"{zebfast.__version__} at {Path(zebfast.__file__).parent}")
+def _tried(name: str, look: Callable[[], str], fix: str) -> Check:
+    """What ``look`` finds. A broken install can raise nearly anything: the report names it."""
+    try:
+        return Check(name, True, look())
+    except Exception as error:
+        return Check(name, False, f"{type(error).__name__}: {error}", fix=fix)
 
 
 def check_core() -> Check:
     """The compiled engine must import and play."""
-    fix = "make build   (or: pip install --force-reinstall --no-deps .)"
-    try:
+
+    def play() -> str:
         from zebfast.core import engine
 
-        points = engine.random_games(8, seed=42)
-    except Exception as error:  # whatever it is, the report must go on and name it
-        return Check("compiled core", False, f"{type(error).__name__}: {error}", fix=fix)
-    return Check("compiled core", len(points) == 8, f"plays; instruction set {engine.isa()}")
+        assert len(engine.random_games(8, seed=42)) == 8
+        return f"plays; instruction set {engine.isa()}"
+
+    fix = "make build   (or: pip install --force-reinstall --no-deps .)"
+    return _tried("compiled core", play, fix)
 
 
 def check_package(name: str) -> Check:
     """A required package must import, and its version is shown."""
-    try:
+
+    def version() -> str:
         module = importlib.import_module(name)
-    except Exception as error:  # a broken install can raise nearly anything
-        return Check(
-            name, False, f"{type(error).__name__}: {error}", fix=f"pip install --upgrade {name}"
-        )
-    return Check(
-        name, True, installed_version(name) or str(getattr(module, "__version__", "unknown"))
-    )
+        return installed_version(name) or str(getattr(module, "__version__", "unknown"))
+
+    return _tried(name, version, f"pip install --upgrade {name}")
+
+
+def check_shipped() -> Check:
+    """The network that comes with the package must be there and whole."""
+
+    def origin() -> str:
+        from zebfast.net import checkpoint, shipped
+
+        facts = checkpoint.load(shipped.PATH).provenance
+        return f"recipe {facts.get('recipe')}, seed {facts.get('seed')}"
+
+    return _tried("shipped network", origin, "pip install --force-reinstall --no-deps zebfast")
 
 
 def check_cuda() -> Check:
@@ -124,82 +129,41 @@ def check_cuda() -> Check:
     return Check("cuda", True, f"{device.name}, {memory:.0f} GiB, CUDA {torch.version.cuda}")
 
 
-def check_shipped() -> Check:
-    """The network that comes with the package must be there and whole."""
-    name, fix = "shipped network", "pip install --force-reinstall --no-deps zebfast"
-    try:
-        from zebfast.net import checkpoint, shipped
-
-        facts = checkpoint.load(shipped.PATH).provenance
-    except Exception as error:  # a broken install can raise nearly anything
-        return Check(name, False, f"{type(error).__name__}: {error}", fix=fix)
-    return Check(name, True, f"recipe {facts.get('recipe')}, seed {facts.get('seed')}")
-
-
 def check_optional(name: str) -> Check:
     version = installed_version(name)
-    return Check(
-        name,
-        version is not None,
-        version or f"not installed; for {OPTIONAL[name]}",
-        required=False,
-        fix=f"pip install {name}",
-    )
-
-
-def check_compiler() -> Check:
-    name = next(
-        (c for c in (os.environ.get("CC", ""), "cc", "gcc", "clang") if shutil.which(c)), ""
-    )
-    return Check(
-        "C compiler",
-        bool(name),
-        shutil.which(name) or "none found; only needed to build from source",
-        required=False,
-        fix="apt-get install build-essential   (Debian, Ubuntu)",
-    )
-
-
-def check_disk() -> Check:
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    return Check(
-        "disk space",
-        free >= MIN_FREE_GIB,
-        f"{free:.1f} GiB free in {Path.cwd()}",
-        required=False,
-        fix=f"free some: a run wants at least {MIN_FREE_GIB:.0f} GiB",
-    )
-
-
-def check_open_files() -> Check:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return Check(
-        "open files",
-        soft >= MIN_OPEN_FILES or soft == resource.RLIM_INFINITY,
-        f"limit {soft}, at most {hard}",
-        required=False,
-        fix=f"ulimit -n {4 * MIN_OPEN_FILES}",
-    )
-
-
-def check_cores() -> Check:
-    detail = f"{usable_cores()} usable of {os.cpu_count()}, {platform.machine()}"
-    return Check("cores", True, detail)
+    detail = version or f"not installed; for {OPTIONAL[name]}"
+    return Check(name, version is not None, detail, required=False, fix=f"pip install {name}")
 
 
 def all_checks() -> Iterator[Check]:
     """Every check in the order of the report."""
-    basic: list[Callable[[], Check]] = [check_python, check_zebfast, check_core]
-    for check in basic:
-        yield check()
-    for name in ("numpy", "torch", "safetensors", "click", "rich"):
-        yield check_package(name)
+    where, python = f"{platform.python_version()} at {sys.executable}", sys.version_info >= (3, 11)
+    yield Check("python", python, where, fix="install Python 3.11 or newer")
+    yield Check("zebfast", True, f"{zebfast.__version__} at {Path(zebfast.__file__).parent}")
+    yield check_core()
+    yield from map(check_package, ("numpy", "torch", "safetensors", "click", "rich"))
     yield check_shipped()
     yield check_cuda()
-    for name in OPTIONAL:
-        yield check_optional(name)
-    for check in (check_compiler, check_disk, check_open_files, check_cores):
-        yield check()
+    yield from map(check_optional, OPTIONAL)
+    compilers = (shutil.which(name) for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"))
+    compiler = next(filter(None, compilers), None)
+    yield Check(
+        "C compiler", compiler is not None,
+        compiler or "none found; only needed to build from source", required=False,
+        fix="apt-get install build-essential   (Debian, Ubuntu)",
+    )  # fmt: skip
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    yield Check(
+        "disk space", free >= MIN_FREE_GIB, f"{free:.1f} GiB free in {Path.cwd()}", required=False,
+        fix=f"free some: a run wants at least {MIN_FREE_GIB:.0f} GiB",
+    )  # fmt: skip
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield Check(
+        "open files", soft >= MIN_OPEN_FILES or soft == resource.RLIM_INFINITY,
+        f"limit {soft}, at most {hard}", required=False, fix=f"ulimit -n {4 * MIN_OPEN_FILES}",
+    )  # fmt: skip
+    cores = f"{usable_cores()} usable of {os.cpu_count()}, {platform.machine()}"
+    yield Check("cores", True, cores)
 
 
 @click.command(name="doctor")
@@ -215,10 +179,7 @@ def doctor(as_json: bool, online: bool) -> None:
       zebfast doctor
       zebfast doctor --online
     """
-    checks = list(all_checks())
-    if online:
-
-        checks += online_checks()
+    checks = [*all_checks(), *((check_hub(), check_wandb()) if online else ())]
     ok = all(check.ok for check in checks if check.required)
     if as_json:
         click.echo(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}))
@@ -234,14 +195,9 @@ def doctor(as_json: bool, online: bool) -> None:
 
 
 # --- The checks of `zebfast doctor --online`: do the services answer, and whom do they see?
+# Nothing is written anywhere.
 
 SECONDS = 10.0
-
-
-def online_checks() -> Iterator[Check]:
-    """Ask each service that is installed; nothing is written anywhere."""
-    yield check_hub()
-    yield check_wandb()
 
 
 def check_hub() -> Check:

@@ -203,18 +203,21 @@ class Summary:
 
 def summarize(experiment: Experiment, metrics_path: Path) -> Summary:
     """Read the run log and the metrics file of an experiment."""
-    runs = read_runs(experiment.run_log)
-    rows = read_metrics(metrics_path)
-    runs = [_with_counts(run, following, rows) for run, following in _pairs(runs)]
-    alive = learner_process(experiment)
+    rows, runs = read_metrics(metrics_path), read_runs(experiment.run_log)
+    for index, run in enumerate(runs):
+        if run.cycles is None:  # without an end: by the metrics written in its time
+            until = runs[index + 1].started if index + 1 < len(runs) else math.inf
+            cycles, games = run_counts(rows, run.started, until)
+            runs[index] = replace(run, cycles=cycles, games=games)
+    alive, here = learner_process(experiment), socket.gethostname()
+    counted = [n for row in rows if (n := row.get("stats/total_games")) is not None]
     events = read_entries(experiment.run_log)
-    games = [row["stats/total_games"] for row in rows if row.get("stats/total_games") is not None]
     return Summary(
         experiment=experiment,
         runs=tuple(runs),
-        endings=tuple(ending(run, alive, here=socket.gethostname()) for run in runs),
+        endings=tuple(ending(run, alive, here=here) for run in runs),
         step=rows[-1]["step"] if rows else None,
-        games=games[-1] if games else None,
+        games=counted[-1] if counted else None,
         best=tuple(best_evaluations(rows)),
         reverts=tuple(event for event in events if event["event"] == "revert"),
     )
@@ -247,10 +250,6 @@ def best_evaluations(rows: Sequence[dict[str, Any]]) -> list[Best]:
     return found
 
 
-def _pairs(runs: Sequence[Run]) -> list[tuple[Run, Run | None]]:
-    return list(zip(runs, [*runs[1:], None], strict=False))
-
-
 def run_counts(rows: Sequence[Mapping[str, Any]], start: float, end: float) -> tuple[int, int]:
     """Cycles trained and games counted between two times, by the rows of metrics."""
     trained = [row for row in rows if "train/policy_loss" in row]
@@ -258,11 +257,3 @@ def run_counts(rows: Sequence[Mapping[str, Any]], start: float, end: float) -> t
     before = [row for row in trained if row.get("time", 0) < start]
     games = [int(part[-1].get("stats/total_games") or 0) if part else 0 for part in (before, own)]
     return len(own), games[1] - games[0] if own else 0
-
-
-def _with_counts(run: Run, following: Run | None, rows: Sequence[Mapping[str, Any]]) -> Run:
-    """A run without an end gets its counts from the metrics written in its time."""
-    if run.cycles is not None:
-        return run
-    cycles, games = run_counts(rows, run.started, following.started if following else math.inf)
-    return replace(run, cycles=cycles, games=games)

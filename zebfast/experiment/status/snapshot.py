@@ -6,19 +6,17 @@ A place that cannot be reached becomes a sentence among the facts, never the end
 
 from __future__ import annotations
 
-import logging
 import socket
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zebfast.exchange import (
     ExampleStore,
     ExchangeError,
     StoreOptions,
-    WeightStore,
     open_examples,
     open_weights,
     parse_example_name,
@@ -34,7 +32,7 @@ from zebfast.selfplay.examples import BadExampleFile
 from zebfast.system.events import Event, read_events
 from zebfast.system.locks import lock_owner
 
-_LOG = logging.getLogger(__name__)
+_Found = TypeVar("_Found")
 RATE_SECONDS = 1800.0
 _MAX_OPENED = 32  # newest files looked into, one a worker
 
@@ -101,9 +99,22 @@ class Facts:
 def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Facts:
     """Look at everything. OSError, and ExperimentError of a recipe, from this machine's files."""
     errors: list[str] = []
+
+    def ask(place: str, look: Callable[[], _Found]) -> _Found | None:
+        if any(sentence.startswith(f"{place}: ") for sentence in errors):
+            return None  # the same place would make somebody wait once more
+        try:
+            return look()
+        except (ExchangeError, OSError) as error:
+            errors.append(f"{place}: {error}")
+            return None
+
     weights = open_weights(experiment.weights, experiment.namespace, options=options)
     examples = open_examples(experiment.examples, experiment.namespace, options=options)
-    state, config = _read_published(weights, errors)
+    published = ask("weights", lambda: (weights.read_state(), weights.read_config()))
+    state, config = published or (None, None)
+    producers = ask("examples", lambda: _read_producers(examples, state, now)) or ()
+    heartbeats = ask("examples", examples.heartbeats) or {}
     lock = experiment.weights.path or options.state_dir
     runs = read_runs(experiment.run_log)
     return Facts(
@@ -112,8 +123,8 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Fact
         here=socket.gethostname(),
         state=state,
         config=config,
-        producers=_read_producers(examples, state, now, errors),
-        heartbeats=_read_heartbeats(examples, errors),
+        producers=producers,
+        heartbeats=heartbeats,
         exchange_errors=tuple(errors),
         waiting=_waiting(examples.local_dir / "spool"),
         refused=_refused(Quarantine(examples.local_dir)),
@@ -127,44 +138,20 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Fact
     )
 
 
-def _read_published(
-    store: WeightStore, errors: list[str]
-) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-    try:
-        return store.read_state(), store.read_config()
-    except (ExchangeError, OSError) as error:
-        errors.append(f"weights: {error}")
-        return None, None
-
-
 def _read_producers(
-    store: ExampleStore, state: Mapping[str, Any] | None, now: float, errors: list[str]
+    store: ExampleStore, state: Mapping[str, Any] | None, now: float
 ) -> tuple[Producer, ...]:
     """Who wrote the files in the store; what the names do not say is read from the newest file."""
     times: dict[str, list[tuple[int, str]]] = {}
-    try:
-        for name in store.list():
-            if parsed := parse_example_name(name):
-                times.setdefault(parsed.worker_id, []).append((parsed.unix_seconds, name))
-        newest = {worker: max(files) for worker, files in times.items()}
-        facts = _worker_facts(store, state, newest)
-    except (ExchangeError, OSError) as error:
-        errors.append(f"examples: {error}")
-        return ()
+    for name in store.list():
+        if parsed := parse_example_name(name):
+            times.setdefault(parsed.worker_id, []).append((parsed.unix_seconds, name))
+    newest = {worker: max(files) for worker, files in times.items()}
+    facts = _worker_facts(store, state, newest)
     return tuple(
         _producer(worker, [unix for unix, _ in times[worker]], facts.get(worker, {}), now)
         for worker in sorted(newest, key=newest.__getitem__, reverse=True)
     )
-
-
-def _read_heartbeats(store: ExampleStore, errors: list[str]) -> Mapping[str, Heartbeat]:
-    if any(sentence.startswith("examples: ") for sentence in errors):
-        return {}  # the same place would make somebody wait once more
-    try:
-        return store.heartbeats()
-    except (ExchangeError, OSError) as error:
-        errors.append(f"examples: {error}")
-        return {}
 
 
 def _worker_facts(
@@ -207,15 +194,8 @@ def _producer(worker: str, times: Sequence[int], facts: Mapping[str, Any], now: 
         rate = facts["n_games"] * (len(recent) - 1) / max(now - min(recent), 1.0)
     elif facts and not recent:
         rate = 0.0
-    return Producer(
-        worker_id=worker,
-        n_files=len(times),
-        last_unix=float(max(times)),
-        source=facts.get("source"),
-        model_step=facts.get("model_step"),
-        weights_name=facts.get("weights_name"),
-        games_per_s=rate,
-    )
+    own = {name: facts.get(name) for name in ("source", "model_step", "weights_name")}
+    return Producer(worker, len(times), float(max(times)), games_per_s=rate, **own)
 
 
 def _waiting(spool: Path) -> tuple[float, ...]:
