@@ -69,6 +69,13 @@ def test_deals_and_games_are_two_ways_to_say_it() -> None:
     assert deals.stdout.split("games/s")[0] == games.stdout.split("games/s")[0]
 
 
+def test_every_seed_of_the_range_is_taken() -> None:
+    seed = 2**64 - 1
+    result = evaluate("random", "vs", "random", "--n-games", "2", "--seed", str(seed), "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["seed"] == seed
+
+
 def test_threads_do_not_change_the_result() -> None:
     arguments = ("eq:n=3", "vs", "eq:n=2,objective=make", "--n-deals", "3", "--json", "--threads")
     one, three = (json.loads(evaluate(*arguments, n).stdout) for n in ("1", "3"))

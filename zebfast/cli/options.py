@@ -43,12 +43,13 @@ def _finite(
 
 
 class Whole(click.IntRange):
-    """A whole number of at most 64 bits, within bounds if there are any."""
+    """A whole number within bounds if there are any, and of at most 64 bits where they are open."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> int:
-        return int(_finite(super().convert(value, param, context), param, context))
+        number = int(super().convert(value, param, context))
+        return number if None not in (self.min, self.max) else _finite(number, param, context)
 
     def _describe_range(self) -> str:
         return "" if self.min is None and self.max is None else super()._describe_range()
