@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -117,31 +117,36 @@ class Trial:
         return self._play.play(n_games, should_stop=enough, lookahead=lookahead)[1]
 
 
-class Trials:
-    """The games of every setting that is still in the running.
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be tuned.
 
-    Args:
+    Attributes:
         network: config of the network, as it is published.
-        weights: of it.
-        selfplay: how to search; a setting says how many games and groups.
+        weights: by name.
+        name: of the network, for people.
+        selfplay: how to search; its games and groups are the default's, a setting says others.
         device, dtype: where and in what precision the network runs.
     """
 
-    def __init__(
-        self,
-        network: Mapping[str, Any],
-        weights: Mapping[str, Any],
-        *,
-        selfplay: SelfPlayConfig,
-        device: str,
-        dtype: str,
-    ) -> None:
+    network: Mapping[str, Any]
+    weights: Mapping[str, Any]
+    name: str
+    selfplay: SelfPlayConfig
+    device: str
+    dtype: str
+
+
+class Trials:
+    """The games of every setting of a job that is still in the running."""
+
+    def __init__(self, job: Job) -> None:
         from zebfast.net.evaluator import Evaluator
         from zebfast.net.networks import config_from_dict
 
-        config = config_from_dict(network)
-        self._evaluator = Evaluator(config, weights, device=device, dtype=dtype)
-        self._selfplay = selfplay
+        config = config_from_dict(job.network)
+        self._evaluator = Evaluator(config, job.weights, device=job.device, dtype=job.dtype)
+        self._selfplay = job.selfplay
         self._open: dict[Setting, Trial] = {}
 
     def look(self, setting: Setting, seconds: float) -> SelfPlayStats:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -98,10 +97,6 @@ class Entry:
     games_per_second: float
     gain: float | None
     date: str
-
-
-def today() -> str:
-    return time.strftime("%Y-%m-%d")
 
 
 def load(path: Path) -> list[Entry]:

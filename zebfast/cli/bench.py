@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import click
 from click.core import ParameterSource
 
 from zebfast.benchmark import tuned_settings
-from zebfast.benchmark.trial import PARTS, Trials
+from zebfast.benchmark.trial import PARTS, Job, Trials
 from zebfast.benchmark.tuning import Setting, Tuned, Tuner, grid
 from zebfast.benchmark.workload import Measurement, default_device, fresh_network, measure
 from zebfast.benchmark.workloads import used_by
@@ -29,7 +30,6 @@ from zebfast.cli.worker import (
     tuned_file,
     worker,
 )
-from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.system.machine import usable_cores
 
 STAGES = tuple(used_by("report").values())
@@ -99,7 +99,9 @@ def bench(
         number = behaviour_signature()
         click.echo(json.dumps({"signature": number}) if as_json else str(number))
     elif forget:
-        _forget()
+        path = tuned_file()
+        had = tuned_settings.forget(path)
+        click.echo(f"Removed {path}" if had else f"Nothing was remembered in {path}")
     elif tune:
         _tune(flags, as_json=as_json)
     else:
@@ -114,11 +116,9 @@ def _measure(chosen: list[Any], seconds: float, as_json: bool) -> None:
     """Each stage in turn, then the report; what is measured now on a terminal."""
     results = []
     for number, stage in enumerate(chosen, start=1):
-        if sys.stderr.isatty():
-            click.echo(f"\r\033[K{number}/{len(chosen)} {stage.what}", err=True, nl=False)
+        _progress(f"{number}/{len(chosen)} {stage.what}")
         results.append(measure(stage, seconds=seconds))
-    if sys.stderr.isatty():
-        click.echo("\r\033[K", err=True, nl=False)
+    _progress("")
     found = report(results)
     if as_json:
         click.echo(json.dumps(found))
@@ -126,11 +126,10 @@ def _measure(chosen: list[Any], seconds: float, as_json: bool) -> None:
         print_report(found)
 
 
-def _forget() -> None:
-    path = tuned_file()
-    click.echo(
-        f"Removed {path}" if tuned_settings.forget(path) else f"Nothing was remembered in {path}"
-    )
+def _progress(text: str) -> None:
+    """What is done now, on a terminal only, in place of what was said before."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{text}", err=True, nl=False)
 
 
 def _refuse_what_changes_nothing(context: click.Context, tune: bool) -> None:
@@ -162,9 +161,11 @@ _HINTS = {
 
 def report(results: Sequence[Measurement]) -> dict[str, Any]:
     """The whole report as plain values: machine, stages, time, bottleneck and what would help."""
+    from zebfast.cli.doctor import core_build
+
     found = bottleneck(results)
     return {
-        "machine": machine(),
+        "machine": {**tuned_settings.machine_facts(default_device()), "isa": core_build()},
         "stages": [{**asdict(result), "rate": result.rate} for result in results],
         "bytes_per_example": next(
             (r.detail["bytes_per_example"] for r in results if r.key == "examples_written"), None
@@ -173,13 +174,6 @@ def report(results: Sequence[Measurement]) -> dict[str, Any]:
         "bottleneck": found[0] if found else None,
         "hint": found[1] if found else None,
     }
-
-
-def machine() -> dict[str, Any]:
-    """See machine_facts, with the instruction set that the core runs with."""
-    from zebfast.cli.doctor import core_build
-
-    return {**tuned_settings.machine_facts(default_device()), "isa": core_build()}
 
 
 def spent(selfplay: Measurement, results: Sequence[Measurement]) -> dict[str, float]:
@@ -259,82 +253,29 @@ def _number(value: float) -> str:
 # --- --tune ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is to be tuned.
-
-    Attributes:
-        network: config of the network, as it is published.
-        weights: by name.
-        name: of the network, for people.
-        selfplay: how to search; its games and groups are the default's.
-        device, dtype: where and in what precision the network runs.
-    """
-
-    network: Mapping[str, Any]
-    weights: Mapping[str, Any]
-    name: str
-    selfplay: SelfPlayConfig
-    device: str
-    dtype: str
-
-    @property
-    def default(self) -> Setting:
-        n_groups = self.selfplay.n_groups
-        return Setting(
-            n_parallel_games=self.selfplay.n_parallel_games,
-            n_groups=n_groups,
-            threads=default_threads(n_groups),
-        )
-
-
 def tune(job: Job) -> Tuned:
     """Look at settings for less than a minute, with one line of progress on a terminal.
 
     Raises:
         NothingFits: there is no memory for any.
     """
-    trials = Trials(
-        job.network, job.weights, selfplay=job.selfplay, device=job.device, dtype=job.dtype
-    )
-    default = job.default
-    games, shapes = grid(
-        cores=usable_cores(), on_gpu=job.device.startswith("cuda"), default=default
-    )
-    looks = 0
+    n_games, n_groups = job.selfplay.n_parallel_games, job.selfplay.n_groups
+    threads = default_threads(n_groups)
+    default = Setting(n_parallel_games=n_games, n_groups=n_groups, threads=threads)
+    on_gpu = job.device.startswith("cuda")
+    games, shapes = grid(cores=usable_cores(), on_gpu=on_gpu, default=default)
+    trials, looks = Trials(job), 0
 
     def show(setting: Setting) -> None:
         nonlocal looks
         looks += 1
-        if sys.stderr.isatty():
-            click.echo(
-                f"\r\033[Klook {looks}: {tuned_settings.as_flags(asdict(setting))}",
-                err=True,
-                nl=False,
-            )
+        _progress(f"look {looks}: {tuned_settings.as_flags(asdict(setting))}")
 
-    tuner = Tuner(trials.look, default, on_look=show, on_drop=trials.drop)
     try:
+        tuner = Tuner(trials.look, default, on_look=show, on_drop=trials.drop)
         return tuner.tune(games, shapes)
     finally:
-        if sys.stderr.isatty():
-            click.echo("\r\033[K", err=True, nl=False)
-
-
-def keep(job: Job, tuned: Tuned) -> Path:
-    """Remember the outcome; the file that it is in. OSError as it comes."""
-    entry = tuned_settings.Entry(
-        circumstances=tuned_settings.Circumstances.of(
-            job.network, job.selfplay, device=job.device, dtype=job.dtype
-        ),
-        setting=tuned.chosen,
-        games_per_second=tuned.games_per_second,
-        gain=tuned.gain,
-        date=tuned_settings.today(),
-    )
-    path = tuned_file()
-    tuned_settings.remember(path, entry)
-    return path
+        _progress("")
 
 
 def print_tuned(job: Job, tuned: Tuned) -> None:
@@ -374,13 +315,24 @@ def _tune(flags: dict[str, Any], *, as_json: bool) -> None:
     Raises:
         click.UsageError: one sentence where they cannot be used.
     """
-    remembered = flags["remember"]
     try:
         job = _job(flags)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     tuned = tune(job)
-    path = keep(job, tuned) if remembered and tuned.settled else None
+    path = None
+    if flags["remember"] and tuned.settled:
+        path = tuned_file()
+        entry = tuned_settings.Entry(
+            circumstances=tuned_settings.Circumstances.of(
+                job.network, job.selfplay, device=job.device, dtype=job.dtype
+            ),
+            setting=tuned.chosen,
+            games_per_second=tuned.games_per_second,
+            gain=tuned.gain,
+            date=time.strftime("%Y-%m-%d"),
+        )
+        tuned_settings.remember(path, entry)
     if as_json:
         tried = [
             {**asdict(t.setting), "games_per_second": t.games_per_second, "looks": len(t.looks),

@@ -386,8 +386,38 @@ _LOSSES = ("policy_loss", "value_loss", "belief_loss", "points_loss", "play_loss
 
 def console_text(event: Event) -> str | None:
     """An event as lines for a person; None for one that goes without saying."""
-    text = _TEXTS.get(type(event))
-    return None if text is None else text(event)
+    match event:
+        case BatchDone():
+            return (
+                f"[{event.worker_id}] batch {event.batch}: {event.examples} examples, "
+                f"{event.games_per_s:.1f} games/s, step={event.step}, "
+                f"total_games={event.total_games}{event.remark}"
+            )
+        case Ingested():
+            return _ingested_text(event)
+        case CycleDone():
+            return _cycle_text(event)
+        case Evaluated():
+            return _evaluated_text(event)
+        case StageChanged():
+            n = event.dropped
+            return (
+                f"Stage {event.number} of {event.n_stages}, {event.stage}: {event.mode} games up "
+                f"to {event.until_games:,}, lr {event.lr:g} to {event.lr_end:g}, reuse "
+                f"{event.reuse:g}{'' if n is None else f', {n:,} older examples dropped'}"
+            )
+        case Retrying(call="start"):
+            return f"  cannot start yet, trying again in {event.seconds:.0f} s: {event.error}"
+        case Retrying():
+            return (
+                f"  HF transient error (attempt {event.attempt}/{event.attempts}): {event.error}\n"
+                f"  Retrying in {event.seconds:g}s..."
+            )
+        case Waiting():
+            return event.text or None
+        case Incident() | FleetNews():
+            return event.text
+    return None
 
 
 def losses_text(metrics: Row) -> str:
@@ -396,32 +426,19 @@ def losses_text(metrics: Row) -> str:
     return ", ".join(f"{name}={loss:.4f}" for name, loss in told if loss is not None)
 
 
-def _batch_text(event: Any) -> str:
-    return (
-        f"[{event.worker_id}] batch {event.batch}: {event.examples} examples, "
-        f"{event.games_per_s:.1f} games/s, step={event.step}, "
-        f"total_games={event.total_games}{event.remark}"
-    )
-
-
-def _ingested_text(event: Any) -> str:
-    eval_aux = ""
+def _ingested_text(event: Ingested) -> str:
+    eval_aux, held = "", f"buffer: {event.n_selfplay:,}"
     if event.eval_aux_seen:
-        skipped = [
-            f", {n:,} {why}"
-            for n, why in ((event.eval_aux_stale, "stale"), (event.eval_aux_disabled, "disabled"))
-            if n
-        ]
         eval_aux = f" (eval_aux: {event.eval_aux_kept:,} of {event.eval_aux_seen:,} kept"
-        eval_aux += "".join(skipped) + ")"
-    held = f"buffer: {event.n_selfplay:,}"
+        skipped = (event.eval_aux_stale, "stale"), (event.eval_aux_disabled, "disabled")
+        eval_aux += "".join(f", {n:,} {why}" for n, why in skipped if n) + ")"
     if event.n_eval_aux is not None:
         held = f"selfplay: {event.n_selfplay:,}, eval_aux: {event.n_eval_aux:,}"
     return f"Ingested {event.examples:,} examples from {event.files} files{eval_aux} [{held}]"
 
 
-def _cycle_text(event: Any) -> str:
-    row = event.metrics
+def _cycle_text(event: CycleDone) -> str:
+    row: Mapping[str, Any] = event.metrics
     line = f"Cycle {event.cycle:4d}: {losses_text(row)} (train={row['train/seconds']:.2f}s)"
     held = f"buffer: {row['stats/replay_buffer_selfplay']:,}"
     if event.eval_aux:
@@ -435,13 +452,13 @@ def _cycle_text(event: Any) -> str:
     return f"{line} [{held}, games: {row['stats/total_games']:,}]"
 
 
-def _evaluated_text(event: Any) -> str:
+def _evaluated_text(event: Evaluated) -> str:
     parts = [
         f"vs {name} {r['win_rate']:.1%} won (95 % interval {r['low']:.1%} to {r['high']:.1%}, "
         f"{r['games']:,} games)"
         for name, r in event.results.items()
     ]
-    line = f"Eval  {event.cycle:4d}: {', '.join(parts)}" if parts else f"Eval  {event.cycle:4d}:"
+    line = f"Eval  {event.cycle:4d}: {', '.join(parts)}".rstrip()
     if not event.outcome:
         return line
     if event.outcome == "first":
@@ -453,36 +470,3 @@ def _evaluated_text(event: Any) -> str:
     }[event.outcome]
     share = f"{event.decided:.1%} of decided"
     return f"{line}; vs best (step {event.best_cycle}) {share}: {found}"
-
-
-def _stage_text(event: Any) -> str:
-    dropped = ""
-    if event.dropped is not None:
-        dropped = f", {event.dropped:,} older examples dropped"
-    return (
-        f"Stage {event.number} of {event.n_stages}, {event.stage}: {event.mode} games up to "
-        f"{event.until_games:,}, lr {event.lr:g} to {event.lr_end:g}, reuse {event.reuse:g}"
-        f"{dropped}"
-    )
-
-
-def _retrying_text(event: Any) -> str:
-    if event.call == "start":
-        return f"  cannot start yet, trying again in {event.seconds:.0f} s: {event.error}"
-    return (
-        f"  HF transient error (attempt {event.attempt}/{event.attempts}): {event.error}\n"
-        f"  Retrying in {event.seconds:g}s..."
-    )
-
-
-_TEXTS: Mapping[type[Event], Callable[[Any], str | None]] = {
-    BatchDone: _batch_text,
-    Ingested: _ingested_text,
-    CycleDone: _cycle_text,
-    Evaluated: _evaluated_text,
-    StageChanged: _stage_text,
-    Waiting: lambda event: event.text or None,
-    Retrying: _retrying_text,
-    Incident: lambda event: event.text,
-    FleetNews: lambda event: event.text,
-}
