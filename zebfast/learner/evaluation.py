@@ -77,18 +77,22 @@ class Evaluation:
         return "best" if self.is_best else "kept"
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """By opponent: win_rate, low, high, decided, games."""
-        return {name: result_to_json(result) for name, result in self._with_best().items()}
+        """By opponent: win_rate, low, high, decided, games, seed, as the published state has it."""
+        return {
+            name: {
+                **{key: round(value, 5) for key, value in _win_rates(result).items()},
+                "decided": round(decided_share(result), 5),
+                "games": result.games,
+                "seed": result.seed,
+            }
+            for name, result in self._with_best().items()
+        }
 
     def row(self, total_games: int) -> MetricsRow:
         """The metrics of it; the games are there as the other x-axis of its curve."""
         row: MetricsRow = {"stats/total_games": total_games}
         for name, result in self._with_best().items():
-            row |= {
-                f"eval/vs_{name}_win_rate": result.win_rate,
-                f"eval/vs_{name}_low": result.win_rate_low,
-                f"eval/vs_{name}_high": result.win_rate_high,
-            }
+            row |= {f"eval/vs_{name}_{key}": rate for key, rate in _win_rates(result).items()}
         return row
 
     def gate_row(self, number: int) -> MetricsRow:
@@ -109,12 +113,7 @@ class Evaluation:
     def told(self) -> dict[str, dict[str, float | int]]:
         """By opponent but the best: what an event tells of it."""
         return {
-            name: {
-                "win_rate": result.win_rate,
-                "low": result.win_rate_low,
-                "high": result.win_rate_high,
-                "games": result.games,
-            }
+            name: {**_win_rates(result), "games": result.games}
             for name, result in self.results.items()
         }
 
@@ -123,15 +122,11 @@ class Evaluation:
         return {**self.results, **best}
 
 
-def result_to_json(result: MatchResult) -> dict[str, Any]:
-    """What of a match is kept in the published state."""
+def _win_rates(result: MatchResult) -> dict[str, float]:
     return {
-        "win_rate": round(result.win_rate, 5),
-        "low": round(result.win_rate_low, 5),
-        "high": round(result.win_rate_high, 5),
-        "decided": round(decided_share(result), 5),
-        "games": result.games,
-        "seed": result.seed,
+        "win_rate": result.win_rate,
+        "low": result.win_rate_low,
+        "high": result.win_rate_high,
     }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zebfast.system.events import CycleDone, Evaluated, Event, Row, Subscriber
 from zebfast.system.files import read_json_lines, write_atomic
@@ -20,21 +21,13 @@ MetricsRow: TypeAlias = dict[str, float | int | None]
 """Metrics by name, as in the metrics file."""
 
 
-class MetricsSink(Protocol):
-    """Somewhere that rows of metrics go. ``step`` is the number of the cycle."""
-
-    def log(self, step: int, row: Row) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def log_metrics(*sinks: MetricsSink) -> Subscriber:
-    """A subscriber that hands the rows of cycles and evaluations to ``sinks``."""
+def log_metrics(*sinks: Callable[[int, Row], None]) -> Subscriber:
+    """A subscriber that hands cycle number and row of cycles and evaluations to ``sinks``."""
 
     def take(event: Event) -> None:
         if isinstance(event, CycleDone | Evaluated):
-            for sink in sinks:
-                sink.log(event.cycle, event.metrics)
+            for log in sinks:
+                log(event.cycle, event.metrics)
 
     return take
 
@@ -60,9 +53,6 @@ class JsonlMetrics:
         line = json.dumps({"step": step, "time": round(time.time(), 3), **finite})
         with open(self.path, "a", encoding="utf-8") as handle:
             handle.write(line + "\n")
-
-    def close(self) -> None:
-        pass
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -36,7 +37,7 @@ from zebfast.learner.train.trainer import Trainer
 from zebfast.learner.wandb import WandbMetrics
 from zebfast.net.networks import AnyNet, n_parameters
 from zebfast.net.v2 import V2Net
-from zebfast.system.events import Retrying, emit, subscribed
+from zebfast.system.events import Retrying, Row, emit, subscribed
 from zebfast.system.retry import doubling, retrying
 from zebfast.system.signals import StopFlag
 
@@ -116,24 +117,29 @@ class Session:
         self.schedule = Schedule(config.recipe, progress, self.mixture)
         if not config.recipe.is_endless:  # which has one rate
             self.trainer.schedule = self.schedule.rate
-        left = _SecondsLeft(config.last_push_seconds)
+
+        @functools.cache
+        def ends() -> float:
+            """When the threads must have ended: some seconds after the first question."""
+            return time.monotonic() + config.last_push_seconds
+
         with ExitStack() as parts:
             sinks, wandb_url = _open_sinks(config, progress, weights, parts)
             status = RunStatus(progress, self.mixture, self.schedule, wandb_url)
             parts.enter_context(subscribed(log_metrics(*sinks), status.take))
             snapshots = SnapshotManager(config, progress.lineage, mirror)
-            parts.callback(lambda: snapshots.close(left()))
+            parts.callback(lambda: snapshots.close(ends() - time.monotonic()))
             self.ingestor = _ingestor(
                 config, progress, self.mixture, self.schedule, self.trainer.net, held
             )
-            parts.callback(lambda: self.ingestor.reader.close(left()))
+            parts.callback(lambda: self.ingestor.reader.close(ends() - time.monotonic()))
             self.publisher = Publisher(
                 store,
                 push_seconds=config.push_seconds,
                 retry_seconds=config.stores.retry_seconds,
                 squash_after=config.squash_after,
             )
-            parts.callback(lambda: self.publisher.close(left()))
+            parts.callback(lambda: self.publisher.close(ends() - time.monotonic()))
             self.checkpoints = CheckpointManager(
                 config,
                 self.trainer,
@@ -156,19 +162,6 @@ class Session:
     def close(self) -> None:
         """End the threads, which have some seconds for it, and close the sinks."""
         self._parts.close()
-
-
-class _SecondsLeft:
-    """Of a time that begins with the first question."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._until: float | None = None
-
-    def __call__(self) -> float:
-        now = time.monotonic()
-        self._until = self._until or now + self._seconds
-        return max(0.0, self._until - now)
 
 
 def _trainer(
@@ -241,12 +234,12 @@ def _restore_replay(
 
 def _open_sinks(
     config: LearnerConfig, progress: Progress, weights: Weights, parts: ExitStack
-) -> tuple[list[JsonlMetrics | WandbMetrics], str | None]:
+) -> tuple[list[Callable[[int, Row], None]], str | None]:
     """Where rows of metrics go, and the address of the W&B run where there is one."""
     number = progress.schedule.looks if progress.schedule else 0
     local = JsonlMetrics(config.metrics_path, last_step=progress.step, last_evaluation=number)
     if not config.wandb:
-        return [local], None
+        return [local.log], None
     remote = WandbMetrics(
         project=config.wandb_project,
         name=config.run_name,
@@ -258,4 +251,4 @@ def _open_sinks(
     parts.callback(remote.close)
     progress.wandb_run_id = remote.run_id
     _LOG.info(f"W&B run: {remote.place}")
-    return [local, remote], remote.url
+    return [local.log, remote.log], remote.url

@@ -12,10 +12,6 @@ from zebfast.system.retry import Backoff, Pause
 T = TypeVar("T")
 
 
-def _newer(_older: T, newer: T) -> T:
-    return newer
-
-
 class BackgroundSender(Generic[T]):
     """The thread. ``submit`` returns at once; ``finish`` waits; ``close`` ends it.
 
@@ -39,7 +35,7 @@ class BackgroundSender(Generic[T]):
         sent: Callable[[T], object] = lambda thing: None,
         retry: Pause,
         rest: float = 0.0,
-        combine: Callable[[T, T], T] = _newer,
+        combine: Callable[[T, T], T] = lambda _older, newer: newer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._send, self._failed, self._sent = send, failed, sent

@@ -178,20 +178,15 @@ class ExampleReader:
         except OSError as error:
             self._report(f"example file {name} could not be read, will retry: {error}")
         else:
-            mismatch = self._mismatch(examples)
             self._known.add(name)
-            if mismatch:
-                self._foreign[name] = mismatch
-            else:
-                self._seen_own = True
-                self._put(FileRead(name, examples))
-
-    def _mismatch(self, examples: Examples) -> str | None:
-        for key, wanted in self.expected.items():
-            found = examples.metadata.get(key, wanted)
-            if found != wanted:
-                return f"its {key} is {str(found)[:60]!r}; expected {wanted!r}"
-        return None
+            for key, wanted in self.expected.items():
+                found = examples.metadata.get(key, wanted)
+                if found != wanted:
+                    mismatch = f"its {key} is {str(found)[:60]!r}; expected {wanted!r}"
+                    self._foreign[name] = mismatch
+                    return
+            self._seen_own = True
+            self._put(FileRead(name, examples))
 
     def _judge_foreign(self) -> None:
         """Set single foreign files aside; refuse to start where there is nothing else."""

@@ -217,13 +217,9 @@ class ReplayCache:
         Returns the names of the files in it, or None if there is no such save.
         """
         remove_leftovers(self.directory, lambda name: True)  # the directory is this cache's alone
-        for name in (_MANIFEST, _PREVIOUS):
-            manifest = self._read_manifest(name)
-            data = None if manifest is None else self._read_data(manifest)
-            if manifest is None or data is None:
-                continue
-            held = _parts(data, manifest)
-            if not all(_flags_are_known(records) for records, _ in held):
+        for manifest in map(self._read_manifest, (_MANIFEST, _PREVIOUS)):
+            held = None if manifest is None else self._read_data(manifest)
+            if manifest is None or held is None:
                 continue
             for buffer, saved, part in zip(buffers, manifest["buffers"], held, strict=False):
                 buffer.restore(*part, capacity=saved["capacity"], total_added=saved["total_added"])
@@ -264,13 +260,24 @@ class ReplayCache:
                 return dict(manifest)
         return None
 
-    def _read_data(self, manifest: dict[str, Any]) -> bytes | None:
-        with suppress(OSError):
-            data: bytes = (self.directory / manifest["data_file"]).read_bytes()
-            n_records = sum(saved["n_records"] for saved in manifest["buffers"])
-            if len(data) == n_records * _RECORD_BYTES and zlib.crc32(data) == manifest["crc32"]:
-                return data
-        return None
+    def _read_data(
+        self, manifest: dict[str, Any]
+    ) -> list[tuple[NDArray[np.void], NDArray[np.uint32]]] | None:
+        """Records and draws of each buffer of a save; None where its data are not as written."""
+        try:
+            data = (self.directory / manifest["data_file"]).read_bytes()
+        except OSError:
+            return None
+        sizes = [saved["n_records"] for saved in manifest["buffers"]]
+        if len(data) != sum(sizes) * _RECORD_BYTES or zlib.crc32(data) != manifest["crc32"]:
+            return None
+        parts, start = [], 0
+        for n in sizes:
+            records = np.frombuffer(data, EXAMPLE_DTYPE, n, start)
+            draws = np.frombuffer(data, np.uint32, n, start + n * EXAMPLE_DTYPE.itemsize)
+            parts.append((records, draws))
+            start += n * _RECORD_BYTES
+        return parts if all(_flags_are_known(records) for records, _ in parts) else None
 
     def _remove_unreferenced(self) -> None:
         used = {m["data_file"] for m in map(self._read_manifest, (_MANIFEST, _PREVIOUS)) if m}
@@ -278,20 +285,6 @@ class ReplayCache:
             if path.name not in used:
                 with suppress(OSError):
                     os.unlink(path)
-
-
-def _parts(
-    data: bytes, manifest: dict[str, Any]
-) -> list[tuple[NDArray[np.void], NDArray[np.uint32]]]:
-    """Records and draws of each buffer in the data of a save."""
-    parts, start = [], 0
-    for saved in manifest["buffers"]:
-        n = saved["n_records"]
-        records = np.frombuffer(data, EXAMPLE_DTYPE, n, start)
-        draws = np.frombuffer(data, np.uint32, n, start + n * EXAMPLE_DTYPE.itemsize)
-        parts.append((records, draws))
-        start += n * _RECORD_BYTES
-    return parts
 
 
 def _flags_are_known(records: NDArray[np.void]) -> bool:

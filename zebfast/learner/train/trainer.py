@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -276,13 +276,9 @@ class Trainer:
         if self._ragged is not None:
             dropout = ragged.Dropout(rate=DROPOUT, seed=self.config.seed, step=self.optimizer_steps)
             return ragged.forward(self._ragged, batch.inputs, dropout)
-        with self._precision():
+        half, kind = self.half, self.device.type
+        with nullcontext() if half is None else torch.autocast(kind, dtype=half):
             return self.net.run(batch.inputs)
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.half is not None:
-            return torch.autocast(self.device.type, dtype=self.half)
-        return nullcontext()
 
     def state(self) -> dict[str, Any]:
         """Everything besides the parameters that the next step depends on (tensors and numbers)."""
