@@ -320,7 +320,7 @@ def ingest(folder: Path) -> Work:
     from zebfast.exchange.local import LocalExampleStore
     from zebfast.learner.data.ingest import Ingestor
     from zebfast.learner.data.mixture import ReplayMixture
-    from zebfast.learner.data.reader import ExampleReader, Pace
+    from zebfast.learner.data.reader import ExampleReader
     from zebfast.learner.state import Progress
 
     store, n_games = LocalExampleStore(folder, Namespace()), 4 * 2048
@@ -328,10 +328,10 @@ def ingest(folder: Path) -> Work:
     for number in range(4):
         store.put(f"b_{number}_00.safetensors", write)
     config = training_config(replay_buffer_size=N_PLIES * n_games)
-    pace = Pace(poll_seconds=60, prune_seconds=60, squash_after=0)
+    pace = {"poll_seconds": 60, "prune_seconds": 60, "squash_after": 0}
 
     def work() -> Done:
-        reader = ExampleReader(store, known=(), expected={}, pace=pace)
+        reader = ExampleReader(store, known=(), expected={}, **pace)
         taken = Ingestor(
             reader,
             ReplayMixture(config),

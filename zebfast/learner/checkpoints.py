@@ -125,7 +125,10 @@ class CheckpointManager:
         self._publisher.submit(PublishRequest(state=self._status.state()))
 
     def attend_publisher(self) -> None:
-        """Take in what has been published; a sign of life for those who watch the state."""
+        """Take in what has been published; a sign of life for those who watch the state.
+
+        Where nothing was published for long, the state alone is renewed.
+        """
         arrived = self._publisher.arrived()
         if arrived is not None:
             self._renewed = time.monotonic()
@@ -134,7 +137,7 @@ class CheckpointManager:
             known = self._progress.published
             del known[: known.index(arrived.fingerprint)]
             emit(Published(step=arrived.state["step"], games=arrived.state["total_games"]))
-        elif time.monotonic() - self._renewed > self._config.heartbeat_seconds:
+        elif time.monotonic() - self._renewed > max(30.0, 3 * self._config.push_seconds):
             self.renew()
 
     def settle(self) -> None:

@@ -203,16 +203,6 @@ class LearnerConfig(TrainerConfig):
         return self.replay_cache_dir.expanduser() / f"{self.namespace.stem}-{lineage}"
 
     @property
-    def prune_seconds(self) -> float:
-        """Least time between deletions of example files, each of which is a commit."""
-        return 5 * self.push_seconds
-
-    @property
-    def heartbeat_seconds(self) -> float:
-        """The state is renewed when nothing was published for so long."""
-        return max(30.0, 3 * self.push_seconds)
-
-    @property
     def last_push_seconds(self) -> float:
         """How long the end of a run waits for its last push: about a dozen tries."""
         return max(5.0, 12 * self.stores.retry_seconds)

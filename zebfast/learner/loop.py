@@ -75,7 +75,8 @@ class Learner:
         while not self._should_stop() and not self._is_done():
             self._between_steps()
             self._follow_schedule()
-            n_steps = 0 if self._must_wait() else self._steps_to_take()
+            left = self._config.training.training_steps_per_cycle - self._progress.steps_into_cycle
+            n_steps = 0 if self._must_wait() else self._schedule.steps_now(max(1, left))
             if not n_steps:
                 self._ingest(wait=_NAP_SECONDS)
                 continue
@@ -141,11 +142,6 @@ class Learner:
             return True
         self._run_log.waiting("")
         return False
-
-    def _steps_to_take(self) -> int:
-        """The rest of the cycle, or what the schedule allows of it."""
-        wanted = self._config.training.training_steps_per_cycle
-        return self._schedule.steps_now(max(1, wanted - self._progress.steps_into_cycle))
 
     def _train(self, n_steps: int) -> TrainReport:
         """The rest of the current cycle, or as much of it as there is time for."""

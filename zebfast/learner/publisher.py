@@ -97,10 +97,8 @@ class Publisher(BackgroundSender[PublishRequest]):
         return True
 
     def _compact(self) -> None:
-        if not self._squash_after:
-            return
         try:
-            if line := self.store.compact(self._squash_after):
+            if self._squash_after and (line := self.store.compact(self._squash_after)):
                 _LOG.info(line)
         except TransientError as error:
             emit(Incident(what="exchange", text=f"  squash error (will retry): {error}"))

@@ -18,6 +18,7 @@ import logging
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,6 @@ class Continuation:
     progress: Progress
     trainer: dict[str, Any] | None
     optimizer_steps: int
-
-
-def load_bootstrap(config: LearnerConfig) -> model_file.Checkpoint | None:
-    """The network of ``--checkpoint``; None without that flag. Raises BadCheckpoint."""
-    if not config.checkpoint:
-        return None
-    _LOG.info(f"Loading bootstrap checkpoint: {config.checkpoint}")
-    return model_file.load(config.checkpoint)
 
 
 def published_weights(
@@ -251,20 +244,38 @@ def _whole(
     *,
     newer_than: tuple[int, int] | None,
 ) -> Iterator[tuple[str, Snapshot, TrainingCheckpoint]]:
-    """Snapshots that are whole, newest first: where each is, it, and its checkpoint."""
-    for manifest, local in _candidates(config, mirror, lineage):
+    """Snapshots of this lineage that are whole, newest first: where each is, it, its checkpoint.
+
+    Any lineage will do where nothing is published, but only from the mirror: what lies about on
+    a machine may be of a namespace that was given up.
+    """
+    found: list[tuple[Manifest, Snapshot | None]] = []  # and the snapshot, if it is here
+    if lineage is not None:
+        complete = Snapshots(config.snapshots_path, lineage).complete()
+        found += [(snapshot.manifest, snapshot) for snapshot in complete]
+    for manifest in mirror.states() if mirror is not None else ():
+        if lineage is None or manifest.lineage == lineage:
+            found.append((manifest, None))
+        else:
+            found_of = f"of another run (lineage {manifest.lineage})"
+            _LOG.warning(f"  {manifest.folder} at --sync-to is {found_of}")
+    for manifest, snapshot in sorted(found, key=lambda each: each[0].created_unix, reverse=True):
         if newer_than is not None and newer_than >= (manifest.step, manifest.total_games):
             return
         try:
-            if local is not None:
-                manifest.check(local.path)
-            snapshot = local or _fetch(config, mirror, manifest)
+            if snapshot is not None:
+                place = str(snapshot.path)
+                manifest.check(snapshot.path)
+            else:
+                assert mirror is not None
+                place = f"{mirror.label}/{manifest.folder}"
+                fetch = partial(mirror.fetch, manifest)
+                snapshot = Snapshots(config.snapshots_path, manifest.lineage).assemble(fetch)
             saved = _checked(snapshot)
         except IncompleteState as error:
             _LOG.warning(f"  {error}; looking at the state before it")
             continue
-        there = f"{mirror.label}/{manifest.folder}" if mirror is not None else ""
-        yield str(snapshot.path) if local else there, snapshot, saved
+        yield place, snapshot, saved
 
 
 def _standing(path: Path, lineage: str | None) -> tuple[int, int] | None:
@@ -276,38 +287,6 @@ def _standing(path: Path, lineage: str | None) -> tuple[int, int] | None:
     if saved is None or saved.progress.lineage != lineage:
         return None
     return saved.progress.step, saved.progress.total_games
-
-
-def _candidates(
-    config: LearnerConfig, mirror: Mirror | None, lineage: str | None
-) -> Iterator[tuple[Manifest, Snapshot | None]]:
-    """What there is of this lineage, newest first, with the snapshot where it is on this machine.
-
-    Any lineage will do where nothing is published, but only from the mirror: what lies about on
-    a machine may be of a namespace that was given up.
-    """
-    found: list[tuple[Manifest, Snapshot | None]] = []
-    if lineage is not None:
-        complete = Snapshots(config.snapshots_path, lineage).complete()
-        found += [(snapshot.manifest, snapshot) for snapshot in complete]
-    for manifest in mirror.states() if mirror is not None else ():
-        if lineage is None or manifest.lineage == lineage:
-            found.append((manifest, None))
-        else:
-            found_of = f"of another run (lineage {manifest.lineage})"
-            _LOG.warning(f"  {manifest.folder} at --sync-to is {found_of}")
-    yield from sorted(found, key=lambda each: each[0].created_unix, reverse=True)
-
-
-def _fetch(config: LearnerConfig, mirror: Mirror | None, manifest: Manifest) -> Snapshot:
-    """Download a state as a snapshot of this machine. IncompleteState where it is not whole."""
-    assert mirror is not None
-
-    def fill(directory: Path) -> Manifest:
-        mirror.fetch(manifest, directory)
-        return manifest
-
-    return Snapshots(config.snapshots_path, manifest.lineage).assemble(fill)
 
 
 def _checked(snapshot: Snapshot) -> TrainingCheckpoint:

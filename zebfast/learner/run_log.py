@@ -49,9 +49,11 @@ class RunStatus:
                 self._problems.append({"unix": round(event.unix, 3), "line": line})
             case CycleDone():
                 row = event.metrics
-                losses = {n.removeprefix("train/"): v for n, v in row.items() if _is_loss(n)}
                 self._losses = {
-                    n: v for n, v in losses.items() if v is not None and math.isfinite(v)
+                    name.removeprefix("train/"): loss
+                    for name, loss in row.items()
+                    if name.startswith("train/") and name.endswith("_loss")
+                    if loss is not None and math.isfinite(loss)
                 }
                 self._eval_aux_share = row["stats/eval_aux_mix_ratio"] or 0.0
 
@@ -80,10 +82,6 @@ class RunStatus:
             },
             "problems": list(self._problems),
         }
-
-
-def _is_loss(name: str) -> bool:
-    return name.startswith("train/") and name.endswith("_loss")
 
 
 class RunLogger:

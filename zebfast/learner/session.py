@@ -15,7 +15,7 @@ from zebfast.learner.checkpoints import CheckpointManager
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import Ingestor
 from zebfast.learner.data.mixture import ReplayMixture
-from zebfast.learner.data.reader import ExampleReader, Pace
+from zebfast.learner.data.reader import ExampleReader
 from zebfast.learner.data.replay import ReplayCache
 from zebfast.learner.gatekeeper import Gatekeeper
 from zebfast.learner.metrics import JsonlMetrics, log_metrics
@@ -26,7 +26,6 @@ from zebfast.learner.resume import (
     bring_newest_state,
     build_net,
     continuation,
-    load_bootstrap,
     published_weights,
 )
 from zebfast.learner.run_log import RunLogger, RunStatus
@@ -35,6 +34,7 @@ from zebfast.learner.snapshots import SnapshotManager, mirror_of
 from zebfast.learner.state import Progress, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
 from zebfast.learner.wandb import WandbMetrics
+from zebfast.net import checkpoint as model_file
 from zebfast.net.networks import AnyNet, n_parameters
 from zebfast.net.v2 import V2Net
 from zebfast.system.events import Retrying, Row, emit, subscribed
@@ -78,9 +78,13 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag) -> S
     The session's threads run from here on: close it to end them.
 
     Raises:
-        StartError, ExchangeError, CheckpointError, WandbError: one sentence each; Stopped.
+        BadCheckpoint, StartError, ExchangeError, CheckpointError, WandbError: one sentence each;
+        Stopped.
     """
-    bootstrap = load_bootstrap(config)
+    bootstrap = None
+    if config.checkpoint:
+        _LOG.info(f"Loading bootstrap checkpoint: {config.checkpoint}")
+        bootstrap = model_file.load(config.checkpoint)
     mirror = mirror_of(config)
 
     def reach() -> Weights:
@@ -197,11 +201,9 @@ def _ingestor(
         known=progress.ledger & held,
         # Not the tokenizer: examples are games, from which any network is taught.
         expected={"weights_name": config.namespace.stem},
-        pace=Pace(
-            poll_seconds=config.poll_seconds,
-            prune_seconds=config.prune_seconds,
-            squash_after=config.squash_after,
-        ),
+        poll_seconds=config.poll_seconds,
+        prune_seconds=5 * config.push_seconds,  # each deletion is a commit
+        squash_after=config.squash_after,
     )
     return Ingestor(
         reader,

@@ -91,10 +91,11 @@ class Mirror:
                 if named:
                     _LOG.info(f"  {self.label}: {error}; looking at the state before it")
 
-    def fetch(self, manifest: Manifest, directory: Path) -> None:
+    def fetch(self, manifest: Manifest, directory: Path) -> Manifest:
         """Download a state into ``directory``. IncompleteState where it is not whole."""
         self._place.fetch(manifest.folder, list(manifest.files), directory)
         manifest.check(directory)
+        return manifest
 
     def add(self, directory: Path, manifest: Manifest, *, keep: int) -> None:
         """Send a complete state and forget all but the newest ``keep``. May be repeated.

@@ -50,21 +50,13 @@ class ForeignExamples(ExchangeError):
     """The example files are of another namespace or network than this learner's."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """Seconds between scans and, at least, between deletions; versions before squashing (0: no)."""
-
-    poll_seconds: float
-    prune_seconds: float
-    squash_after: int
-
-
 class ExampleReader:
     """The thread. Use ``take`` for what it read, ``close`` to end it.
 
     ``known`` are files that need not be read; ``expected`` are metadata entries (such as the
-    weights name) that must be equal in every file that states them. ``error`` is what has ended
-    the thread before its time.
+    weights name) that must be equal in every file that states them. There are ``poll_seconds``
+    between scans and at least ``prune_seconds`` between deletions; versions beyond ``squash_after``
+    are forgotten, 0 = never. ``error`` is what has ended the thread before its time.
     """
 
     def __init__(
@@ -73,11 +65,14 @@ class ExampleReader:
         *,
         known: Iterable[str],
         expected: Mapping[str, str],
-        pace: Pace,
+        poll_seconds: float,
+        prune_seconds: float,
+        squash_after: int,
     ) -> None:
         self.store = store
         self.expected = dict(expected)
-        self.pace = pace
+        self._poll_seconds, self._prune_seconds = poll_seconds, prune_seconds
+        self._squash_after = squash_after
         self._known = set(known)
         self._foreign: dict[str, str] = {}
         self._seen_own = bool(self._known)
@@ -90,8 +85,8 @@ class ExampleReader:
         self._to_delete_lock = threading.Lock()
         self._last_deletion = -float("inf")
         self._is_new_fault = Once()
-        longest = max(_MAX_PAUSE_SECONDS, pace.poll_seconds)
-        self._backoff = Backoff(doubling(2 * pace.poll_seconds, longest=longest))
+        longest = max(_MAX_PAUSE_SECONDS, poll_seconds)
+        self._backoff = Backoff(doubling(2 * poll_seconds, longest=longest))
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="examples", daemon=True)
         self._thread.start()
@@ -142,7 +137,7 @@ class ExampleReader:
 
     def _scan(self) -> float:
         """Read what is new; seconds until the next scan, more of them after each failure."""
-        number, pause = self._requested, self.pace.poll_seconds
+        number, pause = self._requested, self._poll_seconds
         listed: list[str] | None = None
         try:
             found = self.store.list()
@@ -216,7 +211,7 @@ class ExampleReader:
     def _delete(self) -> None:
         with self._to_delete_lock:
             names = sorted(self._to_delete)
-        if not names or time.monotonic() - self._last_deletion < self.pace.prune_seconds:
+        if not names or time.monotonic() - self._last_deletion < self._prune_seconds:
             return
         try:
             self.store.delete(names)
@@ -228,10 +223,8 @@ class ExampleReader:
             self._to_delete.difference_update(names)
 
     def _compact(self) -> None:
-        if not self.pace.squash_after:
-            return
         try:
-            if line := self.store.compact(self.pace.squash_after):
+            if self._squash_after and (line := self.store.compact(self._squash_after)):
                 _LOG.info(line)
         except TransientError as error:
             self._report(f"  squash error (will retry): {error}")
