@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from zebfast.benchmark.workload import example_writer, finished_games
 from zebfast.system.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -297,3 +298,10 @@ def imports(command: Sequence[str]) -> tuple[int, list[str]]:
     modules = done.stderr.split()
     own = [name for name in modules if name.split(".")[0] == "zebfast"]
     return len(own), [name for name in HEAVY if name in modules]
+
+
+def native_bytes(folder: Path) -> int:
+    """Size of a compact file of 256 different games."""
+    path = folder / "b_0_00.safetensors"
+    example_writer("safetensors", finished_games(256, 32))(path)
+    return path.stat().st_size

@@ -199,7 +199,7 @@ def test_memory_and_sizes(pinned: Pinned, tmp_path: Path) -> None:
         "node": per_node // (64 * 512),
         "64 trees of 512 nodes, with their games": forest_bytes(64, 512),
         "128 games in progress, default search": default.nbytes,
-        "native file of 256 games": workload.native_bytes(tmp_path),
+        "native file of 256 games": counts.native_bytes(tmp_path),
     }
     pinned("bytes", sizes)
     assert sizes["node"] <= 64, "a node may take 64 bytes"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import counts
 from bench.compare import assert_faster, interleaved_ratio
 from bench.conftest import figure
 from zebfast import rules
@@ -231,7 +232,7 @@ def test_bytes_per_node(benchmark: Any) -> None:
 @pytest.mark.benchmark(group="sizes")
 def test_bytes_per_example(benchmark: Any, tmp_path: Path) -> None:
     """A size, kept beside the speeds: the figure is the size, the time is that of writing."""
-    size = benchmark.pedantic(workload.native_bytes, args=(tmp_path,), rounds=1, iterations=1)
+    size = benchmark.pedantic(counts.native_bytes, args=(tmp_path,), rounds=1, iterations=1)
     figure(
         benchmark,
         key="bytes_per_example",

@@ -290,10 +290,3 @@ def example_writer(suffix: str, games: np.ndarray) -> Callable[[Path], None]:
     }
     write = write_pt if suffix == "pt" else write_native
     return lambda path: write(path, games, metadata)
-
-
-def native_bytes(folder: Path) -> int:
-    """Size of a compact file of 256 different games."""
-    path = folder / "b_0_00.safetensors"
-    example_writer("safetensors", finished_games(256, 32))(path)
-    return path.stat().st_size

@@ -212,6 +212,8 @@ def bottleneck(results: Sequence[Measurement]) -> tuple[str, str] | None:
 
 def print_report(found: dict[str, Any]) -> None:
     """At most 24 lines of 80 columns."""
+    from zebfast.cli.console import NOTHING
+
     m = found["machine"]
     gpu = m["gpu"] or "no GPU"
     click.echo(f"{m['cpu']}, {m['cores']} cores, {m['isa']}; {gpu}; torch {m['torch']}"[:80])
@@ -220,22 +222,14 @@ def print_report(found: dict[str, Any]) -> None:
         more = f", {size:.1f} bytes each" if size else ""
         click.echo(f"{_number(stage['rate']):>11} {stage['unit']:<14} {stage['what']}{more}")
     if found["selfplay_time"]:
-        whats = {stage["key"]: stage["what"] for stage in found["stages"]}
-        _print_time(found["selfplay_time"], whats)
+        heading = "".join(f"{'~' * (name == 'solver') + name:>10}" for name in _COLUMNS)
+        click.echo(f"{'Where its time goes':<28}{heading}")
+        whats = {stage["key"]: _short(stage["what"]) for stage in found["stages"]}
+        for key, shares in found["selfplay_time"].items():
+            cells = (f"{shares[n]:.1%}" if n in shares else NOTHING for n in _COLUMNS)
+            click.echo(f"{whats[key]:<28}" + "".join(f"{cell:>10}" for cell in cells))
         click.echo(found["bottleneck"])
         click.echo(found["hint"])
-
-
-def _print_time(times: dict[str, dict[str, float]], whats: dict[str, str]) -> None:
-    from zebfast.cli.console import NOTHING
-
-    heading = "".join(f"{'~' + name if name == 'solver' else name:>10}" for name in _COLUMNS)
-    click.echo(f"{'Where its time goes':<28}{heading}")
-    for key, shares in times.items():
-        cells = "".join(
-            f"{shares[name]:>10.1%}" if name in shares else f"{NOTHING:>10}" for name in _COLUMNS
-        )
-        click.echo(f"{_short(whats[key]):<28}{cells}")
 
 
 def _short(what: str) -> str:

@@ -99,8 +99,20 @@ class Gatekeeper:
             return
         self._schedule.tick()
         saved.looks, saved.looked_at, saved.finished = saved.looks + 1, saved.minutes, last
-        record = self._record(found)
-        self._tell(found)
+        record, versus = self._record(found), found.versus_best
+        emit(
+            Evaluated(
+                cycle=progress.step,
+                results=found.told(),
+                metrics=found.row(progress.total_games)
+                | found.gate_row(saved.looks)
+                | self._schedule.row(),
+                number=saved.looks,
+                outcome="first" if saved.best is None or versus is None else found.outcome,
+                decided=None if versus is None else decided_share(versus),
+                best_cycle=None if saved.best is None else saved.best["step"],
+            )
+        )
         saved.last = record
         if found.is_best:
             progress.best_weights, saved.best = weights, record
@@ -114,23 +126,6 @@ class Gatekeeper:
 
     def close(self) -> None:
         self._matches.close()
-
-    def _tell(self, found: Evaluation) -> None:
-        progress, saved = self._progress, self._schedule.saved
-        row = found.row(progress.total_games) | found.gate_row(saved.looks)
-        against = found.versus_best
-        known = against is not None and saved.best is not None
-        emit(
-            Evaluated(
-                cycle=progress.step,
-                results=found.told(),
-                metrics=row | self._schedule.row(),
-                number=saved.looks,
-                outcome=found.outcome if known else "first",
-                decided=None if against is None else decided_share(against),
-                best_cycle=None if saved.best is None else saved.best["step"],
-            )
-        )
 
     def _record(self, found: Evaluation) -> dict[str, Any]:
         progress, saved = self._progress, self._schedule.saved

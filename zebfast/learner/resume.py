@@ -77,7 +77,22 @@ def published_weights(
     if weights is None:
         if bootstrap is None and config.recipe.network is not None:
             bootstrap = model_file.fresh(config.recipe.network.config(), seed=config.seed)
-        weights = _bootstrap_namespace(store, bootstrap)
+        if bootstrap is None:
+            raise StartError(
+                f"{store.label} has no weights for namespace {store.namespace.stem!r}: give the "
+                "network to start from with --checkpoint FILE (zebfast init writes one)"
+            )
+        state: dict[str, Any] = {
+            "step": 0,
+            "total_games": 0,
+            "wandb_run_id": None,
+            "lineage": secrets.token_hex(8),
+            "optimizer_steps": 0,
+            "ingested": [],
+        }
+        net_config = bootstrap.config.to_dict()
+        written = store.publish(bootstrap.weights, net_config, state)
+        weights = Weights(dict(bootstrap.weights), net_config, written)
         place = store.label if config.weights.path else f"HF repo {store.label}"
         _LOG.info(f"Bootstrapped {place} with {config.namespace.weights_file} (step 0)")
     else:
@@ -119,7 +134,9 @@ def continuation(saved: TrainingCheckpoint | None, weights: Weights, path: Path)
     if own.lineage == published.lineage and saved.model_config == weights.config:
         if published.published[0] in own.published:
             _LOG.info(f"Continuing {path.name} from cycle {step}, optimizer included")
-            if not _counts_more(published, own):
+            # Both counts only grow; of the same weights, one of the two counted what the other did.
+            more_games = published.total_games > own.total_games
+            if not more_games and published.eval_aux_games <= own.eval_aux_games:
                 n_own = int(saved.trainer["optimizer_steps"])
                 return Continuation(saved.model_state_dict, own, saved.trainer, n_own)
             # The same weights were published again later, when more files had been counted.
@@ -149,15 +166,6 @@ def _without_average(saved: TrainingCheckpoint) -> dict[str, Any]:
     return {key: value for key, value in saved.trainer.items() if key != "average"}
 
 
-def _counts_more(published: Progress, own: Progress) -> bool:
-    """Has the published state counted files that the checkpoint has not?
-
-    Both counts only grow, and of the same weights one of the two counted what the other did.
-    """
-    more_games = published.total_games > own.total_games
-    return more_games or published.eval_aux_games > own.eval_aux_games
-
-
 def _went_on_from(saved: TrainingCheckpoint, weights: Weights) -> bool:
     """Were the published weights trained further than the checkpoint, and not reverted since?"""
     steps, reverted_at = weights.state.get("optimizer_steps"), weights.state.get("reverted_at", -1)
@@ -167,25 +175,6 @@ def _went_on_from(saved: TrainingCheckpoint, weights: Weights) -> bool:
         and weights.step >= saved.progress.step
         and not (type(reverted_at) is int and reverted_at > saved.progress.step)
     )
-
-
-def _bootstrap_namespace(store: WeightStore, bootstrap: model_file.Checkpoint | None) -> Weights:
-    if bootstrap is None:
-        raise StartError(
-            f"{store.label} has no weights for namespace {store.namespace.stem!r}: give the "
-            "network to start from with --checkpoint FILE (zebfast init writes one)"
-        )
-    config = bootstrap.config.to_dict()
-    state: dict[str, Any] = {
-        "step": 0,
-        "total_games": 0,
-        "wandb_run_id": None,
-        "lineage": secrets.token_hex(8),
-        "optimizer_steps": 0,
-        "ingested": [],
-    }
-    written = store.publish(bootstrap.weights, config, state)
-    return Weights(dict(bootstrap.weights), config, written)
 
 
 def check_same_network(

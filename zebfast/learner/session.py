@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 from zebfast.exchange import TransientError, Weights, WeightStore, open_examples
-from zebfast.exchange.mirror.mirror import Mirror
+from zebfast.exchange.mirror.mirror import Mirror, open_mirror
 from zebfast.learner.checkpoints import CheckpointManager
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import Ingestor
@@ -30,7 +30,7 @@ from zebfast.learner.resume import (
 )
 from zebfast.learner.run_log import RunLogger, RunStatus
 from zebfast.learner.schedule import Schedule
-from zebfast.learner.snapshots import SnapshotManager, mirror_of
+from zebfast.learner.snapshots import SnapshotManager
 from zebfast.learner.state import Progress, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
 from zebfast.learner.wandb import WandbMetrics
@@ -85,7 +85,15 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag) -> S
     if config.checkpoint:
         _LOG.info(f"Loading bootstrap checkpoint: {config.checkpoint}")
         bootstrap = model_file.load(config.checkpoint)
-    mirror = mirror_of(config)
+    mirror = None
+    if config.sync_to is not None:
+        mirror = open_mirror(
+            config.sync_to,
+            config.namespace,
+            endpoint=config.sync_endpoint,
+            options=config.stores,
+            squash_after=config.squash_after,
+        )
 
     def reach() -> Weights:
         bring_newest_state(config, store, mirror, bootstrap)

@@ -15,7 +15,6 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from zebfast.exchange.mirror.manifest import (
     is_folder,
     parse_manifest,
 )
-from zebfast.exchange.mirror.mirror import Mirror, MirrorThread, counts_commits, open_mirror
+from zebfast.exchange.mirror.mirror import Mirror, MirrorThread, counts_commits
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.replay import ReplayCache
 from zebfast.learner.state import Progress
@@ -71,7 +70,8 @@ class Snapshots:
 
     def complete(self) -> list[Snapshot]:
         """All complete ones, the newest first."""
-        found = [self._read(path) for path in self._folders()]
+        paths = self.directory.iterdir() if self.directory.is_dir() else ()
+        found = [self._read(path) for path in paths if is_folder(path.name)]
         mine = [s for s in found if s is not None and s.manifest.lineage == self._lineage]
         return sorted(mine, key=lambda s: (s.manifest.created_unix, s.path.name), reverse=True)
 
@@ -133,11 +133,6 @@ class Snapshots:
         for snapshot in self.complete()[max(1, keep) :]:
             if snapshot.path.name not in held:
                 self.remove(snapshot)
-
-    def _folders(self) -> list[Path]:
-        with suppress(FileNotFoundError):
-            return [path for path in self.directory.iterdir() if is_folder(path.name)]
-        return []
 
     def _read(self, path: Path) -> Snapshot | None:
         try:
@@ -238,19 +233,6 @@ class DiskGuard:
 
 
 # --- Keeps a run's snapshots: takes them, holds the last few, sends them away, watches the disk.
-
-
-def mirror_of(config: LearnerConfig) -> Mirror | None:
-    """The place of ``--sync-to``. ExchangeError when a package for it is missing."""
-    if config.sync_to is None:
-        return None
-    return open_mirror(
-        config.sync_to,
-        config.namespace,
-        endpoint=config.sync_endpoint,
-        options=config.stores,
-        squash_after=config.squash_after,
-    )
 
 
 class SnapshotManager:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import AdamW
 
 
@@ -37,18 +37,16 @@ class AveragedWeights:
         net: begins as its weights.
         decay: weight of the average against the newest weights, 0 to below 1. It is less during
             the first steps, so that the beginning is soon forgotten.
+
+    Attributes:
+        weights: the average by parameter name.
     """
 
     def __init__(self, net: nn.Module, decay: float) -> None:
         self._decay = decay
         self._net = net
         self._n_steps = 0
-        self._weights = {k: w.detach().clone() for k, w in net.state_dict().items()}
-
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        """The average by parameter name (not a copy)."""
-        return self._weights
+        self.weights = {k: w.detach().clone() for k, w in net.state_dict().items()}
 
     @torch.no_grad()
     def update(self) -> None:
@@ -56,21 +54,21 @@ class AveragedWeights:
         decay = min(self._decay, (1 + self._n_steps) / (10 + self._n_steps))
         self._n_steps += 1
         newest = self._net.state_dict()
-        for name, average in self._weights.items():
+        for name, average in self.weights.items():
             average.lerp_(newest[name], 1 - decay)
 
     def restart(self) -> None:
         """Begin again from the network's present weights."""
         self._n_steps = 0
         for name, weight in self._net.state_dict().items():
-            self._weights[name].copy_(weight)
+            self.weights[name].copy_(weight)
 
     def state(self) -> dict[str, Any]:
         """What ``load_state`` takes."""
-        return {"n_steps": self._n_steps, "weights": self._weights}
+        return {"n_steps": self._n_steps, "weights": self.weights}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continue from ``state()``."""
         self._n_steps = int(state["n_steps"])
-        for name, weight in self._weights.items():
+        for name, weight in self.weights.items():
             weight.copy_(state["weights"][name])
