@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from imports import run_without
 
-from zebfast.learner.train.optimizer import EagerAdamW
+from zebfast.learner.train.trainer import EagerAdamW
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v2 import V2Config
 

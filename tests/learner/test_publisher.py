@@ -15,8 +15,8 @@ from listening import listening
 
 from zebfast.exchange import ExchangeError, LocalWeightStore, NamespaceBusy, TransientError
 from zebfast.learner import loop
+from zebfast.learner.checkpoints import Publisher, PublishRequest
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.publisher import Publisher, PublishRequest
 from zebfast.learner.state import fingerprint, load_checkpoint
 
 Make = Callable[..., LearnerConfig]

@@ -16,8 +16,12 @@ from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.evaluation import Evaluation, evaluation_seed
 from zebfast.learner.schedule import Schedule
 from zebfast.learner.state import Progress, schedule_from_state, schedule_to_state
-from zebfast.learner.train.optimizer import AveragedWeights
-from zebfast.learner.train.trainer import TrainReport, merge_reports, mixed_precision
+from zebfast.learner.train.trainer import (
+    AveragedWeights,
+    TrainReport,
+    merge_reports,
+    mixed_precision,
+)
 from zebfast.net.networks import build
 from zebfast.net.v1 import NetConfig
 from zebfast.net.v2 import V2Config

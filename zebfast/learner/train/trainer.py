@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import AdamW
 
 from zebfast.exchange import ExchangeError
 from zebfast.learner.config import TrainerConfig
@@ -29,11 +31,72 @@ from zebfast.learner.train.losses import (
     compute_losses,
     unpack_batch,
 )
-from zebfast.learner.train.optimizer import AveragedWeights, EagerAdamW
 from zebfast.net.networks import AnyNet, Output
 from zebfast.net.precision import cpu_has_bf16
 from zebfast.net.v1 import DROPOUT, V1Net
 from zebfast.net.v2 import V2Net
+
+
+class EagerAdamW(AdamW):
+    """torch's AdamW, to the bit, for programs that compile no network.
+
+    torch wraps these methods so that ``torch.compile`` leaves them alone, and the wrappers import
+    the compiler when they are first called: 2 to 3 seconds of every start of a learner. Here they
+    are what is wrapped. A release of torch without wrappers changes nothing.
+    """
+
+    add_param_group = inspect.unwrap(AdamW.add_param_group)
+    zero_grad = inspect.unwrap(AdamW.zero_grad)
+    state_dict = inspect.unwrap(AdamW.state_dict)
+    load_state_dict = inspect.unwrap(AdamW.load_state_dict)
+    step = torch.no_grad()(inspect.unwrap(AdamW.step))  # as torch's own wrapper has it
+
+
+class AveragedWeights:
+    """An exponential average of the weights over optimizer steps, which is what others see.
+
+    It is on the network's device.
+
+    Args:
+        net: begins as its weights.
+        decay: weight of the average against the newest weights, 0 to below 1. It is less during
+            the first steps, so that the beginning is soon forgotten.
+
+    Attributes:
+        weights: the average by parameter name.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self._net = net
+        self._n_steps = 0
+        self.weights = {k: w.detach().clone() for k, w in net.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the weights as the last step left them."""
+        decay = min(self._decay, (1 + self._n_steps) / (10 + self._n_steps))
+        self._n_steps += 1
+        newest = self._net.state_dict()
+        for name, average in self.weights.items():
+            average.lerp_(newest[name], 1 - decay)
+
+    def restart(self) -> None:
+        """Begin again from the network's present weights."""
+        self._n_steps = 0
+        for name, weight in self._net.state_dict().items():
+            self.weights[name].copy_(weight)
+
+    def state(self) -> dict[str, Any]:
+        """What ``load_state`` takes."""
+        return {"n_steps": self._n_steps, "weights": self.weights}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from ``state()``."""
+        self._n_steps = int(state["n_steps"])
+        for name, weight in self.weights.items():
+            weight.copy_(state["weights"][name])
+
 
 # --- What training steps leave behind: sums on the device, then a report of means by metric name.
 
