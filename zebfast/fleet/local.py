@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +136,7 @@ exec bash -c "$2" </dev/null
 
 
 class LocalProvider:
-    """At most ``slots`` machines that cost nothing, each a session of processes.
+    """At most SLOTS machines that cost nothing, each a session of processes.
 
     Its offers are of the type ``cpu`` and without host, bandwidth or reliability, whatever types
     of GPU a fleet wants: who names this provider wants this machine.
@@ -148,20 +148,12 @@ class LocalProvider:
 
     name = "local"
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        slots: int = SLOTS,
-        grace: float = GRACE_SECONDS,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._directory, self._slots = directory, slots
-        self._grace, self._clock = grace, clock
+    def __init__(self, directory: Path, *, grace: float = GRACE_SECONDS) -> None:
+        self._directory, self._grace = directory, grace
 
     def offers(self, spec: Spec) -> list[Offer]:
         taken = {facts["slot"] for facts in self._present().values()}
-        free = [str(slot) for slot in range(self._slots) if str(slot) not in taken]
+        free = [str(slot) for slot in range(SLOTS) if str(slot) not in taken]
         return [Offer(provider=self.name, id=slot, gpu=GPU, price_per_hour=0.0) for slot in free]
 
     def create(self, offer: Offer, launch: Launch) -> str:
@@ -177,28 +169,21 @@ class LocalProvider:
             raise ProviderError(
                 f"{home} is there already: a label is for one machine, take another"
             ) from None
-        facts = {"label": launch.label, "slot": offer.id, "asked": self._clock(), "boot": boot_id()}
+        facts = {"label": launch.label, "slot": offer.id, "asked": time.time(), "boot": boot_id()}
         self._write(machine_id, facts)
+        pairs = "".join(f"{key}={value}\0" for key, value in launch.env.items())
+        script = (_BIRTH, "bash", str(Path(sys.executable).parent), launch.command)
         try:
-            self._start(home, launch.command, launch.env)
+            # A session of its own, of a process that is nobody's child: we may end at any time.
+            with open(home / "log.txt", "ab") as log:
+                subprocess.run(
+                    ["setsid", "--fork", "bash", "-c", *script],
+                    cwd=home, input=pairs.encode(), stdout=log, stderr=log, check=True,
+                )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
-            self._write(machine_id, facts | {"destroyed": self._clock()})
+            self._write(machine_id, facts | {"destroyed": time.time()})
             raise ProviderError(f"{launch.label} cannot be started here: {error}") from error
         return machine_id
-
-    def _start(self, home: Path, command: str, env: Mapping[str, str]) -> None:
-        """Start a session of its own, of a process that is nobody's child: we may end at any time.
-
-        Raises:
-            OSError, subprocess.SubprocessError.
-        """
-        pairs = "".join(f"{key}={value}\0" for key, value in env.items())
-        programs = str(Path(sys.executable).parent)
-        with open(home / "log.txt", "ab") as log:
-            subprocess.run(
-                ["setsid", "--fork", "bash", "-c", _BIRTH, "bash", programs, command],
-                cwd=home, input=pairs.encode(), stdout=log, stderr=log, check=True,
-            )  # fmt: skip
 
     def machines(self, fleet: str) -> list[Machine]:
         return [
@@ -220,7 +205,7 @@ class LocalProvider:
         birth = self._birth(machine_id, facts)
         if birth is not None:
             return "running" if birth.is_alive() else "exited"
-        waited = self._clock() - facts["asked"]
+        waited = time.time() - facts["asked"]
         if facts["boot"] == boot_id() and 0 <= waited < _BORN_SECONDS:
             return "loading"
         return "exited"
@@ -238,7 +223,7 @@ class LocalProvider:
                 f"processes of {facts['label']} do not end, not even by SIGKILL: look at session "
                 f"{birth.pid} with ps -s {birth.pid}"
             )
-        self._write(machine_id, {**facts, "destroyed": self._clock()})
+        self._write(machine_id, {**facts, "destroyed": time.time()})
 
     def logs(self, machine_id: str, *, lines: int) -> str:
         if not _ID.fullmatch(machine_id):

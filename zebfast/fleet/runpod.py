@@ -13,8 +13,7 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -34,52 +33,6 @@ _LATER = re.compile(
     re.IGNORECASE,
 )
 _one_at_a_time = threading.Lock()  # the client has one key in a process
-
-
-def ask(
-    key: str,
-    what: str,
-    call: Callable[[Any], Any],
-    *,
-    secrets: tuple[str, ...] = (),
-    fine: str | None = None,
-) -> Any:
-    """Answer of one ``call`` of the client, which it is given.
-
-    The client's errors hold the whole question, the environment of a machine in it, and those of
-    its connection hold the key. None of them is kept: what is raised has no cause and no context.
-
-    Args:
-        what: words for "runpod refused to …".
-        secrets: values in the question that no sentence may hold; the key is always one.
-        fine: a refusal with these words is no fault: the answer is None.
-
-    Raises:
-        OfferGone, NoCredit, Unreachable, ProviderError.
-    """
-    client = _client()
-    from requests import RequestException
-
-    with _key_set(client, key):
-        try:
-            return call(client)
-        except client.error.AuthenticationError:
-            problem: ProviderError = _bad_key(what)
-        except client.error.QueryError as error:
-            said = error.message if isinstance(error.message, str) else ""
-            if fine is not None and fine in said.lower():
-                return None
-            problem = _refusal(what, said, (key, *secrets))
-        except RequestException as error:
-            kind = type(error).__name__
-            problem = Unreachable(f"runpod gave no usable answer to {what} ({kind}): try later")
-        except ValueError as error:
-            problem = unknown_form(what)
-            if str(error).startswith("No GPU found"):  # create_pod looks the type up first
-                problem = OfferGone("runpod has no such GPU type any more: take another offer")
-        except (AttributeError, LookupError, TypeError):
-            problem = unknown_form(what)
-    raise problem
 
 
 def unknown_form(what: str) -> Unreachable:
@@ -106,18 +59,6 @@ def _client() -> Any:
     if broken:
         raise ProviderError("~/.runpod/config.toml has a profile without api_key: add or remove it")
     return runpod
-
-
-@contextmanager
-def _key_set(client: Any, key: str) -> Iterator[None]:
-    """The client with this key. Some of its calls take none and read the one it has."""
-    with _one_at_a_time:
-        before = client.api_key
-        client.api_key = key
-        try:
-            yield
-        finally:
-            client.api_key = before
 
 
 def _refusal(what: str, said: str, secrets: tuple[str, ...]) -> ProviderError:
@@ -173,17 +114,14 @@ _STARTED = re.compile(r"(?:Rent|Resum|Start)ed\b[^:]*: \w+ (\w+ \d+ \d+ [\d:]+) 
 class RunPodProvider:
     """One RunPod account. Only on demand: the client can ask for nothing that is interruptible."""
 
+    name = "runpod"
+
     def __init__(self, key: str) -> None:
         if not re.fullmatch(r"[!-~]+", key):
             raise ProviderError(
                 "RUNPOD_API_KEY has blanks or signs that are in no key: set it anew"
             )
         self._key = key
-
-    @property
-    def name(self) -> str:
-        """``runpod``."""
-        return "runpod"
 
     def offers(self, spec: Spec) -> list[Offer]:
         """One offer for each GPU type and cloud with a price under the cap, cheapest first.
@@ -218,8 +156,7 @@ class RunPodProvider:
     def create(self, offer: Offer, launch: Launch) -> str:
         """Rent one machine of the offer's type; the id of the pod."""
         gpu_type, _, cloud = offer.id.rpartition("/")
-        pod = ask(
-            self._key,
+        pod = self._ask(
             "rent a pod",
             lambda client: client.create_pod(
                 name=quoted(launch.label),
@@ -244,7 +181,7 @@ class RunPodProvider:
 
     def machines(self, fleet: str) -> list[Machine]:
         """All pods of the fleet but those that are terminated: they are gone and cost nothing."""
-        pods = ask(self._key, "list pods", lambda client: client.get_pods())
+        pods = self._ask("list pods", lambda client: client.get_pods())
         return [
             self._machine(pod)
             for pod in _rows(pods, "list pods")
@@ -254,8 +191,7 @@ class RunPodProvider:
 
     def destroy(self, machine_id: str) -> None:
         """Terminate the pod. (The client's own call takes any answer for a yes.)"""
-        ask(
-            self._key,
+        self._ask(
             f"terminate pod {machine_id}",
             lambda client: client.api.graphql.run_graphql_query(
                 client.api.mutations.pods.generate_pod_terminate_mutation(quoted(machine_id))
@@ -272,10 +208,54 @@ class RunPodProvider:
         myself = _object(self._query("read the balance", _CREDIT).get("myself"))
         return _number(myself.get("clientBalance"))
 
+    def _ask(
+        self, what: str, call: Callable[[Any], Any], *,
+        secrets: tuple[str, ...] = (), fine: str | None = None,
+    ) -> Any:  # fmt: skip
+        """Answer of one ``call`` of the client, which it is given, with the account's key.
+
+        The client's errors hold the whole question, the environment of a machine in it, and those
+        of its connection hold the key. None of them is kept: what is raised has no cause and no
+        context.
+
+        Args:
+            what: words for "runpod refused to …".
+            secrets: values in the question that no sentence may hold; the key is always one.
+            fine: a refusal with these words is no fault: the answer is None.
+
+        Raises:
+            OfferGone, NoCredit, Unreachable, ProviderError.
+        """
+        client = _client()
+        from requests import RequestException
+
+        with _one_at_a_time:
+            # Some of the client's calls take no key and read the one it has.
+            before, client.api_key = client.api_key, self._key
+            try:
+                return call(client)
+            except client.error.AuthenticationError:
+                problem: ProviderError = _bad_key(what)
+            except client.error.QueryError as error:
+                said = error.message if isinstance(error.message, str) else ""
+                if fine is not None and fine in said.lower():
+                    return None
+                problem = _refusal(what, said, (self._key, *secrets))
+            except RequestException as error:
+                kind = type(error).__name__
+                problem = Unreachable(f"runpod gave no usable answer to {what} ({kind}): try later")
+            except ValueError as error:
+                problem = unknown_form(what)
+                if str(error).startswith("No GPU found"):  # create_pod looks the type up first
+                    problem = OfferGone("runpod has no such GPU type any more: take another offer")
+            except (AttributeError, LookupError, TypeError):
+                problem = unknown_form(what)
+            finally:
+                client.api_key = before
+        raise problem
+
     def _query(self, what: str, query: str) -> dict[str, Any]:
-        answer = ask(
-            self._key, what, lambda client: client.api.graphql.run_graphql_query(query)["data"]
-        )
+        answer = self._ask(what, lambda it: it.api.graphql.run_graphql_query(query)["data"])
         if not isinstance(answer, dict):
             raise unknown_form(what)
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 from zebfast.fleet.model import Launch, Machine, MachineState, Offer, Spec, is_of_fleet
@@ -74,7 +75,7 @@ class VastProvider:
             raise ProviderError(f"offer {offer.id} of Vast.ai is interruptible: expected a bid")
         ask = _number_of(offer.id)
         try:
-            answer = self._client.once(
+            answer = self._client.call(
                 f"rent offer {offer.id}",
                 lambda sdk: sdk.create_instance(
                     id=ask, image=launch.image, disk=launch.disk_gb, env=dict(launch.env),
@@ -84,11 +85,11 @@ class VastProvider:
                     # Else a machine that cannot start now is kept, stopped, and paid for.
                     cancel_unavail=True,
                 ),
-                launch.env,
+                again=False,
+                secrets=launch.env,
             )  # fmt: skip
         except RentalRefused as refused:
-            self._undo(refused)
-            raise _why_not_rented(refused.cause) from None
+            raise self._undone(refused) from None
         except Absent as error:
             raise OfferGone(f"{error}; take another offer") from None
         made = answer.get("new_contract")
@@ -98,20 +99,24 @@ class VastProvider:
             )
         return str(made)
 
-    def _undo(self, refused: RentalRefused) -> None:
+    def _undone(self, refused: RentalRefused) -> ProviderError:
+        """End the machine that was made all the same; what its refusal then means."""
+        number, cause = refused.machine_id, refused.cause
         try:
-            self.destroy(refused.machine_id)
+            self.destroy(number)
         except ProviderError as error:
-            raise Unreachable(
-                f"{refused}; machine {refused.machine_id} was made all the same: {error}"
-            ) from None
+            return Unreachable(f"{refused}; machine {number} was made all the same: {error}")
+        if isinstance(cause, NoCredit | SearchQuota | Unreachable):
+            return cause
+        return OfferGone(f"{cause}; the machine that it made all the same is destroyed")
 
     def machines(self, fleet: str) -> list[Machine]:
         """See Provider. The label is compared here: Vast.ai can filter by whole labels only."""
         found: dict[str, Machine] = {}
         tokens: list[Any] = []
+        params: Row = {"order_by": [{"col": "id", "dir": "asc"}], "limit": _PAGE}
         while True:
-            page = self._page(tokens[-1:])
+            page = self._client.call("list machines", lambda sdk: sdk.show_instances_v1(params))
             rows, token = page.get("instances"), page.get("next_token")
             if not isinstance(rows, list) or token in tokens:
                 raise Unreachable("Vast.ai's list of machines has not the form expected")
@@ -120,23 +125,15 @@ class VastProvider:
             if not token:
                 return list(found.values())
             tokens.append(token)
-
-    def _page(self, after: list[Any]) -> Row:
-        params: Row = {"order_by": [{"col": "id", "dir": "asc"}], "limit": _PAGE}
-        if after:
-            params["after_token"] = after[0]
-        page: Row = self._client.call("list machines", lambda sdk: sdk.show_instances_v1(params))
-        return page
+            params["after_token"] = token
 
     def destroy(self, machine_id: str) -> None:
         """See Provider."""
         number = _number_of(machine_id)
-        try:
+        with suppress(Absent):
             self._client.call(
                 f"destroy machine {machine_id}", lambda sdk: sdk.destroy_instance(id=number)
             )
-        except Absent:
-            return
 
     def logs(self, machine_id: str, *, lines: int) -> str:
         """See Provider. Takes seconds: Vast.ai fetches the log from the machine."""
@@ -151,12 +148,6 @@ class VastProvider:
         """See Provider; also None if Vast.ai does not say."""
         user = self._client.call("show the credit", lambda sdk: sdk.show_user())
         return _number(user.get("credit"))
-
-
-def _why_not_rented(cause: ProviderError) -> ProviderError:
-    if isinstance(cause, NoCredit | SearchQuota | Unreachable):
-        return cause
-    return OfferGone(f"{cause}; the machine that it made all the same is destroyed")
 
 
 def _offer(row: Row, spec: Spec) -> Offer | None:

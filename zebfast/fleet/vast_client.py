@@ -39,7 +39,7 @@ class RentalRefused(ProviderError):
 
 
 class VastClient:
-    """The SDK for one account. ``call`` may send a request several times, ``once`` never does."""
+    """The SDK for one account."""
 
     def __init__(self, key: str, *, server_url: str | None, timeout: float) -> None:
         key = key.strip()
@@ -49,39 +49,32 @@ class VastClient:
                 "letters and digits without spaces"
             )
         url = (server_url or DEFAULT_URL).rstrip("/")
-        self._patient = _open(key, url, attempts=3, timeout=timeout)
-        # To the SDK this means one attempt; 0 would mean none.
-        self._once = _open(key, url, attempts=1, timeout=timeout)
+        # By "may be sent again". To the SDK this means one attempt; 0 would mean none.
+        self._sdks = {n > 1: _open(key, url, attempts=n, timeout=timeout) for n in (3, 1)}
         self._key = key
 
-    def call(self, doing: str, function: Callable[[Any], T]) -> T:
+    def call(
+        self, doing: str, function: Callable[[Any], T], *,
+        again: bool = True, secrets: Mapping[str, str] | None = None,
+    ) -> T:  # fmt: skip
         """``function(sdk)``; ``doing`` completes "Vast.ai refuses to ..." in errors.
         Nothing but the SDK may run in ``function``: what it raises counts as Vast.ai's fault.
+
+        Args:
+            again: a request may be sent several times.
+            secrets: values that stay unsaid; the key always does.
 
         Raises:
             ProviderError and its kinds, without a secret in them.
         """
-        return self._translated(doing, function, self._patient)
-
-    def once(self, doing: str, function: Callable[[Any], T], secrets: Mapping[str, str]) -> T:
-        """As ``call`` for what must not be sent twice; values of ``secrets`` stay unsaid."""
-        return self._translated(doing, function, self._once, secrets)
-
-    def _translated(
-        self,
-        doing: str,
-        function: Callable[[Any], T],
-        sdk: Any,
-        secrets: Mapping[str, str] | None = None,
-    ) -> T:
+        hide = {"key": self._key, **(secrets or {})}
         # "from None": what the libraries raise may quote headers and signed addresses.
         try:
-            return function(sdk)
+            return function(self._sdks[again])
         except _Refused as refused:
-            hide = {"key": self._key, **(secrets or {})}
-            raise explain(refused, doing, secrets=hide) from None
+            raise _explain(refused, doing, secrets=hide) from None
         except Exception as error:
-            raise _explain_fault(error, doing, {"key": self._key}) from None
+            raise _explain_fault(error, doing, hide) from None
 
 
 def scrubbed(text: object, secrets: Mapping[str, str]) -> str:
@@ -112,17 +105,9 @@ class _Judged:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        return _judge(self._client.get(*args, **kwargs))
-
-    def post(self, *args: Any, **kwargs: Any) -> Any:
-        return _judge(self._client.post(*args, **kwargs))
-
-    def put(self, *args: Any, **kwargs: Any) -> Any:
-        return _judge(self._client.put(*args, **kwargs))
-
-    def delete(self, *args: Any, **kwargs: Any) -> Any:
-        return _judge(self._client.delete(*args, **kwargs))
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        method = getattr(self._client, verb)
+        return lambda *args, **kwargs: _judge(method(*args, **kwargs))
 
 
 def _judge(response: Any) -> Any:
@@ -146,7 +131,7 @@ def _open(key: str, server_url: str, *, attempts: int, timeout: float) -> Any:
     return sdk
 
 
-def explain(refused: _Refused, doing: str, *, secrets: Mapping[str, str]) -> ProviderError:
+def _explain(refused: _Refused, doing: str, *, secrets: Mapping[str, str]) -> ProviderError:
     """What an answer that is an error means."""
     body, status = refused.body, refused.status
     said = f"{body.get('error') or ''} {body.get('msg') or ''}"
