@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
 from zebfast.cli.messages import note
-from zebfast.cli.run import Decorated
+from zebfast.cli.options import together
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 from zebfast.system.retry import Once, constant, retrying
 
@@ -32,7 +34,6 @@ TOKEN = "HF_TOKEN"
 NAME = "ZEB_WEIGHTS_NAME"
 _LOCK_PATIENCE = 120.0  # a tick of another process may wait for a provider for so long
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
-_Result = TypeVar("_Result")
 _LOG = logging.getLogger(__name__)
 
 
@@ -65,27 +66,42 @@ def command_of(chosen: Chosen, verb: str) -> str:
     return fleet_command(chosen.experiment, verb, *(role if named else (*role, "--fleet", label)))
 
 
-def fleet_options(command: Decorated) -> Decorated:
-    """Add the options that say which fleet is meant, and the experiment as an argument."""
-    flags = (
-        click.argument("experiment", envvar=NAME),
-        click.option("--role", type=_Role(), envvar="ZEB_WORKER_MODE", show_envvar=True,
-                     help="Which of the experiment's streams of examples; one with a recipe has "
-                     "only that of its recipe."),
-        click.option("--fleet", metavar="LABEL", envvar="ZEB_FLEET", show_envvar=True,
-                     help="Another label than the experiment's own for its machines."),
-        experiments_dir_option,
-    )  # fmt: skip
-    for flag in reversed(flags):
-        command = flag(command)
-    return command
+#: The options that say which fleet is meant, and the experiment as an argument.
+fleet_options = together(
+    click.argument("experiment", envvar=NAME),
+    click.option("--role", type=_Role(), envvar="ZEB_WORKER_MODE", show_envvar=True,
+                 help="Which of the experiment's streams of examples; one with a recipe has "
+                 "only that of its recipe."),
+    click.option("--fleet", metavar="LABEL", envvar="ZEB_FLEET", show_envvar=True,
+                 help="Another label than the experiment's own for its machines."),
+    experiments_dir_option,
+)  # fmt: skip
 
 
-def all_option(command: Decorated) -> Decorated:
-    """Add ``--all``, for commands that take every fleet of an experiment unless one is named."""
-    return click.option(
-        "--all", "both", is_flag=True, help="Every role, whatever the environment says."
-    )(command)
+def fleets_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As ``fleet_options``, and ``--all``, for a command that is given the fleets as ``listed``.
+
+    They are the one that is named, else every one of the experiment.
+    """
+
+    @wraps(command)
+    def run(
+        *, experiment: str, role: Role | None, fleet: str | None, both: bool,
+        experiments_dir: Path, **flags: Any,
+    ) -> Any:  # fmt: skip
+        if both:
+            role = fleet = None
+        return command(listed=choose_some(experiment, role, fleet, experiments_dir), **flags)
+
+    every = "Every role, whatever the environment says."
+    return fleet_options(click.option("--all", "both", is_flag=True, help=every)(run))
+
+
+def confirm(question: str, deed: str) -> None:
+    """Ask, and end the command unless the answer is yes. UsageError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"This {deed}: give --yes to go on.")
+    click.confirm(question, abort=True, err=True)
 
 
 def choose(name: str, role: Role | None, label: str | None, experiments_dir: Path) -> Chosen:
@@ -114,13 +130,11 @@ def choose(name: str, role: Role | None, label: str | None, experiments_dir: Pat
 
 
 def choose_some(
-    name: str, role: Role | None, label: str | None, both: bool, experiments_dir: Path
+    name: str, role: Role | None, label: str | None, experiments_dir: Path
 ) -> list[Chosen]:
     """The fleet that is named, else every one of the experiment."""
     from zebfast.fleet.state_file import FleetFileError, read_state
 
-    if both:
-        role = label = None
     if label is None:
         roles = open_experiment(name, experiments_dir).own_stages if role is None else (role,)
         return [choose(name, each, None, experiments_dir) for each in roles]
@@ -132,9 +146,8 @@ def choose_some(
     return [chosen if state is None or role else replace(chosen, role=state.spec.role)]
 
 
-def known_fleets(chosen: Iterable[Chosen]) -> list[Chosen]:
+def known_fleets(listed: Sequence[Chosen]) -> Sequence[Chosen]:
     """Those that were begun. UsageError where none was."""
-    listed = list(chosen)
     found = [each for each in listed if each.files.state.exists()]
     if not found:
         names = " or ".join(each.files.fleet for each in listed)
@@ -230,9 +243,9 @@ def strange_state(chosen: Chosen) -> FleetState:
     return FleetState(spec=spec, wanted=False)
 
 
-def patiently(call: Callable[[], _Result]) -> _Result:
-    """Call until no other process holds the fleet, for two minutes at most. FleetBusy then."""
-    from zebfast.fleet.reconcile import FleetBusy
+def reconcile_patiently(fleet: Fleet, change: Change | None = None) -> Tick:
+    """One tick, once no other process holds the fleet: for two minutes at most, FleetBusy then."""
+    from zebfast.fleet.reconcile import FleetBusy, reconcile
 
     deadline, is_new = time.monotonic() + _LOCK_PATIENCE, Once()
 
@@ -242,14 +255,9 @@ def patiently(call: Callable[[], _Result]) -> _Result:
         if is_new("busy"):
             note(f"{error}; waiting")
 
-    return retrying(call, on=FleetBusy, pause=constant(0.2), again=again)
-
-
-def reconcile_patiently(fleet: Fleet, change: Change | None = None) -> Tick:
-    """One tick, after that of another process."""
-    from zebfast.fleet.reconcile import reconcile
-
-    return patiently(lambda: reconcile(fleet, change))
+    return retrying(
+        lambda: reconcile(fleet, change), on=FleetBusy, pause=constant(0.2), again=again
+    )
 
 
 def as_it_is_now(fleet: Fleet, done: Tick) -> Tick:

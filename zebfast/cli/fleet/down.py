@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from zebfast.cli.fleet.context import (
     Chosen,
-    all_option,
-    choose_some,
-    fleet_options,
+    confirm,
+    fleets_options,
     open_fleet,
     open_outlook,
     reconcile_patiently,
@@ -25,13 +22,12 @@ from zebfast.cli.messages import note
 from zebfast.cli.options import Number
 from zebfast.cli.run import EXIT_FAILED, user_sentence
 from zebfast.experiment.commands import fleet_command
-from zebfast.fleet.model import FleetState, Machine
+from zebfast.fleet.model import FleetState
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
 from zebfast.fleet.reconcile import end, plan
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError, read_state, set_aside
-from zebfast.selfplay.producer_kinds import Role
 
 _PAUSE = 3.0  # between looks, while something is left
 
@@ -48,8 +44,7 @@ _PAUSE = 3.0  # between looks, while something is left
       zebfast fleet down first --dry-run
       zebfast fleet down first --role evalaux --yes""",
 )
-@fleet_options
-@all_option
+@fleets_options
 @click.option("--provider", "providers", type=click.Choice(NAMES), multiple=True,
               help="Look there, too  [default: where machines were rented, and where there is a "
               "key]")  # fmt: skip
@@ -58,24 +53,20 @@ _PAUSE = 3.0  # between looks, while something is left
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be destroyed, and stop.")
 def down(
-    experiment: str, role: Role | None, fleet: str | None, both: bool, providers: tuple[str, ...],
-    wait: float, yes: bool, dry_run: bool, experiments_dir: Path,
-) -> None:  # fmt: skip
+    listed: Sequence[Chosen], providers: tuple[str, ...], wait: float, yes: bool, dry_run: bool
+) -> None:
     """Ask, destroy, look. Exit codes: 0 nothing is left, 1 something is, 2 nobody to ask."""
-    listed = choose_some(experiment, role, fleet, both, experiments_dir)
     ending = [_Ending(chosen, providers) for chosen in listed]
     for each in ending:
         each.show()
     if dry_run:
         note("Nothing was changed")
         return
-    n_machines = sum(each.n_machines for each in ending)
-    if n_machines and not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("This destroys machines: give --yes to go on.")
-        price_per_hour = sum(each.price_per_hour for each in ending)
-        question = f"Destroy {machines_text(n_machines)} (${price_per_hour:.3f}/h)?"
-        click.confirm(question, abort=True, err=True)
+    machines = [machine for each in ending for machine in each.machines]
+    if machines and not yes:
+        price_per_hour = sum(machine.price_per_hour or 0.0 for machine in machines)
+        question = f"Destroy {machines_text(len(machines))} (${price_per_hour:.3f}/h)?"
+        confirm(question, "destroys machines")
     for each in ending:
         each.end()  # of both fleets, before time is spent on either
     left = [sentence for each in ending for sentence in each.wait(wait)]
@@ -103,10 +94,7 @@ class _Ending:
         state = self._change(known)
         self._fleet = open_fleet(chosen, self._providers(state, more))
         self._tick = plan(state, self._fleet.outlook, now=time.time())
-        self.n_machines = len(self._tick.observed.machines)
-        self.price_per_hour = sum(
-            machine.price_per_hour or 0.0 for machine in self._tick.observed.machines
-        )
+        self.machines = self._tick.observed.machines
 
     def _providers(self, state: FleetState, more: Sequence[str]) -> list[str]:
         """All that may have machines; one that only might is left out if its library is missing."""
@@ -126,14 +114,14 @@ class _Ending:
         """What there is."""
         if self._damage is not None:
             note(f"{self._damage}")
-        if self._is_known or self.n_machines:
+        if self._is_known or self.machines:
             print_report(report(self._tick.observed, self._tick.decision))
 
     def end(self) -> None:
         """Nothing is wanted from here on; one look that destroys what it finds."""
         if self._damage is not None:
             note(f"set aside as {set_aside(self.chosen.files.state)}")
-        elif not (self._is_known or self.n_machines):
+        elif not (self._is_known or self.machines):
             return
         self._tick = reconcile_patiently(self._fleet, self._change)
 
@@ -141,18 +129,20 @@ class _Ending:
         """Look until nothing is left; a sentence for all that may be there after so long."""
         deadline = time.monotonic() + seconds
         pause = 0.0
-        while not self._is_over() and time.monotonic() + pause <= deadline:
+        while not self._tick.is_over and time.monotonic() + pause <= deadline:
             time.sleep(pause)
             pause = min(_PAUSE, 2 * pause + 0.2)
             self._tick = reconcile_patiently(self._fleet, self._change)
-        return [] if self._is_over() else self._left()
-
-    def _is_over(self) -> bool:
-        return self._tick.is_over
+        return [] if self._tick.is_over else self._left()
 
     def _left(self) -> list[str]:
         observed = self._tick.observed
-        listed = [_machine_text(machine) for machine in observed.machines]
+        listed = []
+        for machine in observed.machines:
+            price = machine.price_per_hour
+            at = "" if price is None else f" at ${price:.3f}/h"
+            where = f"{machine.provider} {machine.id}"
+            listed.append(f"{machine.label} ({where}) is still there{at}")
         labels = {machine.label for machine in observed.machines}
         asked = [
             f"{known.label} was asked of {known.provider} and is in no list yet: it may still come"
@@ -161,8 +151,3 @@ class _Ending:
         ]
         silent = [f"{name} does not say what is left there" for name in sorted(observed.silent)]
         return listed + asked + silent
-
-
-def _machine_text(machine: Machine) -> str:
-    price = "" if machine.price_per_hour is None else f" at ${machine.price_per_hour:.3f}/h"
-    return f"{machine.label} ({machine.provider} {machine.id}) is still there{price}"

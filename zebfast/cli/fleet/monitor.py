@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from zebfast.cli.fleet.context import (
     Chosen,
-    all_option,
     as_it_is_now,
-    choose_some,
     command_of,
-    fleet_options,
+    fleets_options,
     known_fleets,
     open_fleet,
 )
 from zebfast.cli.fleet.status import machines_text, print_lines, print_report, summary_text
 from zebfast.cli.messages import messages_to, note
-from zebfast.cli.options import Number, Whole
+from zebfast.cli.options import Number
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import ProviderError
@@ -28,7 +25,6 @@ from zebfast.fleet.reconcile import FleetBusy, Tick, plan, reconcile, remembered
 from zebfast.fleet.rent import Fleet
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError
-from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.events import FleetNews
 from zebfast.system.signals import StopFlag
 
@@ -48,22 +44,21 @@ from zebfast.system.signals import StopFlag
       zebfast fleet replenish first --role selfplay -n 4
       */5 * * * * cd /srv/zebfast && zebfast fleet replenish first""",
 )
-@fleet_options
-@all_option
-@click.option("-n", "n", type=Whole(min=0), help="So many machines from now on.")
+@fleets_options
+@click.option("-n", "n", type=click.IntRange(min=0), help="So many machines from now on.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
-def replenish(
-    experiment: str, role: Role | None, fleet: str | None, both: bool, n: int | None,
-    dry_run: bool, experiments_dir: Path,
-) -> None:  # fmt: skip
+def replenish(listed: Sequence[Chosen], n: int | None, dry_run: bool) -> None:
     """One tick of each fleet. Exit codes: 0, 1 unusable state, 2 usage."""
-    found = known_fleets(choose_some(experiment, role, fleet, both, experiments_dir))
+    _replenish(known_fleets(listed), n, dry_run)
+
+
+def _replenish(found: Sequence[Chosen], n: int | None, dry_run: bool) -> None:
     if n is not None and len(found) > 1:
         raise click.UsageError("-n is for one fleet: give --role, too.")
     failed = False
     for chosen in found:
         try:
-            done = _look(chosen, n) if dry_run else _tick(chosen, n)
+            done = _look(chosen, n, dry_run)
         except FleetBusy as busy:
             note(f"{busy}; it is left to that one")
             continue
@@ -80,15 +75,12 @@ def replenish(
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
-def _tick(chosen: Chosen, n: int | None) -> Tick:
-    fleet = open_fleet(chosen, providers_of(remembered(chosen.files)))
-    return as_it_is_now(fleet, reconcile(fleet, resize(n)))
-
-
-def _look(chosen: Chosen, n: int | None) -> Tick:
-    state = remembered(chosen.files, resize(n))
-    opened = open_fleet(chosen, providers_of(state))
-    return plan(state, opened.outlook, now=time.time())
+def _look(chosen: Chosen, n: int | None, dry_run: bool) -> Tick:
+    state, change = remembered(chosen.files), resize(n)
+    fleet = open_fleet(chosen, providers_of(state))
+    if dry_run:
+        return plan(change(state), fleet.outlook, now=time.time())
+    return as_it_is_now(fleet, reconcile(fleet, change))
 
 
 def _say_plan(seen: Tick) -> None:
@@ -116,25 +108,18 @@ _ABOVE_0 = Number(min=0, min_open=True)
     Example:
       zebfast fleet monitor first""",
 )
-@fleet_options
-@all_option
+@fleets_options
 @click.option("--fast", type=_ABOVE_0, default=30.0, show_default=True, help="Seconds between "
               "looks at first.")  # fmt: skip
 @click.option("--slow", type=_ABOVE_0, default=300.0, show_default=True, help="Seconds between "
               "looks when nothing has changed for half an hour.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what the first look would do, and stop.")
-@click.pass_context
-def monitor(
-    context: click.Context, experiment: str, role: Role | None, fleet: str | None, both: bool,
-    fast: float, slow: float, dry_run: bool, experiments_dir: Path,
-) -> int:  # fmt: skip
+def monitor(listed: Sequence[Chosen], fast: float, slow: float, dry_run: bool) -> int:
     """Tick until told to stop. Exit codes: 0 no longer wanted, 1 unusable state, 130 and 143."""
+    found = known_fleets(listed)
     if dry_run:
-        flags = dict(context.params)
-        del flags["fast"], flags["slow"]
-        context.invoke(replenish, n=None, **flags)
+        _replenish(found, None, dry_run)
         return EXIT_OK
-    found = known_fleets(choose_some(experiment, role, fleet, both, experiments_dir))
     watches = live = [_Watch(chosen) for chosen in found]
     quiet_since = time.monotonic()
     with StopFlag() as stop:
@@ -144,7 +129,10 @@ def monitor(
                 quiet_since = time.monotonic()
             live = [watch for watch in watches if not watch.is_over]
             if not live:
-                return _end(watches)
+                if any(watch.failed for watch in watches):
+                    return EXIT_FAILED
+                note("Nothing is wanted and nothing is left: done")
+                return EXIT_OK
             is_quiet = time.monotonic() - quiet_since > FAST_FOR
             stop.wait(slow if is_quiet else fast)
     note("Nobody looks after the machines from now on, and they go on. To look after them again, "
@@ -153,14 +141,6 @@ def monitor(
         for verb in ("monitor", "down"):
             note(f"  {command_of(watch.chosen, verb)}")
     return stop.exit_code
-
-
-def _end(watches: Sequence[_Watch]) -> int:
-    """Nothing is left to look after."""
-    if any(watch.failed for watch in watches):
-        return EXIT_FAILED
-    note("Nothing is wanted and nothing is left: done")
-    return EXIT_OK
 
 
 class _Watch:

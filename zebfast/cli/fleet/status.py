@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
@@ -15,9 +13,7 @@ from rich.markup import escape
 from zebfast.cli.console import add_row, console, new_table
 from zebfast.cli.fleet.context import (
     Chosen,
-    all_option,
-    choose_some,
-    fleet_options,
+    fleets_options,
     known_fleets,
     open_outlook,
     strange_state,
@@ -27,18 +23,13 @@ from zebfast.cli.options import Whole
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import fleet_command
 from zebfast.experiment.status.liveness import age
-from zebfast.fleet.model import Machine
+from zebfast.fleet.model import Machine, Spec
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import Provider, ProviderError
 from zebfast.fleet.reconcile import plan, remembered
+from zebfast.fleet.rent import Estimate, dollars_per_million
 from zebfast.fleet.report import Report, report
 from zebfast.fleet.state_file import read_state
-from zebfast.selfplay.producer_kinds import Role
-
-if TYPE_CHECKING:
-    from zebfast.fleet.model import Spec
-    from zebfast.fleet.rent import Estimate
-    from zebfast.fleet.report import Report
 
 # --- Fleets as text: what there is, and what there could be.
 
@@ -51,8 +42,8 @@ def print_report(report: Report) -> None:
         table = new_table("machine", "from", "GPU", "state", "$/h", "games/s", "age", "ssh", "how")
         for row in report.rows:
             add_row(table, row.label, row.provider, row.gpu, row.state,
-                    _dollars(row.price_per_hour), _rate(row.games_per_s), age(row.age), row.ssh,
-                    row.health)  # fmt: skip
+                    _fixed(row.price_per_hour, 3), _fixed(row.games_per_s, 2), age(row.age),
+                    row.ssh, row.health)  # fmt: skip
         out.print(table)
     out.print(escape(totals_text(report)), soft_wrap=True)
     for line in report.notes:
@@ -100,12 +91,11 @@ def print_estimate(estimate: Estimate, spec: Spec) -> None:
                           "$ a million games", "reliability", "Mbit/s up/down")  # fmt: skip
         for offer in estimate.offers:
             speed = estimate.speeds[offer.gpu]
-            per_million = None if not speed else offer.price_per_hour / (speed * 3600) * 1e6
+            per_million = dollars_per_million(offer.price_per_hour, speed or 0.0)
             kind = ", may be outbid" if offer.interruptible else ""
             add_row(table, f"{offer.n_gpus}x {offer.gpu}{kind}", offer.provider, offer.id,
-                    _dollars(offer.price_per_hour), f"{24 * offer.price_per_hour:.2f}",
-                    speed and f"{speed:.1f}",
-                    per_million and f"{per_million:.2f}",
+                    _fixed(offer.price_per_hour, 3), _fixed(24 * offer.price_per_hour, 2),
+                    _fixed(speed, 1), _fixed(per_million, 2),
                     offer.reliability and f"{offer.reliability:.1%}",
                     _network(offer.inet_up, offer.inet_down))  # fmt: skip
         out.print(table)
@@ -143,12 +133,8 @@ def print_lines(lines: Iterable[str]) -> None:
         out.print(escape(line), soft_wrap=True)
 
 
-def _dollars(price_per_hour: float | None) -> str | None:
-    return None if price_per_hour is None else f"{price_per_hour:.3f}"
-
-
-def _rate(rate: float | None) -> str | None:
-    return None if rate is None else f"{rate:.2f}"
+def _fixed(value: float | None, digits: int) -> str | None:
+    return None if value is None else f"{value:.{digits}f}"
 
 
 def _network(up: float | None, down: float | None) -> str | None:
@@ -168,15 +154,10 @@ def _network(up: float | None, down: float | None) -> str | None:
       zebfast fleet status first
       watch -n 60 zebfast fleet status first --role selfplay""",
 )
-@fleet_options
-@all_option
+@fleets_options
 @click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON list of fleets.")
-def status(
-    experiment: str, role: Role | None, fleet: str | None, both: bool, as_json: bool,
-    experiments_dir: Path,
-) -> None:  # fmt: skip
+def status(listed: Sequence[Chosen], as_json: bool) -> None:
     """Look, print. Exit codes: 0, 1 unusable state, 2 usage."""
-    listed = choose_some(experiment, role, fleet, both, experiments_dir)
     reports = [found for chosen in listed if (found := _report(chosen)) is not None]
     if as_json:
         click.echo(json.dumps([each.to_json() for each in reports], indent=2))
@@ -221,24 +202,20 @@ def _report(chosen: Chosen) -> Report | None:
       zebfast fleet logs first
       zebfast fleet logs first 3fa9c1d2 --lines 200""",
 )
-@fleet_options
+@fleets_options
 @click.argument("machine", required=False)
-@all_option
 @click.option("--lines", type=Whole(min=1), default=40, show_default=True,
               help="Lines of each machine.")  # fmt: skip
-def logs(
-    experiment: str, machine: str | None, role: Role | None, fleet: str | None, both: bool,
-    lines: int, experiments_dir: Path,
-) -> None:  # fmt: skip
+def logs(listed: Sequence[Chosen], machine: str | None, lines: int) -> None:
     """Ask, print. Exit codes: 0, 1 a log could not be had, 2 no such machine."""
-    listed = []
-    for chosen in known_fleets(choose_some(experiment, role, fleet, both, experiments_dir)):
+    there: list[tuple[Machine, Provider]] = []
+    for chosen in known_fleets(listed):
         outlook = open_outlook(chosen, providers_of(remembered(chosen.files)))
         for provider in outlook.providers.values():
-            listed += [(each, provider) for each in provider.machines(chosen.files.fleet)]
-    found = [pair for pair in listed if machine is None or _is_meant(pair[0], machine)]
+            there += [(each, provider) for each in provider.machines(chosen.files.fleet)]
+    found = [pair for pair in there if machine is None or _is_meant(pair[0], machine)]
     if machine is not None and not found:
-        known = ", ".join(each.label for each, _ in listed) or "none"
+        known = ", ".join(each.label for each, _ in there) or "none"
         raise click.UsageError(f"There is no machine {machine!r}; those there are: {known}")
     had = [_print(each, provider, lines, alone=machine is not None) for each, provider in found]
     if not found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from zebfast.cli.fleet.context import (
     as_it_is_now,
     choose,
     command_of,
+    confirm,
     fleet_options,
     n_beside,
     open_fleet,
@@ -27,7 +27,14 @@ from zebfast.cli.fleet.context import (
 )
 from zebfast.cli.fleet.status import machines_text, print_estimate, print_report
 from zebfast.cli.messages import note
-from zebfast.cli.options import Number, Whole, setting_option, setting_options, setting_values
+from zebfast.cli.options import (
+    Number,
+    Whole,
+    setting_option,
+    setting_options,
+    setting_values,
+    together,
+)
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import learn_command
 from zebfast.fleet.model import Spec, new_label
@@ -40,7 +47,6 @@ from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
-    from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 
 # --- Flags of the workers on rented machines: checked before anything is paid for.
 
@@ -107,7 +113,7 @@ _LIMITS = (
     ("stall", Spec.stall_limit, "that hands over no work"),
     ("fatal", Spec.fatal_grace, "whose worker has failed"),
 )
-_SETTINGS = (
+_settings = together(
     click.option("-n", "n", type=Whole(min=1), default=1, show_default=True,
                  help="Machines that shall play."),
     click.option("--provider", "providers", type=click.Choice(NAMES), multiple=True,
@@ -130,12 +136,6 @@ _SETTINGS = (
 
 class CannotRent(RuntimeError):
     """One sentence: why nothing can be rented, and what to do."""
-
-
-def _settings(command: Any) -> Any:
-    for setting in reversed(_SETTINGS):
-        command = setting(command)
-    return command
 
 
 @click.command(
@@ -187,7 +187,11 @@ def up(
             "nothing that fits is for rent now: raise --max-dph, name other --gpus or another "
             "--provider, or try again later"
         )
-    _confirm(seen, yes)
+    rent, ended = seen.decision.rent, len(seen.decision.destroy)
+    if not yes and (rent or ended):
+        deeds = [f"rent {machines_text(rent)}"] if rent else []
+        deeds += [f"destroy {machines_text(ended)}"] if ended else []
+        confirm(f"{' and '.join(deeds)}?".capitalize(), "rents machines for money")
     done = reconcile_patiently(opened, change)
     now = as_it_is_now(opened, done)
     print_report(report(now.observed, now.decision))
@@ -276,18 +280,6 @@ def _show(seen: Tick, fleet: Fleet, *, as_json: bool) -> Estimate:
     for offer in offered.offers[:1]:  # a start command that cannot be is better known now
         fleet.launcher(state.spec, offer, new_label(state.spec.fleet, fleet.token()))
     return offered
-
-
-def _confirm(seen: Tick, yes: bool) -> None:
-    """Ask, unless nothing is rented or ended. UsageError where nobody can be asked."""
-    rent, ended = seen.decision.rent, len(seen.decision.destroy)
-    if yes or not (rent or ended):
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("This rents machines for money: give --yes to go on.")
-    deeds = [f"rent {machines_text(rent)}"] if rent else []
-    deeds += [f"destroy {machines_text(ended)}"] if ended else []
-    click.confirm(f"{' and '.join(deeds)}?".capitalize(), abort=True, err=True)
 
 
 def _say_next(chosen: Chosen) -> None:
