@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import gc
 import importlib
 import io
@@ -40,12 +41,15 @@ _READ_AT_LOAD = ("PYTHON", "LD_", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", 
 _BUT_THESE = ("PYTHONPATH", "PYTHONUNBUFFERED", "TORCHINDUCTOR_")  # torch sets the last itself
 #: Options of Popen that a fork follows; with any other, the program is started as usual.
 _FOLLOWED = {"stdin", "stdout", "stderr", "cwd", "env", "start_new_session", "process_group",
-             "text", "encoding", "errors", "bufsize", "close_fds"}  # fmt: skip
+             "text", "encoding", "errors", "bufsize", "close_fds", "pass_fds"}  # fmt: skip
 _TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PR_SET_CHILD_SUBREAPER = 36
 _HEAD = struct.Struct("<I")
+_MOST_FILES = 16
+_OUT_OF_THE_WAY = 100
 _shared: set[str] = set()  # modules, in a fork
 _libc = ctypes.CDLL(None)
+_Popen = subprocess.Popen  # whatever may take its place
 
 Job = dict[str, Any]
 
@@ -80,7 +84,7 @@ class Server:
         return _read_at_load(env) == self._loaded_with
 
     def fork(self, job: Job, files: Sequence[int]) -> int:
-        """Start a program on these three files; its process id."""
+        """Start a program on these files, the first three of them its own; its process id."""
         data = json.dumps(job).encode()
         with self._lock:
             connection = self._connection = self._connection or self._start()
@@ -106,7 +110,7 @@ class Server:
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         command = [sys.executable, __file__, str(theirs.fileno())]
-        self._process = subprocess.Popen(
+        self._process = _Popen(
             command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
         )
         theirs.close()
@@ -123,7 +127,7 @@ def _read_at_load(env: Mapping[str, str]) -> dict[str, str]:
 SERVER = Server()
 
 
-class Program(subprocess.Popen[Any]):
+class Program(_Popen[Any]):
     """``subprocess.Popen`` for programs of this interpreter, which starts them as forks."""
 
     def __init__(self, args: Any, **options: Any) -> None:
@@ -140,12 +144,14 @@ class Program(subprocess.Popen[Any]):
             return
         pipes = how[9:15]  # input, output and errors: the program's end and ours (before 3.15)
         ends = (pipes[0], pipes[3], pipes[5])
-        files = [own if end == -1 else end for own, end in enumerate(ends)]
+        passed = list(options.get("pass_fds", ()))
+        files = [*(own if end == -1 else end for own, end in enumerate(ends)), *passed]
         job |= {
             "env": env,
             "cwd": os.path.abspath(options.get("cwd") or "."),
             "session": bool(options.get("start_new_session")),
             "group": options.get("process_group"),
+            "passed": passed,
         }
         try:
             self.pid = SERVER.fork(job, files)
@@ -160,7 +166,7 @@ class Program(subprocess.Popen[Any]):
 def _serve(connection: socket.socket) -> Job:
     """Fork for as long as there is a client. Returns in each program, with what it is to run."""
     while True:
-        head, files, *_ = socket.recv_fds(connection, _HEAD.size, 3)
+        head, files, *_ = socket.recv_fds(connection, _HEAD.size, _MOST_FILES)
         if len(head) < _HEAD.size:
             os._exit(0)  # the client has ended
         job: Job = json.loads(connection.recv(_HEAD.unpack(head)[0], socket.MSG_WAITALL))
@@ -208,7 +214,7 @@ def _serve_ones_own_programs(job: Job) -> Job:
         return job
     ours.close()
     nothing = os.open(os.devnull, os.O_RDWR)
-    for number in range(3):
+    for number in (0, 1, 2, *job["passed"]):
         os.dup2(nothing, number)
     os.close(nothing)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -217,9 +223,11 @@ def _serve_ones_own_programs(job: Job) -> Job:
 
 def _become(job: Job, files: Sequence[int]) -> None:
     """Make this fork what an interpreter would be that was started for the job."""
-    for number, file in enumerate(files):
-        os.dup2(file, number)
+    aside = [fcntl.fcntl(file, fcntl.F_DUPFD, _OUT_OF_THE_WAY) for file in files]
     for file in files:
+        os.close(file)
+    for number, file in zip((0, 1, 2, *job["passed"]), aside, strict=True):
+        os.dup2(file, number)
         os.close(file)
     if job["session"]:
         os.setsid()
