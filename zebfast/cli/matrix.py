@@ -52,25 +52,19 @@ def matrix_text(matrix: Matrix) -> str:
         f"{config.n_deals:,} deals, each played both ways: {config.games_per_pairing:,} games a "
         f"pairing. Seed {config.seed}. Bids {bids}."
     )
+    squares: dict[str, Callable[[MatchResult], str]] = {
+        "Won by points, % (row player against column player; a tie is not a win)":
+            lambda result: f"{100 * result.win_rate:.1f}",
+        "Won by contract, % (row player against column player)":
+            lambda result: f"{100 * result.contract_rate:.1f}",
+        "Mean margin, points a game (row player less column player)":
+            lambda result: f"{result.mean_margin:+.2f}",
+    }  # fmt: skip
     return "\n".join(
         [
             first,
             *_ratings(matrix),
-            *_square(
-                matrix,
-                "Won by points, % (row player against column player; a tie is not a win)",
-                lambda result: f"{100 * result.win_rate:.1f}",
-            ),
-            *_square(
-                matrix,
-                "Won by contract, % (row player against column player)",
-                lambda result: f"{100 * result.contract_rate:.1f}",
-            ),
-            *_square(
-                matrix,
-                "Mean margin, points a game (row player less column player)",
-                lambda result: f"{result.mean_margin:+.2f}",
-            ),
+            *(line for title, figure in squares.items() for line in _square(matrix, title, figure)),
             *_pairings(matrix),
             "",
             *footnotes(config.bid),
@@ -155,14 +149,6 @@ def parse_players(texts: Sequence[str]) -> list[PlayerSpec]:
         raise click.UsageError(str(error)) from error
 
 
-def digests(specs: Sequence[PlayerSpec]) -> tuple[str | None, ...]:
-    """Digest of each network's weights. Raises click.ClickException (exit 1) if one is missing."""
-    try:
-        return tuple(weights_digest(spec) for spec in specs)
-    except PlayerLoadError as error:
-        raise click.ClickException(str(error)) from error
-
-
 @contextmanager
 def open_players(
     specs: Sequence[PlayerSpec], *, device: str | None, threads: int | None
@@ -236,13 +222,12 @@ def run_matrix(
     """
     specs = _specs(texts)
     files.check()
-    config = MatrixConfig(
-        players=tuple(spec.text for spec in specs),
-        weights=digests(specs),
-        n_deals=n_deals,
-        seed=seed,
-        bid=bid,
-    )
+    try:
+        weights = tuple(weights_digest(spec) for spec in specs)
+    except PlayerLoadError as error:
+        raise click.ClickException(str(error)) from error
+    players = tuple(spec.text for spec in specs)
+    config = MatrixConfig(players=players, weights=weights, n_deals=n_deals, seed=seed, bid=bid)
     matrix, output = Matrix(config), files.output
     if output is not None and output.exists():
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from zebfast.cli.options import setting_option, setting_values
+from zebfast.cli.options import setting_option, setting_values, together
 from zebfast.cli.run import Decorated
 from zebfast.exchange import Place, StoreOptions
 
@@ -23,28 +23,23 @@ BUCKET = "--examples-bucket"
 def place_options(plain: str, either: str, text: str) -> Callable[[Decorated], Decorated]:
     """Click options for one place: `plain` takes a directory, `either` also a Hub repository."""
 
-    def decorate(command: Decorated) -> Decorated:
-        if (plain, either) != WEIGHTS:
-            command = click.option(
-                BUCKET, metavar="OWNER/NAME", help="The same in a Storage Bucket of the Hub: no "
-                "limit of commits an hour."
-            )(command)  # fmt: skip
-        same = f"The same as {plain}, or owner/name: a repository of the Hugging Face Hub."
-        command = click.option(either, metavar="PLACE", help=same)(command)
-        return click.option(plain, metavar="DIR", help=f"{text}  [one is required]")(command)
-
-    return decorate
+    same = f"The same as {plain}, or owner/name: a repository of the Hugging Face Hub."
+    options = [click.option(plain, metavar="DIR", help=f"{text}  [one is required]"),
+               click.option(either, metavar="PLACE", help=same)]  # fmt: skip
+    if (plain, either) != WEIGHTS:
+        options.append(
+            click.option(BUCKET, metavar="OWNER/NAME", help="The same in a Storage Bucket of the "
+                         "Hub: no limit of commits an hour.")
+        )  # fmt: skip
+    return together(*options)
 
 
-def store_options(command: Decorated) -> Decorated:
-    """Add the options of everything that talks to the Hub."""
-    for flag in (
-        click.option("--state-dir", metavar="DIR", help="This machine's own files of the run "
-                     "(default: the weights directory; for the Hub below ~/.cache/zebfast/hub)."),
-        setting_option(StoreOptions, "retry_seconds"),
-    ):  # fmt: skip
-        command = flag(command)
-    return command
+#: The options of everything that talks to the Hub.
+store_options = together(
+    setting_option(StoreOptions, "retry_seconds"),
+    click.option("--state-dir", metavar="DIR", help="This machine's own files of the run (default: "
+                 "the weights directory; for the Hub below ~/.cache/zebfast/hub)."),
+)  # fmt: skip
 
 
 def chosen_place(flags: dict[str, Any], plain: str, either: str) -> Place:
@@ -82,9 +77,7 @@ def chosen_stores(flags: dict[str, Any], weights: Place) -> StoreOptions:
     """How the stores behave: from the flags of store_options(), and --upload-interval if there."""
     own = Path("~/.cache/zebfast/hub", weights.name.replace("/", "--"))
     chosen = flags["state_dir"] or weights.path or own
-    return StoreOptions(
-        state_dir=Path(chosen).expanduser(), **setting_values(StoreOptions, flags)
-    )
+    return StoreOptions(state_dir=Path(chosen).expanduser(), **setting_values(StoreOptions, flags))
 
 
 def looks_like_hub(value: str) -> bool:

@@ -62,14 +62,10 @@ def solve(file: BinaryIO, threads: int | None, check: bool, as_json: bool) -> No
             if check:
                 _check(solved, name, as_json)
             else:
-                _print(solved)
+                for one in solved:
+                    click.echo(json.dumps({"v": one.v, "q": one.q}, separators=(",", ":")))
     except RecordingError as error:
         raise click.ClickException(f"{name}: {error}") from error
-
-
-def _print(solved: Iterable[SolvedPosition]) -> None:
-    for one in solved:
-        click.echo(json.dumps({"v": one.v, "q": one.q}, separators=(",", ":")))
 
 
 def _check(solved: Iterable[SolvedPosition], name: str, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange import ExchangeError, Revision, Weights, WeightStore
+from zebfast.exchange import ExchangeError, Revision, WeightStore
 from zebfast.experiment.experiment import ExperimentError
 from zebfast.learner.state import (
     CheckpointError,
@@ -50,11 +50,6 @@ def published_checkpoint(store: WeightStore, *, revision: str | None) -> Checkpo
             f"{store.label} has no weights for namespace {store.namespace.stem!r}{at}: expected "
             f"{store.namespace.weights_file}; give the name with --weights-name"
         )
-    return as_checkpoint(weights, store, revision=exact)
-
-
-def as_checkpoint(weights: Weights, store: WeightStore, *, revision: str | None) -> Checkpoint:
-    """Pulled weights as a checkpoint. ExchangeError when they do not fit their own config."""
     try:
         config = config_from_dict(weights.config)
         checked = check_weights(config, weights.state_dict)
@@ -62,18 +57,17 @@ def as_checkpoint(weights: Weights, store: WeightStore, *, revision: str | None)
         raise ExchangeError(
             f"{store.namespace.weights_file} in {store.label} cannot be used: {error}"
         ) from error
-    facts = {
-        "source": store.label,
-        "weights_name": store.namespace.stem,
-        "revision": revision,
-        "step": weights.step,
-    }
     return Checkpoint(
         config=config,
         weights=checked,
         epoch=weights.step,
         total_games=weights.total_games,
-        provenance=checkpoints.provenance(**facts),
+        provenance=checkpoints.provenance(
+            source=store.label,
+            weights_name=store.namespace.stem,
+            revision=exact,
+            step=weights.step,
+        ),
     )
 
 
@@ -191,8 +185,14 @@ def _plan(
     own = _own_checkpoint(state_dir / store.namespace.checkpoint_file, state)
     if own is not None and own.progress.step >= step and own.progress.total_games >= games:
         # A learner that was killed had counted more than it had published.
-        counted = _counted_by(own)
-        step, games = own.progress.step, own.progress.total_games
+        progress = own.progress
+        step, games = progress.step, progress.total_games
+        counted = {
+            **counted_state(progress, int(own.trainer.get("optimizer_steps", 0))),
+            "eval_aux_games": progress.eval_aux_games,
+            "streams": progress.streams.summary(time.time()),
+            "workers": progress.streams.workers,
+        }
     known = {name for name in state.get("ingested") or () if isinstance(name, str)}
     plan = Revert(
         namespace=store.namespace.stem,
@@ -215,14 +215,3 @@ def _own_checkpoint(path: Path, state: dict[str, Any]) -> TrainingCheckpoint | N
         return None  # the learner will refuse it, too, and say so
     same = saved is not None and saved.progress.lineage == state.get("lineage")
     return saved if same else None
-
-
-def _counted_by(saved: TrainingCheckpoint) -> dict[str, Any]:
-    """What a training checkpoint has counted, as the published state says it."""
-    progress = saved.progress
-    return {
-        **counted_state(progress, int(saved.trainer.get("optimizer_steps", 0))),
-        "eval_aux_games": progress.eval_aux_games,
-        "streams": progress.streams.summary(time.time()),
-        "workers": progress.streams.workers,
-    }

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -123,6 +124,15 @@ def read_runs(path: Path) -> list[Run]:
         if isinstance(event.get("run"), str):
             by_run.setdefault(event["run"], []).append(event)
     return [_run(events) for events in by_run.values() if events[0]["event"] == "start"]
+
+
+def resolved(experiment: Experiment, run: Run) -> dict[str, Any]:
+    """The tables of what a run resolved its flags to; none where nobody can read them."""
+    try:
+        text = (experiment.directory / run.config_file).read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except (OSError, ValueError):
+        return {}
 
 
 def _run(events: Sequence[Mapping[str, Any]]) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -98,12 +97,13 @@ def given_again(experiment: Experiment, run: Run) -> list[str]:
 
     A run whose settings cannot be read gets none; nor is one that took a namespace over repeated.
     """
+    from zebfast.experiment.runlog import resolved
+
+    tables = resolved(experiment, run)
     try:
-        text = (experiment.directory / run.config_file).read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
         given, settings = dict(tables["given"]), dict(tables["learner"])
         has_worker = dict(tables["run"]).get("local_worker", True)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return []
     flags = ["--no-local-worker"] if experiment.recipe and not has_worker else []
     for parameter in learn.command.params:

@@ -92,13 +92,9 @@ class RecipeWatch:
             self._seen.popleft()
 
     def progress(self) -> RecipeProgress:
-        """Where the run stands now."""
-        return progress_at(self.recipe, self.games, self._rate())
-
-    def _rate(self) -> float | None:
-        """Games a second in this stage: another producer has another rate."""
-        first = self.recipe.first_games(self.recipe.index_at(self.games))
+        """Where the run stands now, at the rate of this stage: another producer has another."""
+        first, rate = self.recipe.first_games(self.recipe.index_at(self.games)), None
         own = [(when, games) for when, games in self._seen if games >= first]
-        if len(own) < 2 or own[-1][0] <= own[0][0]:
-            return None
-        return (own[-1][1] - own[0][1]) / (own[-1][0] - own[0][0])
+        if len(own) > 1 and own[-1][0] > own[0][0]:
+            rate = (own[-1][1] - own[0][1]) / (own[-1][0] - own[0][0])
+        return progress_at(self.recipe, self.games, rate)

@@ -7,7 +7,6 @@ A place that cannot be reached becomes a sentence among the facts, never the end
 from __future__ import annotations
 
 import socket
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from zebfast.exchange import (
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.quarantine import Quarantine
 from zebfast.experiment.experiment import Experiment, recipe_of
-from zebfast.experiment.runlog import Run, learner_process, read_runs
+from zebfast.experiment.runlog import Run, learner_process, read_runs, resolved
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.recipe import Recipe
 from zebfast.selfplay.example_files import read_examples
@@ -117,6 +116,7 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Fact
     heartbeats = ask("examples", examples.heartbeats) or {}
     lock = experiment.weights.path or options.state_dir
     runs = read_runs(experiment.run_log)
+    settings = resolved(experiment, runs[-1]).get("learner") if runs else None
     return Facts(
         experiment=experiment,
         now=now,
@@ -133,7 +133,7 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Fact
         runs=tuple(runs),
         process=learner_process(experiment) or lock_owner(lock / experiment.namespace.lock_file),
         recipe=recipe_of(experiment),
-        settings=_settings(experiment, runs),
+        settings=settings if isinstance(settings, dict) else None,
         bootstrap_config=_bootstrap_config(experiment.bootstrap),
     )
 
@@ -211,18 +211,6 @@ def _refused(quarantine: Quarantine) -> tuple[tuple[float, str], ...]:
         text = path.read_text(encoding="utf-8", errors="replace").strip()
         found.append((path.stat().st_mtime, text or path.name))
     return tuple(sorted(found, reverse=True))
-
-
-def _settings(experiment: Experiment, runs: Sequence[Run]) -> Mapping[str, Any] | None:
-    """The [learner] table that the newest run saved."""
-    if not runs:
-        return None
-    try:
-        text = (experiment.directory / runs[-1].config_file).read_text(encoding="utf-8")
-        table = tomllib.loads(text).get("learner")
-    except (OSError, ValueError):
-        return None
-    return table if isinstance(table, dict) else None
 
 
 def _bootstrap_config(path: Path) -> Mapping[str, Any] | None:

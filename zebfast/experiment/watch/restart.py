@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zebfast.exchange import ExchangeError
@@ -91,7 +90,7 @@ def restart_learner(
     lock, deadline = experiment.directory / LEARN_LOCK, time.monotonic() + patience.start
     while time.monotonic() < deadline:
         # Not asked of the lock before the new one has it: a look could be in its way.
-        if _named(lock) == str(started.pid):
+        if lock.exists() and lock.read_text(encoding="ascii").strip() == str(started.pid):
             return started.pid
         if started.poll() is not None:
             raise RestartFailed(
@@ -124,11 +123,6 @@ def run_command(experiment: Experiment, command: str, patience: Patience) -> Non
             f"the restart command of {experiment.name!r} ended with exit code {done.returncode}: "
             f"{last}"
         )
-
-
-def _named(lock: Path) -> str:
-    """The process id in a lock file."""
-    return lock.read_text(encoding="ascii").strip() if lock.exists() else ""
 
 
 def _end(experiment: Experiment, process: int, seconds: float) -> None:
