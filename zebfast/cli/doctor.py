@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -202,15 +203,16 @@ SECONDS = 10.0
 
 def check_hub() -> Check:
     """The Hub must know the token, and the token must be allowed to write."""
+    account = partial(Check, "Hub account", required=False)
     if installed_version("huggingface_hub") is None:
-        return Check("Hub account", False, "huggingface_hub is not installed", required=False,
-                     fix="pip install 'zebfast[hub]'")  # fmt: skip
+        fix = "pip install 'zebfast[hub]'"
+        return account(False, "huggingface_hub is not installed", fix=fix)
     from huggingface_hub import constants, get_session, get_token
 
     token = get_token()
     if token is None:
-        return Check("Hub account", False, "no token: public repositories can be read only",
-                     required=False, fix="hf auth login, or export HF_TOKEN=...")  # fmt: skip
+        fix = "hf auth login, or export HF_TOKEN=..."
+        return account(False, "no token: public repositories can be read only", fix=fix)
     try:
         answer = get_session().get(
             f"{constants.ENDPOINT}/api/whoami-v2",
@@ -218,32 +220,30 @@ def check_hub() -> Check:
             timeout=SECONDS,
         )
         if answer.status_code in (401, 403):
-            return Check("Hub account", False, f"{constants.ENDPOINT} refuses the token",
-                         required=False, fix="make a new token with write access, "
-                         "then: hf auth login")  # fmt: skip
+            fix = "make a new token with write access, then: hf auth login"
+            return account(False, f"{constants.ENDPOINT} refuses the token", fix=fix)
         answer.raise_for_status()
         who = answer.json()
     except Exception as error:  # whatever it is, the report must go on and name it
-        return Check("Hub account", False, f"{constants.ENDPOINT} does not answer "
-                     f"({type(error).__name__})", required=False,
-                     fix="check the network; work goes on without, uploads wait")  # fmt: skip
+        problem = f"{constants.ENDPOINT} does not answer ({type(error).__name__})"
+        fix = "check the network; work goes on without, uploads wait"
+        return account(False, problem, fix=fix)
     role = (who.get("auth", {}).get("accessToken") or {}).get("role", "unknown")
     writes = role in ("write", "fineGrained", "admin")
     detail = f"{who.get('name')} at {constants.ENDPOINT}, token role {role}"
-    return Check("Hub account", writes, detail, required=False,
-                 fix="workers and learner need a token that may write")  # fmt: skip
+    return account(writes, detail, fix="workers and learner need a token that may write")
 
 
 def check_wandb() -> Check:
     """Is there a key that `--wandb` would use? The service itself is not asked."""
+    account = partial(Check, "W&B account", required=False)
     if installed_version("wandb") is None:
-        return Check("W&B account", False, "wandb is not installed", required=False,
-                     fix="pip install 'zebfast[wandb]'")  # fmt: skip
+        return account(False, "wandb is not installed", fix="pip install 'zebfast[wandb]'")
     base = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
     host = urlparse(base).hostname or ""
     netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     logged_in = bool(os.environ.get("WANDB_API_KEY"))
     if not logged_in and netrc.is_file():
         logged_in = host in netrc.read_text(errors="replace")
-    return Check("W&B account", logged_in, f"key for {base}" if logged_in else f"no key for {base}",
-                 required=False, fix="wandb login, or WANDB_MODE=offline")  # fmt: skip
+    detail = f"{'' if logged_in else 'no '}key for {base}"
+    return account(logged_in, detail, fix="wandb login, or WANDB_MODE=offline")

@@ -6,8 +6,7 @@ the sentence that mends it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.hub.uploader import upload_interval_for
@@ -159,10 +158,6 @@ def of_stream(facts: Facts, source: str) -> list[Producer]:
     return [producer for producer in facts.producers if stream_of(producer) == source]
 
 
-def recently(facts: Facts, source: str) -> bool:
-    return any(facts.now - p.last_unix < SILENT_SECONDS for p in of_stream(facts, source))
-
-
 def unreached(facts: Facts, place: str) -> bool:
     """Could ``weights`` or ``examples`` not be read?"""
     return any(sentence.startswith(f"{place}: ") for sentence in facts.exchange_errors)
@@ -242,14 +237,11 @@ _MAX_LETTERS = 200
 
 def run_checks(facts: Facts) -> Iterator[Check]:
     """Every check, in the order in which things must come to life."""
-    yield from (_unreached(sentence) for sentence in facts.exchange_errors)
+    for sentence in facts.exchange_errors:
+        place, _, reason = sentence.partition(": ")
+        yield Check(f"{place} place", "wrong", reason, "see zebfast doctor; what follows is older")
     for check in _CHECKS:
         yield check(facts)
-
-
-def _unreached(sentence: str) -> Check:
-    place, _, reason = sentence.partition(": ")
-    return Check(f"{place} place", "wrong", reason, "see zebfast doctor; what follows is older")
 
 
 def _bootstrap(facts: Facts) -> Check:
@@ -282,21 +274,16 @@ def _published(facts: Facts) -> Check:
     if state.get("reverted_at") == state.get("step"):
         found += f", reverted to {state.get('reverted_to')} (step {state.get('reverted_to_step')})"
     late = (last_cycle(facts).get("step") or 0) - int(state.get("step", 0))
-    if _is_late(facts, state, late) and learner_where(facts):
+    settings, seconds = facts.settings or {}, facts.now - (number(state.get("updated_unix")) or 0.0)
+    allowed = _PUSH_SECONDS + _PUSHES_LATE * float(settings.get("push_seconds", 0.0))
+    # By cycles and by the clock, for a push may outlast short cycles.
+    is_late = late > _PUSHES_LATE * int(settings.get("push_every", 25)) and seconds > allowed
+    if is_late and learner_where(facts):
         return Check(
             "published weights", "wrong", f"{found}: {late} cycles behind the learner",
             "pushes fail: look for `push error` in the learner's log, and run zebfast doctor",
         )  # fmt: skip
     return Check("published weights", "ok", found)
-
-
-def _is_late(facts: Facts, state: Mapping[str, Any], cycles: int) -> bool:
-    """Whether pushes fail: by cycles and by the clock, for a push may outlast short cycles."""
-    settings = facts.settings or {}
-    if cycles <= _PUSHES_LATE * int(settings.get("push_every", 25)):
-        return False
-    seconds = facts.now - (number(state.get("updated_unix")) or 0.0)
-    return seconds > _PUSH_SECONDS + _PUSHES_LATE * float(settings.get("push_seconds", 0.0))
 
 
 def _learner(facts: Facts) -> Check:
@@ -309,7 +296,8 @@ def _learner(facts: Facts) -> Check:
         return Check(name, "wrong", f"not running{seen}", fix)
     started = facts.runs[-1].started if facts.runs else 0.0
     silent = facts.now - max(sign or 0.0, started)
-    if silent > SILENT_SECONDS and recently(facts, SELFPLAY.source):
+    newest = max((p.last_unix for p in of_stream(facts, SELFPLAY.source)), default=0.0)
+    if silent > SILENT_SECONDS > facts.now - newest:
         return Check(
             name, "wrong", f"{where}{seen}, though there are new files",
             f"look at its log; stop it with Ctrl-C and go on with {fix}",

@@ -40,7 +40,14 @@ class Seen:
 
 def marks_of(facts: Facts, wandb: WandbStatus | None) -> dict[str, Mark]:
     """Everything in a look that can show progress; what is not known is left out."""
-    found = {**_training(facts), **_life(facts), **_examples(facts)}
+    found = {**_training(facts), **_examples(facts)}
+    updated = number((facts.state or {}).get("updated_unix"))
+    told = [incident.unix for run in facts.runs[-1:] for incident in run.incidents]
+    event = facts.events[-1].unix if facts.events else None
+    for name, unix in (("state", updated), ("incident", told[-1] if told else None),
+                       ("event", event)):  # fmt: skip
+        if unix is not None:
+            found[name] = Mark(f"{unix:.3f}", unix)
     if wandb is not None:
         found["wandb"] = Mark(f"{wandb.cycle}/{wandb.games}", wandb.logged)
         if wandb.heartbeat is not None:
@@ -107,20 +114,6 @@ def _training(facts: Facts) -> dict[str, Mark]:
     if waiting and taken:  # a buffer that fills is progress, too
         files = sum(each["files"] for each in taken)
         found["filling"] = Mark(str(files), float(max(each["last_unix"] for each in taken)))
-    return found
-
-
-def _life(facts: Facts) -> dict[str, Mark]:
-    found = {}
-    updated = number((facts.state or {}).get("updated_unix"))
-    if updated is not None:
-        found["state"] = Mark(f"{updated:.3f}", updated)
-    told = [incident.unix for run in facts.runs[-1:] for incident in run.incidents]
-    if told:
-        found["incident"] = Mark(f"{told[-1]:.3f}", told[-1])
-    if facts.events:
-        unix = facts.events[-1].unix
-        found["event"] = Mark(f"{unix:.3f}", unix)
     return found
 
 

@@ -118,8 +118,7 @@ def _elsewhere(
     state = facts.state or {}
     host = str(state.get("host") or "another machine")
     updated = number(state.get("updated_unix"))
-    running = state.get("running")
-    if running is False:
+    if (running := state.get("running")) is False:
         return Verdict("stopped", "", f"stopped in order on {host} {_ago(facts, updated)}")
     silent = facts.now - (newest(seen, (*TRAINING, *LIFE, WANDB_LIFE)) or 0.0)
     if silent <= max(limits.stall, _REMOTE_SECONDS):
@@ -162,8 +161,7 @@ def _standing_still(
     silent = min(rest, facts.now - (newest(seen, signs) or 0.0))
     if silent > max(limits.stall, 0.0 if facts.experiment.weights.path else _REMOTE_SECONDS):
         return Verdict("stalled", "frozen", f"{found}, and no other sign of life")
-    waiting = waiting_for(facts)
-    if waiting:
+    if waiting := waiting_for(facts):
         return Verdict("stalled", "no examples", f"{found}: {waiting}{_of_workers(facts)}")
     return Verdict("stalled", "no cycle", f"{found}, though the learner gives signs of life")
 
@@ -177,7 +175,8 @@ def _starving(
     limit = max(limits.examples, silent_after(facts))
     for source in streams_of(stage_or_first(facts)):
         last = newest(seen, (examples_mark(source),))
-        name = _stream_name(facts, source)
+        led = "self-play" if facts.recipe is None else "recipe"
+        name = "eval-aux" if source == EVAL_AUX.source else led
         if last is None and facts.now - started > max(limits.grace, limit):
             found = f"no {name} worker has handed over anything"
         elif last is not None and facts.now - max(last, started) > limit:
@@ -186,13 +185,6 @@ def _starving(
             continue
         return Verdict("stalled", "no examples", found + _of_workers(facts))
     return None
-
-
-def _stream_name(facts: Facts, source: str) -> str:
-    """An adjective for workers and examples of a stream."""
-    if source == EVAL_AUX.source:
-        return "eval-aux"
-    return "self-play" if facts.recipe is None else "recipe"
 
 
 def _of_workers(facts: Facts) -> str:

@@ -170,14 +170,14 @@ class _Look:
         if not self.config.wandb:
             return None
         path = run_path(facts.state, self.experiment.wandb_project)
-        if path is None:
-            _LOG.info(f"{self.experiment.name}: no W&B run is known yet")
-            return None
         try:
-            return ask(path)
+            if path is not None:
+                return ask(path)
+            problem = "no W&B run is known yet"
         except WandbUnread as error:
-            _LOG.info(f"{self.experiment.name}: {error}")
-            return None
+            problem = str(error)
+        _LOG.info(f"{self.experiment.name}: {problem}")
+        return None
 
     def _keep(self, state: WatchState) -> bool:
         """Remember; a full disk, of which people should hear, must not end the look."""
@@ -259,25 +259,21 @@ class _Look:
             if self.state.told is None and not verdict.is_bad:
                 self._keep(self.state.notified(verdict, now))
             return False
-        text = self._text(verdict, again=why == "reminder", now=now)
+        how = f"{verdict.state} again" if verdict.state == "healthy" else verdict.state
+        if why == "reminder":
+            how = f"still {verdict.state}, for {age(now - self.state.since)}"
+        did, name = "".join(f"; {line}" for line in self.did), self.experiment.name
+        text = f"{name} is {how}: {verdict.reason}{did}"[:1500]  # short enough for any service
         if self.config.dry_run:
             _LOG.info(f"would tell {host_of(url)}: {text}")
             return False
-        facts = {"experiment": self.experiment.name, "verdict": verdict.state,
-                 "cause": verdict.cause, "reason": verdict.reason, "did": self.did,
+        facts = {"experiment": name, "verdict": verdict.state, "cause": verdict.cause,
+                 "reason": verdict.reason, "did": self.did,
                  "since_unix": round(self.state.since, 3)}  # fmt: skip
         try:
             post(url, {"text": text, "content": text, **facts})
         except WebhookError as error:
-            _LOG.info(f"{self.experiment.name}: {error}; the next look tries again")
+            _LOG.info(f"{name}: {error}; the next look tries again")
             return False
         self._keep(self.state.notified(verdict, now))
         return True
-
-    def _text(self, verdict: Verdict, *, again: bool, now: float) -> str:
-        """The words for people, short enough for any service."""
-        how = f"{verdict.state} again" if verdict.state == "healthy" else verdict.state
-        if again:
-            how = f"still {verdict.state}, for {age(now - self.state.since)}"
-        did = "".join(f"; {line}" for line in self.did)
-        return f"{self.experiment.name} is {how}: {verdict.reason}{did}"[:1500]
