@@ -12,7 +12,7 @@ from learning import learn, state_of
 
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
-from zebfast.learner.data.mixture import ReplayMixture
+from zebfast.learner.data.replay import ReplayMixture
 from zebfast.learner.metrics import JsonlMetrics, cycle_row, read_metrics
 from zebfast.learner.state import Progress
 from zebfast.learner.train.trainer import TrainReport

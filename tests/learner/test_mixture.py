@@ -12,8 +12,14 @@ import pytest
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_DTYPE, EXAMPLE_EVAL_AUX
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
-from zebfast.learner.data.mixture import ReplayMixture, chance_to_keep, is_kept
-from zebfast.learner.data.replay import ReplayBuffer, ReplayCache, ReplayRatioGuard
+from zebfast.learner.data.replay import (
+    ReplayBuffer,
+    ReplayCache,
+    ReplayMixture,
+    ReplayRatioGuard,
+    chance_to_keep,
+    is_kept,
+)
 from zebfast.learner.state import Streams, streams_from_state
 from zebfast.selfplay.examples import Examples
 

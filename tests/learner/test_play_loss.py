@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_HAS_PLAY_VALUES
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.data.mixture import ReplayMixture
-from zebfast.learner.data.replay import packed_rows
+from zebfast.learner.data.replay import ReplayMixture, packed_rows
 from zebfast.learner.train.losses import (
     SELFPLAY_WEIGHTS,
     TEACHER_WEIGHTS,

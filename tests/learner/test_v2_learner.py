@@ -14,7 +14,7 @@ from learning import run, state_of
 from zebfast.core.observe import games_to_examples
 from zebfast.exchange import LocalWeightStore
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.data.mixture import ReplayMixture
+from zebfast.learner.data.replay import ReplayMixture
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.resume import StartError
 from zebfast.learner.state import load_checkpoint

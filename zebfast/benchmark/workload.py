@@ -252,7 +252,7 @@ def trainer(
     import torch
 
     from zebfast.core.observe import games_to_examples
-    from zebfast.learner.data.mixture import ReplayMixture
+    from zebfast.learner.data.replay import ReplayMixture
     from zebfast.learner.train.trainer import Trainer
     from zebfast.net.networks import build
 

@@ -319,8 +319,8 @@ def ingest(folder: Path) -> Work:
     from zebfast.exchange import Namespace
     from zebfast.exchange.local import LocalExampleStore
     from zebfast.learner.data.ingest import Ingestor
-    from zebfast.learner.data.mixture import ReplayMixture
     from zebfast.learner.data.reader import ExampleReader
+    from zebfast.learner.data.replay import ReplayMixture
     from zebfast.learner.state import Progress
 
     store, n_games = LocalExampleStore(folder, Namespace()), 4 * 2048
@@ -350,7 +350,7 @@ def ingest(folder: Path) -> Work:
 
 def replay(_folder: Path) -> Work:
     """Batches drawn from a replay buffer that examples are added to."""
-    from zebfast.learner.data.mixture import ReplayMixture
+    from zebfast.learner.data.replay import ReplayMixture
 
     examples = games_to_examples(finished_games(64))
     config = training_config(replay_buffer_size=4 * len(examples))

@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -333,12 +333,8 @@ def _tune(flags: dict[str, Any], *, as_json: bool) -> None:
              "out_of_memory": t.out_of_memory}
             for t in tuned.tried
         ]  # fmt: skip
-        told = {
-            name: getattr(tuned, name) for name in ("games_per_second", "gain", "noise", "settled")
-        }
-        chosen, default = asdict(tuned.chosen), asdict(tuned.default)
-        click.echo(json.dumps({"chosen": chosen, "default": default, **told, "tried": tried,
-                               "remembered_in": path and str(path)}))  # fmt: skip
+        told = {**asdict(replace(tuned, tried=())), "tried": tried}
+        click.echo(json.dumps({**told, "remembered_in": path and str(path)}))
         return
     print_tuned(job, tuned)
     if path is not None:

@@ -77,13 +77,9 @@ class Evaluation:
         return self.versus_best is None or self.versus_best.wins >= self.versus_best.losses
 
     @property
-    def is_collapse(self) -> bool:
-        return self.z <= COLLAPSE_Z
-
-    @property
     def outcome(self) -> Literal["best", "kept", "collapsed"]:
         """What becomes of the candidate that played."""
-        if self.is_collapse:
+        if self.z <= COLLAPSE_Z:
             return "collapsed"
         return "best" if self.is_best else "kept"
 
@@ -117,7 +113,7 @@ class Evaluation:
         return row | {
             "arena/look": number,
             "arena/is_best": int(self.is_best),
-            "arena/collapse": int(self.is_collapse),
+            "arena/collapse": int(self.outcome == "collapsed"),
             "arena/z": self.z,
         }
 
@@ -312,7 +308,7 @@ class Gatekeeper:
         saved.last = record
         if found.is_best:
             progress.best_weights, saved.best = weights, record
-        elif best is not None and (found.is_collapse or last):
+        elif best is not None and (found.outcome == "collapsed" or last):
             self._trainer.go_on_from(best)
             # Readers take weights of a later step only.
             progress.step, progress.steps_into_cycle = progress.step + 1, 0

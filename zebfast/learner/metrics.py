@@ -13,7 +13,7 @@ from zebfast.system.events import CycleDone, Evaluated, Event, Row, Subscriber
 from zebfast.system.files import read_json_lines, write_atomic
 
 if TYPE_CHECKING:  # what only reads metrics files loads no network
-    from zebfast.learner.data.mixture import ReplayMixture
+    from zebfast.learner.data.replay import ReplayMixture
     from zebfast.learner.state import Progress
     from zebfast.learner.train.trainer import TrainReport
 

@@ -9,8 +9,7 @@ from collections import deque
 from typing import Any, Literal
 
 from zebfast.learner.data.ingest import IngestReport
-from zebfast.learner.data.mixture import ReplayMixture
-from zebfast.learner.data.replay import ReplayRatioGuard
+from zebfast.learner.data.replay import ReplayMixture, ReplayRatioGuard
 from zebfast.learner.metrics import cycle_row
 from zebfast.learner.schedule import Schedule
 from zebfast.learner.state import Progress

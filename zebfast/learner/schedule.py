@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from zebfast.learner.data.mixture import ReplayMixture
+from zebfast.learner.data.replay import ReplayMixture
 from zebfast.learner.metrics import MetricsRow
 from zebfast.learner.recipe import Recipe, Stage
 from zebfast.learner.state import Progress, ScheduleProgress

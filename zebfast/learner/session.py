@@ -14,9 +14,8 @@ from zebfast.exchange.mirror.mirror import Mirror, open_mirror
 from zebfast.learner.checkpoints import CheckpointManager, Publisher
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import Ingestor
-from zebfast.learner.data.mixture import ReplayMixture
 from zebfast.learner.data.reader import ExampleReader
-from zebfast.learner.data.replay import ReplayCache
+from zebfast.learner.data.replay import ReplayCache, ReplayMixture
 from zebfast.learner.evaluation import Gatekeeper
 from zebfast.learner.metrics import JsonlMetrics, log_metrics
 from zebfast.learner.resume import (

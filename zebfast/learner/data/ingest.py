@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
-from zebfast.learner.data.mixture import ReplayMixture, is_kept
 from zebfast.learner.data.reader import ExampleReader, FileRead
+from zebfast.learner.data.replay import ReplayMixture, is_kept
 from zebfast.learner.metrics import MetricsRow
 from zebfast.learner.state import Progress
 from zebfast.selfplay.producer_kinds import EVAL_AUX

@@ -18,7 +18,7 @@ from torch.optim import AdamW
 
 from zebfast.exchange import ExchangeError
 from zebfast.learner.config import TrainerConfig
-from zebfast.learner.data.mixture import ReplayMixture
+from zebfast.learner.data.replay import ReplayMixture
 from zebfast.learner.train import ragged
 from zebfast.learner.train.losses import (
     DIAGNOSTICS,
