@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 import click
 
 from zebfast.cli.messages import note
-from zebfast.cli.options import Number
+from zebfast.cli.options import Number, option, setting_options
 from zebfast.cli.run import EXIT_FAILED, stop_at_eof_option, user_sentence
+from zebfast.worker.supervisor import SupervisorConfig
 
 if TYPE_CHECKING:
     from zebfast.exchange import ExampleStore
@@ -47,8 +49,8 @@ def host() -> None:
     show_envvar=True,
     help="A machine without a GPU is fine.",
 )
-@click.option("--min-disk", type=float, default=2.0, show_default=True, help="GiB that are free.")
-@click.option("--min-memory", type=float, default=2.0, show_default=True, help="GiB in all.")
+@option("--min-disk", float, 2.0, "GiB that are free.")
+@option("--min-memory", float, 2.0, "GiB in all.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
 def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) -> None:
     """Look at GPU, driver, disk, memory and file limits; one line each, `ok` or `bad`.
@@ -77,27 +79,13 @@ def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) ->
     short_help="Run a worker, and start it again when it crashes or stands still.",
     epilog="Example: zebfast host run -- --repo-id run --output-dir run/examples",
 )
-@click.option(
+@option(
     "--stall-minutes",
-    type=Number(min=0, min_open=True),
-    default=20.0,
-    show_default=True,
-    help="A worker that hands nothing over for so long is stopped and started again.",
+    Number(min=0, min_open=True),
+    20.0,
+    "A worker that hands nothing over for so long is stopped and started again.",
 )
-@click.option(
-    "--grace",
-    type=Number(min=0),
-    default=60.0,
-    show_default=True,
-    help="Seconds that a worker which was told to stop may take.",
-)
-@click.option(
-    "--first-pause",
-    type=Number(min=0),
-    default=5.0,
-    show_default=True,
-    help="Seconds before the first restart; doubled with each, up to five minutes.",
-)
+@setting_options(SupervisorConfig, "grace", "first_pause")
 @click.option(
     "--log-events",
     is_flag=True,
@@ -117,7 +105,7 @@ def run_worker(
     """
     from zebfast.system.events import Ended, Event, emit, subscribed, to_line
     from zebfast.worker.host import raise_file_limit
-    from zebfast.worker.supervisor import Supervisor, SupervisorConfig
+    from zebfast.worker.supervisor import Supervisor
 
     raise_file_limit()
 
@@ -127,38 +115,39 @@ def run_worker(
         return [sys.executable, "-m", "zebfast.worker", *flags, *told]
 
     config = SupervisorConfig(stall=60 * stall_minutes, grace=grace, first_pause=first_pause)
-    reporter = _Reporter(flags)
 
     def log(event: Event) -> None:
         if log_events and isinstance(event, Ended):
             click.echo(to_line(event), nl=False)
 
-    with subscribed(log):
+    with _reporting(flags) as report, subscribed(log):
         try:
-            return Supervisor(command, config, report=reporter.report).run()
+            return Supervisor(command, config, report=report).run()
         except Exception as error:
             reason = user_sentence(error) or type(error).__name__
             emit(Ended(program="host run", code=EXIT_FAILED, reason=reason))
             raise
-        finally:
-            reporter.close()
 
 
-class _Reporter:
-    """Tells the example store that the worker has failed; opened when that happens first."""
+@contextmanager
+def _reporting(flags: Sequence[str]) -> Iterator[Callable[[Failure], None]]:
+    """Tells the example store that the worker has failed; opened when that happens first.
 
-    def __init__(self, flags: Sequence[str]) -> None:
-        self._flags = flags
-        self._opened: tuple[str, ExampleStore] | None = None
+    Never raises for what can go wrong with a store: the worker is to be started again.
+    """
+    opened: list[tuple[str, ExampleStore]] = []
 
-    def report(self, failure: Failure) -> None:
-        """Never raises for what can go wrong with a store: the worker is to be started again."""
+    def report(failure: Failure) -> None:
         from zebfast import __version__
+        from zebfast.cli.worker import open_examples_of, worker
         from zebfast.exchange import ExchangeError
         from zebfast.exchange.heartbeat import Heartbeat
 
         try:
-            worker_id, store = self._store()
+            if not opened:
+                context = worker.make_context("worker", list(flags))
+                opened.append(open_examples_of(context.params))
+            worker_id, store = opened[0]
             store.beat(
                 Heartbeat(
                     worker_id=worker_id,
@@ -174,14 +163,8 @@ class _Reporter:
         except (click.ClickException, ValueError, ExchangeError, OSError) as error:
             note(f"  heartbeat error (will retry): {error}")
 
-    def _store(self) -> tuple[str, ExampleStore]:
-        if self._opened is None:
-            from zebfast.cli.worker import open_examples_of, worker
-
-            context = worker.make_context("worker", list(self._flags))
-            self._opened = open_examples_of(context.params)
-        return self._opened
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened[1].close(_CLOSE_SECONDS)
+    try:
+        yield report
+    finally:
+        for _, store in opened:
+            store.close(_CLOSE_SECONDS)

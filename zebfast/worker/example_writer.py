@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +25,14 @@ from zebfast.worker.progress import SeedProgress
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class ExampleWriter:
     """Puts batches of one worker into a store."""
 
-    def __init__(
-        self,
-        examples: ExampleStore,
-        progress: SeedProgress,
-        config: WorkerConfig,
-        *,
-        stop: StopFlag,
-    ) -> None:
-        self._examples, self._progress, self._config = examples, progress, config
-        self._stop = stop
-
-    @property
-    def seed(self) -> int:
-        """Of the games that are handed over."""
-        return self._progress.seed
+    examples: ExampleStore
+    progress: SeedProgress
+    config: WorkerConfig
+    stop: StopFlag
 
     def put(self, games: NDArray[np.void], metadata: Mapping[str, Any], *, next_game: int) -> None:
         """Write GAME_DTYPE[G] as one file. A full disk and passing faults are waited out.
@@ -53,17 +44,25 @@ class ExampleWriter:
             OSError: another fault of the disk, or a full one when the worker is told to stop.
             ExchangeError: the store refuses the file for good.
         """
-        config = self._config
+        config = self.config
         suffix = NATIVE_SUFFIX if config.example_format == "native" else PT_SUFFIX
         # One name for all attempts: one that failed late must not leave the games there twice.
         name = example_name(config.worker_id, time.time(), suffix=suffix)
 
+        def write(path: Path) -> None:
+            if config.example_format == "native":
+                write_native(path, games, metadata)
+            else:
+                from zebfast.selfplay.examples_pt import write_pt
+
+                write_pt(path, games, metadata, belief=True)
+
         def put() -> None:
-            self._progress.advance(next_game)
-            self._examples.put(name, lambda path: self._write(path, games, metadata))
+            self.progress.advance(next_game)
+            self.examples.put(name, write)
 
         def again(error: Exception, _attempt: int, _seconds: float) -> None:
-            if self._stop():
+            if self.stop():
                 raise error
             if isinstance(error, TransientError):
                 text = f"  upload error (will retry): {error}"
@@ -72,22 +71,14 @@ class ExampleWriter:
             if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
                 raise error
             text = (
-                f"[{config.worker_id}] the disk of {self._examples.local_dir} is full: "
+                f"[{config.worker_id}] the disk of {self.examples.local_dir} is full: "
                 f"{len(games)} games wait in memory; free some space, trying again every "
                 f"{config.disk_retry_seconds:g} s"
             )
             emit(Incident(what="full disk", text=text))
 
         pause = constant(config.disk_retry_seconds)
-        retrying(put, on=(OSError, TransientError), pause=pause, wait=self._stop.wait, again=again)
-
-    def _write(self, path: Path, games: NDArray[np.void], metadata: Mapping[str, Any]) -> None:
-        if self._config.example_format == "native":
-            write_native(path, games, metadata)
-        else:
-            from zebfast.selfplay.examples_pt import write_pt
-
-            write_pt(path, games, metadata, belief=True)
+        retrying(put, on=(OSError, TransientError), pause=pause, wait=self.stop.wait, again=again)
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def look(directory: Path) -> HostFacts:
         torch_device=device,
         torch_error=error,
         disk=shutil.disk_usage(directory).free / _GIB,
-        memory=_memory(),
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB,
         open_files=raise_file_limit(),
     )
 
@@ -128,15 +128,11 @@ def _torch(facts: HostFacts) -> HostCheck:
 
 def raise_file_limit() -> int:
     """Raise this process's limit of open files as far as it may, and return it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     except (OSError, ValueError):  # some kernels refuse "no limit"
-        return _files(soft)
-    return _files(hard)
-
-
-def _files(limit: int) -> int:
+        limit = soft
     return 1 << 30 if limit == resource.RLIM_INFINITY else limit
 
 
@@ -168,7 +164,3 @@ def _torch_on_gpu() -> tuple[str | None, str | None, str]:
         return built, torch.cuda.get_device_name(0), ""
     except (RuntimeError, AssertionError) as error:
         return built, None, " ".join(str(error).split())[:200]
-
-
-def _memory() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zebfast import __version__
@@ -74,29 +74,23 @@ def work(
         with closing(
             ProducerSwitch(config, network, seed=progress.seed, first_game=progress.next_game)
         ) as switch:
-            writer = ExampleWriter(examples, progress, config, stop=stop)
-            worker = Worker(config, network, switch, writer, beats, stop=stop)
-            worker.run(on_progress)
+            writer = ExampleWriter(examples, progress, config, stop)
+            Worker(config, network, switch, writer, beats, stop).run(on_progress)
     return stop.exit_code
 
 
+@dataclass
 class Worker:
     """One run with a network that is there."""
 
-    def __init__(
-        self,
-        config: WorkerConfig,
-        network: SyncedNetwork,
-        switch: ProducerSwitch,
-        writer: ExampleWriter,
-        beats: HeartbeatSender,
-        *,
-        stop: StopFlag,
-    ) -> None:
-        self.config, self.network, self.switch = config, network, switch
-        self.writer, self.beats, self.stop = writer, beats, stop
-        self.total_games = 0
-        self._recent: deque[tuple[int, float]] = deque(maxlen=4)
+    config: WorkerConfig
+    network: SyncedNetwork
+    switch: ProducerSwitch
+    writer: ExampleWriter
+    beats: HeartbeatSender
+    stop: StopFlag
+    total_games: int = 0
+    _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=4))
 
     def run(self, on_progress: OnProgress | None) -> None:
         """Batches until stopped or done; a recipe may leave nothing to do for a while."""
@@ -174,7 +168,7 @@ class Worker:
             "source": producer.source,
             "weights_name": self.config.namespace.stem,
             "tokenizer": self.network.tokenizer,
-            "seed": self.writer.seed,
+            "seed": self.writer.progress.seed,
             "first_game": producer.next_game - n_games,
             **batch.facts,
             "seconds": round(batch.seconds, 3),

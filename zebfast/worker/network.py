@@ -22,13 +22,17 @@ class SyncedNetwork:
     Attributes:
         evaluator: keeps its identity when newer weights are swapped in.
         step: of the weights in it.
+        config, tokenizer: of the network, as published.
+        label: where it comes from, for people.
 
     Raises:
         ExchangeError: config and weights do not belong together, or are of no known network.
     """
 
     def __init__(self, store: WeightStore, weights: Weights, config: WorkerConfig) -> None:
-        self._store, self._config, self.step = store, dict(weights.config), weights.step
+        self._store, self.label, self.step = store, store.label, weights.step
+        self.config = dict(weights.config)
+        self.tokenizer = str(self.config.get("tokenizer", "v1"))
         self._producer: dict[str, Any] | None = None
         try:
             network = config_from_dict(weights.config)
@@ -40,20 +44,6 @@ class SyncedNetwork:
                 f"config and weights in {store.label} cannot be used ({error}): put back the "
                 "config that these weights were published with"
             ) from error
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Of the network, as published."""
-        return dict(self._config)
-
-    @property
-    def label(self) -> str:
-        """Where it comes from, for people."""
-        return self._store.label
-
-    @property
-    def tokenizer(self) -> str:
-        return str(self._config.get("tokenizer", "v1"))
 
     def read_producer(self) -> dict[str, Any] | None:
         """``producer`` of the run's state as it is now: what its workers are to play.
@@ -84,10 +74,10 @@ class SyncedNetwork:
             return
         if weights is None:
             return
-        if dict(weights.config) != self._config:
+        if dict(weights.config) != self.config:
             raise ExchangeError(
                 f"{self._store.label} now holds a different network ({weights.config}) than this "
-                f"worker started with ({self._config}): restart the worker"
+                f"worker started with ({self.config}): restart the worker"
             )
         self.evaluator.load(weights.state_dict)
         self.step = weights.step
@@ -110,8 +100,7 @@ def wait_for_network(
             weights = store.pull()
         except TransientError as error:
             text = f"  weights cannot be read yet (will retry): {error}"
-            if is_new(text):
-                emit(Incident(what="exchange", text=text))
+            news: Incident | Waiting = Incident(what="exchange", text=text)
             pause = config.stores.retry_seconds
         else:
             if weights is not None:
@@ -124,8 +113,8 @@ def wait_for_network(
                 f"No {store.namespace.weights_file} in {store.label} yet — waiting for the learner "
                 "(zebfast-learn --checkpoint FILE publishes the first)"
             )
-            if is_new(text):
-                emit(Waiting(reason="weights", text=text))
-            pause = config.poll_seconds
+            news, pause = Waiting(reason="weights", text=text), config.poll_seconds
+        if is_new(text):
+            emit(news)
         stop.wait(pause)
     return None

@@ -48,8 +48,8 @@ class ProducerSwitch:
         self._work: _Work | None = None
         self._is_new = Once()
         if not isinstance(config.producer, RecipeConfig):
-            self._begin(config.producer, config.games_per_batch)
-            _LOG.info(f"Playing on {network.evaluator.describe()}, {self._describe()}")
+            played = self._begin(config.producer, config.games_per_batch)
+            _LOG.info(f"Playing on {played}")
         else:
             self.follow()
 
@@ -85,9 +85,7 @@ class ProducerSwitch:
             import torch
 
             torch.set_num_threads(task.threads)
-        self._begin(config, n_games)
-        device = self._network.evaluator.describe()
-        line = f"[{self._config.worker_id}] producer: {mode} on {device}, {self._describe()}"
+        line = f"[{self._config.worker_id}] producer: {mode} on {self._begin(config, n_games)}"
         if self._is_new(line):
             _LOG.info(line)
         return True
@@ -112,15 +110,12 @@ class ProducerSwitch:
 
     def _begin(
         self, config: SelfPlayConfig | EvalAuxConfig | TeachingConfig, games_per_batch: int
-    ) -> None:
-        producer = open_producer(
-            config, self._network.evaluator, seed=self._seed, first_game=self._next_game
-        )
+    ) -> str:
+        """Play so from now on; on what and how, for people."""
+        evaluator = self._network.evaluator
+        producer = open_producer(config, evaluator, seed=self._seed, first_game=self._next_game)
         self._work = _Work(producer, config, games_per_batch)
-
-    def _describe(self) -> str:
-        assert self._work is not None
-        return self._work.producer.describe()
+        return f"{evaluator.describe()}, {producer.describe()}"
 
     def _wait(self, text: str) -> None:
         if self._is_new(text):

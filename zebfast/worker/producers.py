@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,14 @@ from zebfast.system.settings import encode
 from zebfast.worker.config import EvalAuxConfig
 from zebfast.worker.producer import Batch, Producer
 
+_Config = TypeVar("_Config", SelfPlayConfig, TeachingConfig)
 
-class _GroupsProducer(ABC):
+
+class _GroupsProducer(ABC, Generic[_Config]):
     """Games that are played in groups on this machine."""
 
-    def __init__(self, games: GroupedGames) -> None:
+    def __init__(self, config: _Config, games: GroupedGames) -> None:
+        self._config: _Config = config
         self._games = games
 
     @property
@@ -49,16 +53,10 @@ class _GroupsProducer(ABC):
         self._games.close()
 
 
-class SelfPlayProducer(_GroupsProducer):
+class SelfPlayProducer(_GroupsProducer[SelfPlayConfig]):
     """The network against itself, by search."""
 
     source = SELFPLAY.source
-
-    def __init__(
-        self, evaluator: BatchEvaluator, *, config: SelfPlayConfig, seed: int, first_game: int
-    ) -> None:
-        super().__init__(SelfPlay(evaluator, config=config, seed=seed, first_game=first_game))
-        self._config = config
 
     def describe(self) -> str:
         return f"{self._games.nbytes / 2**20:.0f} MiB of trees"
@@ -80,15 +78,13 @@ class SelfPlayProducer(_GroupsProducer):
         )
 
 
-class TeachingProducer(_GroupsProducer):
+class TeachingProducer(_GroupsProducer[TeachingConfig]):
     """The bare network against itself; a teacher says what the plays of its decisions are worth."""
 
-    def __init__(
-        self, evaluator: BatchEvaluator, *, config: TeachingConfig, seed: int, first_game: int
-    ) -> None:
-        super().__init__(Teaching(evaluator, config=config, seed=seed, first_game=first_game))
-        self._config = config
-        self.source = BY_MODE[config.teacher].source
+    @property
+    def source(self) -> str:
+        """See Producer."""
+        return BY_MODE[self._config.teacher].source
 
     def describe(self) -> str:
         config = self._config
@@ -125,9 +121,11 @@ def open_producer(
 ) -> Producer:
     """The producer that ``config`` is of."""
     if isinstance(config, SelfPlayConfig):
-        return SelfPlayProducer(evaluator, config=config, seed=seed, first_game=first_game)
+        games = SelfPlay(evaluator, config=config, seed=seed, first_game=first_game)
+        return SelfPlayProducer(config, games)
     if isinstance(config, TeachingConfig):
-        return TeachingProducer(evaluator, config=config, seed=seed, first_game=first_game)
+        labelled = Teaching(evaluator, config=config, seed=seed, first_game=first_game)
+        return TeachingProducer(config, labelled)
     from zebfast.worker.eval_aux.producer import EvalAuxProducer
 
     return EvalAuxProducer(evaluator, config=config, seed=seed, first_game=first_game)

@@ -22,6 +22,7 @@ from typing import IO
 
 from zebfast.system.events import BatchDone, Ended, Event, EventPipe, emit
 from zebfast.system.retry import Backoff, doubling
+from zebfast.system.settings import setting
 from zebfast.system.signals import StopFlag
 
 USAGE = 2  # a worker that ends so would end so again
@@ -36,14 +37,17 @@ class SupervisorConfig:
 
     Attributes:
         stall: a worker that has handed over nothing for so long is taken for frozen.
-        grace: a worker that was told to stop may take so long.
-        first_pause, longest_pause: before a restart; it doubles with each.
+        longest_pause: before a restart.
         healthy: a worker that has lived so long before it crashed gets the first pause again.
     """
 
     stall: float = 1200.0
-    grace: float = 60.0
-    first_pause: float = 5.0
+    grace: float = setting(60.0, "Seconds that a worker which was told to stop may take.", least=0)
+    first_pause: float = setting(
+        5.0,
+        "Seconds before the first restart; doubled with each, up to five minutes.",
+        least=0,
+    )
     longest_pause: float = 300.0
     healthy: float = 600.0
 
@@ -180,13 +184,10 @@ class _Child:
         try:
             self._process.wait(grace)
         except subprocess.TimeoutExpired:
-            self.kill()
-
-    def kill(self) -> None:
-        """Its whole group: a frozen worker's own children must not keep its worker id."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            # Its whole group: a frozen worker's own children must not keep its worker id.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def end(self) -> tuple[int, str]:
         """Exit code (negative for a signal) and last words of a child that has ended."""
