@@ -47,7 +47,7 @@ test: $(VENV)/.built ## everything that must hold, the self-test of the C core i
 	@$(PY) -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 test-costs: export PYTHONPATH := tests/support
-test-costs: TEST_ARGS += -p costs
+test-costs: override TEST_ARGS += -p costs
 test-costs: test ## the tests, and where their processor time goes
 
 test-slow: $(VENV)/.built ## the tests that take long, and those that need a GPU where there is one
