@@ -44,12 +44,19 @@ def start_command(spec: Spec, experiment: Experiment, worker_id: str) -> str:
         *("--upload-interval", f"{spec.upload_interval:g}"),
         *spec.worker_args,
     ]
+    install = []
+    if spec.package != INSTALLED:
+        # Container images with a Python of their distribution's refuse pip without that variable;
+        # a machine that has just come up may have no network yet.
+        pip = "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --no-input"
+        wanted = shlex.quote(requirement(spec.package, _extras(experiment)))
+        install = [f"{pip} {wanted} || {{ sleep 15; {pip} {wanted}; }}"]
     script = "\n".join(
         [
             "set -e",
             _TRAP,
             "export ZEB_LOG_EVENTS=1",
-            *_install(spec.package, _extras(experiment)),
+            *install,
             # The exact teacher of a recipe needs no GPU.
             "zebfast host check" + (" --allow-cpu" if spec.role == RECIPE.role else ""),
             f"exec zebfast host run -- {shlex.join(flags)}",
@@ -68,16 +75,6 @@ def launch_env(experiment: Experiment, *, hf_token: str | None) -> dict[str, str
     if hf_token is None or not _extras(experiment):
         return {}
     return {"HF_TOKEN": hf_token}
-
-
-def _install(package: str, extras: tuple[str, ...]) -> list[str]:
-    if package == INSTALLED:
-        return []
-    # Container images with a Python of their distribution's refuse pip without that variable; a
-    # machine that has just come up may have no network yet.
-    pip = "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --no-input"
-    wanted = shlex.quote(requirement(package, extras))
-    return [f"{pip} {wanted} || {{ sleep 15; {pip} {wanted}; }}"]
 
 
 def requirement(package: str, extras: tuple[str, ...]) -> str:

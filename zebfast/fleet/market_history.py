@@ -155,7 +155,10 @@ def search_key(provider: str, spec: Spec) -> str:
 def read_history(path: Path) -> MarketHistory:
     """What the file says; nothing where there is none. A damaged file is set aside and said."""
     try:
-        return _parse(json.loads(path.read_bytes()))
+        found = json.loads(path.read_bytes())
+        if not isinstance(found, dict) or found.get("format") != _FORMAT:
+            raise SettingError(f"it is not a market of format {_FORMAT}")
+        return decode(MarketHistory, found, drop_unknown=True)
     except FileNotFoundError:
         return MarketHistory()
     except (ValueError, RecursionError) as error:
@@ -173,8 +176,13 @@ def update_history(path: Path, change: Callable[[MarketHistory], MarketHistory])
     """
     lock = path.with_suffix(".lock")
 
+    def busy(owner: str) -> MarketBusy:
+        return MarketBusy(
+            f"{lock} is held by process {owner} for too long: end that process and try again"
+        )
+
     def update() -> MarketHistory:
-        with hold_lock(lock, busy=lambda owner: MarketBusy(_busy(lock, owner))):
+        with hold_lock(lock, busy=busy):
             history = change(read_history(path))
             facts = {"format": _FORMAT, **encode(history)}
             write_atomic(path, (json.dumps(facts) + "\n").encode())
@@ -182,10 +190,6 @@ def update_history(path: Path, change: Callable[[MarketHistory], MarketHistory])
 
     attempts = round(_LOCK_WAIT / _LOCK_PAUSE)
     return retrying(update, on=MarketBusy, pause=constant(_LOCK_PAUSE), attempts=attempts)
-
-
-def _busy(lock: Path, owner: str) -> str:
-    return f"{lock} is held by process {owner} for too long: end that process and try again"
 
 
 def _blend(before: Rate | None, games_per_s: float, now: float) -> Rate:
@@ -196,10 +200,3 @@ def _blend(before: Rate | None, games_per_s: float, now: float) -> Rate:
     weight = max(forgotten, 1 / (before.seen + 1))
     mean = before.games_per_s + weight * (games_per_s - before.games_per_s)
     return Rate(games_per_s=mean, seen=before.seen + 1, at=now)
-
-
-def _parse(found: object) -> MarketHistory:
-    """Raises ValueError."""
-    if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        raise SettingError(f"it is not a market of format {_FORMAT}")
-    return decode(MarketHistory, found, drop_unknown=True)

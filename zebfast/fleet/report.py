@@ -60,10 +60,6 @@ class Report:
     notes: tuple[str, ...]
 
     @property
-    def per_day(self) -> float:
-        return 24 * self.price_per_hour
-
-    @property
     def dollars_per_million_games(self) -> float | None:
         """At the present rate; None while nothing is played."""
         return dollars_per_million(self.price_per_hour, self.games_per_s)
@@ -72,7 +68,7 @@ class Report:
         """Plain values."""
         return {
             **encode(self),
-            "per_day": self.per_day,
+            "per_day": 24 * self.price_per_hour,
             "dollars_per_million_games": self.dollars_per_million_games,
         }
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zebfast.fleet.model import FleetState
 from zebfast.system.files import write_atomic
@@ -65,7 +63,11 @@ def read_state(path: Path) -> FleetState | None:
             raise ValueError("it is not a JSON object")
         if found.get("format") != _FORMAT:
             raise ValueError(f"its format is {found.get('format')!r:.40}, not {_FORMAT}")
-        return _state(found)
+        state = decode(FleetState, found, drop_unknown=True)
+        for label, instance in state.machines.items():
+            if instance.label != label:
+                raise SettingError(f"[machines.{label:.80}] is of {instance.label!r:.80}")
+        return state
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
@@ -81,11 +83,3 @@ def set_aside(path: Path) -> Path:
     aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
     path.rename(aside)
     return aside
-
-
-def _state(found: Mapping[str, Any]) -> FleetState:
-    state = decode(FleetState, found, drop_unknown=True)
-    for label, instance in state.machines.items():
-        if instance.label != label:
-            raise SettingError(f"[machines.{label:.80}] is of {instance.label!r:.80}")
-    return state

@@ -46,7 +46,7 @@ from zebfast.fleet.report import report
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 
 if TYPE_CHECKING:
-    from zebfast.experiment.experiment import Experiment
+    pass
 
 # --- Flags of the workers on rented machines: checked before anything is paid for.
 
@@ -87,13 +87,6 @@ def worker_args(role: Role, given: Sequence[str]) -> tuple[str, ...]:
     except click.UsageError as error:
         raise click.UsageError(f"flags of the workers: {error.format_message()}") from None
     return flags
-
-
-def quota_interval(experiment: Experiment, n: int) -> float:
-    """Seconds between one worker's uploads so that ``n`` of them stay within the Hub's quota."""
-    from zebfast.exchange.hub.uploader import upload_interval_for
-
-    return upload_interval_for(n if experiment.examples.kind == "dataset" else 1)
 
 
 def _from_environment() -> list[str]:
@@ -207,10 +200,14 @@ def _spec(
     **settings: Any,
 ) -> Spec:  # fmt: skip
     """What is wanted, as a record. UsageError for flags that the workers would refuse."""
+    from zebfast.exchange.hub.uploader import upload_interval_for
+
     own = setting_values(Spec, settings)
-    n = own["n"] + own["max_surge"] + n_beside(chosen)
-    own.setdefault("upload_interval", quota_interval(chosen.experiment, n))
     experiment, role = chosen.experiment, chosen.role
+    # All that upload to one repository of the Hub share its quota.
+    n = own["n"] + own["max_surge"] + n_beside(chosen)
+    share = upload_interval_for(n if experiment.examples.kind == "dataset" else 1)
+    own.setdefault("upload_interval", share)
     providers = tuple(dict.fromkeys(providers)) or Spec.providers
     if package is None:
         local = providers == ("local",)

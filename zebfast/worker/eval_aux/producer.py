@@ -132,10 +132,8 @@ class EvalAuxProducer:
         config = self.config
         targets: dict[str, Any] = {"policy_targets": "actor"}
         if config.eq_policy_targets:
-            targets = {
-                "policy_targets": "eq",
-                "target_temperature": config.target_temperature,
-            }
+            temperature = config.target_temperature
+            targets = {"policy_targets": "eq", "target_temperature": temperature}
         return {
             "n_samples": config.n_samples,
             "objective": OBJECTIVE,
