@@ -7,19 +7,16 @@ import shlex
 from zebfast.experiment.experiment import EXPERIMENTS_DIR, Experiment
 from zebfast.selfplay.producer_kinds import BY_ROLE, RECIPE, SELFPLAY, Role
 
-_WEIGHTS_FLAGS = {"directory": "--weights-dir", "model": "--repo-id"}
-_EXAMPLES_FLAGS = {
-    "directory": "--output-dir",
-    "dataset": "--examples-repo-id",
-    "bucket": "--examples-bucket",
-}
 
 def worker_flags(experiment: Experiment, stage: Role, worker_id: str) -> list[str]:
     """Flags of a worker of the stream that this stage adds."""
     kind = BY_ROLE[stage]
+    places: list[str] = []
+    for name, place in experiment.place_flags().items():
+        own = "output_dir" if name == "input_dir" else name  # what a learner reads from
+        places += ["--" + own.replace("_", "-"), place]
     return [
-        *(_WEIGHTS_FLAGS[experiment.weights.kind], experiment.weights.name),
-        *(_EXAMPLES_FLAGS[experiment.examples.kind], experiment.examples.name),
+        *places,
         *("--weights-name", experiment.namespace.stem),
         *(() if kind == SELFPLAY else ("--mode", kind.mode)),
         *("--worker-id", worker_id),

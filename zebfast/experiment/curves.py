@@ -153,42 +153,34 @@ def _mark_stages(axes: Any, rows: list[dict[str, Any]], x: str, recipe: Recipe) 
                   rotation=90, va="bottom")  # fmt: skip
 
 
-def _arena_series(rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Metrics of the arena by legend, in the order in which they came."""
-    found = {}
-    for row in rows:
-        for name in row:
-            if match := _ARENA.fullmatch(name):
-                opponent = "the best so far" if match[1] == BEST else match[1]
-                found[f"against {opponent}"] = name
-    return found
-
-
 def _draw_panel(axes: Any, rows: list[dict[str, Any]], panel: _Panel) -> bool:
-    """False if there was nothing to draw."""
+    """Its lines, with intervals where the rows have some; False if there was nothing to draw."""
     axes.set(title=panel.title, xlabel=_X_LABELS[panel.x])
     axes.grid(alpha=0.3)
-    series = _arena_series(rows) if panel.series is None else panel.series
-    drawn = [_draw(axes, rows, panel.x, y, legend) for legend, y in series.items()]
-    if not any(drawn):
+    series = panel.series
+    if series is None:  # metrics of the arena, in the order in which they came
+        played = {
+            name: match[1] for row in rows for name in row if (match := _ARENA.fullmatch(name))
+        }
+        known = {BEST: "the best so far"}
+        series = {f"against {known.get(by, by)}": name for name, by in played.items()}
+    drawn = False
+    for legend, y in series.items():
+        points = [(row[panel.x], row[y]) for row in rows if row.get(y) is not None]
+        if not points:
+            continue
+        drawn = True
+        xs, ys = zip(*points, strict=True)
+        marker = "o" if len(points) < _FEW_POINTS else ""
+        axes.plot(xs, ys, marker=marker, markersize=3, linewidth=1, label=legend)
+        low, high = (y.replace("win_rate", end) for end in ("low", "high"))
+        bands = [(row[panel.x], row[low], row[high]) for row in rows if row.get(low) is not None]
+        if bands and low != y:
+            axes.fill_between(*zip(*bands, strict=True), alpha=0.2)
+    if not drawn:
         axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)
         return False
     if panel.level is not None:
         axes.axhline(panel.level, color="grey", linewidth=0.8, linestyle="--")
     axes.legend()
-    return True
-
-
-def _draw(axes: Any, rows: list[dict[str, Any]], x: str, y: str, legend: str) -> bool:
-    """One line with its interval where the rows have one; False if there are no points."""
-    points = [(row[x], row[y]) for row in rows if row.get(y) is not None]
-    if not points:
-        return False
-    xs, ys = zip(*points, strict=True)
-    marker = "o" if len(points) < _FEW_POINTS else ""
-    axes.plot(xs, ys, marker=marker, markersize=3, linewidth=1, label=legend)
-    ends = [y.replace("win_rate", end) for end in ("low", "high")]
-    bands = [(row[x], *(row[end] for end in ends)) for row in rows if row.get(ends[0]) is not None]
-    if bands and ends[0] != y:
-        axes.fill_between(*zip(*bands, strict=True), alpha=0.2)
     return True

@@ -7,7 +7,7 @@ A place that cannot be reached becomes a sentence among the facts, never the end
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -147,11 +147,19 @@ def _read_producers(
         if parsed := parse_example_name(name):
             times.setdefault(parsed.worker_id, []).append((parsed.unix_seconds, name))
     newest = {worker: max(files) for worker, files in times.items()}
-    facts = _worker_facts(store, state, newest)
-    return tuple(
-        _producer(worker, [unix for unix, _ in times[worker]], facts.get(worker, {}), now)
-        for worker in sorted(newest, key=newest.__getitem__, reverse=True)
-    )
+    read, found = _worker_facts(store, state, newest), []
+    for worker in sorted(newest, key=newest.__getitem__, reverse=True):
+        facts, all_times, rate = read.get(worker, {}), [unix for unix, _ in times[worker]], None
+        recent = [unix for unix in all_times if now - unix <= RATE_SECONDS]
+        if facts and len(recent) > 1:
+            # Each file holds what was played since the one before it: the first only starts time.
+            rate = facts["n_games"] * (len(recent) - 1) / max(now - min(recent), 1.0)
+        elif facts and not recent:
+            rate = 0.0
+        own = {name: facts.get(name) for name in ("source", "model_step", "weights_name")}
+        newest_unix = float(max(all_times))
+        found.append(Producer(worker, len(all_times), newest_unix, games_per_s=rate, **own))
+    return tuple(found)
 
 
 def _worker_facts(
@@ -184,18 +192,6 @@ def _worker_facts(
             except (BadExampleFile, OSError):
                 continue  # the learner says what is wrong with it
     return found
-
-
-def _producer(worker: str, times: Sequence[int], facts: Mapping[str, Any], now: float) -> Producer:
-    rate = None
-    recent = [unix for unix in times if now - unix <= RATE_SECONDS]
-    if facts and len(recent) > 1:
-        # Each file holds what was played since the one before it, so the first only starts time.
-        rate = facts["n_games"] * (len(recent) - 1) / max(now - min(recent), 1.0)
-    elif facts and not recent:
-        rate = 0.0
-    own = {name: facts.get(name) for name in ("source", "model_step", "weights_name")}
-    return Producer(worker, len(times), float(max(times)), games_per_s=rate, **own)
 
 
 def _waiting(spool: Path) -> tuple[float, ...]:
