@@ -6,9 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -23,9 +22,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from zebfast.arena.match import ProgressCallback
+from zebfast.arena.match import MatchProgress, ProgressCallback
 from zebfast.arena.matrix import Matrix, MatrixProgress, Pair
 from zebfast.arena.stats import RANDOM_BIDS, MatchResult
+from zebfast.cli.messages import note
 
 if TYPE_CHECKING:
     from zebfast.worker.loop import BatchProgress
@@ -140,12 +140,7 @@ def match_progress(n_games: int) -> Iterator[ProgressCallback | None]:
         return
     with _bar() as bar:
         task = bar.add_task("", total=n_games, rate="0", won=0.0)
-        yield lambda seen: bar.update(
-            task,
-            completed=seen.done,
-            rate=rate_text(seen.games_per_s),
-            won=seen.wins / seen.done,
-        )
+        yield lambda seen: bar.update(task, completed=seen.done, **_figures(seen))
 
 
 class MatrixReporter:
@@ -174,25 +169,23 @@ class MatrixReporter:
     def progress(self, at: MatrixProgress) -> None:
         """Move the bar."""
         if self._bar is not None:
-            self._bar.update(
-                self._task,
-                description=f"pairing {at.finished_pairs + 1} of {at.pairs}",
-                completed=at.done,
-                rate=rate_text(at.match.games_per_s),
-                won=at.match.wins / at.match.done,
-            )
+            pairing, figures = f"pairing {at.finished_pairs + 1} of {at.pairs}", _figures(at.match)
+            self._bar.update(self._task, description=pairing, completed=at.done, **figures)
 
     def finished(self, pair: Pair) -> None:
         """Say what a pairing came to, where there is no bar."""
         if self._bar is None:
             result, config = self._matrix.result(*pair), self._matrix.config
-            click.echo(
+            note(
                 f"[{len(self._matrix.points)}/{len(config.pairs)}] {result.player_a} vs "
                 f"{result.player_b}: {result.win_rate:.1%} won by points, "
                 f"{result.contract_rate:.1%} by contract, {result.games:,} games, "
-                f"{rate_text(result.games_per_s)} games/s",
-                err=True,
+                f"{rate_text(result.games_per_s)} games/s"
             )
+
+
+def _figures(seen: MatchProgress) -> dict[str, Any]:
+    return {"rate": rate_text(seen.games_per_s), "won": seen.wins / seen.done}
 
 
 def _bar(*leading: str) -> Progress:

@@ -40,8 +40,9 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
-        if _reader_went_away(error):
-            # Say nothing more to a closed pipe, not even when Python flushes at exit.
+        if isinstance(error, BrokenPipeError) and error.filename is None:
+            # The reader went away: say nothing more to a closed pipe, not even when Python flushes
+            # at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(EXIT_FAILED)
         sentence = user_sentence(error)
@@ -79,10 +80,6 @@ def _os_sentence(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         reason += "; free some space and run the same command again"
     return reason
-
-
-def _reader_went_away(error: Exception) -> bool:
-    return isinstance(error, BrokenPipeError) and error.filename is None
 
 
 def stop_at_eof_option(command: Decorated) -> Decorated:

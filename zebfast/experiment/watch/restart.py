@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zebfast.exchange import ExchangeError
-from zebfast.experiment.runlog import LEARN_LOCK, RunLog, learner_process
+from zebfast.experiment.runlog import LEARN_LOCK, learner_process
 from zebfast.experiment.status.checks import unreached
 from zebfast.experiment.status.snapshot import Facts
-from zebfast.experiment.watch.verdict import Verdict, own_run
+from zebfast.experiment.watch.verdict import own_run
 from zebfast.system.locks import lock_owner
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LEARNER_LOG = "learner.log"
 HOUR = 3600.0
 MOST_RESTARTS = 3  # an hour
-_CAUSES = ("dead", "frozen")
 _POLL_SECONDS = 0.1
 
 
@@ -40,11 +39,6 @@ class Patience:
     end: float = 60.0
     start: float = 120.0
     command: float = 300.0
-
-
-def is_for(verdict: Verdict) -> bool:
-    """Is this a verdict that a restart may mend? One that waits for workers is left alone."""
-    return verdict.cause in _CAUSES
 
 
 def restart_problem(facts: Facts, restarts: Sequence[float]) -> str | None:
@@ -62,12 +56,6 @@ def restart_problem(facts: Facts, restarts: Sequence[float]) -> str | None:
             f"it was restarted {len(recent)} times in the last hour; again in {left / 60:.0f} min"
         )
     return None
-
-
-def record_restart(facts: Facts, verdict: Verdict) -> None:
-    """Write the incident into the run that it ends. Raises OSError."""
-    run, line = facts.runs[-1].id, f"restarted by zebfast experiment watch: {verdict.reason}"
-    RunLog(facts.experiment.run_log).event("incident", run=run, kind="restart", line=line)
 
 
 def restart_learner(

@@ -14,14 +14,13 @@ from typing import Any, Literal
 
 from zebfast.exchange import ExchangeError
 from zebfast.experiment.experiment import Experiment
+from zebfast.experiment.runlog import RunLog
 from zebfast.experiment.status.liveness import age
 from zebfast.experiment.status.snapshot import Facts
 from zebfast.experiment.watch.progress import marks_of, remember
 from zebfast.experiment.watch.restart import (
     Patience,
     RestartFailed,
-    is_for,
-    record_restart,
     restart_learner,
     restart_problem,
     run_command,
@@ -193,7 +192,8 @@ class _Look:
 
     def _act(self, facts: Facts, verdict: Verdict) -> None:
         acts = self.config.acts
-        if "restart-learner" in acts and is_for(verdict):
+        # One that waits for workers is left alone: a restart mends nothing there.
+        if "restart-learner" in acts and verdict.cause in ("dead", "frozen"):
             self._restart(facts, verdict)
         # Hosts cost money: they are only made up for while there is a learner for their games.
         if "replenish" in acts and (verdict.state == "healthy" or verdict.cause == "no examples"):
@@ -213,7 +213,13 @@ class _Look:
             self._note("the learner is not restarted: that could not be remembered")
             return
         try:
-            record_restart(facts, verdict)
+            # Into the record of the run that this ends.
+            run, line = (
+                facts.runs[-1].id,
+                f"restarted by zebfast experiment watch: {verdict.reason}",
+            )
+            log = RunLog(self.experiment.run_log)
+            log.event("incident", run=run, kind="restart", line=line)
             if command:
                 run_command(self.experiment, command, self.config.patience)
                 self._note(f"restarted the learner by: {command}")
