@@ -11,6 +11,7 @@ from taught import RECIPE, tiny_recipe
 
 from zebfast.cli.learn import command
 from zebfast.learner.recipe import NetworkChoice, RecipeError, parse_recipe, read_recipe
+from zebfast.system.settings import encode
 
 
 def test_a_recipe_is_read_whole(tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_a_recipe_is_read_whole(tmp_path: Path) -> None:
     assert (first.lr, first.lr_end, first.reuse, first.forget) == (1e-2, 1e-3, 2.0, False)
     assert (second.batch_size, second.forget) == (4, True)
     assert recipe.network.config().belief_head
-    assert json.loads(json.dumps(recipe.to_json()))["stages"][1]["name"] == "second"
+    assert json.loads(json.dumps(encode(recipe)))["stages"][1]["name"] == "second"
 
 
 def test_stages_follow_the_games() -> None:

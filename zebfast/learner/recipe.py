@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zebfast.selfplay.producer_kinds import RECIPE_MODES
-from zebfast.system.settings import MOST_WHOLE, SettingError, check, decode, encode, setting
+from zebfast.system.settings import MOST_WHOLE, SettingError, check, decode, setting
 
 if TYPE_CHECKING:
     from zebfast.net.networks import AnyConfig
@@ -225,11 +225,6 @@ class Recipe:
         index = self.index_at(games)
         first = self.first_games(index)
         return min(1.0, (games - first) / (self.stages[index].until_games - first))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for run records."""
-        made: dict[str, Any] = encode(self)
-        return made
 
 
 #: What a run is that is led by flags, with their defaults.
