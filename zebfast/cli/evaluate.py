@@ -69,9 +69,7 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
     help=f"Contract of every deal, {LOWEST_BID} to {HIGHEST_BID}; random draws one for each deal.",
 )
 @click.option("--device", help="Where networks run (default: cuda if present, else cpu).")
-@click.option(
-    "--threads", type=Whole(min=1), help="Threads of solvers (default: every core)."
-)
+@click.option("--threads", type=Whole(min=1), help="Threads of solvers (default: every core).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @file_option("--csv", help="Matrix: write every figure, a row for each ordered pair.")
 @file_option("--png", help="Matrix: draw a heat map.")
