@@ -82,7 +82,10 @@ def checks(
     if facts.gpu is None and allow_cpu:
         yield HostCheck("GPU", True, "none; the CPU is allowed")
     else:
-        yield _gpu(facts)
+        yield HostCheck(
+            "GPU", facts.gpu is not None, facts.gpu or "nvidia-smi names none",
+            "take a machine with an NVIDIA GPU, or give --allow-cpu",
+        )  # fmt: skip
         yield _driver(facts)
         yield _torch(facts)
     yield HostCheck(
@@ -97,12 +100,6 @@ def checks(
         "open files", facts.open_files >= MIN_OPEN_FILES, f"limit {facts.open_files:,}",
         f"start it with a hard limit of at least {MIN_OPEN_FILES:,} (ulimit -Hn)",
     )  # fmt: skip
-
-
-def _gpu(facts: HostFacts) -> HostCheck:
-    found = facts.gpu or "nvidia-smi names none"
-    fix = "take a machine with an NVIDIA GPU, or give --allow-cpu"
-    return HostCheck("GPU", facts.gpu is not None, found, fix)
 
 
 def _driver(facts: HostFacts) -> HostCheck:

@@ -169,7 +169,12 @@ def up(
     change = begin(spec)
     wished = remembered(chosen.files, change)
     opened = open_fleet(chosen, providers_of(wished))
-    _refuse_without_weights(chosen, opened)
+    if opened.outlook.weights.read_state() is None:
+        raise CannotRent(
+            f"experiment {chosen.experiment.name!r} has no weights to play with yet: run "
+            f"{learn_command(chosen.experiment, chosen.experiment.own_stages[0])} first, until it "
+            "has published them"
+        )
     seen = plan(wished, opened.outlook, now=time.time())
     offered = _show(seen, opened, as_json=as_json)
     if dry_run:
@@ -252,15 +257,6 @@ def _refuse_unreachable(chosen: Chosen, spec: Spec) -> None:
         raise CannotRent(
             f"{TOKEN} is not set: the machines need a token that may read {places[0]} and write "
             f"to {places[1]}, and nothing else"
-        )
-
-
-def _refuse_without_weights(chosen: Chosen, fleet: Fleet) -> None:
-    if fleet.outlook.weights.read_state() is None:
-        raise CannotRent(
-            f"experiment {chosen.experiment.name!r} has no weights to play with yet: run "
-            f"{learn_command(chosen.experiment, chosen.experiment.own_stages[0])} first, until it "
-            "has published them"
         )
 
 
