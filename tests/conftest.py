@@ -65,6 +65,12 @@ def forked_programs() -> Iterator[None]:
     SERVER.close()
 
 
+@pytest.fixture
+def own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that looks at a program from outside: what it starts is no fork."""
+    monkeypatch.setattr(subprocess, "Popen", Program.__base__)
+
+
 @pytest.fixture(scope="session")
 def repo_root() -> Path:
     """The checkout these tests belong to."""

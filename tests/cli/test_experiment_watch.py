@@ -99,7 +99,7 @@ def test_a_frozen_learner_is_told_of_once_and_restarted_once(
 
 
 def test_a_killed_learner_is_restarted_as_it_was_by_one_of_two_watchers(
-    long: Path, monkeypatch: pytest.MonkeyPatch
+    long: Path, monkeypatch: pytest.MonkeyPatch, own_interpreter: None
 ) -> None:
     """One of them is what cron would start, far from the place that the paths start from."""
     monkeypatch.chdir(long)
