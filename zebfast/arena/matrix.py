@@ -156,8 +156,9 @@ def play_matrix(
     pairing goes by the smaller number. `progress` is called after every chunk and `finished` after
     every pairing, from the calling thread; whatever stops this leaves the finished ones in place.
     """
+    n_pairs, games = len(matrix.config.pairs), matrix.config.games_per_pairing
     for pair in matrix.missing:
-        first_game = (len(matrix.config.pairs) - len(matrix.missing)) * 2 * matrix.config.n_deals
+        first_game = (n_pairs - len(matrix.missing)) * games
         parts: list[PlayedDeals] = []
         start = time.perf_counter()
         for played in play_chunks(
@@ -170,24 +171,19 @@ def play_matrix(
         ):
             parts.append(played)
             if progress is not None:
-                progress(_progress(matrix, pair, first_game, parts, time.perf_counter() - start))
+                done = 2 * sum(len(part) for part in parts)
+                wins = sum(int((part.points > HALF_POINTS).sum()) for part in parts)
+                progress(
+                    MatrixProgress(
+                        pair=pair,
+                        finished_pairs=n_pairs - len(matrix.missing),
+                        pairs=n_pairs,
+                        done=first_game + done,
+                        total=n_pairs * games,
+                        match=MatchProgress(done, games, wins, time.perf_counter() - start),
+                    )
+                )
         matrix.points[pair] = np.concatenate([part.points for part in parts])
         matrix.seconds[pair] = time.perf_counter() - start
         if finished is not None:
             finished(pair)
-
-
-def _progress(
-    matrix: Matrix, pair: Pair, first_game: int, parts: list[PlayedDeals], seconds: float
-) -> MatrixProgress:
-    n_pairs, games = len(matrix.config.pairs), matrix.config.games_per_pairing
-    done = 2 * sum(len(part) for part in parts)
-    wins = sum(int((part.points > HALF_POINTS).sum()) for part in parts)
-    return MatrixProgress(
-        pair=pair,
-        finished_pairs=n_pairs - len(matrix.missing),
-        pairs=n_pairs,
-        done=first_game + done,
-        total=n_pairs * games,
-        match=MatchProgress(done, games, wins, seconds),
-    )

@@ -90,8 +90,11 @@ def _scaled(
     return high >> _HALF
 
 
+Rows = NDArray[np.intp]  # k games of a batch
+Bids = NDArray[np.uint8]
+Dominoes = NDArray[np.uint8]
 #: `Player.choose`: (batch, rows intp[k], rng, bids u1[k]) -> legal dominoes u1[k].
-Choose = Callable[[GameBatch, NDArray[np.intp], PlayRng, NDArray[np.uint8]], NDArray[np.uint8]]
+Choose = Callable[[GameBatch, Rows, PlayRng, Bids], Dominoes]
 
 
 @dataclass(frozen=True)

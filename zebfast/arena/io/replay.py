@@ -5,10 +5,10 @@ A file holds one JSON object a line, plain or gzipped: a deal, its plays and wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from zebfast.arena.io.json_lines import FieldReader, RecordingError, json_lines, parse_object
 from zebfast.core.engine import Game
@@ -74,7 +74,11 @@ def parse_game(line: bytes, number: int) -> RecordedGame:
     """Parse line `number` of a file. Raises RecordingError naming the line and what is wrong."""
     record = parse_object(line, number, _EXPECTED)
     reader = FieldReader(f"Line {number}")
-    hands = _parse_hands(reader, record)
+    hands = []
+    for seat, hand in enumerate(reader.items(record, "hands", N_SEATS)):
+        name = f"hands[{seat}]"
+        own = reader.items({name: hand}, name, HAND_SIZE)
+        hands.append(reader.integers(own, name, 0, N_DOMINOES - 1))
     decl = reader.integer(record, "decl", 0, 9)
     leader = reader.integer(record, "bidder", 0, 3)
     plays = reader.items(record, "plays", N_PLIES)
@@ -85,22 +89,12 @@ def parse_game(line: bytes, number: int) -> RecordedGame:
         raise reader.error(f"holds an impossible deal: {error}") from error
     return RecordedGame(
         line=number,
-        hands=hands,
+        hands=tuple(hands),
         decl=decl,
         leader=leader,
         plays=tuple(_parse_play(number, ply, play) for ply, play in enumerate(plays)),
         points=(points[0], points[1]),
     )
-
-
-def _parse_hands(reader: FieldReader, record: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
-    hands = []
-    for seat, hand in enumerate(reader.items(record, "hands", N_SEATS)):
-        name = f"hands[{seat}]"
-        hands.append(
-            reader.integers(reader.items({name: hand}, name, HAND_SIZE), name, 0, N_DOMINOES - 1)
-        )
-    return tuple(hands)
 
 
 def _parse_play(number: int, ply: int, play: object) -> RecordedPlay:
@@ -127,26 +121,10 @@ def _parse_play(number: int, ply: int, play: object) -> RecordedPlay:
     )
 
 
-class Referee(Protocol):
-    """A game in progress, by either twin."""
-
-    @property
-    def to_play(self) -> int:
-        """Seat to play; after the last trick its winner."""
-
-    @property
-    def points(self) -> Sequence[int]:
-        """Points of team 0 and team 1 so far."""
-
-    def legal(self) -> Sequence[int]:
-        """Legal dominoes of the seat to play."""
-
-    def play(self, domino: int) -> None:
-        """Play one domino; IllegalPlay if it is not legal."""
-
-
+#: A game in progress, by either twin.
+Referee = Position | Game
 #: What every game is replayed with: a name for messages, and a game from hands, decl, leader.
-REFEREES: tuple[tuple[str, Callable[[Sequence[Sequence[int]], int, int], Referee]], ...] = (
+REFEREES: tuple[tuple[str, type[Position] | type[Game]], ...] = (
     ("Python rules", Position),
     ("compiled engine", Game),
 )

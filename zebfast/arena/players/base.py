@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PlayRng
+from zebfast.arena.pairs import Bids, Dominoes, PlayRng, Rows
 from zebfast.arena.players.heuristics import (
     Preference,
     choose_preferred,
@@ -33,13 +34,7 @@ class Player(Protocol):
     def name(self) -> str:
         """What results are labelled with."""
 
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        rng: PlayRng,
-        bids: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
+    def choose(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
         """One legal domino u1[k] for each of the unfinished games `rows` intp[k] of `batch`.
 
         `rng` holds one random number for each row; it is the only randomness a player may use.
@@ -54,13 +49,7 @@ class RandomPlayer:
 
     name = "random"
 
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        rng: PlayRng,
-        bids: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
+    def choose(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
         """See Player.choose; the j-th legal domino in ascending order for a bounded draw j."""
         legal = domino_bits(batch.legal(rows))
         seen = legal.cumsum(axis=1)
@@ -68,20 +57,14 @@ class RandomPlayer:
         return first_true(seen == wanted[:, None]).astype(np.uint8)
 
 
+@dataclass(frozen=True, eq=False)
 class PreferencePlayer:
     """A fixed order of preference over dominoes, by declaration, for leading and following."""
 
-    def __init__(self, *, name: str, preference: Preference) -> None:
-        self.name = name
-        self.preference = preference
+    name: str
+    preference: Preference
 
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        rng: PlayRng,
-        bids: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
+    def choose(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
         """See Player.choose; deterministic, `rng` is not used."""
         return choose_preferred(
             preference=self.preference,
@@ -100,13 +83,7 @@ class ThinkingPlayer(ABC):
 
     at_once: int
 
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        rng: PlayRng,
-        bids: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
+    def choose(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
         """See Player.choose; `bids` are not used."""
         legal = batch.legal(rows)
         dominoes = first_true(domino_bits(legal)).astype(np.uint8)
@@ -117,12 +94,11 @@ class ThinkingPlayer(ABC):
         return dominoes
 
     @abstractmethod
-    def _choose_open(
-        self, batch: GameBatch, rows: NDArray[np.intp], rng: PlayRng
-    ) -> NDArray[np.uint8]:
+    def _choose_open(self, batch: GameBatch, rows: Rows, rng: PlayRng) -> Dominoes:
         """One of two legal dominoes or more for each row."""
 
 
+@dataclass(kw_only=True, eq=False)
 class NetworkPlayer(ThinkingPlayer):
     """Plays from a network's policy alone, no search: p ** (1/temperature) over legal dominoes.
 
@@ -130,20 +106,16 @@ class NetworkPlayer(ThinkingPlayer):
     as it is. The value output is not used.
     """
 
+    name: str
+    evaluator: BatchEvaluator
+    temperature: float = DEFAULT_TEMPERATURE
     at_once = EVALUATION_ROWS
 
-    def __init__(
-        self, *, name: str, evaluator: BatchEvaluator, temperature: float = DEFAULT_TEMPERATURE
-    ) -> None:
-        if not temperature >= 0.0:
-            raise ValueError(f"temperature {temperature} is below 0")
-        self.name = name
-        self.evaluator = evaluator
-        self.temperature = temperature
+    def __post_init__(self) -> None:
+        if not self.temperature >= 0.0:
+            raise ValueError(f"temperature {self.temperature} is below 0")
 
-    def _choose_open(
-        self, batch: GameBatch, rows: NDArray[np.intp], rng: PlayRng
-    ) -> NDArray[np.uint8]:
+    def _choose_open(self, batch: GameBatch, rows: Rows, rng: PlayRng) -> Dominoes:
         obs = batch.observe(rows)
         evals = np.empty((len(rows), 8), dtype=np.float32)
         self.evaluator.evaluate(obs, evals)

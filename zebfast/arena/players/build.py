@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from zebfast.arena.players.base import NetworkPlayer, Player, plain_player
 from zebfast.arena.players.specs import (
@@ -21,8 +21,6 @@ from zebfast.arena.players.specs import (
 )
 
 if TYPE_CHECKING:
-    from zebfast.arena.players.options import RolloutOptions
-    from zebfast.arena.players.world_weights import BeliefHead
     from zebfast.core.solver_pool import SolverPool
     from zebfast.exchange.names import Namespace
     from zebfast.net.checkpoint import Checkpoint
@@ -53,69 +51,36 @@ def build_player(
     options = spec.options
     if isinstance(options, PlainOptions):
         return plain_player(options.kind)
+    if pool is None and spec.needs_pool:
+        raise ValueError(f"player {spec.text!r} needs a pool of solvers")
     if isinstance(options, PimcOptions):
-        return _pimc_player(spec, options, pool)
+        from zebfast.arena.players.pimc import PimcPlayer
+
+        return PimcPlayer(name=spec.text, pool=cast("SolverPool", pool), **asdict(options))
     checkpoint = checkpoint or load_network(spec)
+    dtype = "fp32" if isinstance(options, NetworkOptions) else options.dtype
+    evaluator = _evaluator(checkpoint, device, dtype)
     if isinstance(options, NetworkOptions):
-        return NetworkPlayer(
-            name=spec.text,
-            evaluator=_evaluator(checkpoint, device, "fp32"),
-            temperature=options.temperature,
-        )
-    evaluator = _evaluator(checkpoint, device, options.dtype)
+        return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=options.temperature)
     if isinstance(options, TreeSearch):
         from zebfast.arena.players.search import SearchPlayer
 
         return SearchPlayer(name=spec.text, evaluator=evaluator, options=options.search)
-    return _rollout_player(spec, options.rollout, checkpoint, evaluator, pool)
-
-
-def _rollout_player(
-    spec: PlayerSpec,
-    options: RolloutOptions,
-    checkpoint: Checkpoint,
-    evaluator: Evaluator,
-    pool: SolverPool | None,
-) -> Player:
     from zebfast.arena.players.rollouts import RolloutPlayer, Rollouts, ValuedRollouts
-    from zebfast.arena.players.world_weights import WorldSource
+    from zebfast.arena.players.world_weights import BeliefHead, WorldSource
 
-    rollouts = ValuedRollouts if options.method == "value" else Rollouts
-    return RolloutPlayer(
-        name=spec.text,
-        rollouts=rollouts(
-            evaluator=evaluator,
-            pool=_needed(spec, pool),
-            exact_tricks=options.exact_tricks,
-            depth=None if options.method == "rollout" else options.depth,
-        ),
-        worlds=WorldSource(
-            belief=options.belief,
-            power=options.power,
-            evaluator=evaluator,
-            head=_belief_head(spec, checkpoint) if options.belief == "head" else None,
-        ),
-        options=options,
+    told, head = options.rollout, None
+    if told.belief == "head":
+        with _sentences(spec):
+            head = BeliefHead(checkpoint)
+    rollouts = (ValuedRollouts if told.method == "value" else Rollouts)(
+        evaluator=evaluator,
+        pool=cast("SolverPool", pool),
+        exact_tricks=told.exact_tricks,
+        depth=None if told.method == "rollout" else told.depth,
     )
-
-
-def _belief_head(spec: PlayerSpec, checkpoint: Checkpoint) -> BeliefHead:
-    from zebfast.arena.players.world_weights import BeliefHead
-
-    with _sentences(spec):
-        return BeliefHead(checkpoint)
-
-
-def _needed(spec: PlayerSpec, pool: SolverPool | None) -> SolverPool:
-    if pool is None:
-        raise ValueError(f"player {spec.text!r} needs a pool of solvers")
-    return pool
-
-
-def _pimc_player(spec: PlayerSpec, options: PimcOptions, pool: SolverPool | None) -> Player:
-    from zebfast.arena.players.pimc import PimcPlayer
-
-    return PimcPlayer(name=spec.text, pool=_needed(spec, pool), **asdict(options))
+    worlds = WorldSource(belief=told.belief, power=told.power, evaluator=evaluator, head=head)
+    return RolloutPlayer(name=spec.text, rollouts=rollouts, worlds=worlds, options=told)
 
 
 def _evaluator(checkpoint: Checkpoint, device: str | None, dtype: str) -> Evaluator:

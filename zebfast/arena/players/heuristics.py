@@ -11,6 +11,7 @@ the legal domino with the least count, then the least pip sum.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from zebfast.core.masks import domino_bits
 ILLEGAL = np.uint8(255)  # above every rank
 DOUBLES_AS_SUIT = 8
 _MAX_SUM = 12
+_SUMS = [sum(pips) for pips in rules.DOMINOES]
 
 
 @dataclass(frozen=True)
@@ -51,44 +53,30 @@ def choose_preferred(
 
 def heuristic_preference() -> Preference:
     """`heuristic`: highest trump, else highest domino; follow cheap and low."""
-    lead = np.zeros((rules.N_DECLARATIONS, rules.N_DOMINOES), dtype=np.uint8)
-    for decl in range(rules.N_DECLARATIONS):
-        for domino in range(rules.N_DOMINOES):
-            behind_trumps = 0 if _is_trump(domino, decl) else _MAX_SUM + 1
-            lead[decl, domino] = behind_trumps + _MAX_SUM - _pip_sum(domino)
-    return Preference(lead=lead, follow=_follow_ranks())
+    return _preference(
+        lambda domino, trump: (0 if trump else _MAX_SUM + 1) + _MAX_SUM - _SUMS[domino]
+    )
 
 
 def heuristic2_preference() -> Preference:
     """`heuristic2`: first double, else lowest non-trump, else lowest; follow cheap and low."""
-    lead = np.zeros((rules.N_DECLARATIONS, rules.N_DOMINOES), dtype=np.uint8)
-    for decl in range(rules.N_DECLARATIONS):
-        for domino in range(rules.N_DOMINOES):
-            if _is_double(domino):
-                continue  # rank 0 for all seven: the first in slot order is led
-            behind_others = _MAX_SUM + 1 if _is_trump(domino, decl) else 0
-            lead[decl, domino] = 1 + behind_others + _pip_sum(domino)
-    return Preference(lead=lead, follow=_follow_ranks())
+
+    def lead(domino: int, trump: bool) -> int:
+        high, low = rules.DOMINOES[domino]
+        if high == low:
+            return 0  # for all seven: the first in slot order is led
+        return 1 + (_MAX_SUM + 1 if trump else 0) + _SUMS[domino]
+
+    return _preference(lead)
 
 
-def _follow_ranks() -> NDArray[np.uint8]:
-    """Least count first, then least pip sum; the declaration does not matter."""
-    row = [
-        rules.COUNT[domino] // 5 * (_MAX_SUM + 1) + _pip_sum(domino)
-        for domino in range(rules.N_DOMINOES)
+def _preference(lead_rank: Callable[[int, bool], int]) -> Preference:
+    """Leading, by domino and whether it is a trump; following, least count, then least pip sum."""
+    decls, dominoes = range(rules.N_DECLARATIONS), range(rules.N_DOMINOES)
+    # The called suit has trump power, except doubles as a plain suit.
+    lead = [
+        [lead_rank(d, decl != DOUBLES_AS_SUIT and rules.in_called_suit(d, decl)) for d in dominoes]
+        for decl in decls
     ]
-    return np.tile(np.array(row, dtype=np.uint8), (rules.N_DECLARATIONS, 1))
-
-
-def _pip_sum(domino: int) -> int:
-    return sum(rules.DOMINOES[domino])
-
-
-def _is_double(domino: int) -> bool:
-    high, low = rules.DOMINOES[domino]
-    return high == low
-
-
-def _is_trump(domino: int, decl: int) -> bool:
-    """Whether the domino has trump power: the called suit has, except doubles as a plain suit."""
-    return rules.in_called_suit(domino, decl) and decl != DOUBLES_AS_SUIT
+    follow = [rules.COUNT[d] // 5 * (_MAX_SUM + 1) + _SUMS[d] for d in dominoes]
+    return Preference(np.array(lead, np.uint8), np.array([follow] * len(decls), np.uint8))

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PlayRng
+from zebfast.arena.pairs import Bids, Dominoes, PlayRng, Rows
 from zebfast.arena.players.specs import OBJECTIVES
 from zebfast.arena.players.world_weights import log_likelihoods
 from zebfast.core.engine import GameBatch
@@ -208,10 +208,11 @@ class _Task:
         )
 
 
+@dataclass(kw_only=True, eq=False)
 class PimcPlayer:
     """Plays the domino with the best exact value on average over sampled worlds.
 
-    Args:
+    Attributes:
         name: what results are labelled with.
         n_worlds: worlds looked at for each play, at most.
         objective: "points" for the highest mean points of its side; "make" for the highest
@@ -226,46 +227,26 @@ class PimcPlayer:
     choice depends on the game alone, not on what else is in the batch, threads or other players.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        n_worlds: int,
-        pool: SolverPool,
-        objective: str = "points",
-        adaptive: bool = False,
-        posterior: float = 0.0,
-    ) -> None:
-        if n_worlds < 1:
-            raise ValueError(f"n_worlds is {n_worlds}, but must be 1 or more")
-        if objective not in OBJECTIVES:
-            raise ValueError(f"objective {objective!r} is none of {', '.join(OBJECTIVES)}")
-        if not 0.0 <= posterior < np.inf:
-            raise ValueError(f"posterior is {posterior}, but must be 0 or a positive number")
-        self.name = name
-        self.n_worlds = n_worlds
-        self.objective = objective
-        self.adaptive = adaptive
-        self.posterior = posterior
-        self.pool = pool
+    name: str
+    n_worlds: int
+    pool: SolverPool
+    objective: str = "points"
+    adaptive: bool = False
+    posterior: float = 0.0
 
-    def choose(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        rng: PlayRng,
-        bids: NDArray[np.uint8],
-    ) -> NDArray[np.uint8]:
+    def __post_init__(self) -> None:
+        if self.n_worlds < 1:
+            raise ValueError(f"n_worlds is {self.n_worlds}, but must be 1 or more")
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective {self.objective!r} is none of {', '.join(OBJECTIVES)}")
+        if not 0.0 <= self.posterior < np.inf:
+            raise ValueError(f"posterior is {self.posterior}, but must be 0 or a positive number")
+
+    def choose(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
         """See Player.choose; of `rng` only seed and game numbers are used."""
         return self.decide(batch, rows, rng, bids).dominoes
 
-    def decide(
-        self,
-        batch: GameBatch,
-        rows: NDArray[np.intp],
-        rng: PlayRng,
-        bids: NDArray[np.uint8],
-    ) -> PimcDecisions:
+    def decide(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> PimcDecisions:
         """What `choose` plays, and why."""
         legal = domino_bits(batch.legal(rows))
         out = PimcDecisions(

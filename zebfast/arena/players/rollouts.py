@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PlayRng
+from zebfast.arena.pairs import Dominoes, PlayRng, Rows
 from zebfast.arena.players.base import ThinkingPlayer
 from zebfast.arena.players.options import RolloutOptions
 from zebfast.arena.players.world_weights import WorldSource
@@ -181,13 +181,8 @@ class Race:
 
     def take(self, rows: NDArray[np.intp]) -> Race:
         """A race of some of the decisions."""
-        return Race(
-            self.alive[rows],
-            self.prior[rows],
-            self.prior_worlds,
-            self.utilities[rows],
-            self.log_weights[rows],
-        )
+        alive, prior, utilities = self.alive[rows], self.prior[rows], self.utilities[rows]
+        return Race(alive, prior, self.prior_worlds, utilities, self.log_weights[rows])
 
     def add(self, utilities: NDArray[np.float32], log_weights: NDArray[np.float64]) -> None:
         """More worlds: f4[k, m, 28] and f8[k, m]. Drops what has lost."""
@@ -237,37 +232,29 @@ class Race:
         return lost
 
 
+@dataclass(kw_only=True, eq=False)
 class RolloutPlayer(ThinkingPlayer):
     """Plays what rollouts of every play come to.
 
-    Args:
+    Attributes:
         name: what results are labelled with.
         rollouts, worlds: what is asked.
         options: how much of it.
         clock: seconds, for options.seconds.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        rollouts: Rollouts,
-        worlds: WorldSource,
-        options: RolloutOptions,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        self.name = name
-        self.rollouts = rollouts
-        self.worlds = worlds
-        self.options = options
-        self._clock = clock
-        many = min(DECISIONS, max(1, PART_WORLDS // options.n_worlds))
-        self.at_once = TIMED_DECISIONS if options.seconds else many
+    name: str
+    rollouts: Rollouts
+    worlds: WorldSource
+    options: RolloutOptions
+    clock: Callable[[], float] = time.perf_counter
 
-    def _choose_open(
-        self, batch: GameBatch, rows: NDArray[np.intp], rng: PlayRng
-    ) -> NDArray[np.uint8]:
-        began = self._clock()
+    def __post_init__(self) -> None:
+        many = min(DECISIONS, max(1, PART_WORLDS // self.options.n_worlds))
+        self.at_once = TIMED_DECISIONS if self.options.seconds else many
+
+    def _choose_open(self, batch: GameBatch, rows: Rows, rng: PlayRng) -> Dominoes:
+        began = self.clock()
         games = batch.take(rows)
         legal = domino_bits(games.legal())
         dominoes = np.empty(len(rows), np.uint8)
@@ -312,9 +299,9 @@ class RolloutPlayer(ThinkingPlayer):
         ends = began + self.options.seconds * n_decisions
         first, last = 0, min(FIRST_WORLDS, self.options.n_worlds)
         while first < last:
-            before = self._clock()
+            before = self.clock()
             yield first, last
-            after = self._clock()
+            after = self.clock()
             size, first = last - first, last
             last = min(2 * first, self.options.n_worlds)
             if self.options.seconds:

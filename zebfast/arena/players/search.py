@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from zebfast.arena.pairs import PlayRng
+from zebfast.arena.pairs import Dominoes, PlayRng, Rows
 from zebfast.arena.players.base import ThinkingPlayer, slot_dominoes
 from zebfast.core.engine import GameBatch
 from zebfast.core.forest import Forest
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 TREES = 256  # searched side by side; bounds memory and the evaluator's batches, not results
 
 
+@dataclass(kw_only=True, eq=False)
 class SearchPlayer(ThinkingPlayer):
     """Plays what a search of the position comes to.
 
-    Args:
+    Attributes:
         name: what results are labelled with.
         evaluator: gives priors and values; it sees one row for each tree at a time.
         options: of every search; the play is the one that it makes at temperature 0.
@@ -33,16 +34,12 @@ class SearchPlayer(ThinkingPlayer):
     choice depends on the game alone, not on what else is in the batch.
     """
 
+    name: str
+    evaluator: BatchEvaluator
+    options: SearchOptions
     at_once = TREES
 
-    def __init__(self, *, name: str, evaluator: BatchEvaluator, options: SearchOptions) -> None:
-        self.name = name
-        self.evaluator = evaluator
-        self.options = options
-
-    def _choose_open(
-        self, batch: GameBatch, rows: NDArray[np.intp], rng: PlayRng
-    ) -> NDArray[np.uint8]:
+    def _choose_open(self, batch: GameBatch, rows: Rows, rng: PlayRng) -> Dominoes:
         games = batch.take(rows)
         forest = Forest(
             games,

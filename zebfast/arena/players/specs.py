@@ -25,6 +25,7 @@ from zebfast.system.settings import setting_of
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+
 class PlayerSpecError(ValueError):
     """A player spec that cannot be understood; the message is one sentence for the user."""
 
