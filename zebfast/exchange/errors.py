@@ -18,5 +18,10 @@ class TransientError(ExchangeError):
         self.retry_after = retry_after
 
 
+def brief(error: BaseException) -> str:
+    """The first line of an error of a library, cut; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
+
+
 class NamespaceBusy(ExchangeError):
     """Another learner holds this namespace."""

@@ -175,10 +175,9 @@ class LocalExampleStore:
 
     root: Path
     namespace: Namespace
-    _reader: HeartbeatReader = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_reader", HeartbeatReader())
+    _reader: HeartbeatReader = field(
+        default_factory=HeartbeatReader, init=False, repr=False, compare=False
+    )
 
     @property
     def directory(self) -> Path:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zebfast.exchange.errors import ExchangeError, TransientError
+from zebfast.exchange.errors import ExchangeError, TransientError, brief
 from zebfast.system.events import Retrying, emit
 from zebfast.system.retry import asked_pause, doubling, jittered, retrying
 
@@ -122,17 +122,17 @@ def explain(error: BaseException, place: str) -> ExchangeError | None:
         # What the library says when it could not look a file up; the reason is the cause.
         cause = error.__cause__
         known = None if cause is None else explain(cause, place)
-        return known or TransientError(f"{place} could not be read: {_brief(error)}")
+        return known or TransientError(f"{place} could not be read: {brief(error)}")
     if isinstance(error, PermissionError) and error.errno is None:  # hf_xet's
-        return ExchangeError(_token_sentence(place, _brief(error)))
+        return ExchangeError(_token_sentence(place, brief(error)))
     if _XET_REFUSAL.search(str(error)):
-        return ExchangeError(_token_sentence(place, _brief(error)))
+        return ExchangeError(_token_sentence(place, brief(error)))
     if isinstance(error, OSError) and error.errno in _FULL:
         return None
     passing = (errors.HTTPError, OSError, json.JSONDecodeError)
     # hf_xet reports what went wrong on its way as plain RuntimeErrors.
     if isinstance(error, passing) or type(error) is RuntimeError:
-        return TransientError(f"{place}: {_brief(error)}")
+        return TransientError(f"{place}: {brief(error)}")
     return None
 
 
@@ -140,7 +140,7 @@ def _explain_status(error: Any, place: str) -> ExchangeError:
     from huggingface_hub import errors
 
     status = error.response.status_code
-    said = error.response.headers.get("X-Error-Message") or _brief(error)
+    said = error.response.headers.get("X-Error-Message") or brief(error)
     text = f"{place}: HTTP {status}, {' '.join(said.split())[:200]}"
     if isinstance(error, errors.GatedRepoError):
         return ExchangeError(f"{place} is gated: ask for access on its page, then try again")
@@ -174,11 +174,6 @@ def asked_wait(headers: Any) -> float | None:
         return float(limit[1])
     after = (headers.get("Retry-After") or "").strip()
     return float(after) if after.isdigit() else None
-
-
-def _brief(error: BaseException) -> str:
-    first = (str(error).strip().splitlines() or [""])[0]
-    return first[:200] or type(error).__name__
 
 
 _PREPARED = threading.Lock()

@@ -11,10 +11,9 @@ from typing import Any
 from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.heartbeat import HEARTBEATS
 from zebfast.exchange.hub.client import Conflict, HubClient
-from zebfast.exchange.hub.examples import RemoteExampleStore, RemoteFile, example_directory
+from zebfast.exchange.hub.examples import RemoteFile
 from zebfast.exchange.hub.history import History
 from zebfast.exchange.hub.uploader import Content
-from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
 
 _LOG = logging.getLogger(__name__)
@@ -22,42 +21,33 @@ _DOWNLOADS = 8
 _PATHS_A_CALL = 500
 
 
-class HubExampleStore(RemoteExampleStore):
-    """Examples of ``namespace`` in the dataset ``repo_id``, made private when first needed.
+class Folder:
+    """The transport: a folder (or the root, with an empty prefix) of the dataset ``repo_id``.
 
-    Where there is no such dataset but a model repository of that name, they lie there, as the
-    published ones do.
-
-    Raises:
-        ExchangeError: ``repo_id`` is not of the form owner/name.
+    It is made, private, when first needed. Where there is no such dataset but a model repository of
+    that name, the files lie there, as the published ones do.
     """
-
-    def __init__(self, repo_id: str, namespace: Namespace, *, options: StoreOptions) -> None:
-        local_dir = example_directory("dataset", repo_id, namespace.stem, options)
-        client = HubClient(repo_id, options=options)
-        folder = _Folder(client, repo_id, namespace.examples_prefix)
-        super().__init__(folder, local_dir, options=options)
-
-
-class _Folder:
-    """The transport: a folder (or the root, with an empty prefix) of one repository."""
 
     quota = True  # of commits an hour
 
-    def __init__(self, client: HubClient, repo_id: str, prefix: str) -> None:
-        self._client, self._repo_id, self._prefix = client, repo_id, prefix
+    def __init__(self, repo_id: str, prefix: str, *, options: StoreOptions) -> None:
+        self._client, self._repo_id = HubClient(repo_id, options=options), repo_id
+        self._prefix = prefix
+        self.label = f"{repo_id}/{prefix}".rstrip("/")
         self._kind: str | None = None
         self._history: History | None = None
         self._said_missing = False
 
-    @property
-    def label(self) -> str:
-        return f"{self._repo_id}/{self._prefix}".rstrip("/")
-
     def entries(self, folder: str = "") -> dict[str, RemoteFile]:
         repo = self._find_repo()
         if repo is None:
-            self._say_missing()
+            # Once: nothing there may be a wrong name, or a token that does not see it.
+            if not self._said_missing:
+                _LOG.info(
+                    f"No dataset {self._repo_id} on the Hub yet: the first upload makes it (if it "
+                    "is there, HF_TOKEN does not belong to somebody who may read it)"
+                )
+                self._said_missing = True
             return {}
         from huggingface_hub.errors import EntryNotFoundError
 
@@ -71,15 +61,6 @@ class _Folder:
                 return []  # nobody has put anything there yet
 
         return self._entries_of(self._client.once(look))
-
-    def _say_missing(self) -> None:
-        """Once: nothing there may be a wrong name, or a token that does not see it."""
-        if not self._said_missing:
-            _LOG.info(
-                f"No dataset {self._repo_id} on the Hub yet: the first upload makes it (if it is "
-                "there, HF_TOKEN does not belong to somebody who may read it)"
-            )
-            self._said_missing = True
 
     def find(self, names: Sequence[str]) -> dict[str, RemoteFile]:
         repo = self._find_repo()
@@ -105,19 +86,24 @@ class _Folder:
         return found
 
     def send(self, files: Mapping[str, Content]) -> None:
-        self._client.once(lambda: self._send(files))
-
-    def _send(self, files: Mapping[str, Content]) -> None:
-        from huggingface_hub import CommitOperationAdd
-
-        repo = self._find_repo() or self._create()
-        adds = [
-            CommitOperationAdd(self._path(name), data if isinstance(data, bytes) else str(data))
-            for name, data in files.items()
-        ]
         names = [name for name in files if not name.startswith(f"{HEARTBEATS}/")] or list(files)
         title = f"Add {len(names)} example files" if len(names) > 1 else f"Add {names[0]}"
-        self._client.api.create_commit(operations=adds, commit_message=title, **repo)
+
+        def send() -> None:
+            from huggingface_hub import CommitOperationAdd
+
+            repo, api = self._find_repo(), self._client.api
+            if repo is None:
+                repo = {"repo_id": self._repo_id, "repo_type": "dataset"}
+                api.create_repo(private=True, exist_ok=True, **repo)
+                self._kind = "dataset"
+            adds = [
+                CommitOperationAdd(self._path(name), data if isinstance(data, bytes) else str(data))
+                for name, data in files.items()
+            ]
+            api.create_commit(operations=adds, commit_message=title, **repo)
+
+        self._client.once(send)
 
     def download(self, names: Sequence[str], directory: Path) -> tuple[list[str], str | None]:
         repo = self._find_repo()
@@ -161,25 +147,25 @@ class _Folder:
         repo = self._find_repo()
         if repo is None:
             return 0
-        there: set[str] = set()
-        self._client.call(lambda: self._remove(repo, names, there))
+        there: set[str] = set()  # all that any attempt found
+
+        def remove() -> None:
+            from huggingface_hub import CommitOperationDelete
+            from huggingface_hub.errors import EntryNotFoundError
+
+            found = sorted(self._find_in(repo, names))
+            there.update(found)
+            if not found:
+                return
+            deletes = [CommitOperationDelete(self._path(name)) for name in found]
+            title = f"Delete {len(found)} example files that were trained on"
+            try:
+                self._client.api.create_commit(operations=deletes, commit_message=title, **repo)
+            except EntryNotFoundError as error:
+                raise Conflict(f"{self.label}: {error}") from error
+
+        self._client.call(remove)
         return len(there)
-
-    def _remove(self, repo: dict[str, str], names: Sequence[str], there: set[str]) -> None:
-        """Delete what is there; adds to ``there`` all that any attempt found."""
-        from huggingface_hub import CommitOperationDelete
-        from huggingface_hub.errors import EntryNotFoundError
-
-        found = sorted(self._find_in(repo, names))
-        there.update(found)
-        if not found:
-            return
-        deletes = [CommitOperationDelete(self._path(name)) for name in found]
-        title = f"Delete {len(found)} example files that were trained on"
-        try:
-            self._client.api.create_commit(operations=deletes, commit_message=title, **repo)
-        except EntryNotFoundError as error:
-            raise Conflict(f"{self.label}: {error}") from error
 
     def compact(self, limit: int) -> str | None:
         repo = self._find_repo()
@@ -194,30 +180,22 @@ class _Folder:
 
     def _find_repo(self) -> dict[str, str] | None:
         """The library's arguments for the repository; None while there is neither kind."""
-        if self._kind is None:
-            self._kind = self._client.call(self._existing_kind)
-        if self._kind is None:
+
+        def existing_kind() -> str | None:
+            from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+            for kind in ("dataset", "model"):
+                try:
+                    self._client.api.repo_info(self._repo_id, repo_type=kind)
+                    return kind
+                except GatedRepoError:
+                    raise
+                except RepositoryNotFoundError:
+                    continue
             return None
-        return {"repo_id": self._repo_id, "repo_type": self._kind}
 
-    def _existing_kind(self) -> str | None:
-        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-        for kind in ("dataset", "model"):
-            try:
-                self._client.api.repo_info(self._repo_id, repo_type=kind)
-                return kind
-            except GatedRepoError:
-                raise
-            except RepositoryNotFoundError:
-                continue
-        return None
-
-    def _create(self) -> dict[str, str]:
-        repo = {"repo_id": self._repo_id, "repo_type": "dataset"}
-        self._client.api.create_repo(private=True, exist_ok=True, **repo)
-        self._kind = "dataset"
-        return repo
+        self._kind = self._kind or self._client.call(existing_kind)
+        return {"repo_id": self._repo_id, "repo_type": self._kind} if self._kind else None
 
 
 def _failure(future: Future[bool]) -> BaseException | None:

@@ -109,14 +109,13 @@ class RemoteHeartbeats:
                 self._seen[path] = before[path]
             elif is_heartbeat_name(name):
                 wanted[path] = entry.version
-        return self._fetch(wanted) if wanted else None
-
-    def _fetch(self, wanted: Mapping[str, str]) -> str | None:
-        """Download files, given with their versions; why not all came."""
+        if not wanted:
+            return None
         with tempfile.TemporaryDirectory(dir=self._scratch()) as made:
             came, problem = self._transport.download(list(wanted), Path(made))
             for path in came:
-                self._seen[path] = (wanted[path], _head(Path(made, path)))
+                with open(Path(made, path), "rb") as handle:  # a byte more shows that it is long
+                    self._seen[path] = (wanted[path], handle.read(MAX_BYTES + 1))
         return problem
 
 
@@ -129,7 +128,7 @@ class RemoteExampleStore:
     """
 
     def __init__(self, transport: Transport, local_dir: Path, *, options: StoreOptions) -> None:
-        self._transport, self._local_dir = transport, local_dir
+        self._transport, self.label, self.local_dir = transport, transport.label, local_dir
         self._quarantine = Quarantine(local_dir)
         self._spool = Spool(local_dir / "spool")
         self._uploader = Uploader(
@@ -147,14 +146,6 @@ class RemoteExampleStore:
         self._undeleted: set[str] = set()
         self._is_new = Once()
         self._beats = RemoteHeartbeats(transport, self._scratch)
-
-    @property
-    def label(self) -> str:
-        return self._transport.label
-
-    @property
-    def local_dir(self) -> Path:
-        return self._local_dir
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
         self._spool.put(name, write)
@@ -232,7 +223,7 @@ class RemoteExampleStore:
 
     def _scratch(self) -> Path:
         if self._incoming is None:
-            parent = self._local_dir / "incoming"
+            parent = self.local_dir / "incoming"
             for left in OwnDirectory.abandoned(parent):
                 left.remove()
             self._incoming = OwnDirectory.create(parent)
@@ -280,12 +271,6 @@ def example_directory(kind: str, place: str, stem: str, options: StoreOptions) -
     if not owner or not name or "/" in name:
         raise ExchangeError(f"{place} cannot be a {kind} on the Hub: expected owner/name")
     return options.state_dir / f"examples-{kind}-{owner}--{name}-{stem}"
-
-
-def _head(path: Path) -> bytes:
-    """As much of a file as a heartbeat can have, and a byte that shows when there is more."""
-    with open(path, "rb") as handle:
-        return handle.read(MAX_BYTES + 1)
 
 
 def _is_same(path: Path, entry: RemoteFile | None) -> bool:

@@ -35,9 +35,6 @@ class Lease:
             return None
         return cls(str(entry.get("owner")), str(entry.get("id")), float(entry["renewed"]))
 
-    def entry(self) -> dict[str, Any]:
-        return {"owner": self.owner, "id": self.id, "renewed": round(self.renewed, 1)}
-
 
 class Holder:
     """This process's side of a lease, from before it is written until it is given up."""
@@ -45,19 +42,17 @@ class Holder:
     def __init__(self, owner: str, identity: str, place: str, *, seconds: float) -> None:
         self.owner, self.id, self.seconds = owner, identity, seconds
         self._place = place
-        self._written = False  # has the far side ever carried our lease?
+        #: When the far side last got our lease, on the monotonic clock; 0 before it ever has.
+        self.written_at = 0.0
 
     def renewed(self) -> dict[str, Any]:
         """The entry to write now."""
-        return Lease(self.owner, self.id, time.time()).entry()
-
-    def written(self) -> None:
-        self._written = True
+        return {"owner": self.owner, "id": self.id, "renewed": round(time.time(), 1)}
 
     def check(self, state: Mapping[str, Any] | None, *, take_over: bool = False) -> None:
         """Raise NamespaceBusy when ``state`` says that somebody else holds the namespace."""
         lease = Lease.of(state)
-        if self._written:
+        if self.written_at:
             if lease is None or lease.id != self.id:
                 by = f"by {lease.owner}" if lease else "and given up since"
                 raise NamespaceBusy(

@@ -49,22 +49,13 @@ class HubWeightStore:
         options: StoreOptions,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        self._repo_id, self._namespace = repo_id, namespace
+        self.label, self.namespace = repo_id, namespace
         self._options, self._lease_seconds = options, lease_seconds
         self._client = HubClient(repo_id, options=options)
         self._versions = VersionReader(self._client, repo_id, namespace)
         self._history = History(self._client, {"repo_id": repo_id, "repo_type": "model"})
         self._holder: Holder | None = None
         self._writing = threading.RLock()
-        self._written_at = 0.0  # on the monotonic clock, when the lease was last written
-
-    @property
-    def label(self) -> str:
-        return self._repo_id
-
-    @property
-    def namespace(self) -> Namespace:
-        return self._namespace
 
     def read_state(self) -> dict[str, Any] | None:
         version = self._client.call(self._versions.at)
@@ -82,7 +73,7 @@ class HubWeightStore:
 
     def _pull(self, newer_than: int | None, revision: str | None) -> Weights | None:
         version = self._versions.at(revision)
-        name = self._namespace.weights_file
+        name = self.namespace.weights_file
         if version is None or name not in version.sizes:
             return None
         state = version.state or dict(UNPUBLISHED)
@@ -92,27 +83,24 @@ class HubWeightStore:
         check_weight_size(version.sizes[name], source)
         data = self._versions.read(version, name)
         if not announced(state, data):
-            raise Unannounced(source, self._namespace.state_file)
+            raise Unannounced(source, self.namespace.state_file)
         config = self._versions.config(version)
         if config is None:
-            raise without_config(source, self._namespace.config_file)
+            raise without_config(source, self.namespace.config_file)
         return Weights(unpack_weights(data, source), config, state)
 
     def revisions(self, limit: int) -> list[Revision]:
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        stem, weights = map(re.escape, (self._namespace.stem, self._namespace.weights_file))
+        stem, weights = map(re.escape, (self.namespace.stem, self.namespace.weights_file))
         ours = re.compile(rf"{stem} step \d|.*\b{weights}\b")
 
-        def commits() -> list[Any]:
-            try:
-                return self._history.commits()
-            except ExchangeError as error:
-                if isinstance(error.__cause__, RepositoryNotFoundError):
-                    return []
-                raise
-
-        found = [commit for commit in commits() if ours.match(commit.title)]
+        try:
+            found = [commit for commit in self._history.commits() if ours.match(commit.title)]
+        except ExchangeError as error:
+            if isinstance(error.__cause__, RepositoryNotFoundError):
+                return []
+            raise
         return [Revision(c.commit_id, c.created_at.timestamp(), c.title) for c in found[:limit]]
 
     def compact(self, limit: int) -> str | None:
@@ -122,24 +110,24 @@ class HubWeightStore:
         self, state_dict: StateDict, config: Mapping[str, Any], state: Mapping[str, Any]
     ) -> dict[str, Any]:
         data, digest = pack_weights(state_dict)
-        check_weight_size(len(data), self._namespace.weights_file)
+        check_weight_size(len(data), self.namespace.weights_file)
         files = {
-            self._namespace.weights_file: data,
-            self._namespace.config_file: json_bytes(config),
+            self.namespace.weights_file: data,
+            self.namespace.config_file: json_bytes(config),
         }
         step, games = state.get("step", 0), state.get("total_games", 0)
-        title = f"{self._namespace.stem} step {step}, {games:,} games"
+        title = f"{self.namespace.stem} step {step}, {games:,} games"
         return self._write({**state, "weights_sha256": digest}, title, files=files)
 
     def update_state(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        return self._write(changes, f"{self._namespace.stem}: state")
+        return self._write(changes, f"{self.namespace.stem}: state")
 
     @contextmanager
     def hold(self, owner: str, *, take_over: bool = False) -> Iterator[None]:
         state_dir = self._options.state_dir
-        with hold_namespace(state_dir, self._namespace):
-            identity = owner_id(state_dir / f".{self._namespace.stem}.learner.id")
-            place = f"namespace {self._namespace.stem!r} in {self.label}"
+        with hold_namespace(state_dir, self.namespace):
+            identity = owner_id(state_dir / f".{self.namespace.stem}.learner.id")
+            place = f"namespace {self.namespace.stem!r} in {self.label}"
             holder = Holder(owner, identity, place, seconds=self._lease_seconds)
             version = self._client.call(self._versions.at)
             holder.check(version.state if version else None, take_over=take_over)
@@ -158,20 +146,21 @@ class HubWeightStore:
 
     def _claim(self, take_over: bool = False) -> None:
         assert self._holder is not None
-        title = f"{self._namespace.stem}: learner on {self._holder.owner}"
+        title = f"{self.namespace.stem}: learner on {self._holder.owner}"
         self._write({}, title, take_over=take_over)
 
     def _renew(self, age: float) -> None:
         """Write the lease again if it was written, and not within the last ``age`` seconds."""
-        if self._written_at and time.monotonic() - self._written_at > age:
+        written_at = self._holder and self._holder.written_at
+        if written_at and time.monotonic() - written_at > age:
             self._claim()
 
     def _give_up(self) -> None:
         """Take our lease out of the state; not being able to costs the next learner a wait."""
-        if not self._written_at:
+        if self._holder is None or not self._holder.written_at:
             return
         try:
-            self._write({}, f"{self._namespace.stem}: no learner", drop_lease=True)
+            self._write({}, f"{self.namespace.stem}: no learner", drop_lease=True)
         except NamespaceBusy:
             pass  # said when it was noticed
         except (ExchangeError, OSError) as error:
@@ -197,9 +186,11 @@ class HubWeightStore:
             tried: list[str] = []
 
             def attempt() -> dict[str, Any]:
+                from huggingface_hub import CommitOperationAdd
+
                 version = self._versions.at()
                 if version is None:
-                    self._client.api.create_repo(self._repo_id, private=True, exist_ok=True)
+                    self._client.api.create_repo(self.label, private=True, exist_ok=True)
                     version = self._versions.at()
                 known = version.state if version else None
                 current = known or {}
@@ -211,24 +202,16 @@ class HubWeightStore:
                 if holder is not None:
                     holder.check(known, take_over=take_over)
                 tried.append(title)
-                self._commit({**(files or {}), self._namespace.state_file: json_bytes(state)},
-                             title, parent=version.sha if version else None)  # fmt: skip
+                content = {**(files or {}), self.namespace.state_file: json_bytes(state)}
+                self._client.api.create_commit(
+                    self.label,
+                    [CommitOperationAdd(name, data) for name, data in content.items()],
+                    commit_message=title,
+                    parent_commit=version.sha if version else None,
+                )
                 return state
 
             state = self._client.call(attempt)
             if lease and holder is not None:
-                holder.written()
-                self._written_at = time.monotonic()
-            elif drop_lease:
-                self._written_at = 0.0
+                holder.written_at = time.monotonic()
             return state
-
-    def _commit(self, files: Mapping[str, bytes], title: str, *, parent: str | None) -> None:
-        from huggingface_hub import CommitOperationAdd
-
-        self._client.api.create_commit(
-            self._repo_id,
-            [CommitOperationAdd(name, data) for name, data in files.items()],
-            commit_message=title,
-            parent_commit=parent,
-        )

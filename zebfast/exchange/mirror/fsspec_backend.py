@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, TransientError
+from zebfast.exchange.errors import ExchangeError, TransientError, brief
 from zebfast.exchange.mirror.manifest import MANIFEST, POINTER
 
-_T = TypeVar("_T")
 _S3 = ("s3://", "s3a://")
 _CONNECT_SECONDS, _READ_SECONDS = 20, 60
 _PACKAGES = {"s3": "zebfast[s3]", "s3a": "zebfast[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
@@ -30,7 +29,7 @@ class FsspecPlace:
     """The FarPlace at ``url``. ExchangeError when fsspec cannot be had for such URLs."""
 
     def __init__(self, url: str, *, endpoint: str | None) -> None:
-        self._label = url
+        self.label = url
         options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
         if url.startswith(_S3):
             limits = {"connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS}
@@ -63,42 +62,23 @@ class FsspecPlace:
             loop.call_soon_threadsafe(loop.set_exception_handler, _unawaited_fault)
         self._root = str(root).rstrip("/")
 
-    @property
-    def label(self) -> str:
-        return self._label
-
     def probe(self) -> None:
         path = f"{self._root}/.probe-{secrets.token_hex(4)}"
-
-        def write() -> None:
-            self._fs.pipe_file(path, b"zebfast")
-            self._fs.rm_file(path)
-
-        self._call(write)
+        self._call(lambda: self._fs.pipe_file(path, b"zebfast"))
+        self._call(lambda: self._fs.rm_file(path))
 
     def folders(self) -> list[str]:
-        def look() -> list[str]:
-            with suppress(FileNotFoundError):
-                return [str(name) for name in self._fs.ls(self._root, detail=False)]
-            return []
-
-        return [name.rstrip("/").rsplit("/", 1)[-1] for name in self._call(look)]
+        found = self._if_there(partial(self._fs.ls, self._root, detail=False)) or []
+        return [str(name).rstrip("/").rsplit("/", 1)[-1] for name in found]
 
     def read(self, name: str) -> bytes | None:
-        def read() -> bytes | None:
-            with suppress(FileNotFoundError):
-                return bytes(self._fs.cat_file(f"{self._root}/{name}"))
-            return None
-
-        return self._call(read)
+        data = self._if_there(partial(self._fs.cat_file, f"{self._root}/{name}"))
+        return None if data is None else bytes(data)
 
     def fetch(self, folder: str, names: Sequence[str], directory: Path) -> None:
-        def get(name: str) -> None:
-            with suppress(FileNotFoundError):
-                self._fs.get_file(f"{self._root}/{folder}/{name}", str(directory / name))
-
         for name in names:
-            self._call(partial(get, name))
+            to = str(directory / name)
+            self._if_there(partial(self._fs.get_file, f"{self._root}/{folder}/{name}", to))
 
     def replace(
         self, folder: str, paths: Sequence[Path], pointer: bytes, drop: Sequence[str]
@@ -106,31 +86,31 @@ class FsspecPlace:
         for path in paths:
             to = f"{self._root}/{folder}/{path.name}"
             self._call(partial(self._fs.put_file, str(path), to))
-        self._call(lambda: self._point(pointer))
-        for name in drop:
-            self._call(partial(self._drop, name))
-
-    def _point(self, pointer: bytes) -> None:
-        """Object stores replace whole files; a directory does so only by renaming."""
+        latest, temporary = f"{self._root}/{POINTER}", f"{self._root}/.{POINTER}.tmp"
         if self._is_remote:
-            self._fs.pipe_file(f"{self._root}/{POINTER}", pointer)
-            return
-        temporary = f"{self._root}/.{POINTER}.tmp"
-        self._fs.pipe_file(temporary, pointer)
-        self._fs.mv(temporary, f"{self._root}/{POINTER}")
+            self._call(lambda: self._fs.pipe_file(latest, pointer))
+        else:  # object stores replace whole files; a directory does so only by renaming
+            self._call(lambda: self._fs.pipe_file(temporary, pointer))
+            self._call(lambda: self._fs.mv(temporary, latest))
+        for name in drop:  # its manifest first: a half-deleted state must not look complete
+            self._if_there(partial(self._fs.rm_file, f"{self._root}/{name}/{MANIFEST}"))
+            self._if_there(partial(self._fs.rm, f"{self._root}/{name}", recursive=True))
 
-    def _drop(self, folder: str) -> None:
-        """Delete a folder, its manifest first: a half-deleted state must not look complete."""
-        with suppress(FileNotFoundError):
-            self._fs.rm_file(f"{self._root}/{folder}/{MANIFEST}")
-        with suppress(FileNotFoundError):
-            self._fs.rm(f"{self._root}/{folder}", recursive=True)
-
-    def _call(self, action: Callable[[], _T]) -> _T:
+    def _call(self, action: Callable[[], Any]) -> Any:
         try:
             return action()
         except Exception as error:  # of fsspec, botocore, aiohttp, and whatever else is below
-            raise explain(error, self._label) from error
+            raise explain(error, self.label) from error
+
+    def _if_there(self, action: Callable[[], Any]) -> Any:
+        """As _call; None where there is no such file or folder."""
+
+        def look() -> Any:
+            with suppress(FileNotFoundError):
+                return action()
+            return None
+
+        return self._call(look)
 
 
 def _unawaited_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -145,20 +125,20 @@ def _unawaited_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
 
 def explain(error: Exception, place: str) -> ExchangeError:
     """What a fault of fsspec or of a library below it means."""
-    brief = (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
+    reason = brief(error)
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, ExchangeError):
         return error
     if isinstance(error, PermissionError) or kinds & _WITHOUT_KEY:
         return ExchangeError(
-            f"{place} refuses access ({brief}): set credentials that may list, read, write and "
+            f"{place} refuses access ({reason}): set credentials that may list, read, write and "
             "delete there (for s3:// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
         )
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return ExchangeError(
-            f"{place} is not there ({brief}): make the bucket or directory, or correct --sync-to "
+            f"{place} is not there ({reason}): make the bucket or directory, or correct --sync-to "
             "and --sync-endpoint"
         )
     if kinds & {"ParamValidationError", "NoRegionError", "InvalidEndpoint", "ValueError"}:
-        return ExchangeError(f"{place} cannot be used ({brief}): correct --sync-to")
-    return TransientError(f"{place}: {brief}")
+        return ExchangeError(f"{place} cannot be used ({reason}): correct --sync-to")
+    return TransientError(f"{place}: {reason}")

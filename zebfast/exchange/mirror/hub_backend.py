@@ -30,10 +30,7 @@ class RepoPlace:
         self._client = HubClient(repo_id, options=options)
         self._history = History(self._client, {"repo_id": repo_id, "repo_type": "model"})
         self._squash_after = squash_after
-
-    @property
-    def label(self) -> str:
-        return f"hf://{self._repo_id}/{self._prefix}"
+        self.label = f"hf://{repo_id}/{prefix}"
 
     def probe(self) -> None:
         api = self._client.api
@@ -113,10 +110,7 @@ class BucketPlace:
     def __init__(self, bucket_id: str, prefix: str, *, options: StoreOptions) -> None:
         self._id, self._prefix = bucket_id, prefix
         self._client = HubClient(f"bucket {bucket_id}", options=options)
-
-    @property
-    def label(self) -> str:
-        return f"hf://buckets/{self._id}/{self._prefix}"
+        self.label = f"hf://buckets/{bucket_id}/{prefix}"
 
     def probe(self) -> None:
         api, path = self._client.api, f"{self._prefix}/.probe"
@@ -129,13 +123,16 @@ class BucketPlace:
         self._client.call(write)
 
     def folders(self) -> list[str]:
-        paths = self._client.once(lambda: self._paths(f"{self._prefix}/"))
-        tails = [path.removeprefix(f"{self._prefix}/") for path in paths]
+        tails = [path.removeprefix(f"{self._prefix}/") for path in self._paths("")]
         return sorted({tail.split("/")[0] for tail in tails if "/" in tail})
 
-    def _paths(self, prefix: str) -> list[str]:
-        found = self._client.api.list_bucket_tree(self._id, prefix, recursive=True)
-        return [item.path for item in found if item.type == "file"]
+    def _paths(self, below: str) -> list[str]:
+        def look() -> list[str]:
+            prefix = f"{self._prefix}/{below}"
+            found = self._client.api.list_bucket_tree(self._id, prefix, recursive=True)
+            return [item.path for item in found if item.type == "file"]
+
+        return self._client.once(look)
 
     def read(self, name: str) -> bytes | None:
         with tempfile.TemporaryDirectory() as directory:
@@ -169,9 +166,6 @@ class BucketPlace:
         for adds in (files[:-1], files[-1:], [(pointer, f"{self._prefix}/{POINTER}")]):
             if adds:
                 self._client.once(partial(api.batch_bucket_files, self._id, add=adds))
-        gone = [path for name in drop for path in self._paths_of(name)]
+        gone = [path for name in drop for path in self._paths(f"{name}/")]
         if gone:
             self._client.once(lambda: api.batch_bucket_files(self._id, delete=gone))
-
-    def _paths_of(self, folder: str) -> list[str]:
-        return self._client.once(lambda: self._paths(f"{self._prefix}/{folder}/"))

@@ -69,12 +69,8 @@ class Mirror:
     """The states of one namespace at a far place. One process writes at a time: its learner."""
 
     def __init__(self, place: FarPlace) -> None:
-        self._place = place
+        self._place, self.label = place, place.label
         self._said_damaged = False
-
-    @property
-    def label(self) -> str:
-        return self._place.label
 
     def probe(self) -> None:
         """Raises ExchangeError if states cannot be kept there, TransientError if not just now."""
