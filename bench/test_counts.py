@@ -110,13 +110,14 @@ def test_operators_of_a_learner_step(pinned: Pinned, tokenizer: str, tmp_path: P
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: str) -> None:
     """From packed observations to answers, on torch's device without data: no way to wait."""
+    from zebfast.net.encoding import record_bytes
     from zebfast.net.folded import fold
 
     config, weights = workload.fresh_network("medium", tokenizer)
     meta = torch.device("meta")
     net = fold(config, weights, device=meta, dtype=torch.float16)
     asked = workload.mixed_observations(64)
-    raw, length = torch.from_numpy(net.rows(asked)).to(meta), int(net.lengths(asked).max())
+    raw, length = record_bytes(asked).to(meta), int(net.lengths(asked).max())
 
     @torch.inference_mode()
     def work() -> None:

@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(ROOT))
 
+from zebfast.core.records import OBS_DTYPE
 from zebfast.net.folded import fold
 from zebfast.net.networks import build, sized
 from zebfast.net.pipeline import plan
@@ -65,7 +66,7 @@ def operations(tokenizer: str, size: str, lengths: Mapping[int, int]) -> float:
     wanted = batch_lengths(lengths) if tokenizer == "v1" else np.zeros(_BATCH, np.int64)
     total = 0
     for piece in plan(wanted, None)[1]:
-        raw = torch.empty(piece.rows, net.row_bytes, dtype=torch.uint8, device="meta")
+        raw = torch.empty(piece.rows, OBS_DTYPE.itemsize, dtype=torch.uint8, device="meta")
         with torch.inference_mode():
             net.on_device(raw, piece.length)  # what is made once is not counted
             with FlopCounterMode(display=False) as counter:

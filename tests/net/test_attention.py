@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from slow_attention import slow_attention
 
 from zebfast.core.attention import MAX_TOKENS, attention, fits
-from zebfast.net import forward
+from zebfast.net import v1_fast
 from zebfast.net.checkpoint import Checkpoint
 from zebfast.net.evaluator import Evaluator
 
@@ -95,12 +95,12 @@ def test_the_evaluator_says_the_same_with_and_without_it(
 ) -> None:
     evaluator = Evaluator(small.config, small.weights, dtype=dtype)
     used: list[bool] = []
-    own = forward._own_attention
-    monkeypatch.setattr(forward, "_own_attention", lambda *a: used.append(True) or own(*a))
+    own = v1_fast._own_attention
+    monkeypatch.setattr(v1_fast, "_own_attention", lambda *a: used.append(True) or own(*a))
     got, want = (np.empty((len(observations), 8), dtype=np.float32) for _ in range(2))
     evaluator.evaluate(observations, got)
     assert used
-    monkeypatch.setattr(forward, "_own_kernel", lambda net: False)
+    monkeypatch.setattr(v1_fast, "_own_kernel", lambda net: False)
     used.clear()
     evaluator.evaluate(observations, want)
     assert not used

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from zebfast.core.records import OBS_DTYPE
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import Checkpoint
 from zebfast.net.encoding import record_bytes
@@ -144,8 +145,8 @@ class Crowded:
     """A network whose device has room for so many rows at once."""
 
     def __init__(self, net: Folded, room: int) -> None:
-        self._net, self.room, self.row_bytes = net, room, net.row_bytes
-        self.rows, self.lengths, self.on_cpu = net.rows, net.lengths, net.on_cpu
+        self._net, self.room = net, room
+        self.lengths, self.on_cpu = net.lengths, net.on_cpu
 
     def on_device(self, raw: Tensor, length: int) -> Tensor:
         if len(raw) > self.room:
@@ -212,7 +213,7 @@ def test_nothing_in_an_answer_waits_for_the_device_or_leaves_it(
     tokenizer: str, dtype: torch.dtype
 ) -> None:
     net = _folded(sized(tokenizer, "small", belief_head=False), "meta", dtype)
-    raw = torch.empty(96, net.row_bytes, dtype=torch.uint8, device="meta")
+    raw = torch.empty(96, OBS_DTYPE.itemsize, dtype=torch.uint8, device="meta")
     for length in (12, 30) if tokenizer == "v1" else (0,):
         with torch.inference_mode():
             net.on_device(raw, length)  # tables that are made once may be
@@ -227,7 +228,7 @@ def test_answers_equal_those_of_the_cpu_without_a_data_dependent_operator(
 ) -> None:
     net = _folded(sized(tokenizer, "small", belief_head=False), "cpu", torch.float32)
     want, _, _ = net.on_cpu(observations, chunk=1024)
-    raw = torch.from_numpy(net.rows(observations))
+    raw = record_bytes(observations)
     with torch.inference_mode(), OnDevice("cpu"):
         got = net.on_device(raw, 30 if tokenizer == "v1" else 0)
     torch.testing.assert_close(got, want, rtol=0, atol=1e-5)

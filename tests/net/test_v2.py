@@ -14,7 +14,9 @@ from zebfast.net.checkpoint import Checkpoint
 from zebfast.net.encoding import record_bytes
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.features import expand
-from zebfast.net.networks import n_parameters, sized
+from zebfast.net.folded import fold
+from zebfast.net.networks import sized
+from zebfast.net.output import n_parameters
 from zebfast.net.v2 import SIZES, V2Config, V2Net, value_of_points
 from zebfast.net.v2_fast import FoldedV2
 
@@ -78,12 +80,12 @@ def test_fast_form_gives_the_same_answers(
     observations: NDArray[Any], size: str, chunk: int
 ) -> None:
     held = trained_like(SIZES[size])
-    fast = FoldedV2.fold(SIZES[size], held.weights, device=CPU, dtype=torch.float32)
+    fast = fold(SIZES[size], held.weights, device=CPU, dtype=torch.float32)
     records = observations[:250]
     want = module_answers(held.network(), records)
     with torch.inference_mode():
         got, tokens, padding = fast.on_cpu(records, chunk=chunk)
-        on_device = fast.on_device(torch.from_numpy(fast.rows(records)), 0)
+        on_device = fast.on_device(record_bytes(records), 0)
     assert (tokens, padding) == (0, 0)
     assert not fast.lengths(records).any()
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
@@ -95,10 +97,10 @@ def test_half_precision_stays_close(observations: NDArray[Any]) -> None:
     held = trained_like(config)
     want = module_answers(held.network(), observations)
     for dtype, error in ((torch.float16, 0.01), (torch.bfloat16, 0.05)):
-        fast = FoldedV2.fold(config, held.weights, device=CPU, dtype=dtype)
+        fast = fold(config, held.weights, device=CPU, dtype=dtype)
         with torch.inference_mode():
             got, _, _ = fast.on_cpu(observations, chunk=256)
-            on_device = fast.on_device(torch.from_numpy(fast.rows(observations)), 0)
+            on_device = fast.on_device(record_bytes(observations), 0)
         assert 0 < np.abs(got.numpy() - want).max() < error
         assert 0 < np.abs(on_device.numpy() - want).max() < error
 

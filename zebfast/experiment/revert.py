@@ -25,8 +25,7 @@ from zebfast.learner.state import (
 )
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint
-from zebfast.net.networks import config_from_dict
-from zebfast.net.weights import check_weights
+from zebfast.net.networks import check_weights, config_from_dict
 
 # --- Published weights as a checkpoint: what warm starts and reverts begin from.
 

@@ -41,8 +41,7 @@ from zebfast.learner.state import (
     save_checkpoint,
 )
 from zebfast.net import checkpoint as model_file
-from zebfast.net.networks import AnyNet, config_from_dict
-from zebfast.net.weights import check_weights
+from zebfast.net.networks import AnyNet, check_weights, config_from_dict
 from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
 

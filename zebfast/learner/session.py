@@ -33,7 +33,8 @@ from zebfast.learner.state import Progress, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
 from zebfast.learner.wandb import WandbMetrics
 from zebfast.net import checkpoint as model_file
-from zebfast.net.networks import AnyNet, n_parameters
+from zebfast.net.networks import AnyNet
+from zebfast.net.output import n_parameters
 from zebfast.net.v2 import V2Net
 from zebfast.system.events import Retrying, Row, emit, subscribed
 from zebfast.system.retry import doubling, retrying

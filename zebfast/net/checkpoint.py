@@ -23,9 +23,17 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 import zebfast
-from zebfast.net.networks import AnyConfig, AnyNet, build, config_from_dict, filled
+from zebfast.net.networks import (
+    AnyConfig,
+    AnyNet,
+    BadCheckpoint,
+    build,
+    check_weights,
+    config_from_dict,
+    filled,
+    infer_config,
+)
 from zebfast.net.v2 import V2Config
-from zebfast.net.weights import BadCheckpoint, check_weights, infer_config
 from zebfast.system.files import write_atomic
 
 __all__ = [

@@ -26,20 +26,8 @@ from zebfast.net.packing import (
     TYPE_PLAY,
     Column,
     domino_features,
-    pack_tokens,
 )
 from zebfast.rules import COUNT, DOMINOES, N_DOMINOES, N_PLIES
-
-__all__ = [
-    "Fields",
-    "TokenBatch",
-    "bit_columns",
-    "expand",
-    "pack_tokens",
-    "record_bytes",
-    "slow_tokens",
-    "unpack",
-]
 
 
 class TokenBatch(NamedTuple):

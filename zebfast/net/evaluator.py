@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,10 @@ from torch import Tensor
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.cuda import Cuda
 from zebfast.net.folded import WIDTH, Folded, fold
-from zebfast.net.networks import AnyConfig
+from zebfast.net.networks import AnyConfig, check_weights
 from zebfast.net.packing import check_observations
 from zebfast.net.pipeline import Device, Graphs, Pipeline, first_line, largest_piece
 from zebfast.net.precision import DTYPES, EXACT, compare, settle
-from zebfast.net.weights import check_weights
 
 __all__ = ["DTYPES", "Counts", "DeviceMissing", "Evaluator", "NotFinite"]
 
@@ -119,8 +118,7 @@ class Evaluator:
     def counts(self) -> Counts:
         """A copy of the counters."""
         with self._lock:
-            c = self._counts
-            return Counts(c.states, c.batches, c.tokens, c.padded_tokens)
+            return replace(self._counts)
 
     def describe(self) -> str:
         """Where and in what precision it runs, for logs: ``cuda:0 NVIDIA ... fp16``."""

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zebfast.net.networks import AnyConfig
-from zebfast.net.v1 import NetConfig
+from zebfast.net.networks import AnyConfig, build, filled
+from zebfast.net.v1 import V1Net
 from zebfast.net.v1_fast import FoldedV1
 from zebfast.net.v2_fast import FoldedV2
 
@@ -22,24 +22,17 @@ WIDTH = 8
 class Folded(Protocol):
     """One network's weights on one device in one precision, ready to evaluate; never changes."""
 
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of an observation as it crosses to the device."""
-
     def on_cpu(self, obs: NDArray[Any], *, chunk: int) -> tuple[Tensor, int, int]:
         """Evaluate OBS_DTYPE[B] on the CPU: float32[B, 8], tokens run, tokens run as padding.
 
         ``chunk``: about how many tokens (or rows) go through all layers at a time.
         """
 
-    def rows(self, obs: NDArray[Any]) -> NDArray[np.uint8]:
-        """uint8[B, row_bytes]: what ``on_device`` reads; a view of ``obs`` where that will do."""
-
     def lengths(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """int64[B]: how long a rectangle each observation needs; 0 where there is no such thing."""
 
     def on_device(self, raw: Tensor, length: int) -> Tensor:
-        """float32[B, 8] for uint8[B, row_bytes] on the network's device.
+        """float32[B, 8] for packed records uint8[B, 36] on the network's device.
 
         ``length``: at least every row's. Shapes depend on B and ``length`` alone and nothing waits
         for the device, so that a CUDA graph can hold it. Rows of zeros give anything.
@@ -49,7 +42,8 @@ class Folded(Protocol):
 def fold(
     config: AnyConfig, weights: Mapping[str, Tensor], *, device: torch.device, dtype: torch.dtype
 ) -> Folded:
-    """Fold checked weights (`weights.check_weights`) for ``device``, stored in ``dtype``."""
-    if isinstance(config, NetConfig):
-        return FoldedV1.fold(config, weights, device=device, dtype=dtype)
-    return FoldedV2.fold(config, weights, device=device, dtype=dtype)
+    """Fold checked weights (`networks.check_weights`) for ``device``, stored in ``dtype``."""
+    moved = {name: w.to(device, torch.float32) for name, w in weights.items()}
+    net = filled(build, config, moved).eval()
+    with torch.no_grad():
+        return FoldedV1(net, dtype=dtype) if isinstance(net, V1Net) else FoldedV2(net, dtype=dtype)

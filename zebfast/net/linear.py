@@ -8,7 +8,7 @@ the ordinary ones do the same.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 _TYPICAL_ROWS = 1024  # only a hint for the packed layout
@@ -64,3 +64,13 @@ def _pack(weight: Tensor, bias: Tensor) -> Tensor | None:
         return None  # a build without these operators, or with other signatures
     bound = _PACKABLE[weight.dtype]
     return packed if torch.allclose(got, want, rtol=bound, atol=bound, equal_nan=True) else None
+
+
+def fold_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """(weight, bias) of a linear map that reads ``norm``, with its scale and shift moved in."""
+    return weight * norm.weight, bias + weight @ norm.bias
+
+
+def plain_norm(x: Tensor) -> Tensor:
+    """Layer norm without scale and shift, which `fold_norm` moved into the next map."""
+    return F.layer_norm(x, x.shape[-1:])

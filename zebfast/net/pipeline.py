@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zebfast.core.records import OBS_DTYPE
+from zebfast.net.encoding import record_bytes
 from zebfast.net.folded import WIDTH, Folded
 
 #: A batch is cut into about so many pieces: one is packed on the CPU and one copied back while
@@ -33,7 +35,7 @@ GRAPH_BOUND = 1e-3
 #: Shapes kept; a worker meets far fewer, and more would be a sign of batches that vary wildly.
 _MOST_SHAPES = 64
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 class Piece(NamedTuple):
@@ -116,7 +118,7 @@ class Device(Protocol):
 class Buffers(NamedTuple):
     """What batches of up to so many rows pass through; the pieces use disjoint parts."""
 
-    host_rows: Tensor  # pinned uint8[capacity, row_bytes]
+    host_rows: Tensor  # pinned uint8[capacity, 36]
     device_rows: Tensor
     device_evals: Tensor
     host_evals: Tensor  # pinned float32[capacity, 8]
@@ -126,7 +128,7 @@ class Buffers(NamedTuple):
 class Step:
     """One shape: a fixed input, a fixed output, and what fills the second from the first."""
 
-    raw: Tensor  # uint8[rows, row_bytes]
+    raw: Tensor  # uint8[rows, 36]
     evals: Tensor  # float32[rows, 8]
     work: Work
 
@@ -166,7 +168,7 @@ class Pipeline:
             self._net = net
         lengths = net.lengths(obs)
         order, pieces = plan(lengths, limit)
-        rows, buffers = net.rows(obs), self._room(net, len(obs))
+        rows, buffers = record_bytes(obs).numpy(), self._room(len(obs))
         previous: Piece | None = None
         for piece in pieces:
             self._send(rows, order, piece, buffers)
@@ -187,9 +189,9 @@ class Pipeline:
         self._buffers = None
         self._device.release()
 
-    def _room(self, net: Folded, n: int) -> Buffers:
+    def _room(self, n: int) -> Buffers:
         if self._buffers is None or len(self._buffers.host_rows) < n:
-            device, width = self._device, net.row_bytes
+            device, width = self._device, OBS_DTYPE.itemsize
             self._buffers = Buffers(
                 device.pinned(n, width, torch.uint8),
                 device.buffer(n, width, torch.uint8),
@@ -214,22 +216,22 @@ class Pipeline:
         part = slice(piece.start, piece.start + piece.n)
         fresh = shape not in self._steps
         step = self._step(net, shape) if fresh else self._steps[shape]
-        self._device.compute(lambda: _copy(step.raw[: piece.n], buffers.device_rows[part]))
+        self._device.compute(lambda: step.raw[: piece.n].copy_(buffers.device_rows[part]))
         if fresh:
             if self._graphs.use:
                 self._capture(step, piece.n)
             self._steps[shape] = step
         self._device.compute(step.work)
-        self._device.compute(lambda: _copy(buffers.device_evals[part], step.evals[: piece.n]))
+        self._device.compute(lambda: buffers.device_evals[part].copy_(step.evals[: piece.n]))
 
     def _step(self, net: Folded, shape: tuple[int, int]) -> Step:
         while len(self._steps) >= _MOST_SHAPES:
             self._device.wait()  # it may be running
             del self._steps[next(iter(self._steps))]
         rows, length = shape
-        raw = self._device.buffer(rows, net.row_bytes, torch.uint8)
+        raw = self._device.buffer(rows, OBS_DTYPE.itemsize, torch.uint8)
         evals = self._device.buffer(rows, WIDTH, torch.float32)
-        return Step(raw, evals, lambda: _copy(evals, net.on_device(raw, length)))
+        return Step(raw, evals, lambda: evals.copy_(net.on_device(raw, length)))
 
     def _capture(self, step: Step, n: int) -> None:
         """Put a graph in the place of the step's work if it says the same of the first n rows."""
@@ -238,7 +240,7 @@ class Pipeline:
         want = step.evals[:n].to("cpu", copy=True)
         try:
             replay = self._device.capture(step.work)
-            self._device.compute(lambda: _clear(step.evals))
+            self._device.compute(step.evals.zero_)
             self._device.compute(replay)
             self._device.wait()
         except torch.cuda.OutOfMemoryError:
@@ -252,14 +254,6 @@ class Pipeline:
         else:
             worst = float((got - want).abs().max())
             self._graphs.give_up(f"its answers differ by {worst:.2g}")
-
-
-def _copy(to: Tensor, source: Tensor) -> None:
-    to.copy_(source)
-
-
-def _clear(evals: Tensor) -> None:
-    evals.zero_()
 
 
 def first_line(error: BaseException) -> str:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zebfast.net.encoding import record_bytes
 from zebfast.net.folded import WIDTH, Folded
 from zebfast.net.pipeline import length_bucket
 
@@ -83,5 +84,5 @@ def compare(half: Folded, exact: Folded, obs: NDArray[Any], device: torch.device
 def _evaluated(net: Folded, obs: NDArray[Any], device: torch.device) -> Tensor:
     if device.type == "cpu":
         return net.on_cpu(obs, chunk=len(obs))[0]
-    raw = torch.from_numpy(np.require(net.rows(obs), requirements="W")).to(device)
+    raw = record_bytes(obs).to(device)
     return net.on_device(raw, length_bucket(int(net.lengths(obs).max()))).cpu()

@@ -6,24 +6,20 @@ reads it, and the policy and points heads become one map.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from zebfast.core.features import answers, first_layer
-from zebfast.core.records import OBS_DTYPE
-from zebfast.net.encoding import record_bytes
 from zebfast.net.features import expand
-from zebfast.net.linear import Linear
-from zebfast.net.networks import filled
+from zebfast.net.linear import Linear, fold_norm, plain_norm
 from zebfast.net.output import N_SLOTS
-from zebfast.net.v2 import V2Config, V2Net, value_of_points
+from zebfast.net.v2 import V2Net, value_of_points
 from zebfast.rules import N_DOMINOES
 
 _NO_ROWS = np.empty((1, 0), dtype=np.float32)
@@ -39,8 +35,6 @@ class FoldedBlock(NamedTuple):
 class FoldedV2:
     """A `folded.Folded` of a v2 network: every observation costs the same, no lengths."""
 
-    row_bytes = OBS_DTYPE.itemsize
-
     def __init__(self, net: V2Net, *, dtype: torch.dtype) -> None:
         """Fold a module that is on its device in float32; stored in ``dtype`` (heads: float32)."""
         self._dtype = dtype
@@ -53,22 +47,7 @@ class FoldedV2:
         self._blocks = [_fold_block(block, dtype) for block in net.blocks]
         weight = torch.cat([net.policy_proj.weight, net.value_head.weight])
         bias = torch.cat([net.policy_proj.bias, net.value_head.bias])
-        self._heads = Linear(*_fold_norm(net.norm, weight, bias), dtype=torch.float32)
-
-    @classmethod
-    def fold(
-        cls,
-        config: V2Config,
-        weights: Mapping[str, Tensor],
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> FoldedV2:
-        """Fold checked weights for ``device``, stored in ``dtype``."""
-        moved = {name: w.to(device, torch.float32) for name, w in weights.items()}
-        net = filled(V2Net, config, moved)
-        with torch.no_grad():
-            return cls(net.eval(), dtype=dtype)
+        self._heads = Linear(*fold_norm(net.norm, weight, bias), dtype=torch.float32)
 
     def on_cpu(self, obs: NDArray[Any], *, chunk: int) -> tuple[Tensor, int, int]:
         """``chunk`` observations at a time through all layers; there are no tokens to count."""
@@ -81,11 +60,6 @@ class FoldedV2:
             scores = self._scores(torch.from_numpy(x).to(self._dtype))
             answers(obs[i:j], scores.numpy(), evals[i:j])
         return torch.from_numpy(evals), 0, 0
-
-    def rows(self, obs: NDArray[Any]) -> NDArray[np.uint8]:
-        """The packed records themselves."""
-        flat: NDArray[np.uint8] = record_bytes(obs).numpy()
-        return flat
 
     def lengths(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Zeros: there is no rectangle."""
@@ -103,20 +77,11 @@ class FoldedV2:
     def _scores(self, x: Tensor) -> Tensor:
         """float32[B, 71] logits of the dominoes and the points from the first layer [B, W]."""
         for block in self._blocks:
-            x = block.down.plus(block.up.relu(_norm(x)), x)
-        return self._heads(_norm(x.float()))
+            x = block.down.plus(block.up.relu(plain_norm(x)), x)
+        return self._heads(plain_norm(x.float()))
 
 
 def _fold_block(block: Any, dtype: torch.dtype) -> FoldedBlock:
-    up = _fold_norm(block.norm, block.up.weight, block.up.bias)
+    up = fold_norm(block.norm, block.up.weight, block.up.bias)
     down = Linear(block.down.weight, block.down.bias, dtype=dtype)
     return FoldedBlock(Linear(*up, dtype=dtype), down)
-
-
-def _fold_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """(weight, bias) of a linear map that reads ``norm``, with its scale and shift moved in."""
-    return weight * norm.weight, bias + weight @ norm.bias
-
-
-def _norm(x: Tensor) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:])

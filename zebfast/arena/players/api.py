@@ -25,7 +25,8 @@ from zebfast.core.engine import Game, GameBatch
 from zebfast.rules import TOTAL_POINTS
 
 if TYPE_CHECKING:
-    from zebfast.net.networks import AnyNet, Output
+    from zebfast.net.networks import AnyNet
+    from zebfast.net.output import Output
 
 
 def load_player(spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu") -> GamePlayer:

@@ -31,7 +31,8 @@ from zebfast.learner.train.losses import (
     compute_losses,
     unpack_batch,
 )
-from zebfast.net.networks import AnyNet, Output
+from zebfast.net.networks import AnyNet
+from zebfast.net.output import Output
 from zebfast.net.precision import cpu_has_bf16
 from zebfast.net.v1 import DROPOUT, V1Net
 from zebfast.net.v2 import V2Net
