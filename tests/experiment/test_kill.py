@@ -16,8 +16,7 @@ from zebfast.exchange import LocalWeightStore, Namespace, parse_example_name
 from zebfast.learner.data.replay import ReplayBuffer, ReplayCache
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import load_checkpoint
-from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import Examples
+from zebfast.selfplay.examples import Examples, read_examples
 
 SEED = 20
 N_KILLS = 10

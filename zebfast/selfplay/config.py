@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from zebfast.core.forest import MAX_CACHE_MB, WORLDS
 from zebfast.core.options import SearchOptions
@@ -64,18 +65,13 @@ class SelfPlay(GroupedGames):
         self, evaluator: BatchEvaluator, *, config: SelfPlayConfig, seed: int, first_game: int = 0
     ) -> None:
         self.config = config
-
-        def open_forest(n_trees: int, first: int, stride: int) -> SelfPlayForest:
-            return SelfPlayForest(
-                n_trees,
-                options=config.search,
-                seed=seed,
-                first_game=first,
-                stride=stride,
-                worlds=config.worlds,
-                cache_mb=config.cache_mb,
-            )
-
+        open_forest = partial(
+            SelfPlayForest,
+            options=config.search,
+            seed=seed,
+            worlds=config.worlds,
+            cache_mb=config.cache_mb,
+        )
         super().__init__(
             evaluator,
             open_forest,

@@ -131,7 +131,7 @@ class GroupedGames:
     Args:
         evaluator: values leaves; its weights may be swapped between calls of ``play``, and then
             its ``version``, if it has one, is another.
-        open_engine: called with a number of games side by side, the first game and the stride.
+        open_engine: called with a number of games side by side, ``first_game`` and ``stride``.
         n_parallel: games that all groups play at once, together.
         n_groups: group k of K plays the games first_game + k, first_game + k + K, ...
         first_game: number of the first game.
@@ -140,7 +140,7 @@ class GroupedGames:
     def __init__(
         self,
         evaluator: BatchEvaluator,
-        open_engine: Callable[[int, int, int], Engine],
+        open_engine: Callable[..., Engine],
         *,
         n_parallel: int,
         n_groups: int,
@@ -157,7 +157,7 @@ class GroupedGames:
         self._groups = []
         for k in range(n_groups):
             n_side_by_side = len(range(k, n_parallel, n_groups))
-            engine = open_engine(n_side_by_side, first_game + k, n_groups)
+            engine = open_engine(n_side_by_side, first_game=first_game + k, stride=n_groups)
             self._groups.append(_Group(engine, evaluator))
 
     @property

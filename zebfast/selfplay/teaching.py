@@ -9,6 +9,7 @@ worlds a decision make fewer, quieter labels at the same cost.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from zebfast.core.labelling import LabelledGames
 from zebfast.core.options import TeachingOptions
@@ -51,15 +52,9 @@ class Teaching(GroupedGames):
         self, evaluator: BatchEvaluator, *, config: TeachingConfig, seed: int, first_game: int = 0
     ) -> None:
         self.config = config
-
-        def open_games(n_games: int, first: int, stride: int) -> LabelledGames:
-            return LabelledGames(
-                n_games, options=config, seed=seed, first_game=first, stride=stride
-            )
-
         super().__init__(
             evaluator,
-            open_games,
+            partial(LabelledGames, options=config, seed=seed),
             n_parallel=config.n_parallel_games,
             n_groups=config.n_groups,
             first_game=first_game,
