@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -120,7 +120,7 @@ class Matrix:
             "tie": 0.5,
             "virtual_ties_per_pairing": VIRTUAL_TIES,
             "bootstrap_resamples": N_RESAMPLES,
-            "ratings": [rating.as_dict() for rating in self.ratings] if self.complete else [],
+            "ratings": [asdict(rating) for rating in self.ratings] if self.complete else [],
         }
         return {
             **self.config.as_dict(),

@@ -16,7 +16,7 @@ models", Annals of Statistics 32 (2004), for when a maximum exists. Intervals: b
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,10 +40,6 @@ class Rating:
     elo: float
     elo_low: float
     elo_high: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields as a plain dict, ready for JSON."""
-        return asdict(self)
 
 
 def rate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -50,7 +51,7 @@ def replay(file: Path, as_json: bool) -> None:
         raise click.ClickException(f"{file} holds no games; expected one JSON object a line.")
     if as_json:
         found = {"file": str(file), "games": games, "plays": plays, "equal": difference is None}
-        told = None if difference is None else difference.as_dict()
+        told = None if difference is None else asdict(difference)
         click.echo(json.dumps(found | {"difference": told}))
     elif difference is None:
         click.echo(f"replayed {games:,} games, {plays:,} plays: all equal")

@@ -145,10 +145,6 @@ class Difference:
     expected: Any
     found: Any
 
-    def as_dict(self) -> dict[str, Any]:
-        """The fields as a plain dict, ready for JSON."""
-        return asdict(self)
-
     def __str__(self) -> str:
         where = "at the end" if self.ply is None else f"play {self.ply}"
         return (

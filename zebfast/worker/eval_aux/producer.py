@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.labels import label_games, slot_values
-from zebfast.arena.pairs import PairedGames, PlayRng
+from zebfast.arena.pairs import Bids, Dominoes, PairedGames, PlayRng, Rows
 from zebfast.arena.players.base import NetworkPlayer
 from zebfast.arena.players.pimc import PimcPlayer
 from zebfast.arena.players.specs import solver_deals_per_chunk
@@ -110,12 +110,7 @@ class EvalAuxProducer:
         )
         values = np.full((2 * n_deals, N_PLIES, HAND_SIZE), np.nan)
 
-        def choose_eq(
-            batch: GameBatch,
-            rows: NDArray[np.intp],
-            rng: PlayRng,
-            bids: NDArray[np.uint8],
-        ) -> NDArray[np.uint8]:
+        def choose_eq(batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
             decided = self._eq.decide(batch, rows, rng, bids)
             values[rows, rng.plies] = slot_values(batch, rows, decided.points)
             return decided.dominoes
