@@ -125,7 +125,7 @@ def test_learner_beats_the_plain_module(gate: Gate) -> None:
 
 @pytest.mark.benchmark(group="ratios")
 def test_native_files_are_read_faster(gate: Gate, tmp_path: Path) -> None:
-    from zebfast.selfplay.examples import read_examples
+    from zebfast.selfplay.example_files import read_examples
 
     games = workload.finished_games(64, 32)
     native, documented = tmp_path / "b_0_00.safetensors", tmp_path / "b_0_00.pt"

@@ -20,7 +20,7 @@ from zebfast.benchmark.tuning import Setting
 from zebfast.cli.worker import tuned_file
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 from zebfast.worker.config import WorkerConfig
 
 NETWORK = {"embed_dim": 16, "n_heads": 2, "n_layers": 1, "ff_dim": 16}

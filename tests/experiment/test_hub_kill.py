@@ -22,7 +22,8 @@ from quick import QUICK_LEARNER, QUICK_WORKER, tiny_checkpoint
 from zebfast.exchange import parse_example_name
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import load_checkpoint
-from zebfast.selfplay.examples import Examples, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import Examples
 
 SEED = 21
 NAME = "exp"

@@ -16,7 +16,8 @@ from zebfast.exchange import LocalWeightStore, Namespace, parse_example_name
 from zebfast.learner.data.replay import ReplayBuffer, ReplayCache
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import load_checkpoint
-from zebfast.selfplay.examples import Examples, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import Examples
 
 SEED = 20
 N_KILLS = 10

@@ -14,7 +14,7 @@ from quick import QUICK_LEARNER, QUICK_WORKER, tiny_checkpoint
 
 from zebfast.exchange import LocalWeightStore, Namespace
 from zebfast.experiment.local_run import LocalRun, LocalRunConfig, RunFailed, RunStatus
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 
 
 @pytest.fixture

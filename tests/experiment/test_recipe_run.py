@@ -17,7 +17,7 @@ from experiments import experiment, zebfast
 from zebfast.exchange import LocalWeightStore, Namespace
 from zebfast.experiment.runlog import read_runs
 from zebfast.learner.metrics import read_metrics
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.producer_kinds import EXACT, ROLLOUT
 
 TINY = """

@@ -17,7 +17,7 @@ from zebfast.exchange import LocalWeightStore, Namespace
 from zebfast.experiment.local_run import LocalRun, LocalRunConfig, RunStatus
 from zebfast.net import checkpoint
 from zebfast.net.networks import sized
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 
 PACE = ("--training-steps-per-cycle", "4", "--eval-every", "0", "--push-every", "1")
 

@@ -19,7 +19,7 @@ from zebfast.fleet.launch import start_command
 from zebfast.fleet.local import Birth, LocalProvider, boot_id, end_session, parse_stat, read_stat
 from zebfast.fleet.model import Launch, Machine, Offer, Spec
 from zebfast.fleet.provider import OfferGone, ProviderError
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 
 FLEET = "zeb-first-selfplay"
 SLEEP = "echo started; exec sleep 600"

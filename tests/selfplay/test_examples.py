@@ -30,7 +30,8 @@ from zebfast.core.records import (
 from zebfast.exchange import example_name, parse_example_name
 from zebfast.rules import Position
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
-from zebfast.selfplay.examples import BadExampleFile, read_examples, write_native
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import BadExampleFile, write_native
 from zebfast.selfplay.examples_pt import tensors_from_examples, write_pt
 
 N_GAMES = 4

@@ -16,7 +16,8 @@ from zebfast.core.records import (
     EXAMPLE_HAS_POLICY,
     GAME_DTYPE,
 )
-from zebfast.selfplay.examples import BadExampleFile, read_examples, write_native
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import BadExampleFile, write_native
 from zebfast.selfplay.examples_pt import write_pt
 from zebfast.selfplay.play_values import pack, unpack
 

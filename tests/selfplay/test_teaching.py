@@ -13,7 +13,8 @@ from slow_tree import HashedEvaluator
 from zebfast.core.labelling import LabelledGames
 from zebfast.core.options import TeachingOptions
 from zebfast.core.records import GAME_DTYPE
-from zebfast.selfplay.examples import read_examples, write_native
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import write_native
 from zebfast.selfplay.play_values import unpack
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
 

@@ -28,7 +28,7 @@ weights("me/zeb", "large-belief", home).publish(
     made.weights, made.config.to_dict(), {"step": step, "total_games": games})
 """
 COUNT = """
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.producer_kinds import SELFPLAY
 store = examples("dataset", "me/zeb-examples", name, home)
 names = [each for each in store.list() if each not in without]

@@ -13,7 +13,8 @@ from runs import publish
 from zebfast.core.options import SearchOptions
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.examples import Examples, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import Examples
 from zebfast.worker.config import WorkerConfig
 
 

@@ -13,7 +13,7 @@ from workers import examples_in, finish, games_of, wait_for_files, wait_for_line
 
 from zebfast.cli.worker import config_from_flags, worker
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS, EXAMPLE_HAS_POLICY
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.producer_kinds import EVAL_AUX
 
 ID = "evalaux-0"

@@ -13,7 +13,8 @@ from workers import one_batch
 
 from zebfast.exchange import LocalExampleStore, Place
 from zebfast.exchange.hub.uploader import Uploader
-from zebfast.selfplay.examples import read_examples, write_native
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import write_native
 from zebfast.worker import example_writer
 
 

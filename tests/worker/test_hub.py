@@ -18,7 +18,8 @@ from workers import child_of, finish, games_of, wait_for_line
 
 from zebfast.exchange import parse_example_name
 from zebfast.exchange.heartbeat import Heartbeat, parse_heartbeat
-from zebfast.selfplay.examples import Examples, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import Examples
 
 PUBLISH = """
 from zebfast.net import checkpoint

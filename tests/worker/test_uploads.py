@@ -22,7 +22,7 @@ from zebfast.exchange import (
     StoreOptions,
     TransientError,
 )
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 from zebfast.worker import loop
 from zebfast.worker.config import WorkerConfig
 

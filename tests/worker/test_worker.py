@@ -13,7 +13,7 @@ from runs import Start, publish
 from workers import examples_in, finish, games_of, wait_for_files
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
-from zebfast.selfplay.examples import read_examples
+from zebfast.selfplay.example_files import read_examples
 
 
 def test_batches_and_their_lines(run_dir: Path, start: Start) -> None:

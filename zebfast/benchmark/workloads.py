@@ -301,7 +301,7 @@ def written(folder: Path, *, suffix: str = "safetensors", n_games: int) -> Work:
 
 def read(folder: Path, *, suffix: str = "safetensors", n_games: int) -> Work:
     """Example files read and checked as a learner does."""
-    from zebfast.selfplay.examples import read_examples
+    from zebfast.selfplay.example_files import read_examples
 
     path = folder / f"b_0_00.{suffix}"
     example_writer(suffix, _many_games(n_games))(path)

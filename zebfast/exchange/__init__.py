@@ -5,6 +5,7 @@ does (``local`` and ``hub`` are the two kinds), ``names`` what files are called;
 the learner's saved states far away.
 """
 
+from zebfast.exchange.backends import open_examples, open_weights
 from zebfast.exchange.errors import ExchangeError, NamespaceBusy, TransientError
 from zebfast.exchange.local import LocalExampleStore, LocalWeightStore, hold_namespace
 from zebfast.exchange.names import (
@@ -14,7 +15,7 @@ from zebfast.exchange.names import (
     example_name,
     parse_example_name,
 )
-from zebfast.exchange.place import Place, StoreOptions, open_examples, open_weights
+from zebfast.exchange.place import Place, StoreOptions
 from zebfast.exchange.store import ExampleStore, Revision, StateDict, Weights, WeightStore
 
 __all__ = [

@@ -1,7 +1,4 @@
-"""Where weights and examples are, and the back end that reaches each kind of place.
-
-A place is a directory, a Hub repository or a bucket.
-"""
+"""Where weights and examples are: a directory, a Hub repository or a bucket."""
 
 from __future__ import annotations
 
@@ -9,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from zebfast.exchange.local import LocalExampleStore, LocalWeightStore
-from zebfast.exchange.names import Namespace
-from zebfast.exchange.store import ExampleStore, WeightStore
 from zebfast.system.settings import check, setting
 
 Kind = Literal["directory", "model", "dataset", "bucket"]
@@ -64,29 +58,3 @@ class StoreOptions:
 
     def __post_init__(self) -> None:
         check(self)
-
-
-def open_weights(place: Place, namespace: Namespace, *, options: StoreOptions) -> WeightStore:
-    """The weights of ``namespace`` at ``place``; nothing is read or created yet."""
-    if place.path is not None:
-        return LocalWeightStore(place.path, namespace)
-    from zebfast.exchange.hub.weights import HubWeightStore
-
-    return HubWeightStore(place.name, namespace, options=options)
-
-
-def open_examples(place: Place, namespace: Namespace, *, options: StoreOptions) -> ExampleStore:
-    """The example files of ``namespace`` at ``place``; nothing is read or created yet.
-
-    Raises:
-        ExchangeError: a place on the Hub that is not of the form owner/name.
-    """
-    if place.path is not None:
-        return LocalExampleStore(place.path, namespace)
-    from zebfast.exchange.hub import bucket, dataset, examples
-
-    is_bucket = place.kind == "bucket"
-    kind, folder = ("bucket", bucket.Folder) if is_bucket else ("dataset", dataset.Folder)
-    local_dir = examples.example_directory(kind, place.name, namespace.stem, options)
-    transport = folder(place.name, namespace.examples_prefix, options=options)
-    return examples.RemoteExampleStore(transport, local_dir, options=options)

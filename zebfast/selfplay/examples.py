@@ -1,4 +1,4 @@
-"""Example files: the compact native format, what is checked of either format, and one door to both.
+"""Example files: the compact native format, and what is checked of either format.
 
 A native file is safetensors holding the fields of GAME_DTYPE as separate arrays (whole games, 450
 bytes each, 16 an example) with the metadata as JSON in its header. The documented ``.pt`` layout is
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import GAME_DTYPE
-from zebfast.exchange.names import MAX_EXAMPLE_FILE_BYTES, NATIVE_SUFFIX, PT_SUFFIX
 from zebfast.rules import N_PLIES
 from zebfast.selfplay.play_values import labelled_examples
 from zebfast.selfplay.producer_kinds import EVAL_AUX, PLAY_VALUE_SOURCES, SELFPLAY, SOURCES
@@ -56,35 +55,6 @@ def write_native(path: Path, games: NDArray[np.void], metadata: Mapping[str, Any
     arrays = {name: np.ascontiguousarray(games[name]) for name in GAME_DTYPE.names}
     header = {_HEADER_KEY: json.dumps(dict(metadata))}
     write_atomic(Path(path), safetensors.numpy.save(arrays, metadata=header))
-
-
-def read_examples(path: Path) -> Examples:
-    """Read and check an example file of either format.
-
-    Returns:
-        Examples in file order (native: game by game, ply 0..27 in each; of games with play values
-        the labelled decisions alone).
-
-    Raises:
-        BadExampleFile: anything about the content is not as documented.
-        OSError: the file could not be read at all.
-    """
-    path = Path(path)
-    with open(path, "rb") as handle:
-        data = handle.read(MAX_EXAMPLE_FILE_BYTES + 1)
-    try:
-        if len(data) > MAX_EXAMPLE_FILE_BYTES:
-            raise BadExampleFile(f"over {MAX_EXAMPLE_FILE_BYTES} bytes; expected fewer")
-        if path.suffix == NATIVE_SUFFIX:
-            return read_native(data)
-        if path.suffix == PT_SUFFIX:
-            # Imported here so that native files can be read and written without loading torch.
-            from zebfast.selfplay.examples_pt import read_pt
-
-            return read_pt(data)
-        raise BadExampleFile(f"suffix {path.suffix!r}; expected .safetensors or .pt")
-    except BadExampleFile as error:
-        raise BadExampleFile(f"example file {path.name} is refused: {error}") from error
 
 
 def read_native(data: bytes) -> Examples:

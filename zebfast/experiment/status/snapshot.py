@@ -26,7 +26,8 @@ from zebfast.experiment.experiment import Experiment, recipe_of
 from zebfast.experiment.runlog import Run, learner_process, read_runs, resolved
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.recipe import Recipe
-from zebfast.selfplay.examples import BadExampleFile, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import BadExampleFile
 from zebfast.system.events import Event, read_events
 from zebfast.system.locks import lock_owner
 

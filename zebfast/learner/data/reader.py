@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zebfast.exchange import ExampleStore, ExchangeError, TransientError
-from zebfast.selfplay.examples import BadExampleFile, Examples, read_examples
+from zebfast.selfplay.example_files import read_examples
+from zebfast.selfplay.examples import BadExampleFile, Examples
 from zebfast.system.events import Incident, emit
 from zebfast.system.retry import Backoff, Once, doubling
 
