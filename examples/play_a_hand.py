@@ -29,7 +29,10 @@ def ask(game: zebfast.Game, adviser: zebfast.GamePlayer) -> int:
     legal = game.legal()
     print("  your hand:", " ".join(name(d) for d in game.hands[YOU]))
     while True:
-        answer = input(f"  play one of {' '.join(name(d) for d in legal)}: ").strip()
+        try:
+            answer = input(f"  play one of {' '.join(name(d) for d in legal)}: ").strip()
+        except (EOFError, KeyboardInterrupt):
+            raise SystemExit("\nyou left the table") from None
         if answer == "?":
             chances = adviser.probabilities(game)
             print("  " + ", ".join(f"{name(d)} {p:.0%}" for d, p in chances.items()))

@@ -127,6 +127,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--deals", type=int, default=2000, help="of the matches (default: 2000)")
     parser.add_argument("--seed", type=int, default=1, help="of games and weights (default: 1)")
     args = parser.parse_args(argv)
+    for option in ("games", "steps", "width", "deals"):
+        if getattr(args, option) < 1:
+            parser.error(f"--{option}: at least 1 is needed")
     torch.set_num_threads(1)  # so small a network gains nothing from more
     torch.manual_seed(args.seed)
     network = torch.nn.Sequential(

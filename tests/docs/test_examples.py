@@ -92,6 +92,16 @@ def test_a_hand_is_played_by_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Unknown player 'nobody'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("gone", [EOFError, KeyboardInterrupt])
+def test_a_person_may_leave(gone: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(question: str) -> str:
+        raise gone
+
+    monkeypatch.setattr("builtins.input", answer)
+    with pytest.raises(SystemExit, match="you left the table"):
+        load("play_a_hand").main(["--seed", "3"])
+
+
 def test_players_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     program = load("compare_players")
     program.main(["random", "random", "--deals", "20"])
@@ -130,6 +140,14 @@ def test_a_network_learns(
     [(before, after)] = re.findall(r"play: ([\d.]+)% before, ([\d.]+)% after", shown)
     assert float(after) > float(before) + 3
     assert "labelled" in shown
+
+
+@pytest.mark.parametrize("option", ["--games", "--steps", "--width", "--deals"])
+def test_nothing_is_too_few(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        load("train_from_nothing").main([option, "0"])
+    assert stop.value.code == 2
+    assert f"{option}: at least 1 is needed" in capsys.readouterr().err
 
 
 def test_labels_are_for_the_side_to_play() -> None:
