@@ -8,11 +8,22 @@ import numpy as np
 import pytest
 from world_games import batch_after
 
-from zebfast import GameBatch, Solver, SolverPool, rules
+from zebfast import (
+    Game,
+    GameBatch,
+    IllegalPlay,
+    ImpossibleDeal,
+    Solver,
+    SolverPool,
+    mask_of,
+    rules,
+)
+from zebfast.core.attention import attention
+from zebfast.core.features import answers, first_layer
 from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
-from zebfast.core.rollouts import RolloutGames, laid_out
+from zebfast.core.rollouts import RolloutGames, laid_out, rewound
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
 
 N = 4
@@ -142,3 +153,63 @@ def test_arrays_that_may_not_be_written_are_read() -> None:
     assert batch.take(rows) == batch
     batch.play(dominoes, rows=rows)
     assert batch == games()
+
+
+def test_numbers_of_more_than_64_bits_are_told() -> None:
+    for huge in (2**64, [-(2**70)] * N):
+        with pytest.raises(TypeError, match="points must be whole numbers of at most 64 bits"):
+            Solver().at_least(games().positions(), huge)
+
+
+def test_one_game_takes_whole_numbers_only() -> None:
+    game = Game.deal(seed=1)
+    [first, *_] = game.legal()
+    for wrong in (first + 0.5, float(first), "6-4", None):
+        with pytest.raises(TypeError):
+            game.play(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            mask_of([wrong])  # type: ignore[list-item]
+    hands = game.hands
+    for decl, leader in ((1.5, 0), (1, 0.5)):
+        with pytest.raises(TypeError):
+            Game(hands, decl, leader)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Game([[d + 0.5 for d in hand] for hand in hands], 1, 0)  # type: ignore[misc]
+    with pytest.raises(ImpossibleDeal, match="ids run from 0 to 9"):
+        Game(hands, 2**70, 0)
+    with pytest.raises(IllegalPlay, match="may not play domino 1180591620717411303424"):
+        game.play(2**70)
+    with pytest.raises(IllegalPlay, match="may not play domino 300;"):
+        games().play([255, 300, 255, 255])
+    game.play(np.uint8(first))
+    assert game.plays[0][1] == first
+
+
+#: What takes games or arrays, given nothing instead.
+NOTHING: dict[str, Call] = {
+    "world_counts": world_counts,  # type: ignore[dict-item]
+    "sample_worlds": lambda none: sample_worlds(none, None, 2, seed=1, game_numbers=0),  # type: ignore[arg-type]
+    "world_positions": lambda none: world_positions(none, None, np.zeros((1, 1, 4), np.uint32)),  # type: ignore[arg-type]
+    "WorldSet": lambda none: WorldSet(none, 0),  # type: ignore[arg-type]
+    "laid_out": lambda none: laid_out(none, None, np.zeros((1, 1, 4), np.uint32)),  # type: ignore[arg-type]
+    "rewound": lambda none: rewound(none, 0),  # type: ignore[arg-type]
+    "RolloutGames": RolloutGames,  # type: ignore[dict-item]
+    "play_greedy": lambda none: RolloutGames(games()).play_greedy(none),  # type: ignore[arg-type]
+    "Forest": lambda none: Forest(none, options=SearchOptions()),  # type: ignore[arg-type]
+    "answers": lambda none: answers(np.zeros(0, OBS_DTYPE), none, none),  # type: ignore[arg-type]
+    "first_layer": lambda none: first_layer(np.zeros(0, OBS_DTYPE), none, none, none),  # type: ignore[arg-type]
+    "attention": lambda none: attention(np.zeros((0, 24), np.float32), none, none, n_heads=1),  # type: ignore[arg-type]
+    "Solver.values": lambda none: Solver().values(none),  # type: ignore[arg-type]
+    "Solver.play_values": lambda none: Solver().play_values(none),  # type: ignore[arg-type]
+    "Solver.at_least": lambda none: Solver().at_least(none, 3),  # type: ignore[arg-type]
+    "SolverPool.values": lambda none: SolverPool().values(none),  # type: ignore[arg-type]
+    "SolverPool.play_values": lambda none: SolverPool().play_values(none),  # type: ignore[arg-type]
+    "SolverPool.at_least": lambda none: SolverPool().at_least(none, 3),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_none_is_refused(name: str) -> None:
+    """Compiled code does not look at what is not there."""
+    with pytest.raises(TypeError, match=r"None|positions must be"):
+        NOTHING[name](None)

@@ -23,9 +23,11 @@ def broadcast(str name, values, tuple shape):
 
 
 def integers(str name, values, tuple shape):
-    """The same of whole numbers of any integer type. TypeError for other numbers."""
+    """The same of whole numbers of any integer type, to 64 bits. TypeError for other numbers."""
     array = np.asarray(values)
     if array.dtype.kind not in "iu" and array.size:
+        if array.dtype.kind == "O" and all(type(value) is int for value in array.flat):
+            raise TypeError(f"{name} must be whole numbers of at most 64 bits")
         raise TypeError(f"{name} must be whole numbers (integers), not {array.dtype}")
     return broadcast(name, array, shape)
 

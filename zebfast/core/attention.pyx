@@ -12,7 +12,7 @@ def fits(width):
     return 0 < width <= ZF_ATTENTION_WIDTH and width % ZF_ATTENTION_STEP == 0
 
 
-def attention(qkv, const int64_t[::1] lengths, out, *, n_heads):
+def attention(qkv, const int64_t[::1] lengths not None, out, *, n_heads):
     """Softmax attention within every observation, all heads. Releases the GIL.
 
     bfloat16 is given as the uint16 of its bits; it is computed in float32 as well.

@@ -59,8 +59,8 @@ cpdef uint32_t mask_of(object dominoes) except? 0
 
 cdef class Game:
     cdef zf_state state
-    cdef _start(self, hands, int decl, int leader)
-    cdef _play(self, int domino, str where)
+    cdef _start(self, hands, decl, leader)
+    cdef _play(self, domino, str where)
 
 
 cdef class GameBatch:

@@ -4,9 +4,11 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
+from operator import index
+
 import numpy as np
 
-from zebfast.core.arrays import integers, row_numbers
+from zebfast.core.arrays import broadcast, integers, row_numbers
 from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
 from zebfast.rules import Declaration, IllegalPlay, ImpossibleDeal, check_deal, domino_name
 from zebfast.rules import from_line, to_line
@@ -51,14 +53,14 @@ cpdef uint32_t mask_of(object dominoes) except? 0:
     True
     """
     cdef uint32_t mask = 0
-    for domino in dominoes:
+    for domino in map(index, dominoes):
         if not 0 <= domino < ZF_N_DOMINOES:
             raise ValueError(f"domino {domino}: ids run from 0 to {ZF_N_DOMINOES - 1}")
         mask |= <uint32_t>1 << <uint32_t>domino
     return mask
 
 
-cdef _illegal(const zf_state *s, int domino, str where):
+cdef _illegal(const zf_state *s, domino, str where):
     """The error for a play that the rules do not allow."""
     name = domino_name(domino) if 0 <= domino < ZF_N_DOMINOES else f"domino {domino}"
     if zf_over(s):
@@ -126,7 +128,7 @@ cdef class Game:
     pickle and both kinds of copy work, those of subclasses with their attributes.
     """
 
-    def __init__(self, hands, int decl, int leader):
+    def __init__(self, hands, decl, leader):
         """Four hands of seven domino ids, declaration 0..9, seat that leads.
 
         Raises:
@@ -134,10 +136,11 @@ cdef class Game:
         """
         self._start(hands, decl, leader)
 
-    cdef _start(self, hands, int decl, int leader):
+    cdef _start(self, hands, decl, leader):
         """A game of which nothing is played."""
         cdef uint32_t masks[ZF_N_SEATS]
-        hands = [[int(d) for d in hand] for hand in hands]
+        hands = [[index(d) for d in hand] for hand in hands]
+        decl, leader = index(decl), index(leader)
         check_deal(hands, decl, leader)
         for seat in range(ZF_N_SEATS):
             masks[seat] = mask_of(hands[seat])
@@ -220,14 +223,14 @@ cdef class Game:
         """Legal dominoes of the seat to play, ascending; empty when the game is over."""
         return dominoes_of(zf_legal(&self.state))
 
-    cdef _play(self, int domino, str where):
-        if not (0 <= domino < ZF_N_DOMINOES and zf_legal(&self.state) >> domino & 1):
+    cdef _play(self, domino, str where):
+        if not (0 <= domino < ZF_N_DOMINOES and zf_legal(&self.state) >> <int>domino & 1):
             raise _illegal(&self.state, domino, where)
         zf_play(&self.state, domino)
 
-    def play(self, int domino):
-        """Play a domino. IllegalPlay names the seat and what it may play."""
-        self._play(domino, "")
+    def play(self, domino):
+        """Play a domino, a whole number. IllegalPlay names the seat and what it may play."""
+        self._play(index(domino), "")
 
     def undo(self):
         """Take the last play back; IndexError when there is none."""
@@ -541,7 +544,8 @@ cdef class GameBatch:
                     if d[i] != 255:
                         zf_play(&self.states[r[i]], d[i])
         if bad >= 0:
-            raise _illegal(&self.states[r[bad]], d[bad], f"game {r[bad]}: ")
+            raise _illegal(&self.states[r[bad]], int(broadcast("dominoes", dominoes, (r.shape[0],))[bad]),
+                           f"game {r[bad]}: ")
 
     def play_random(self, *, seed, games=None, stream=1, rows=None):
         """One uniformly random legal play in each listed game that is not over.

@@ -40,7 +40,8 @@ def feature_bits(obs):
     return out
 
 
-def first_layer(obs, const float[:, ::1] table, const float[::1] bias, float[:, ::1] out):
+def first_layer(obs, const float[:, ::1] table not None, const float[::1] bias not None,
+                float[:, ::1] out not None):
     """The first layer: ``bias`` plus the rows of ``table`` whose bits are set.
 
     Added in the order of the bits, in float32. Releases the GIL.
@@ -74,7 +75,7 @@ def first_layer(obs, const float[:, ::1] table, const float[::1] bias, float[:, 
             _refuse(obs, done)
 
 
-def answers(obs, const float[:, ::1] scores, float[:, ::1] out):
+def answers(obs, const float[:, ::1] scores not None, float[:, ::1] out not None):
     """From the last layer's scores to priors and a value. Releases the GIL.
 
     Args:

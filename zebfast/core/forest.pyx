@@ -54,8 +54,8 @@ cdef class Forest:
     def __cinit__(self, *args, **kwargs):
         self.waiting = NULL
 
-    def __init__(self, GameBatch games, *, options, seed=0, game_numbers=None, worlds="sampled",
-                 stream=Stream.WORLDS):
+    def __init__(self, GameBatch games not None, *, options, seed=0, game_numbers=None,
+                 worlds="sampled", stream=Stream.WORLDS):
         """Copies the positions.
 
         Args:

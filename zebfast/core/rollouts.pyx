@@ -20,7 +20,7 @@ from zebfast.core.engine cimport ZF_N_PLIES, zf_rewind
 from zebfast.core.worlds cimport layouts_of, refuse_misfit, zf_worlds_apply, zf_worlds_fit
 
 
-def laid_out(GameBatch games, rows, hands):
+def laid_out(GameBatch games not None, rows, hands):
     """Games in which the dominoes still held lie as in the worlds given: a batch of k * n games.
 
     Plays, points and the trick on the table stay. World j of listed game i is game i * n + j.
@@ -47,7 +47,7 @@ def laid_out(GameBatch games, rows, hands):
     return out
 
 
-def rewound(GameBatch games, int n_plays):
+def rewound(GameBatch games not None, int n_plays):
     """Every game as it was after its first n_plays plays, with the same dominoes dealt.
 
     Raises ValueError for a game with fewer plays.
@@ -64,7 +64,7 @@ def rewound(GameBatch games, int n_plays):
 cdef class RolloutGames:
     """Copies of games that go on side by side; a rollout is a row of ``games``, as they stand."""
 
-    def __init__(self, GameBatch games, *, until=ZF_N_PLIES):
+    def __init__(self, GameBatch games not None, *, until=ZF_N_PLIES):
         """until: plays after which a rollout stops, 0..28, int [n] or one for all.
 
         TypeError for other numbers, ValueError for other sizes or shapes.
@@ -137,7 +137,7 @@ cdef class RolloutGames:
         live[:kept.size] = kept
         self.n_live = kept.size
 
-    def play_greedy(self, const float[:, ::1] evals):
+    def play_greedy(self, const float[:, ::1] evals not None):
         """Every waiting rollout plays its legal slot of the largest prior, the lowest of equals.
 
         evals: float32 [m, 8], as evaluators fill it. ValueError for another shape.

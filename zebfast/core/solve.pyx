@@ -41,8 +41,8 @@ class SolverInterrupted(Exception):
     """A solver's call ended early because another thread asked for it."""
 
 
-cdef _as_positions(positions):
-    """The array as contiguous POSITION_DTYPE [n]."""
+def as_positions(positions):
+    """The array as contiguous POSITION_DTYPE [n]. TypeError for anything else."""
     array = np.asarray(positions)
     if array.dtype != POSITION_DTYPE or array.ndim != 1:
         raise TypeError(
@@ -110,7 +110,7 @@ def check_positions(positions):
     Raises:
         ImpossiblePosition: names the first bad row and the rule that it breaks.
     """
-    array = _as_positions(positions)
+    array = as_positions(positions)
     cdef const uint8_t[::1] raw = array.view(np.uint8)
     cdef Py_ssize_t i, n = len(array), bad = -1
     cdef const zf_position *p
@@ -133,7 +133,7 @@ def points_to_come(positions):
     One for each unfinished trick and the count in the hands and on the table. Raises
     ImpossiblePosition.
     """
-    array = _as_positions(positions)
+    array = as_positions(positions)
     check_positions(array)
     out = np.zeros(len(array), np.int8)
     cdef const uint8_t[::1] raw = array.view(np.uint8)
@@ -236,12 +236,11 @@ cdef class Solver:
 
     cdef _run(self, positions, int question, const int[::1] points, int8_t[:, ::1] out):
         """Answer one question for every position, row by row, into out [n, 1 or 28]."""
-        array = _as_positions(positions)
-        cdef const uint8_t[::1] raw = array.view(np.uint8)
+        cdef const uint8_t[::1] raw = positions.view(np.uint8)
         cdef Py_ssize_t i = 0, n = out.shape[0]
         cdef const zf_position *p
         cdef uint64_t spent
-        check_positions(array)
+        check_positions(positions)
         if self.busy:
             raise RuntimeError("this solver is at work in another thread: use one for each thread")
         if n == 0:
@@ -265,12 +264,14 @@ cdef class Solver:
 
     def values(self, positions):
         """Points to come, team 0 minus team 1, under best play by all four seats: int8 [n]."""
+        positions = as_positions(positions)
         out = np.zeros(len(positions), np.int8)
         self._run(positions, VALUE, None, out[:, None])
         return out
 
     def play_values(self, positions):
         """The same after each domino that may be played now: int8 [n, 28], NO_PLAY elsewhere."""
+        positions = as_positions(positions)
         out = np.zeros((len(positions), ZF_N_DOMINOES), np.int8)
         self._run(positions, PLAY_VALUES, None, out)
         return out
@@ -286,6 +287,7 @@ cdef class Solver:
 
         Raises ValueError for points of another shape, TypeError for other numbers.
         """
+        positions = as_positions(positions)
         wanted = integers("points", points, (len(positions),))
         out = np.zeros(len(positions), np.int8)
         # 0 always holds and 43 never does: whatever lies beyond gives the same answers.

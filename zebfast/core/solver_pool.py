@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from zebfast.core.arrays import integers
-from zebfast.core.solve import Solver, check_positions
+from zebfast.core.solve import Solver, as_positions, check_positions
 from zebfast.rules import N_DOMINOES
 
 MAX_CHUNK = 256  # positions a thread takes at a time: some tenths of a second at most
@@ -45,6 +45,7 @@ class SolverPool:
 
     def values(self, positions: np.ndarray) -> NDArray[np.int8]:
         """Points to come, team 0 minus team 1: int8 [n]. Raises ImpossiblePosition."""
+        positions = as_positions(positions)
         out = np.empty(len(positions), np.int8)
 
         def chunk(solver: Solver, rows: slice) -> None:
@@ -58,6 +59,7 @@ class SolverPool:
 
         Raises ImpossiblePosition.
         """
+        positions = as_positions(positions)
         out = np.empty((len(positions), N_DOMINOES), np.int8)
 
         def chunk(solver: Solver, rows: slice) -> None:
@@ -71,6 +73,7 @@ class SolverPool:
 
         bool [n]. Raises as `Solver.at_least` does.
         """
+        positions = as_positions(positions)
         wanted = integers("points", points, (len(positions),))
         out = np.empty(len(positions), np.bool_)
 

@@ -123,7 +123,7 @@ cdef uint64_t _first_index(uint64_t ply, object n, object first) except? 0:
     return (ply << 32) + <uint64_t>first
 
 
-def world_counts(GameBatch games, rows=None, viewers=None):
+def world_counts(GameBatch games not None, rows=None, viewers=None):
     """Numbers of worlds that a seat of each listed game thinks possible, uint64 [k]; at least 1.
 
     Args:
@@ -168,7 +168,7 @@ cdef void _draw(const zf_state *s, uint8_t viewer, uint64_t key, uint64_t index,
     zf_worlds_sample_many(&worlds, key, index, n, <uint32_t (*)[4]>hands)
 
 
-def sample_worlds(GameBatch games, rows, Py_ssize_t n, *, seed, game_numbers,
+def sample_worlds(GameBatch games not None, rows, Py_ssize_t n, *, seed, game_numbers,
                   stream=Stream.EVAL_WORLDS, first=0, viewers=None, weights=None):
     """n worlds of each listed game, drawn independently: hands, uint32 [k, n, 4].
 
@@ -237,7 +237,7 @@ cdef refuse_misfit(Py_ssize_t row, Py_ssize_t layout):
                      "each seat as many as it holds")
 
 
-def world_positions(GameBatch games, rows, hands):
+def world_positions(GameBatch games not None, rows, hands):
     """The positions that worlds of the listed games give, POSITION_DTYPE [k, n].
 
     Args:
@@ -288,7 +288,7 @@ cdef class WorldSet:
     def __cinit__(self, *args, **kwargs):
         self.weighted = NULL
 
-    def __init__(self, GameBatch games, row, *, viewer=None, weights=None):
+    def __init__(self, GameBatch games not None, row, *, viewer=None, weights=None):
         """The worlds of a game as it stands; later plays do not change the set.
 
         Args:
