@@ -22,12 +22,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from zebfast.arena.match import MatchProgress, ProgressCallback
-from zebfast.arena.matrix import Matrix, MatrixProgress, Pair
-from zebfast.arena.stats import RANDOM_BIDS, MatchResult
+from zebfast.arena.stats import RANDOM_BIDS
 from zebfast.cli.messages import note
 
 if TYPE_CHECKING:
+    from zebfast.arena.match import MatchProgress, ProgressCallback
+    from zebfast.arena.matrix import Matrix, MatrixProgress, Pair
+    from zebfast.arena.stats import MatchResult
     from zebfast.worker.loop import BatchProgress
 
 
