@@ -158,7 +158,7 @@ def test_newer_weights_are_used_and_other_networks_refused(run_dir: Path, start:
     ("flags", "code", "why"),
     [
         (("--n-simulations", "0"), 2, "n-simulations"),
-        (("--n-simulations", "100000"), 2, "100000 is not in the range"),
+        (("--n-simulations", "100000"), 2, "100000 is not in the range 1<=x<=65535"),
         (("--max-mcts-nodes", "3"), 2, "--max-mcts-nodes"),
         (("--worker-id", "../evil"), 2, "worker id"),
         (("--weights-name", "a/b"), 2, "weights name"),
