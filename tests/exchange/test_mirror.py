@@ -7,6 +7,7 @@ import gc
 import importlib
 import json
 import logging
+import shutil
 import sys
 import threading
 import time
@@ -257,6 +258,33 @@ def test_faults_are_said_once_and_tried_again(
     assert thread.finish(60)
     assert mirror.added == [1]
     assert said == ["  sync error (will retry): slow: away", "  sync to slow works again"]
+
+
+def test_a_state_that_is_gone_before_it_was_sent_is_said(
+    start: Callable[[Mirror], MirrorThread], tmp_path: Path, said: list[str]
+) -> None:
+    mirror = Slow()
+    thread = start(mirror)
+    directory, manifest = make_state(tmp_path, 7)
+    shutil.rmtree(directory)
+    thread.submit(directory, manifest)
+    assert thread.finish(60)
+    assert not mirror.added
+    [line] = said
+    assert "snapshot of cycle 7 is not at slow" in line
+    assert f"{directory} was deleted" in line
+
+
+@pytest.mark.parametrize("step", [2, 3, 4])
+def test_what_an_earlier_run_left_does_not_pass_what_is_further(
+    mirror: Mirror, filled: list[Manifest], start: Callable[[Mirror], MirrorThread],
+    tmp_path: Path, step: int,
+) -> None:  # fmt: skip
+    thread = start(mirror)
+    thread.submit(*make_state(tmp_path / "near", step), is_left=True)
+    assert thread.finish(60)
+    assert steps(mirror)[0] == max(step, 3)
+    assert filled[0].step in steps(mirror)
 
 
 # --- S3 ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,21 @@ def said(lines: list[str], words: str) -> str:
     """The one line with these words."""
     [line] = [line for line in lines if words in line]
     return line
+
+
+def test_the_furthest_state_is_gone_on_from_though_an_older_has_a_later_time(
+    site: Site, add_file: AddFile, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_file(examples, 1)
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda now=time.time: now() + 600)
+        run(site.on("one", max_cycles=3))
+    run(site.on("two"))
+    shutil.rmtree(site.on("one").weights.path)
+    add_file(examples, 1)
+    lines = run(site.on("three", max_cycles=1))
+    assert "cycle 5," in said(lines, "Resumed from")
+    assert site.state()["step"] == 6
 
 
 def test_a_fresh_machine_goes_on_with_everything(

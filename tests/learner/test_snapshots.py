@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +97,44 @@ def test_what_is_being_sent_stays(tmp_path: Path) -> None:
         assembled(made, tmp_path, step)
     made.prune(1, busy={first.path.name})
     assert steps(made) == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("at", "newest_first"),
+    [
+        (None, [(4, 9, 0), (3, 9, 2), (3, 9, 0), (3, 8, 5)]),
+        # A machine that went on from less: what lies beyond is a branch that was given up.
+        ((3, 9, 0), [(3, 9, 0), (3, 8, 5), (4, 9, 0), (3, 9, 2)]),
+    ],
+)
+def test_the_furthest_is_the_newest_whatever_its_clock_said(
+    tmp_path: Path, at: tuple[int, int, int] | None, newest_first: list[tuple[int, int, int]]
+) -> None:
+    made = Snapshots(tmp_path / "snapshots", "l1", at=at)
+    for clock, standing in enumerate(((4, 9, 0), (3, 8, 5), (3, 9, 2), (3, 9, 0))):
+        manifest = Manifest(*standing[:2], "l1", None, "1", 1e9 * clock, {}, standing[2])
+        made.assemble(lambda _, manifest=manifest: manifest)
+    assert [s.manifest.standing for s in made.complete()] == newest_first
+    made.prune(2, busy=())
+    assert [s.manifest.standing for s in made.complete()] == newest_first[:2]
+
+
+def test_after_a_clock_was_set_back_the_newest_snapshots_stay(
+    make_config: Make, add_file: AddFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    far = f"file://{tmp_path}/far"
+    config = make_config(snapshot_every=1, keep_snapshots=2, sync_to=far, max_cycles=3)
+    add_file(config.examples.path, 1)
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda now=time.time: now() + 86_400)
+        run(config)
+    run(config)
+    found = Snapshots(config.snapshots_path, state_of(config)["lineage"])
+    assert steps(found) == [6, 5]
+    sent = json.loads((tmp_path / "far" / "model" / "latest.json").read_bytes())["states"]
+    assert sent[0] == found.complete()[0].path.name
+    assert sorted(path.name for path in (tmp_path / "far" / "model").glob("step-*")) == sorted(sent)
+    assert all(list((tmp_path / "far" / "model" / name).iterdir()) for name in sent)
 
 
 def test_a_full_disk_costs_a_snapshot_and_nothing_else(

@@ -25,7 +25,7 @@ from typing import Any
 from torch import Tensor
 
 from zebfast.exchange import ExchangeError, TransientError, Weights, WeightStore
-from zebfast.exchange.mirror.manifest import IncompleteState, Manifest
+from zebfast.exchange.mirror.manifest import IncompleteState, Manifest, Standing
 from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.replay import ReplayCache
@@ -230,7 +230,7 @@ def _whole(
     mirror: Mirror | None,
     lineage: str | None,
     *,
-    newer_than: tuple[int, int] | None,
+    newer_than: Standing | None,
 ) -> Iterator[tuple[str, Snapshot, TrainingCheckpoint]]:
     """Snapshots of this lineage that are whole, newest first: where each is, it, its checkpoint.
 
@@ -247,8 +247,8 @@ def _whole(
         else:
             found_of = f"of another run (lineage {manifest.lineage})"
             _LOG.warning(f"  {manifest.folder} at --sync-to is {found_of}")
-    for manifest, snapshot in sorted(found, key=lambda each: each[0].created_unix, reverse=True):
-        if newer_than is not None and newer_than >= (manifest.step, manifest.total_games):
+    for manifest, snapshot in sorted(found, key=lambda each: each[0].standing, reverse=True):
+        if newer_than is not None and newer_than >= manifest.standing:
             return
         try:
             if snapshot is not None:
@@ -266,15 +266,15 @@ def _whole(
         yield place, snapshot, saved
 
 
-def _standing(path: Path, lineage: str | None) -> tuple[int, int] | None:
-    """Cycle and games of this machine's checkpoint; None if it is missing, damaged or foreign."""
+def _standing(path: Path, lineage: str | None) -> Standing | None:
+    """How far this machine's checkpoint is; None if it is missing, damaged or foreign."""
     try:
         saved = load_checkpoint(path)
     except CheckpointError:
         return None  # if nothing takes its place, the start refuses it
     if saved is None or saved.progress.lineage != lineage:
         return None
-    return saved.progress.step, saved.progress.total_games
+    return saved.progress.standing
 
 
 def _checked(snapshot: Snapshot) -> TrainingCheckpoint:

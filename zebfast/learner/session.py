@@ -138,7 +138,7 @@ class Session:
             sinks, wandb_url = _open_sinks(config, progress, weights, parts)
             status = RunStatus(progress, self.mixture, self.schedule, wandb_url)
             parts.enter_context(subscribed(log_metrics(*sinks), status.take))
-            snapshots = SnapshotManager(config, progress.lineage, mirror)
+            snapshots = SnapshotManager(config, progress, mirror)
             parts.callback(lambda: snapshots.close(ends() - time.monotonic()))
             self.ingestor = _ingestor(
                 config, progress, self.mixture, self.schedule, self.trainer.net, held

@@ -24,6 +24,7 @@ from zebfast.exchange.mirror.manifest import (
     MANIFEST,
     IncompleteState,
     Manifest,
+    Standing,
     is_folder,
     parse_manifest,
 )
@@ -60,20 +61,27 @@ class Snapshot:
 class Snapshots:
     """The snapshots of one ``lineage`` in ``directory``; those of others are not touched.
 
-    The caller holds the namespace, so what a killed process left half-made may go.
+    The caller holds the namespace, so what a killed process left half-made may go. Where the run
+    is known to stand ``at`` a place of the lineage, a snapshot beyond that is of a branch that was
+    given up, and older than all others.
     """
 
-    def __init__(self, directory: Path, lineage: str) -> None:
-        self.directory, self._lineage = directory, lineage
+    def __init__(self, directory: Path, lineage: str, *, at: Standing | None = None) -> None:
+        self.directory, self._lineage, self._at = directory, lineage, at
         for path in directory.glob(f".{lineage}-*.tmp"):
             shutil.rmtree(path, ignore_errors=True)
 
     def complete(self) -> list[Snapshot]:
-        """All complete ones, the newest first."""
+        """All complete ones, the newest first: the furthest in the lineage, whatever clocks say."""
+
+        def order(snapshot: Snapshot) -> tuple[bool, Standing]:
+            standing = snapshot.manifest.standing
+            return self._at is None or standing <= self._at, standing
+
         paths = self.directory.iterdir() if self.directory.is_dir() else ()
         found = [self._read(path) for path in paths if is_folder(path.name)]
         mine = [s for s in found if s is not None and s.manifest.lineage == self._lineage]
-        return sorted(mine, key=lambda s: (s.manifest.created_unix, s.path.name), reverse=True)
+        return sorted(mine, key=order, reverse=True)
 
     def make(self, progress: Progress, files: Mapping[str, Path]) -> Snapshot:
         """Take a snapshot of ``files``, given by the names they get. Raises OSError, leaving none.
@@ -92,9 +100,12 @@ class Snapshots:
                 version=__version__,
                 created_unix=round(time.time(), 3),
                 files={name: file_mark(directory / name) for name in files},
+                steps_into_cycle=progress.steps_into_cycle,
             )
 
-        return self.assemble(fill)
+        made = self.assemble(fill)
+        self._at = made.manifest.standing
+        return made
 
     def assemble(self, fill: Callable[[Path], Manifest]) -> Snapshot:
         """Make a snapshot of the files that ``fill(directory)`` writes; it tells which they are.
@@ -242,9 +253,9 @@ class SnapshotManager:
     once.
     """
 
-    def __init__(self, config: LearnerConfig, lineage: str, mirror: Mirror | None) -> None:
+    def __init__(self, config: LearnerConfig, progress: Progress, mirror: Mirror | None) -> None:
         self._config = config
-        self._snapshots = Snapshots(config.snapshots_path, lineage)
+        self._snapshots = Snapshots(config.snapshots_path, progress.lineage, at=progress.standing)
         self._thread: MirrorThread | None = None
         if mirror is not None:
             self._thread = MirrorThread(
@@ -255,7 +266,7 @@ class SnapshotManager:
             )
             newest = self._snapshots.complete()[:1] if config.resume == "auto" else []
             for snapshot in newest:
-                self._thread.submit(snapshot.path, snapshot.manifest)
+                self._thread.submit(snapshot.path, snapshot.manifest, is_left=True)
         self._guard = DiskGuard(self._snapshots, limit=config.disk_limit, busy=self._busy)
 
     @property
@@ -280,7 +291,6 @@ class SnapshotManager:
             files |= {REPLAY: saved[0], saved[1].name: saved[1]}
         try:
             snapshot = self._snapshots.make(progress, files)
-            self._snapshots.prune(config.keep_snapshots, self._busy())
         except OSError as error:
             text = (
                 f"  no snapshot of cycle {progress.step}: {error}; training goes on, and the "
@@ -291,8 +301,12 @@ class SnapshotManager:
             else:
                 _LOG.warning(text)
             return
-        if self._thread is not None:
+        if self._thread is not None:  # before others go: what is being sent stays
             self._thread.submit(snapshot.path, snapshot.manifest)
+        try:
+            self._snapshots.prune(config.keep_snapshots, self._busy())
+        except OSError as error:
+            _LOG.warning(f"  superseded snapshots could not be deleted (will retry): {error}")
 
     def finish(self) -> None:
         """Wait for the last snapshot to arrive, so long and not longer."""

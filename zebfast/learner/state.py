@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from zebfast.exchange import ExchangeError, StateDict, Weights, parse_example_name
+from zebfast.exchange.mirror.manifest import Standing
 from zebfast.selfplay.examples import Examples
 from zebfast.system.files import write_atomic
 from zebfast.system.settings import SettingError, decode
@@ -149,6 +150,11 @@ class Progress:
     streams: Streams = field(default_factory=Streams)
     schedule: ScheduleProgress | None = None
     best_weights: StateDict | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def standing(self) -> Standing:
+        """How far the run is in its lineage."""
+        return self.step, self.total_games, self.steps_into_cycle
 
     def has_forgotten(self, name: str) -> bool:
         """Did a stage that forgets drop the examples of this file?"""

@@ -30,6 +30,10 @@ class IncompleteState(ExchangeError):
     """A saved state is not whole; an older one may be."""
 
 
+Standing = tuple[int, int, int]
+"""Cycles, games counted, optimizer steps of the next cycle: what grows along a lineage."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a complete state says of itself.
@@ -39,8 +43,9 @@ class Manifest:
         lineage: of the namespace; states of another one are another run's.
         wandb_run_id: run that was logged to, if any.
         version: of this program when it was saved.
-        created_unix: when that was.
+        created_unix: when that was, for people: clocks decide no order.
         files: by name, all files of the state but the manifest.
+        steps_into_cycle: optimizer steps of the cycle after ``step``.
     """
 
     step: int
@@ -50,9 +55,18 @@ class Manifest:
     version: str
     created_unix: float
     files: Mapping[str, FileMark]
+    steps_into_cycle: int = 0
 
     def to_bytes(self) -> bytes:
-        return json_bytes({"format": _FORMAT, **asdict(self)})
+        content = {"format": _FORMAT, **asdict(self)}
+        if not self.steps_into_cycle:  # as all manifests were once: their names depend on it
+            del content["steps_into_cycle"]
+        return json_bytes(content)
+
+    @property
+    def standing(self) -> Standing:
+        """How far this state is in its lineage: the larger, the newer."""
+        return self.step, self.total_games, self.steps_into_cycle
 
     @property
     def folder(self) -> str:
@@ -119,7 +133,7 @@ def folders_bytes(lineage: str, folders: Iterable[str]) -> bytes:
 
 def _is_sound(manifest: Manifest) -> bool:
     """Do the values have the types and forms that their users rely on?"""
-    counts = (manifest.step, manifest.total_games, *(m.size for m in manifest.files.values()))
+    counts = (*manifest.standing, *(m.size for m in manifest.files.values()))
     return (
         all(type(count) is int and count >= 0 for count in counts)
         and isinstance(manifest.lineage, str)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -76,15 +77,15 @@ class Mirror:
         """Raises ExchangeError if states cannot be kept there, TransientError if not just now."""
         self._place.probe()
 
-    def states(self) -> Iterator[Manifest]:
-        """What is there with a manifest, newest first; what is missing of it is said."""
+    def states(self, *, aloud: bool = True) -> Iterator[Manifest]:
+        """What is there with a manifest, newest first; ``aloud``: what is missing of it is said."""
         pointer = self._pointer()
         named = [] if pointer is None else pointer[1]
         for folder in named or self._by_step():
             try:
                 yield self._manifest(folder)
             except IncompleteState as error:
-                if named:
+                if named and aloud:
                     _LOG.info(f"  {self.label}: {error}; looking at the state before it")
 
     def fetch(self, manifest: Manifest, directory: Path) -> Manifest:
@@ -109,6 +110,15 @@ class Mirror:
                 return
             paths = []
         self._place.replace(manifest.folder, paths, folders_bytes(manifest.lineage, kept), drop)
+
+    def is_ahead(self, manifest: Manifest) -> bool:
+        """Is there another state of this lineage that is at least as far?"""
+        return any(
+            found.lineage == manifest.lineage
+            and found.folder != manifest.folder
+            and found.standing >= manifest.standing
+            for found in self.states(aloud=False)
+        )
 
     def refuse_foreign(self, lineage: str) -> list[str]:
         """The folders of ``lineage``, newest first; ForeignStates if there are any of another."""
@@ -215,6 +225,15 @@ def open_mirror(
     return Mirror(FsspecPlace(f"{url.rstrip('/')}/{namespace.stem}", endpoint=endpoint))
 
 
+@dataclass(frozen=True)
+class _State:
+    """A state on its way; ``is_left``: by a run before this one."""
+
+    directory: Path
+    manifest: Manifest
+    is_left: bool
+
+
 class MirrorThread:
     """Sends saved states beside training, one at a time; the newest one wins.
 
@@ -232,7 +251,7 @@ class MirrorThread:
     ) -> None:
         self.mirror, self._keep = mirror, keep
         self._is_new = Once()
-        self._sender: BackgroundSender[tuple[Path, Manifest]] = BackgroundSender(
+        self._sender: BackgroundSender[_State] = BackgroundSender(
             self._send,
             name="mirror",
             failed=self._failed,
@@ -242,26 +261,39 @@ class MirrorThread:
         )
         self.finish, self.close = self._sender.finish, self._sender.close
 
-    def submit(self, directory: Path, manifest: Manifest) -> None:
-        """Send this state as soon as may be; one that still waits is dropped, being older."""
-        self._sender.submit((directory, manifest))
+    def submit(self, directory: Path, manifest: Manifest, *, is_left: bool = False) -> None:
+        """Send this state as soon as may be; one that still waits is dropped, being older.
+
+        One that ``is_left`` from an earlier run goes only where nothing is as far: what is newer
+        there, as of another machine that went on meanwhile, stays the newest.
+        """
+        self._sender.submit(_State(directory, manifest, is_left))
 
     def busy(self) -> set[str]:
         """Folders that are still needed here."""
-        return {manifest.folder for _, manifest in self._sender.pending()}
+        return {state.manifest.folder for state in self._sender.pending()}
 
-    def _send(self, state: tuple[Path, Manifest]) -> None:
-        self.mirror.add(*state, keep=self._keep)
+    def _send(self, state: _State) -> None:
+        if not state.directory.is_dir():
+            raise FileNotFoundError(f"{state.directory} is gone")
+        if not (state.is_left and self.mirror.is_ahead(state.manifest)):
+            self.mirror.add(state.directory, state.manifest, keep=self._keep)
 
-    def _failed(self, state: tuple[Path, Manifest], error: Exception) -> bool:
+    def _failed(self, state: _State, error: Exception) -> bool:
         """Whatever it is, training goes on."""
-        if not state[0].is_dir():
-            return False  # it was deleted meanwhile
-        text = f"  sync error (will retry): {error or type(error).__name__}"
+        is_there = state.directory.is_dir()
+        if is_there:
+            text = f"  sync error (will retry): {error or type(error).__name__}"
+        else:
+            text = (
+                f"  the snapshot of cycle {state.manifest.step} is not at {self.mirror.label} and "
+                f"never will be: {state.directory} was deleted before it was sent; the next one "
+                "takes its place"
+            )
         if self._is_new(text):
             emit(Incident(what="exchange", text=text))
-        return True
+        return is_there
 
-    def _sent(self, _state: tuple[Path, Manifest]) -> None:
+    def _sent(self, _state: _State) -> None:
         if self._is_new.over():
             _LOG.info(f"  sync to {self.mirror.label} works again")
