@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +92,85 @@ def test_a_hold_that_nobody_renewed_runs_out(
     hold(second, repo, tmp_path / "b", "beta")
     assert second.do(PUBLISH, step=2) == "beta"
     second.do(LEAVE)
+
+
+FORGE = """
+import time
+lease = {"owner": "alpha", "id": "0", "process": "1", "renewed": time.time() + float(ahead)}
+weights(repo, None, home).update_state({"learner": lease})
+"""
+
+
+def test_a_hold_from_a_clock_that_is_ahead_runs_out_by_this_sides_count(
+    hub: Hub, second: HubClient, repo: str, tmp_path: Path
+) -> None:
+    published(second, repo, tmp_path)
+    second.do(FORGE, repo=repo, home=str(tmp_path), ahead=86_400)
+    with pytest.raises(Failed, match=BUSY) as caught:
+        hold(second, repo, tmp_path / "b", "beta")
+    assert "its clock is 24.0 h ahead" in caught.value.text
+    wait = int(re.search(r"wait (\d+) s", caught.value.text)[1])  # type: ignore[index]
+    assert 1700 < wait <= 1800
+    seen = tmp_path / "b" / ".model.learner.seen.json"
+    record = json.loads(seen.read_bytes())
+    record["since"]["steady"] -= 1800
+    record["since"]["unix"] -= 1800
+    seen.write_text(json.dumps(record))
+    hold(second, repo, tmp_path / "b", "beta")
+    second.do(LEAVE)
+    assert not seen.exists()
+
+
+def test_a_living_learner_whose_clock_is_behind_keeps_its_hold(
+    hub: Hub, second: HubClient, repo: str, tmp_path: Path
+) -> None:
+    published(second, repo, tmp_path)
+    second.do(FORGE, repo=repo, home=str(tmp_path), ahead=-7200)
+    with pytest.raises(Failed, match=BUSY) as caught:
+        hold(second, repo, tmp_path / "b", "beta")
+    assert "its clock is 2.0 h behind" in caught.value.text
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e300"])
+def test_a_hold_without_a_time_is_none(
+    hub: Hub, second: HubClient, repo: str, tmp_path: Path, number: str
+) -> None:
+    published(second, repo, tmp_path)
+    second.do(FORGE, repo=repo, home=str(tmp_path), ahead=number)
+    hold(second, repo, tmp_path / "b", "beta")
+    second.do(LEAVE)
+
+
+def test_a_copied_state_directory_makes_no_second_learner(
+    hub: Hub, first: HubClient, second: HubClient, repo: str, tmp_path: Path
+) -> None:
+    published(first, repo, tmp_path)
+    hold(first, repo, tmp_path / "a")
+    assert first.do(PUBLISH, step=2) == "alpha"
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    hold(second, repo, tmp_path / "copy")
+    with pytest.raises(Failed, match="same state directory, or a copy of it") as caught:
+        first.do(PUBLISH, step=9)
+    assert caught.value.kind == "NamespaceBusy"
+    first.do(LEAVE)
+    assert second.do(PUBLISH, step=3) == "alpha"
+    second.do(LEAVE)
+    state = second.do(READ, repo=repo, home=str(tmp_path))
+    assert state["step"] == 3
+    assert "learner" not in state
+
+
+def test_copies_that_start_a_namespace_together(
+    hub: Hub, first: HubClient, second: HubClient, repo: str, tmp_path: Path
+) -> None:
+    hold(first, repo, tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    hold(second, repo, tmp_path / "copy")
+    assert first.do(PUBLISH, step=0) == "alpha"
+    with pytest.raises(Failed, match="same state directory, or a copy of it"):
+        second.do(PUBLISH, step=0)
+    for client in (second, first):
+        client.do(LEAVE)
 
 
 def test_who_was_dispossessed_publishes_nothing_more(

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from zebfast.exchange import (
     NamespaceBusy,
     WeightStore,
     hold_namespace,
+    local,
 )
 
 CONFIG = {"embed_dim": 16}
@@ -203,3 +205,34 @@ def test_second_learner_is_refused_until_the_first_is_gone(tmp_path: Path, repo_
     leftover.touch()
     with hold_namespace(tmp_path, Namespace()):
         assert not leftover.exists()
+
+
+def test_where_locks_do_not_hold_the_second_learner_ends_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "hold_namespace", lambda *_: nullcontext())
+    one, two = store_in(tmp_path), store_in(tmp_path)
+    one.publish(weights(1), CONFIG, {"step": 1})
+    with one.hold("alpha"):
+        one.publish(weights(2), CONFIG, {"step": 2})
+        with two.hold("beta"):
+            with pytest.raises(NamespaceBusy, match=r"taken over from .*\(alpha\) by beta"):
+                one.publish(weights(9), CONFIG, {"step": 9})
+            with pytest.raises(NamespaceBusy, match="by beta"):
+                one.update_state({"note": "late"})
+            two.publish(weights(3), CONFIG, {"step": 3})
+    state = two.read_state()
+    assert state is not None
+    assert (state["step"], "note" in state, "learner" in state) == (3, False, False)
+
+
+def test_where_locks_do_not_hold_two_cannot_begin_a_namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "hold_namespace", lambda *_: nullcontext())
+    one, two = store_in(tmp_path), store_in(tmp_path)
+    with one.hold("alpha"), two.hold("beta"):
+        one.publish(weights(1), CONFIG, {"step": 0, "lineage": "a"})
+        with pytest.raises(NamespaceBusy, match="already has a learner on alpha"):
+            two.publish(weights(2), CONFIG, {"step": 0, "lineage": "b"})
+    assert one.read_state()["lineage"] == "a"  # type: ignore[index]

@@ -92,9 +92,16 @@ def _tree(
 
 
 def _paths_info(state: HubState, request: Any, kinds: str, name: str, revision: str) -> Answer:
-    commit = repo_of(state, kinds, name).at(unquote(revision), stale=request.stale)
-    paths = parse_qs(request.body.decode()).get("paths", [])
-    return ok([_entry(path, commit.tree[path]) for path in paths if path in commit.tree])
+    repo = repo_of(state, kinds, name)
+    commit = repo.at(unquote(revision), stale=request.stale)
+    asked = parse_qs(request.body.decode())
+    paths = [path for path in asked.get("paths", []) if path in commit.tree]
+    entries = [_entry(path, commit.tree[path]) for path in paths]
+    if asked.get("expand", ["False"])[0].lower() == "true":
+        for path, entry in zip(paths, entries, strict=True):
+            since = [c for c in repo.history() if c.tree.get(path) == commit.tree[path]][-1]
+            entry["lastCommit"] = {"id": since.oid, "title": since.title, "date": iso(since.date)}
+    return ok(entries)
 
 
 def _commits(state: HubState, request: Any, kinds: str, name: str, revision: str) -> Answer:

@@ -9,8 +9,10 @@ of its weights, and before weights are replaced the state announces the coming S
 from __future__ import annotations
 
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from zebfast.exchange.heartbeat import (
     heartbeat_name,
     is_heartbeat_name,
 )
+from zebfast.exchange.lease import KEY, Holder, Lease
 from zebfast.exchange.names import (
     Namespace,
     oldest_first,
@@ -87,6 +90,7 @@ class LocalWeightStore:
 
     directory: Path
     namespace: Namespace
+    _holders: list[Holder] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -138,7 +142,7 @@ class LocalWeightStore:
     ) -> dict[str, Any]:
         self.directory.mkdir(parents=True, exist_ok=True)
         data, digest = pack_weights(state_dict)
-        current = self.read_state()
+        current = self._own_state()
         if current is not None:
             self._write_state({**current, "pending": {"weights_sha256": digest}})
         # The config goes first: without weights it means nothing, so a first publish that is cut
@@ -152,20 +156,55 @@ class LocalWeightStore:
         return new_state
 
     def update_state(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        state = {**(self.read_state() or {}), **changes}
+        state = {**(self._own_state() or {}), **changes}
         self._write_state(state)
         return state
 
     def revisions(self, limit: int) -> list[Revision]:
         return []
 
-    def hold(self, owner: str, *, take_over: bool = False) -> AbstractContextManager[None]:
-        return hold_namespace(self.directory, self.namespace)
+    @contextmanager
+    def hold(self, owner: str, *, take_over: bool = False) -> Iterator[None]:
+        """As WeightStore.hold.
+
+        Where a network disk does not carry locks from machine to machine, who starts last has the
+        namespace, and the other ends before it next publishes.
+        """
+        with hold_namespace(self.directory, self.namespace):
+            place = f"namespace {self.namespace.stem!r} in {self.directory}"
+            holder = Holder(owner, secrets.token_hex(8), place, seconds=0.0)
+            state = self.read_state()
+            holder.begin(state)
+            self._holders.append(holder)
+            try:
+                if state is not None:
+                    self.update_state({})
+                yield
+            finally:
+                self._holders.remove(holder)
+                self._give_up(holder)
+
+    def _own_state(self) -> dict[str, Any] | None:
+        """The state, which is about to be written. NamespaceBusy if another learner has it now."""
+        state = self.read_state()
+        for holder in self._holders:
+            holder.check(state)
+        return state
+
+    def _give_up(self, holder: Holder) -> None:
+        with suppress(ExchangeError, OSError):  # it is in nobody's way
+            state = self.read_state() or {}
+            lease = Lease.of(state)
+            if lease is not None and lease.holder == (holder.id, holder.process):
+                self._write_state({key: value for key, value in state.items() if key != KEY})
 
     def compact(self, limit: int) -> str | None:
         return None
 
-    def _write_state(self, state: Mapping[str, Any]) -> None:
+    def _write_state(self, state: dict[str, Any]) -> None:
+        for holder in self._holders:
+            state[KEY] = holder.renewed()
+            holder.written_at = time.monotonic()
         write_atomic(self.directory / self.namespace.state_file, json_bytes(state))
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from zebfast.fleet.model import Launch, Machine, MachineState, Offer, Spec, is_of_fleet
 from zebfast.fleet.provider import OfferGone, ProviderError
+from zebfast.system.clock import boot_id
 from zebfast.system.files import write_atomic
 
 # --- Processes of this machine that are told apart for good: by id and by the time of their
@@ -67,11 +68,6 @@ def read_stat(pid: int) -> Stat | None:
         return parse_stat((_PROC / str(pid) / "stat").read_text())
     except (FileNotFoundError, ProcessLookupError):
         return None
-
-
-def boot_id() -> str:
-    """Differs after every start of this machine, when ids and ticks begin anew."""
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
 def end_session(leader: Birth, grace: float) -> bool:

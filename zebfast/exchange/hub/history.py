@@ -6,10 +6,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.errors import TransientError
+from zebfast.exchange.errors import ExchangeError, TransientError
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.names import Namespace
 from zebfast.exchange.state import MAX_JSON_BYTES, parse_object, parse_state
@@ -106,6 +107,26 @@ class VersionReader:
         if revision is None:
             self._last = version
         return version
+
+    def state_times(self) -> tuple[float, float] | None:
+        """The Hub's own clock, and when by that it got the state that is there now.
+
+        None where it does not say, for whatever reason.
+        """
+
+        def ask() -> tuple[float, float]:
+            from huggingface_hub.utils import get_session
+
+            api = self._client.api
+            [found] = api.get_paths_info(self._repo_id, [self._namespace.state_file], expand=True)
+            answer = get_session().head(api.endpoint)
+            now = parsedate_to_datetime(answer.headers["Date"])
+            return now.timestamp(), found.last_commit.date.timestamp()
+
+        try:
+            return self._client.once(ask)
+        except (ExchangeError, AttributeError, KeyError, TypeError, ValueError):
+            return None
 
     def config(self, version: Version) -> dict[str, Any] | None:
         name = self._namespace.config_file

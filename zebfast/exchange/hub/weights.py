@@ -16,7 +16,7 @@ from typing import Any
 from zebfast.exchange.errors import ExchangeError, NamespaceBusy
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.hub.history import History, VersionReader
-from zebfast.exchange.hub.lease import KEY, LEASE_SECONDS, Holder, Renewal, owner_id
+from zebfast.exchange.lease import KEY, LEASE_SECONDS, Holder, Renewal, Sight, owner_id
 from zebfast.exchange.local import hold_namespace
 from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
@@ -129,12 +129,18 @@ class HubWeightStore:
             identity = owner_id(state_dir / f".{self.namespace.stem}.learner.id")
             place = f"namespace {self.namespace.stem!r} in {self.label}"
             holder = Holder(owner, identity, place, seconds=self._lease_seconds)
+            sight = Sight(state_dir / f".{self.namespace.stem}.learner.seen.json", place)
             version = self._client.call(self._versions.at)
-            holder.check(version.state if version else None, take_over=take_over)
+            holder.begin(
+                version.state if version else None,
+                idle=lambda lease: sight.idle(lease, times=self._versions.state_times()),
+                take_over=take_over,
+            )
+            sight.forget()
             self._holder = holder
             try:
                 if version is not None and version.state is not None:
-                    self._claim(take_over)
+                    self._claim()
                 renewal = Renewal(self._renew, seconds=self._lease_seconds)
                 try:
                     yield
@@ -144,10 +150,10 @@ class HubWeightStore:
             finally:
                 self._holder = None
 
-    def _claim(self, take_over: bool = False) -> None:
+    def _claim(self) -> None:
         assert self._holder is not None
         title = f"{self.namespace.stem}: learner on {self._holder.owner}"
-        self._write({}, title, take_over=take_over)
+        self._write({}, title)
 
     def _renew(self, age: float) -> None:
         """Write the lease again if it was written, and not within the last ``age`` seconds."""
@@ -176,7 +182,6 @@ class HubWeightStore:
         title: str,
         *,
         files: Mapping[str, bytes] | None = None,
-        take_over: bool = False,
         drop_lease: bool = False,
     ) -> dict[str, Any]:
         """Commit ``files`` and the state with ``changes`` on top of what is there now."""
@@ -200,7 +205,7 @@ class HubWeightStore:
                 if tried and state == current:
                     return state  # the commit before was made, and only its reply was lost
                 if holder is not None:
-                    holder.check(known, take_over=take_over)
+                    holder.check(known)
                 tried.append(title)
                 content = {**(files or {}), self.namespace.state_file: json_bytes(state)}
                 self._client.api.create_commit(

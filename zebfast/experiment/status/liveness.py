@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from zebfast.exchange.hub.lease import LEASE_SECONDS, Lease
+from zebfast.exchange.lease import LEASE_SECONDS, Lease
 from zebfast.experiment.status.snapshot import Facts, Producer
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from zebfast.exchange.hub.lease import LEASE_SECONDS, Lease
+from zebfast.exchange.lease import LEASE_SECONDS, Lease
 from zebfast.experiment.runlog import Run, ending
 from zebfast.experiment.status.checks import check_heartbeats, silent_after, unreached
 from zebfast.experiment.status.liveness import (
