@@ -19,12 +19,14 @@ from zebfast.learner import session
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.data.reader import ForeignExamples
 from zebfast.learner.metrics import read_metrics
-from zebfast.learner.state import load_checkpoint
+from zebfast.learner.state import Streams, load_checkpoint
+from zebfast.selfplay.examples import Examples
 from zebfast.selfplay.examples_pt import write_pt
 
 Make = Callable[..., LearnerConfig]
 AddFile = Callable[..., str]
 EVAL = "eval-eq-zeb"
+SELF = "selfplay-mcts"
 
 
 def rows_of(config: LearnerConfig) -> list[dict[str, Any]]:
@@ -88,6 +90,37 @@ def test_skipped_files_may_be_pruned(make_config: Make, add_file: AddFile) -> No
     last = add_file(config.examples.path, 9)
     run(config)
     assert [p.name for p in config.examples.path.glob("*.safetensors")] == [last]
+
+
+def test_the_oldest_files_are_those_taken_in_first_whatever_clocks_said(
+    make_config: Make, add_file: AddFile
+) -> None:
+    """One worker's clock is decades ahead: its files are not kept in place of newer ones."""
+    config = make_config(max_cycles=1, keep_example_files=2, replay_cache_save_every=1)
+    ahead = add_file(config.examples.path, 10**9, worker_id="ahead")
+    first = add_file(config.examples.path, 1)
+    run(config)
+    newest = [add_file(config.examples.path, 10**9 - 1), add_file(config.examples.path, 0)]
+    run(config)
+    run(config)  # it also knows their order after a restart
+    assert {p.name for p in config.examples.path.glob("*.safetensors")} == set(newest)
+    state = state_of(config)
+    assert (state["total_games"], {ahead, first} <= set(state["ingested"])) == (8, True)
+    assert state["workers"]["ahead"]["last_unix"] <= time.time()
+    source = state["streams"]["selfplay-mcts"]
+    assert source["last_unix"] <= time.time()
+
+
+def test_a_clock_that_was_set_back_does_not_hide_what_comes_then() -> None:
+    counted, now = Streams(), int(time.time())
+    examples = Examples(np.zeros(0), {"worker_id": "w", "model_step": 5, "source": SELF,
+                                      "n_games": 8})  # fmt: skip
+    counted.count(f"w_{now + 86_400}_aa.pt", examples)
+    later = replace(examples, metadata=examples.metadata | {"model_step": 6})
+    counted.count(f"w_{now - 60}_bb.pt", later)
+    assert counted.sources[SELF]["last_unix"] in (now, now + 1)
+    assert counted.workers["w"]["model_step"] == 6
+    assert counted.summary(now + 60)[SELF]["games_per_s"] == pytest.approx(16 / 120, abs=0.01)
 
 
 def test_old_evaluation_files_are_dropped_and_counted(make_config: Make, add_file: AddFile) -> None:

@@ -196,7 +196,7 @@ class CheckpointManager:
         held, mixture = frozenset(self._ingestor.held), self._ingestor.mixture
         if self._cache is not None and held != self._saved_replay:
             self._snapshots.check_disk()
-            self._cache.save((mixture.selfplay, mixture.eval_aux), set(held))
+            self._cache.save((mixture.selfplay, mixture.eval_aux), self._ingestor.in_order())
             self._saved_replay = held
 
     def publish(self) -> None:

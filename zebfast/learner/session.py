@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from typing import TypeVar
 
@@ -199,13 +199,13 @@ def _ingestor(
     mixture: ReplayMixture,
     schedule: Schedule,
     net: AnyNet,
-    held: set[str],
+    held: Collection[str],
 ) -> Ingestor:
     """What takes in example files; its reader's thread runs from here on."""
     examples = open_examples(config.examples, config.namespace, options=config.stores)
     reader = ExampleReader(
         examples,
-        known=progress.ledger & held,
+        known=progress.ledger & set(held),
         # Not the tokenizer: examples are games, from which any network is taught.
         expected={"weights_name": config.namespace.stem},
         poll_seconds=config.poll_seconds,
@@ -225,12 +225,12 @@ def _ingestor(
 
 def _restore_replay(
     config: LearnerConfig, progress: Progress, mixture: ReplayMixture
-) -> tuple[ReplayCache | None, set[str]]:
+) -> tuple[ReplayCache | None, Collection[str]]:
     """The cache, if it is used, and the files whose examples it gave back."""
     if not config.replay_cache:
-        return None, set()
+        return None, ()
     cache = ReplayCache(config.replay_path(progress.lineage), progress.lineage)
-    held = cache.load(mixture.selfplay, mixture.eval_aux) or set()
+    held = cache.load(mixture.selfplay, mixture.eval_aux) or ()
     if held:
         replay, n_eval_aux = mixture.selfplay, len(mixture.eval_aux)
         eval_aux = f" and {n_eval_aux:,} eval_aux ones" if n_eval_aux else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -58,7 +59,8 @@ class ScheduleProgress:
 class Streams:
     """Counts of every file that the ledger has or had; plain values, saved with the ledger.
 
-    Times are those in the file names, as the workers' clocks say.
+    Times are those in the file names, as the workers' clocks say, but never in the future: one
+    worker whose clock is ahead must not make all others look old.
 
     Attributes:
         sources: by source: files, games, examples, first_unix, last_unix.
@@ -74,7 +76,8 @@ class Streams:
         """One more file, which must not have been counted before."""
         parsed = parse_example_name(name)
         assert parsed is not None
-        now, games = parsed.unix_seconds, examples.n_games
+        clock, games = int(time.time()), examples.n_games
+        now = min(parsed.unix_seconds, clock)
         found = self.sources.setdefault(
             examples.source,
             {"files": 0, "games": 0, "examples": 0, "first_unix": now, "last_unix": now},
@@ -82,7 +85,7 @@ class Streams:
         found["files"] += 1
         found["games"] += games
         found["examples"] += len(examples.records)
-        found["last_unix"] = max(found["last_unix"], now)
+        found["last_unix"] = max(min(found["last_unix"], clock), now)
         recent = self.recent.setdefault(examples.source, [])
         recent.append([now, games])
         newest = found["last_unix"]
@@ -92,13 +95,11 @@ class Streams:
     def _note_worker(self, worker: str, now: int, examples: Examples) -> None:
         workers = self.workers
         known = workers.get(worker, {"games": 0, "last_unix": 0, "model_step": 0})
-        newer = now >= known["last_unix"]
-        step = int(examples.metadata["model_step"]) if newer else known["model_step"]
         workers[worker] = {
             "source": examples.source,
             "last_unix": max(known["last_unix"], now),
             "games": known["games"] + examples.n_games,
-            "model_step": step,
+            "model_step": max(known["model_step"], int(examples.metadata["model_step"])),
         }
         if len(workers) > _N_WORKERS:
             newest = max(entry["last_unix"] for entry in workers.values())

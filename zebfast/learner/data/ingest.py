@@ -5,6 +5,7 @@ The reader's thread does the slow part; here, between steps, what it read is tak
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -71,9 +72,9 @@ class Ingestor:
     again. Eval-aux files that are skipped because the stream is disabled are neither, so that they
     are read once it is enabled.
 
-    ``held`` are the files already in ``mixture``; ``has_belief_head`` and ``has_points_head`` are
-    about the network. ``on_new``, where it is given, is told of every new file: how many examples
-    and games it has.
+    ``held`` are the files already in ``mixture``, in the order in which they were taken in;
+    ``has_belief_head`` and ``has_points_head`` are about the network. ``on_new``, where it is
+    given, is told of every new file: how many examples and games it has.
     """
 
     def __init__(
@@ -91,6 +92,9 @@ class Ingestor:
         self.mixture = mixture
         self.progress = progress
         self.held = set(held)
+        # When they were taken in, as numbers: no worker's clock decides which are the oldest.
+        self._numbers = itertools.count()
+        self._order = dict(zip(held, self._numbers, strict=False))
         self.skipped: set[str] = set()
         self._listed: list[str] = []
         self._gone_since: dict[str, float] = {}
@@ -114,6 +118,7 @@ class Ingestor:
     def _take(self, file: FileRead, report: IngestReport) -> None:
         name, examples = file.name, file.examples
         report.files += 1
+        self._order.setdefault(name, next(self._numbers))
         self._check_targets(file)
         is_new = name not in self.progress.ledger
         if examples.source != EVAL_AUX.source:
@@ -177,10 +182,23 @@ class Ingestor:
         self.progress.ledger -= gone
         self.held -= gone
         self.skipped &= present
+        for name in gone:
+            self._order.pop(name, None)
+
+    def in_order(self) -> list[str]:
+        """Names of the files that are held, in the order in which they were taken in."""
+        return sorted(self.held, key=self._order.__getitem__)
 
     def prune(self, *, keep: int, durable: Callable[[str], bool]) -> None:
-        """Have the oldest files beyond ``keep`` deleted of which ``durable(name)`` holds."""
-        surplus = self._listed[: max(0, len(self._listed) - keep)]
+        """Have the oldest files beyond ``keep`` deleted of which ``durable(name)`` holds.
+
+        The oldest are those that were taken in first, and those of which that is not known.
+        """
+        n_surplus = len(self._listed) - keep
+        if n_surplus <= 0:
+            return
+        by_age = sorted(self._listed, key=lambda name: self._order.get(name, -1))
+        surplus = by_age[:n_surplus]
         self.reader.delete(name for name in surplus if durable(name))
 
 

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, KeysView, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,8 +185,8 @@ class ReplayCache:
     directory: Path
     lineage: str
 
-    def save(self, buffers: Sequence[ReplayBuffer], names: set[str]) -> None:
-        """Write the buffers and the names of the files in them.
+    def save(self, buffers: Sequence[ReplayBuffer], names: Iterable[str]) -> None:
+        """Write the buffers and the names of the files in them, in the order given.
 
         Raises OSError; the old pair stays.
         """
@@ -210,7 +210,7 @@ class ReplayCache:
                 }
                 for buffer in buffers
             ],
-            "files": sorted(names),
+            "files": list(names),
         }
         write_atomic(self.directory / data_file, data)
         with suppress(FileNotFoundError):
@@ -218,10 +218,10 @@ class ReplayCache:
         write_atomic(self.directory / _MANIFEST, json.dumps(manifest).encode())
         self._remove_unreferenced()
 
-    def load(self, *buffers: ReplayBuffer) -> set[str] | None:
+    def load(self, *buffers: ReplayBuffer) -> KeysView[str] | None:
         """Fill ``buffers``, as many as are given, from the newest usable save.
 
-        Returns the names of the files in it, or None if there is no such save.
+        Returns the names of the files in it, in order, or None if there is no such save.
         """
         remove_leftovers(self.directory, lambda name: True)  # the directory is this cache's alone
         for manifest in map(self._read_manifest, (_MANIFEST, _PREVIOUS)):
@@ -230,7 +230,7 @@ class ReplayCache:
                 continue
             for buffer, saved, part in zip(buffers, manifest["buffers"], held, strict=False):
                 buffer.restore(*part, capacity=saved["capacity"], total_added=saved["total_added"])
-            return set(manifest["files"])
+            return dict.fromkeys(manifest["files"]).keys()
         return None
 
     def saved_files(self) -> tuple[Path, Path] | None:
