@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -73,13 +76,40 @@ def sdist(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(repo_root: Path, sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from nothing but the source archive, without network.
 
     Unoptimised, in less than half the time: whether anything is missing does not depend on it, and
-    the environment that runs these tests was built with the release's flags.
+    the environment that runs these tests was built with the release's flags. It is kept in build/
+    for an archive of the same contents and the same tools.
     """
-    work = tmp_path_factory.mktemp("wheel")
+    kept = repo_root / "build" / f"wheel-{_contents(sdist)}"
+    if not kept.is_dir():
+        wheel = _built(sdist, tmp_path_factory.mktemp("wheel"))
+        for older in kept.parent.glob("wheel-*"):
+            shutil.rmtree(older)
+        part = Path(tempfile.mkdtemp(dir=repo_root / "build"))
+        shutil.copy(wheel, part)
+        part.rename(kept)
+    [found] = kept.iterdir()
+    return found
+
+
+def _contents(sdist: Path) -> str:
+    """What tells an archive from one with other files, or other tools to build it with."""
+    tools = [version(name) for name in ("setuptools", "Cython", "numpy")]
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    known = hashlib.sha256(repr((sys.version, tools, compiler)).encode())
+    with tarfile.open(sdist) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.isfile() else None
+            known.update(
+                f"{member.name}\0{member.size}\0".encode() + (file.read() if file else b"")
+            )
+    return known.hexdigest()[:16]
+
+
+def _built(sdist: Path, work: Path) -> Path:
     with tarfile.open(sdist) as archive:
         unpack(archive, work)
     [tree] = (path for path in work.iterdir() if path.is_dir())
