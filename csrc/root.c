@@ -11,7 +11,8 @@ static double normal(uint64_t key, uint64_t index) {
     return sqrt(-2.0 * log(1.0 - u)) * cos(6.283185307179586 * v);
 }
 
-/* A gamma variate (Marsaglia and Tsang 2000, with their boost below 1). Draw numbers from *index. */
+/* A gamma variate (Marsaglia and Tsang 2000, with their boost below 1). Draw numbers from *index.
+ * Each try is taken with 95 % or more; it ends for any alpha, if with the mean or with no number. */
 static double gamma_variate(double alpha, uint64_t key, uint64_t *index) {
     double boost = 1.0;
     if (alpha < 1.0) {
@@ -19,7 +20,7 @@ static double gamma_variate(double alpha, uint64_t key, uint64_t *index) {
         alpha += 1.0;
     }
     double d = alpha - 1.0 / 3.0, c = 1.0 / sqrt(9.0 * d);
-    for (;;) {
+    for (int tries = 0; tries < 100; tries++) {
         double x = normal(key, *index), u = 1.0 - zf_unit(key, *index + 2);
         *index += 3;
         double v = 1.0 + c * x;
@@ -27,6 +28,7 @@ static double gamma_variate(double alpha, uint64_t key, uint64_t *index) {
         v = v * v * v;
         if (log(u) < 0.5 * x * x + d - d * v + d * log(v)) return boost * d * v;
     }
+    return boost * d;
 }
 
 static void add_noise(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t game) {
@@ -36,7 +38,8 @@ static void add_noise(zf_tree *t, const zf_search *p, uint64_t seed, uint64_t ga
     uint64_t index = (uint64_t)t->root.n_plays << 32; /* no two plays of a game share draws */
     double noise[ZF_MAX_EDGES], sum = 0.0;
     for (uint32_t i = 0; i < n; i++) sum += noise[i] = gamma_variate(p->noise_alpha, key, &index);
-    if (!(sum > 0.0)) return; /* every variate underflowed: leave the priors as they are */
+    /* Every variate underflowed, or is no number: leave the priors as they are. */
+    if (!(sum > 0.0 && sum < HUGE_VAL)) return;
     for (uint32_t i = 0; i < n; i++)
         edges[i].prior = (1.0f - p->noise_fraction) * edges[i].prior +
                          p->noise_fraction * (float)(noise[i] / sum);

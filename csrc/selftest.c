@@ -1,6 +1,7 @@
 /* Checks of the C core that need no Python: built and run alone, also under the sanitizers.
  *
  *   gcc -std=c11 -O1 -g -fsanitize=address,undefined -DZF_NO_CLONES csrc/[a-z]*.c -lm -pthread */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -103,12 +104,13 @@ static void test_games_and_undo(void) {
 
 /* Plays n games and returns a sum over the records; the trees are checked on the way. */
 static uint64_t play(uint32_t n_trees, uint32_t max_nodes, uint64_t n_games, zf_worlds worlds,
-                     zf_root root) {
+                     zf_root root, float noise_alpha) {
     bool saves = root == ZF_ROOT_GUMBEL; /* with everything that saves on searches */
     zf_selfplay_config config = {
         .search = {.c_puct = 1.4f, .n_simulations = 40, .max_nodes = max_nodes,
                    .n_worlds = 5, .exact_tricks = worlds == ZF_WORLDS_SAMPLED ? 3 : 0,
-                   .temperature = 1.0f, .noise_alpha = 0.5f, .noise_fraction = saves ? 0 : 0.25f,
+                   .temperature = 1.0f, .noise_alpha = noise_alpha,
+                   .noise_fraction = saves ? 0 : 0.25f,
                    .root = root, .gumbel_scale = 1.0f, .transpositions = saves,
                    .skip_decided = saves, .full_share = saves ? 0.5f : 1.0f,
                    .fast_simulations = 12},
@@ -149,9 +151,13 @@ static void test_selfplay(void) {
     for (int i = 0; i < 4; i++) {
         zf_worlds w = i & 1 ? ZF_WORLDS_SAMPLED : ZF_WORLDS_TRUE;
         zf_root r = i & 2 ? ZF_ROOT_GUMBEL : ZF_ROOT_PUCT;
-        CHECK(play(1, 512, 30, w, r) == play(13, 512, 30, w, r));
-        CHECK(play(5, ZF_MIN_NODES, 20, w, r) == play(20, ZF_MIN_NODES, 20, w, r));
+        CHECK(play(1, 512, 30, w, r, 0.5f) == play(13, 512, 30, w, r, 0.5f));
+        CHECK(play(5, ZF_MIN_NODES, 20, w, r, 0.5f) == play(20, ZF_MIN_NODES, 20, w, r, 0.5f));
     }
+    /* Drawing noise ends, whatever its parameter is. */
+    const float alphas[] = {1e-30f, 1e-9f, 1e20f, 1e38f, -1.0f, -1e30f, INFINITY, NAN};
+    for (size_t i = 0; i < sizeof alphas / sizeof *alphas; i++)
+        play(4, 512, 4, ZF_WORLDS_TRUE, ZF_ROOT_PUCT, alphas[i]);
 }
 
 /* Labelled games side by side: a record is a legal game, and one at a time gives the same. */

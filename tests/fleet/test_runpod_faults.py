@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 from runpod_account import FLEET, LAUNCH, OFFER, SECRET, SPEC, account
 
 from tests.servers.runpod import KEY, Fault, RunPodServer
-from zebfast.fleet.provider import Provider, ProviderError, Unreachable
+from zebfast.fleet.model import MOST_DOLLARS
+from zebfast.fleet.provider import Provider, ProviderError, Unreachable, moment, price
 from zebfast.fleet.runpod import RunPodProvider
 
 runpod = pytest.importorskip("runpod", reason="the runpod client is an extra of its own")
@@ -113,6 +115,23 @@ def test_a_price_list_with_holes_is_read(
 ) -> None:
     server.faults = [Fault("null", "gpuTypes", name)]
     assert len(provider.offers(SPEC)) == {"secure": 2, "lowestPrice": 3}.get(name, 0)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, -0.1, 0, "nan", 10**400])
+def test_what_cannot_be_a_price_is_none(
+    monkeypatch: pytest.MonkeyPatch, provider: Provider, wrong: object
+) -> None:
+    row = {"id": "NVIDIA GeForce RTX 3060", "community": {"uninterruptablePrice": wrong}}
+    pod = {"id": "1", "name": f"{SPEC.fleet}/a", "costPerHr": wrong}
+    monkeypatch.setattr(provider, "_query", lambda *_: {"gpuTypes": [row]})
+    monkeypatch.setattr(provider, "_ask", lambda *_: [pod])
+    assert provider.offers(SPEC) == []
+    assert not provider.machines(SPEC.fleet)[0].price_per_hour
+
+
+def test_a_price_beyond_all_prices_is_above_every_cap_and_can_be_counted() -> None:
+    assert price(1e300) == price("1e300") == MOST_DOLLARS
+    assert moment(-1) is moment(1e300) is moment("soon") is None
 
 
 def test_a_service_that_hangs_is_not_waited_for_for_ever(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from zebfast.fleet.model import FleetState, Instance, Spec
 from zebfast.fleet.state_file import FleetFileError, FleetFiles, read_state, set_aside, write_state
+from zebfast.system.settings import SettingError
 
 LABEL = "zeb-first-selfplay/3fa9c1d2"
 STATE = FleetState(
@@ -65,6 +67,20 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(
         write_state(path, replace(STATE, spent=9.0))
     monkeypatch.undo()
     assert read_state(path) == STATE
+
+
+@pytest.mark.parametrize("change", [{"spent": math.nan}, {"spent": math.inf}, {"first": -1.0}])
+def test_what_could_not_be_read_is_not_written(path: Path, change: dict[str, float]) -> None:
+    with pytest.raises(FleetFileError, match=f"left as it was: .*{next(iter(change))} is "):
+        write_state(path, replace(STATE, **change))  # type: ignore[arg-type]
+    assert read_state(path) == STATE
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -1.0])
+def test_no_fleet_is_wanted_with_a_limit_that_is_none(wrong: float) -> None:
+    for name in ("max_price_per_hour", "budget_dollars", "budget_hours", "disk_gb", "stall_limit"):
+        with pytest.raises(SettingError, match=f"{name} is "):
+            replace(STATE.spec, **{name: wrong})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

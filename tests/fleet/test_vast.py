@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -152,6 +153,15 @@ def test_what_cannot_be_rented_is_no_offer(
 ) -> None:
     server.faults.append(Fault("nulls", match="bundles", fields=(name,)))
     assert vast.offers(SPEC) == []
+
+
+@pytest.mark.parametrize("price", [math.nan, -0.05, -math.inf, math.inf, 0.0])
+@pytest.mark.parametrize("interruptible", [False, True])
+def test_a_price_that_cannot_be_is_no_offer(
+    vast: VastProvider, server: VastServer, price: object, interruptible: bool
+) -> None:
+    server.offers = [offer_row(1, dph_total=price, min_bid=price), offer_row(2, dph_total=0.05)]
+    assert {offer.id for offer in vast.offers(replace(SPEC, interruptible=interruptible))} == {"2"}
 
 
 def test_the_quota_of_searches_names_its_end(vast: VastProvider, server: VastServer) -> None:

@@ -209,8 +209,8 @@ def test_evaluator_errors_come_out(error: Exception | None) -> None:
     ("kw", "why"),
     [
         ({"n_parallel_games": 1}, "expected a game for each group"),
-        ({"n_parallel_games": 0}, "expected at least 1"),
-        ({"n_groups": 0}, "expected at least 1"),
+        ({"n_parallel_games": 0}, "expected 1 to 65536"),
+        ({"n_groups": 0}, "expected 1 to 1024"),
         ({"worlds": "imagined"}, "expected one of sampled, true"),
     ],
 )

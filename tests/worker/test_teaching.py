@@ -136,7 +136,7 @@ def test_tasks() -> None:
         ({"mode": "exact", "label_share": 2.0}, "label_share is 2.0"),
         ({"mode": "exact", "label_worlds": 1.5}, "label_worlds is 1.5: expected a whole number"),
         ({"mode": "exact", "label_worlds": True}, "label_worlds is True: expected a whole number"),
-        ({"mode": "exact", "games_per_batch": 0}, "games_per_batch is 0: expected at least 1"),
+        ({"mode": "exact", "games_per_batch": 0}, "games_per_batch is 0: expected 1 to 1000000"),
         ({"mode": "selfplay", "root": "weird"}, "root is 'weird'"),
     ],
 )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zebfast.arena.players.specs import MAX_SIMULATIONS, MAX_WORLDS, roomy
+from zebfast.arena.players.options import MAX_WORLDS
+from zebfast.arena.players.specs import MAX_SIMULATIONS, roomy
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zebfast.benchmark.tuning import Setting
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.system.files import write_atomic
-from zebfast.system.machine import cpu_model, usable_cores
+from zebfast.system.machine import cpu_model, usable_cores, usable_threads
 from zebfast.system.settings import decode_as
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def settling(path: Path, given: Collection[str]) -> Callable[..., WorkerConfig]:
         if "threads" in taken:
             import torch
 
-            torch.set_num_threads(taken.pop("threads"))
+            torch.set_num_threads(usable_threads(taken.pop("threads")))
         n_games = taken.get("n_parallel_games", selfplay.n_parallel_games)
         n_groups = min(taken.get("n_groups", selfplay.n_groups), n_games)
         return replace(

@@ -17,7 +17,7 @@ from functools import reduce
 from operator import add
 
 from zebfast.rules import N_PLIES
-from zebfast.selfplay.groups import check_groups
+from zebfast.selfplay.groups import MOST_PARALLEL, check_groups
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.system import settings
 
@@ -36,9 +36,9 @@ class Setting:
         threads: threads that torch uses in each group.
     """
 
-    n_parallel_games: int = settings.setting(least=1)
-    n_groups: int = settings.setting(least=1)
-    threads: int = settings.setting(least=1)
+    n_parallel_games: int = settings.setting(least=1, most=MOST_PARALLEL)
+    n_groups: int = settings.setting(least=1, most=settings.MOST_THREADS)
+    threads: int = settings.setting(least=1, most=settings.MOST_THREADS)
 
     def __post_init__(self) -> None:
         settings.check(self)

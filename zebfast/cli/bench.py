@@ -31,6 +31,7 @@ from zebfast.cli.worker import (
     worker,
 )
 from zebfast.system.machine import usable_cores
+from zebfast.system.settings import A_DAY
 
 STAGES = tuple(used_by("report").values())
 
@@ -47,7 +48,7 @@ _OF_REPORT = ("seconds", "stages", "signature", "forget")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.option(
     "--seconds",
-    type=Number(min=0, min_open=True),
+    type=Number(0, A_DAY, low_open=True),
     default=1.25,
     show_default=True,
     help="Time for each stage; one piece of work is always finished.",

@@ -14,6 +14,7 @@ import click
 from zebfast.cli.messages import note
 from zebfast.cli.options import Number, Whole, option
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED
+from zebfast.system.settings import A_DAY, MOST_GAMES
 from zebfast.system.signals import exit_on_sigterm
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ LEARNER_FLAGS = (
     help="New directory for everything the run writes (default: demo-run, or the first free of "
     "demo-run-2, demo-run-3, ...).",
 )
-@option("--minutes", Number(min=0, min_open=True), 5.0, "How long it learns.")
-@option("--eval-games", Whole(min=1), 4000, "Games of each match before and after.")
+@option("--minutes", Number(0, A_DAY // 60, low_open=True), 5.0, "How long it learns.")
+@option("--eval-games", Whole(1, MOST_GAMES), 4000, "Games of each match before and after.")
 @option("--seed", Whole(0, 2**31), 1, "Seed of the first weights and of the matches.")
 def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
     """Play and learn at the same time: a worker and a learner on two CPU cores.

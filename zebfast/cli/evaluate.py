@@ -15,7 +15,8 @@ from zebfast.arena.stats import RANDOM_BIDS
 from zebfast.cli.console import match_progress, plain_table, rich_table
 from zebfast.cli.matrix import PLAYERS_HELP, open_players, parse_players
 from zebfast.cli.messages import note
-from zebfast.cli.options import Whole, file_option, option
+from zebfast.cli.options import Whole, file_option, option, threads_option
+from zebfast.system.settings import MOST_GAMES
 
 DEFAULT_DEALS = 1000
 MAX_SEED = 2**64 - 1
@@ -55,11 +56,13 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
 )
 @click.option(
     "--n-games",
-    type=Whole(min=1),
+    type=Whole(1, MOST_GAMES),
     help=f"Games a pairing; an odd number is rounded up.  [default: {2 * DEFAULT_DEALS}]",
 )
-@click.option("--n-deals", type=Whole(min=1), help="The same in deals, two games each.")
-@option("--seed", Whole(min=0, max=MAX_SEED), 0, "Seed of deals, bids and players.")
+@click.option(
+    "--n-deals", type=Whole(1, MOST_GAMES // 2), help="The same in deals, two games each."
+)
+@option("--seed", Whole(0, MAX_SEED), 0, "Seed of deals, bids and players.")
 @click.option(
     "--bid",
     callback=_bid,
@@ -69,7 +72,7 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
     help=f"Contract of every deal, {LOWEST_BID} to {HIGHEST_BID}; random draws one for each deal.",
 )
 @click.option("--device", help="Where networks run (default: cuda if present, else cpu).")
-@click.option("--threads", type=Whole(min=1), help="Threads of solvers (default: every core).")
+@threads_option("Threads of solvers (default: every core).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @file_option("--csv", help="Matrix: write every figure, a row for each ordered pair.")
 @file_option("--png", help="Matrix: draw a heat map.")

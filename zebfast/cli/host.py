@@ -17,12 +17,14 @@ import click
 from zebfast.cli.messages import note
 from zebfast.cli.options import Number, option, setting_options
 from zebfast.cli.run import EXIT_FAILED, stop_at_eof_option, user_sentence
+from zebfast.system.settings import A_YEAR
 from zebfast.worker.supervisor import SupervisorConfig
 
 if TYPE_CHECKING:
     from zebfast.exchange import ExampleStore
     from zebfast.worker.supervisor import Failure
 
+_GIB = Number(0, 1_000_000)
 _CLOSE_SECONDS = 10.0  # for the last heartbeat
 
 
@@ -49,8 +51,8 @@ def host() -> None:
     show_envvar=True,
     help="A machine without a GPU is fine.",
 )
-@option("--min-disk", float, 2.0, "GiB that are free.")
-@option("--min-memory", float, 2.0, "GiB in all.")
+@option("--min-disk", _GIB, 2.0, "GiB that are free.")
+@option("--min-memory", _GIB, 2.0, "GiB in all.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as one JSON object.")
 def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) -> None:
     """Look at GPU, driver, disk, memory and file limits; one line each, `ok` or `bad`.
@@ -81,7 +83,7 @@ def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) ->
 )
 @option(
     "--stall-minutes",
-    Number(min=0, min_open=True),
+    Number(0, A_YEAR // 60, low_open=True),
     20.0,
     "A worker that hands nothing over for so long is stopped and started again.",
 )

@@ -15,6 +15,7 @@ from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint, provenance, widen
 from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, size_name, sized
+from zebfast.system.settings import MOST_WHOLE
 
 
 class NetworkFile(click.Path):
@@ -39,7 +40,7 @@ network_options = together(
                       "(default) is the published transformer, v2 a much faster network."),
     click.option("--belief-head", is_flag=True,
                  help="Also predict who was dealt which domino; added to weights without."),
-    click.option("--seed", type=Whole(min=0), default=0, show_default=True,
+    click.option("--seed", type=Whole(0, MOST_WHOLE), default=0, show_default=True,
                  help="Seed of the untrained weights."),
     click.option("--from", "source", type=NetworkFile(), metavar="FILE",
                  help="Checkpoint whose weights to start from; shipped: the network that comes "

@@ -13,11 +13,11 @@ import click
 
 from zebfast import __version__
 from zebfast.cli.options import (
-    Whole,
     choose_device,
     setting_option,
     setting_options,
     setting_values,
+    threads_option,
 )
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
 from zebfast.cli.run import EXIT_FAILED, HELP, run, stop_at_eof_option
@@ -31,7 +31,7 @@ from zebfast.learner.recipe import (
     led_recipe,
     read_recipe,
 )
-from zebfast.system.machine import usable_cores
+from zebfast.system.machine import usable_cores, usable_threads
 
 EXAMPLES = ("--input-dir", "--examples-repo-id")
 
@@ -103,12 +103,7 @@ def _with_recipe(context: click.Context, option: click.Parameter, path: Path | N
 )
 @setting_options(EvalAuxConfig, prefix=_EVAL_AUX)
 @setting_options(LearnerConfig, "wandb", "wandb_project", "run_name", "device")
-@click.option(
-    "--threads",
-    type=Whole(min=1),
-    show_default="half the cores; a worker may share them",
-    help="Threads torch uses.",
-)
+@threads_option("Threads torch uses.", "half the cores; a worker may share them")
 @setting_options(LearnerConfig, "train_diagnostics_every", "seed", "max_cycles", "max_minutes")
 @click.option("--dry-run", is_flag=True, help="Print the settings this would run with, and stop.")
 @stop_at_eof_option
@@ -134,11 +129,11 @@ def run_learner(flags: dict[str, Any]) -> int:
     from zebfast.learner.loop import learn
     from zebfast.system.events import Ended, EventFile, Started, emit, subscribed
 
-    # Threads beyond the cores that are free wait for each other by spinning: many times slower.
-    torch.set_num_threads(flags["threads"] or max(1, usable_cores() // 2))
     config, code = config_from_flags(flags), EXIT_FAILED
     events = EventFile(config.stores.state_dir / config.namespace.events_file)
     with messages_to(click.echo), subscribed(events.take):
+        # Threads beyond the cores that are free wait for each other by spinning: many times slower.
+        torch.set_num_threads(usable_threads(flags["threads"]) or max(1, usable_cores() // 2))
         host = socket.gethostname()
         emit(Started(program="learner", version=__version__, host=host, pid=os.getpid()))
         try:

@@ -35,7 +35,7 @@ from zebfast.arena.records import RecordError
 from zebfast.arena.stats import MatchResult
 from zebfast.cli.console import MatrixReporter, footnotes
 from zebfast.cli.messages import note
-from zebfast.system.machine import usable_cores
+from zebfast.system.machine import usable_cores, usable_threads
 
 # --- A matrix as text: ratings, both win rates, margins, and every pairing with its intervals.
 
@@ -166,6 +166,7 @@ def open_players(
             choose_device(device)
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
+    threads = usable_threads(threads)
     if threads is not None and any(spec.needs_network for spec in specs):
         import torch
 

@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
 from zebfast.cli.run import Decorated
 from zebfast.system.settings import (
-    MOST_WHOLE,
+    MOST_THREADS,
     Setting,
     flag_of,
     hints_of,
@@ -28,43 +28,49 @@ from zebfast.system.settings import (
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_Number = TypeVar("_Number", int, float)
 
-
-def _finite(
-    number: _Number, param: click.Parameter | None, context: click.Context | None
-) -> _Number:
-    """A number that is one, of at most 64 bits where it is whole; a usage error otherwise."""
-    if isinstance(number, float) and not math.isfinite(number):
-        raise click.BadParameter(f"{number} is not a finite number.", context, param)
-    if isinstance(number, int) and abs(number) > MOST_WHOLE:
-        raise click.BadParameter(f"{number:.3e} has more than 64 bits.", context, param)
-    return number
+def _refusal(
+    kind: Whole | Number, value: Any, param: click.Parameter | None, context: click.Context | None
+) -> click.BadParameter:
+    """Tells both ends of the range, whatever was wrong with the value."""
+    what = "a whole number" if isinstance(kind, Whole) else "a number"
+    text = f"{value!s:.40} is not {what} in the range {kind._describe_range()}."
+    return click.BadParameter(text, context, param)
 
 
 class Whole(click.IntRange):
-    """A whole number within bounds if there are any, and of at most 64 bits where they are open."""
+    """A whole number from ``low`` to ``high``."""
+
+    def __init__(self, low: int, high: int) -> None:
+        super().__init__(low, high)
 
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> int:
-        number = int(super().convert(value, param, context))
-        return number if None not in (self.min, self.max) else _finite(number, param, context)
-
-    def _describe_range(self) -> str:
-        return "" if self.min is None and self.max is None else super()._describe_range()
+        try:
+            return int(super().convert(value, param, context))
+        except click.BadParameter:
+            raise _refusal(self, value, param, context) from None
 
 
 class Number(click.FloatRange):
-    """A finite number, within bounds if there are any."""
+    """A finite number from ``low`` to ``high``, or between them where an end is open."""
+
+    def __init__(
+        self, low: float, high: float, low_open: bool = False, high_open: bool = False
+    ) -> None:
+        super().__init__(low, high, low_open, high_open)
 
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> float:
-        return float(_finite(super().convert(value, param, context), param, context))
-
-    def _describe_range(self) -> str:
-        return "" if self.min is None and self.max is None else super()._describe_range()
+        try:
+            found = float(super().convert(value, param, context))
+        except click.BadParameter:
+            found = math.nan
+        if math.isnan(found):
+            raise _refusal(self, value, param, context)
+        return found
 
 
 class ModeOption(click.Option):
@@ -90,6 +96,13 @@ def option(name: str, kind: Any, default: Any, text: str) -> Callable[[Decorated
     """A click option that is no setting and shows its default."""
     return click.option(
         name, type=kind, default=default, show_default=default is not None, help=text
+    )
+
+
+def threads_option(text: str, default: str | None = None) -> Callable[[Decorated], Decorated]:
+    """``--threads``; whoever uses it calls ``usable_threads`` on its value."""
+    return click.option(
+        "--threads", type=Whole(1, MOST_THREADS), show_default=default or False, help=text
     )
 
 
@@ -158,15 +171,36 @@ def _type_of(kinds: tuple[Any, ...], about: Setting) -> Any:
     choices = about.choices or next((get_args(k) for k in kinds if get_origin(k) is Literal), ())
     if choices:
         return click.Choice(choices)
-    if int in kinds:
-        return Whole(about.least, about.most)  # type: ignore[arg-type]
-    if float in kinds:
+    if int in kinds or float in kinds:
         low = about.least if about.above is None else about.above
         high = about.most if about.below is None else about.below
+        if low is None or high is None:
+            raise TypeError(f"a flag without both ends: {about.help}")
+        if int in kinds:
+            return Whole(int(low), int(high))
         return Number(low, high, about.above is not None, about.below is not None)
     if Path in kinds:
         return click.Path(path_type=Path, file_okay=not about.is_directory)
     return bool if bool in kinds else str
+
+
+def events_option(command: Decorated) -> Decorated:
+    """Add ``--events-fd``: where a program that starts this one has its events told."""
+
+    def tell(context: click.Context, _option: click.Parameter, fd: int | None) -> None:
+        if fd is not None:
+            from zebfast.system.events import subscribed, write_to
+
+            context.with_resource(subscribed(write_to(fd)))
+
+    return click.option(
+        "--events-fd",
+        type=Whole(3, 1 << 20),
+        hidden=True,
+        expose_value=False,
+        callback=tell,
+        help="Write what happens to this file descriptor, a line of JSON each.",
+    )(command)
 
 
 def choose_device(name: str | None) -> str:

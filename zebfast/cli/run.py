@@ -135,22 +135,3 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.summary) for name, verb in self.verbs.items()])
-
-
-def events_option(command: Decorated) -> Decorated:
-    """Add ``--events-fd``: where a program that starts this one has its events told."""
-
-    def tell(context: click.Context, _option: click.Parameter, fd: int | None) -> None:
-        if fd is not None:
-            from zebfast.system.events import subscribed, write_to
-
-            context.with_resource(subscribed(write_to(fd)))
-
-    return click.option(
-        "--events-fd",
-        type=click.IntRange(min=3),
-        hidden=True,
-        expose_value=False,
-        callback=tell,
-        help="Write what happens to this file descriptor, a line of JSON each.",
-    )(command)

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, TimeRemainingColumn
 from zebfast.arena.io.json_lines import RecordingError
 from zebfast.arena.io.positions import SolvedPosition, read_positions, solve_positions
 from zebfast.cli.console import bar_of
-from zebfast.cli.options import Whole
+from zebfast.cli.options import threads_option
 from zebfast.core.solver_pool import SolverPool
-from zebfast.system.machine import usable_cores
+from zebfast.system.machine import usable_cores, usable_threads
 
 
 @click.command(
@@ -38,11 +38,7 @@ from zebfast.system.machine import usable_cores
         zebfast solve -""",
 )
 @click.argument("file", type=click.File("rb"), metavar="FILE.jsonl[.gz]")
-@click.option(
-    "--threads",
-    type=Whole(min=1),
-    help="Positions solved at a time.  [default: one for each core]",
-)
+@threads_option("Positions solved at a time.  [default: one for each core]")
 @click.option(
     "--check",
     is_flag=True,
@@ -52,7 +48,7 @@ from zebfast.system.machine import usable_cores
 def solve(file: BinaryIO, threads: int | None, check: bool, as_json: bool) -> None:
     """Solve until the end or the first bad line. Exit codes: 0 ok, 1 bad or different, 2 usage."""
     name = str(getattr(file, "name", "<stdin>"))
-    pool = SolverPool(threads or usable_cores())
+    pool = SolverPool(usable_threads(threads) or usable_cores())
     quiet = not sys.stderr.isatty() or (sys.stdout.isatty() and not check)
     try:
         with pool:

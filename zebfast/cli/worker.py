@@ -20,13 +20,15 @@ from zebfast.cli.options import (
     ModeOption,
     Whole,
     choose_device,
+    events_option,
     setting_option,
     setting_options,
     setting_values,
+    threads_option,
     together,
 )
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
-from zebfast.cli.run import HELP, events_option, run, stop_at_eof_option
+from zebfast.cli.run import HELP, run, stop_at_eof_option
 from zebfast.core.options import SearchOptions
 from zebfast.exchange import StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
@@ -35,13 +37,14 @@ from zebfast.selfplay.producer_kinds import (
     EVAL_AUX,
     EXACT,
     KINDS,
+    MOST_BATCH,
     RECIPE,
     ROLLOUT,
     SELFPLAY,
     ProducerKind,
 )
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig
-from zebfast.system.machine import usable_cores
+from zebfast.system.machine import usable_cores, usable_threads
 from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
 
 if TYPE_CHECKING:
@@ -223,7 +226,7 @@ search_options = together(
 @setting_options(EvalAuxConfig, modes=_EVAL_AUX)
 @click.option(
     "--eq-games-per-batch",
-    type=Whole(min=1),
+    type=Whole(1, MOST_BATCH),
     envvar="ZEB_EQ_GAMES_PER_BATCH",
     hidden=True,
     help="eval-aux: --games-per-batch, from the environment.",
@@ -232,17 +235,14 @@ search_options = together(
 @setting_option(StoreOptions, "upload_interval")
 @click.option(
     "--n-workers",
-    type=Whole(min=1),
+    type=Whole(1, 100_000),
     help="Workers that upload to the same repository: makes the interval as long as the Hub's "
     "limit of commits an hour asks for.",
 )
 @setting_options(WorkerConfig, "upload_grace", "device")
 @setting_option(WorkerConfig, "dtype", default="auto")
-@click.option(
-    "--threads",
-    type=Whole(min=1),
-    show_default="cores per group; eval-aux: cores",
-    help="Threads torch uses per group; eval-aux: solvers.",
+@threads_option(
+    "Threads torch uses per group; eval-aux: solvers.", "cores per group; eval-aux: cores"
 )
 @setting_option(WorkerConfig, "seed", also=("--base-seed", "seed"))
 @setting_options(WorkerConfig, "example_format", "max_batches")
@@ -269,8 +269,6 @@ def worker(context: click.Context, /, **flags: Any) -> int:
     from zebfast.worker.loop import work
 
     refuse_flags_of_the_other(context, flags["mode"])
-    config, threads = config_from_flags(flags)
-    torch.set_num_threads(threads)
     nodes, visits = flags["max_mcts_nodes"], flags["n_simulations"]
     if flags["mode"] == SELFPLAY.mode and nodes < visits:
         note(
@@ -278,6 +276,8 @@ def worker(context: click.Context, /, **flags: Any) -> int:
             f"give --max-mcts-nodes {2 * visits} for full searches"
         )
     with messages_to(click.echo), batch_progress() as on_progress:
+        config, threads = config_from_flags(flags | {"threads": usable_threads(flags["threads"])})
+        torch.set_num_threads(threads)
         return work(config, on_progress=on_progress, settle=_settling(context))
 
 

@@ -65,7 +65,7 @@ class SearchOptions:
         least=0,
         most=N_TRICKS,
     )
-    c_puct: float = setting(1.4, "Weight of priors in the search.", above=0)
+    c_puct: float = setting(1.4, "Weight of priors in the search.", above=0, most=1_000)
     root: str = setting(
         "puct",
         "How a root's simulations are shared out: by visits and priors, or by sequential halving, "
@@ -73,12 +73,15 @@ class SearchOptions:
         choices=ROOTS,
     )
     temperature: float = setting(
-        1.0, "Of plays drawn from visits, or with a teacher from the policy; 0 = best.", least=0
+        1.0,
+        "Of plays drawn from visits, or with a teacher from the policy; 0 = best.",
+        least=0,
+        most=1_000,
     )
     noise_fraction: float = setting(0.0, "Share of Dirichlet noise at the root.", least=0, most=1)
-    noise_alpha: float = setting(0.5, "Parameter of that noise.", above=0)
+    noise_alpha: float = setting(0.5, "Parameter of that noise.", above=0, most=1_000)
     gumbel_scale: float = setting(
-        1.0, "Of the noise that the gumbel root explores by; 0 = none.", least=0
+        1.0, "Of the noise that the gumbel root explores by; 0 = none.", least=0, most=1_000
     )
     early_stop: bool = setting(
         False, "End a search whose most visited play can no longer be overtaken (puct root)."
@@ -140,7 +143,9 @@ class TeachingOptions:
         most=MAX_WORLDS,
         flag="label_worlds",
     )
-    temperature: float = setting(1.0, "Of the game's plays; 0 = the network's favourites.", least=0)
+    temperature: float = setting(
+        1.0, "Of the game's plays; 0 = the network's favourites.", least=0, most=1_000
+    )
     explore: float = setting(0.1, "Share of random plays in a game.", least=0, most=1)
     exact_tricks: int = setting(
         2, "Rollouts are solved where so many tricks are left.", least=0, most=N_TRICKS

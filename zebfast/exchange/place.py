@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from zebfast.system.settings import check, setting
+from zebfast.system.settings import A_DAY, A_YEAR, check, setting
 
 Kind = Literal["directory", "model", "dataset", "bucket"]
 
@@ -51,10 +51,13 @@ class StoreOptions:
         240.0,
         "Seconds between uploads to the Hub; in directories files appear as batches end.",
         least=0,
+        most=A_YEAR,
     )
-    attempts: int = setting(4, least=1)
-    retry_seconds: float = setting(5.0, "First pause after a passing fault of the Hub.", above=0)
-    timeout: float = setting(60.0, above=0)
+    attempts: int = setting(4, least=1, most=1_000)
+    retry_seconds: float = setting(
+        5.0, "First pause after a passing fault of the Hub.", above=0, most=A_DAY
+    )
+    timeout: float = setting(60.0, above=0, most=A_DAY)
 
     def __post_init__(self) -> None:
         check(self)

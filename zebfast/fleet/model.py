@@ -6,16 +6,28 @@ Times are unix seconds, prices dollars an hour. Nothing here asks anybody anythi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Literal
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.selfplay.producer_kinds import Role
-from zebfast.system.settings import setting
+from zebfast.system.settings import A_YEAR, MOST_UNIX, check, setting
 
 MachineState = Literal["loading", "running", "stopped", "exited", "offline", "unknown"]
 #: States that nothing comes back from; a machine in one of them is paid for and plays nothing.
 LOST: tuple[MachineState, ...] = ("stopped", "exited", "offline", "unknown")
+MOST_MACHINES = 10_000  # of a fleet
+MOST_DOLLARS = 1_000_000
+
+
+def _time(default: Any = None) -> Any:
+    """A field for a time that is remembered."""
+    return setting(default, least=0, most=MOST_UNIX)
+
+
+def _amount(default: Any, most: float = MOST_DOLLARS, key: str | None = None) -> Any:
+    """A field for a number from 0 on."""
+    return setting(default, least=0, most=most, key=key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +48,8 @@ class Offer:
     provider: str
     id: str
     gpu: str
-    price_per_hour: float = setting(key="dph")
-    n_gpus: int = 1
+    price_per_hour: float = _amount(MISSING, key="dph")
+    n_gpus: int = setting(1, least=1, most=1_000)
     host: str = ""
     interruptible: bool = False
     reliability: float | None = None
@@ -47,6 +59,9 @@ class Offer:
     cuda: float | None = None
     hours: float | None = None
     many: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,11 +136,12 @@ class Spec:
     fleet: str
     experiment: str
     role: Role
-    n: int = setting(help="Machines that shall play.", least=0, flag="n")
+    n: int = setting(help="Machines that shall play.", least=0, most=MOST_MACHINES, flag="n")
     max_surge: int = setting(
         1,
         "More machines that may be alive while some are replaced.",
         least=0,
+        most=MOST_MACHINES,
         flag="surplus",
         key="surplus",
     )
@@ -134,24 +150,29 @@ class Spec:
         0.15,
         "Dearest machine, dollars an hour.",
         above=0,
+        most=1_000,
         flag="max_dph",
         key="max_dph",
         env="ZEB_MAX_DPH",
     )
     budget_dollars: float | None = setting(
-        None, "Dollars after which the fleet is taken down.", above=0, flag="budget"
+        None, "Dollars after which the fleet is taken down.", above=0, most=1_000_000, flag="budget"
     )
     budget_hours: float | None = setting(
-        None, "Hours after which the fleet is taken down.", above=0, flag="hours"
+        None,
+        "Hours after which the fleet is taken down.",
+        above=0,
+        most=A_YEAR // 3600,
+        flag="hours",
     )
     providers: tuple[str, ...] = ("vast",)
     interruptible: bool = False
-    bid_factor: float = 1.1
-    min_reliability: float = 0.95
-    min_inet_up: float = 20.0
-    min_inet_down: float = 100.0
-    min_cuda: float = 12.6
-    disk_gb: float = setting(16.0, "GB of disk.", above=0, flag="disk")
+    bid_factor: float = _amount(1.1)
+    min_reliability: float = _amount(0.95)
+    min_inet_up: float = _amount(20.0)
+    min_inet_down: float = _amount(100.0)
+    min_cuda: float = _amount(12.6)
+    disk_gb: float = setting(16.0, "GB of disk.", above=0, most=100_000, flag="disk")
     image: str = setting("pytorch/pytorch:2.13.0-cuda12.6-cudnn9-runtime", "Container to start in.")
     package: str = "zebfast"
     worker_args: tuple[str, ...] = ()
@@ -159,12 +180,16 @@ class Spec:
         240.0,
         "Seconds between a worker's uploads.",
         above=0,
+        most=A_YEAR,
         shown="what the Hub's quota allows so many workers",
     )
-    loading_limit: float = 600.0
-    setup_limit: float = 600.0
-    stall_limit: float = 900.0
-    fatal_grace: float = 300.0
+    loading_limit: float = _amount(600.0, A_YEAR)
+    setup_limit: float = _amount(600.0, A_YEAR)
+    stall_limit: float = _amount(900.0, A_YEAR)
+    fatal_grace: float = _amount(300.0, A_YEAR)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,17 +211,17 @@ class Instance:
 
     label: str
     provider: str
-    asked: float
+    asked: float = _time(MISSING)
     id: str | None = None
     gpu: str = ""
     host: str = ""
-    price_per_hour: float = setting(0.0, key="dph")
-    up_since: float | None = None
-    listed_at: float | None = None
+    price_per_hour: float = _amount(0.0, key="dph")
+    up_since: float | None = _time()
+    listed_at: float | None = _time()
     progress: str | None = None
-    progress_at: float | None = None
-    failing_since: float | None = None
-    games_per_s: float | None = None
+    progress_at: float | None = _time()
+    failing_since: float | None = _time()
+    games_per_s: float | None = setting(None, least=0)
     terminating: str = setting("", key="doomed")
 
     def quiet(self, now: float) -> float:
@@ -219,11 +244,11 @@ class FleetState:
     spec: Spec
     wanted: bool = True
     machines: Mapping[str, Instance] = field(default_factory=dict)
-    paused_until: float | None = None
+    paused_until: float | None = _time()
     pause_reason: str = ""
-    spent: float = 0.0
-    first: float | None = None
-    last_look: float | None = None
+    spent: float = setting(0.0, least=0)
+    first: float | None = _time()
+    last_look: float | None = _time()
 
 
 @dataclass(frozen=True, kw_only=True)

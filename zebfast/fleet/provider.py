@@ -6,9 +6,11 @@ the errors below, in one sentence that holds no secret.
 
 from __future__ import annotations
 
-from typing import Protocol
+import math
+from typing import Any, Protocol
 
-from zebfast.fleet.model import Launch, Machine, Offer, Spec
+from zebfast.fleet.model import MOST_DOLLARS, Launch, Machine, Offer, Spec
+from zebfast.system.settings import MOST_UNIX, SettingError
 
 
 class ProviderError(RuntimeError):
@@ -40,6 +42,38 @@ class SearchQuota(ProviderError):
     def __init__(self, message: str, *, until: float) -> None:
         super().__init__(message)
         self.until = until
+
+
+def number(value: Any) -> float | None:
+    """A number of an answer, as JSON or as text; None where it is none, or not finite."""
+    try:
+        found = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def price(value: Any) -> float | None:
+    """Dollars an hour of a machine that is there; None where it cannot be a price.
+
+    One beyond all prices stays above every cap, and can still be counted.
+    """
+    found = number(value)
+    return None if found is None or found < 0 else min(found, float(MOST_DOLLARS))
+
+
+def moment(value: Any) -> float | None:
+    """A time of an answer, unix seconds; None where it cannot be one."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= MOST_UNIX else None
+
+
+def offer_of(**facts: Any) -> Offer | None:
+    """An offer with these facts; None where it would cost nothing, or one of them cannot be."""
+    try:
+        return Offer(**facts) if facts["price_per_hour"] else None
+    except SettingError:
+        return None
 
 
 class Provider(Protocol):

@@ -19,7 +19,15 @@ from typing import Any
 
 from zebfast.fleet.market_history import gpu_key
 from zebfast.fleet.model import Launch, Machine, MachineState, Offer, Spec, is_of_fleet
-from zebfast.fleet.provider import NoCredit, OfferGone, ProviderError, Unreachable
+from zebfast.fleet.provider import (
+    NoCredit,
+    OfferGone,
+    ProviderError,
+    Unreachable,
+    number,
+    offer_of,
+    price,
+)
 
 # --- One call of the RunPod client: the key, and what each of its faults means.
 
@@ -133,24 +141,24 @@ class RunPodProvider:
             raise ProviderError(
                 "runpod rents on demand only: ask for no interruptible machines, or take vast alone"
             )
-        found = []
+        found: list[Offer] = []
         for row in _rows(self._query("list prices", _PRICES).get("gpuTypes"), "list prices"):
             gpu = _wanted(row, spec.gpus)
             for cloud in _CLOUDS:
-                price = _number(_object(row.get(cloud)).get("uninterruptablePrice"))
-                if gpu is None or not price or price > spec.max_price_per_hour:
+                dollars = price(_object(row.get(cloud)).get("uninterruptablePrice"))
+                if gpu is None or not dollars or dollars > spec.max_price_per_hour:
                     continue
-                offer = Offer(
+                offer = offer_of(
                     provider=self.name,
                     id=f"{row['id']}/{cloud}",
                     gpu=gpu,
-                    price_per_hour=price,
+                    price_per_hour=dollars,
                     inet_up=spec.min_inet_up,
                     inet_down=spec.min_inet_down,
                     cuda=spec.min_cuda,
                     many=True,
                 )
-                found.append(offer)
+                found += [] if offer is None else [offer]
         return sorted(found, key=lambda offer: offer.price_per_hour)
 
     def create(self, offer: Offer, launch: Launch) -> str:
@@ -206,7 +214,7 @@ class RunPodProvider:
     def credit(self) -> float | None:
         """Dollars left; None where RunPod does not say."""
         myself = _object(self._query("read the balance", _CREDIT).get("myself"))
-        return _number(myself.get("clientBalance"))
+        return number(myself.get("clientBalance"))
 
     def _ask(
         self, what: str, call: Callable[[Any], Any], *,
@@ -274,7 +282,7 @@ class RunPodProvider:
             gpu=gpu_name(_text(_object(pod.get("machine")).get("gpuDisplayName"))),
             host=_text(pod.get("machineId")),
             message=change,
-            price_per_hour=_number(pod.get("costPerHr")),
+            price_per_hour=price(pod.get("costPerHr")),
             started=_started(change),
         )
 
@@ -327,11 +335,6 @@ def _rows(found: Any, what: str) -> list[dict[str, Any]]:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _number(value: Any) -> float | None:
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and math.isfinite(value) else None
 
 
 def _whole(value: float | None) -> int | None:

@@ -45,10 +45,21 @@ class FleetFiles:
 
 
 def write_state(path: Path, state: FleetState) -> None:
-    """Write what is remembered. Raises OSError; an older file is then left as it was."""
+    """Write what is remembered, once it reads back as it is.
+
+    Raises:
+        OSError, FleetFileError: it cannot be written, or could not be read; an older file is then
+            left as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"format": _FORMAT, **encode(state)}
-    write_atomic(path, (json.dumps(facts, indent=1) + "\n").encode())
+    data = (json.dumps({"format": _FORMAT, **encode(state)}, indent=1) + "\n").encode()
+    try:
+        _parse(data)
+    except ValueError as error:
+        raise FleetFileError(
+            f"{path} is left as it was: what it was to say is wrong, {error}"
+        ) from None
+    write_atomic(path, data)
 
 
 def read_state(path: Path) -> FleetState | None:
@@ -58,16 +69,7 @@ def read_state(path: Path) -> FleetState | None:
         FleetFileError: the file is there and cannot be used.
     """
     try:
-        found = json.loads(path.read_bytes())
-        if not isinstance(found, dict):
-            raise ValueError("it is not a JSON object")
-        if found.get("format") != _FORMAT:
-            raise ValueError(f"its format is {found.get('format')!r:.40}, not {_FORMAT}")
-        state = decode(FleetState, found, drop_unknown=True)
-        for label, instance in state.machines.items():
-            if instance.label != label:
-                raise SettingError(f"[machines.{label:.80}] is of {instance.label!r:.80}")
-        return state
+        return _parse(path.read_bytes())
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
@@ -76,6 +78,20 @@ def read_state(path: Path) -> FleetState | None:
             "paid for; zebfast fleet down finds them by their label, takes them down and sets "
             "this file aside"
         ) from None
+
+
+def _parse(data: bytes) -> FleetState:
+    """What a file says. ValueError or RecursionError where it cannot be used."""
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise ValueError("it is not a JSON object")
+    if found.get("format") != _FORMAT:
+        raise ValueError(f"its format is {found.get('format')!r:.40}, not {_FORMAT}")
+    state = decode(FleetState, found, drop_unknown=True)
+    for label, instance in state.machines.items():
+        if instance.label != label:
+            raise SettingError(f"[machines.{label:.80}] is of {instance.label!r:.80}")
+    return state
 
 
 def set_aside(path: Path) -> Path:

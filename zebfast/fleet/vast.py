@@ -7,7 +7,17 @@ from contextlib import suppress
 from typing import Any
 
 from zebfast.fleet.model import Launch, Machine, MachineState, Offer, Spec, is_of_fleet
-from zebfast.fleet.provider import NoCredit, OfferGone, ProviderError, SearchQuota, Unreachable
+from zebfast.fleet.provider import (
+    NoCredit,
+    OfferGone,
+    ProviderError,
+    SearchQuota,
+    Unreachable,
+    moment,
+    number,
+    offer_of,
+    price,
+)
 from zebfast.fleet.vast_client import Absent, RentalRefused, VastClient, scrubbed
 
 _TIMEOUT = 30.0  # seconds without a byte, for every request
@@ -147,35 +157,35 @@ class VastProvider:
     def credit(self) -> float | None:
         """See Provider; also None if Vast.ai does not say."""
         user = self._client.call("show the credit", lambda sdk: sdk.show_user())
-        return _number(user.get("credit"))
+        return number(user.get("credit"))
 
 
 def _offer(row: Row, spec: Spec) -> Offer | None:
     """None for a row that cannot be rented as ``spec`` wants: no number, no price, too dear."""
-    price = _number(row.get("min_bid" if spec.interruptible else "dph_total"))
-    if row.get("id") is None or price is None:
+    dollars = price(row.get("min_bid" if spec.interruptible else "dph_total"))
+    if row.get("id") is None or dollars is None:
         return None
-    extra = 0.0
+    extra: float | None = 0.0
     if spec.interruptible:
         # Upwards, rounding errors apart: a bid rounded down could be below the lowest one.
-        price = math.ceil(price * spec.bid_factor * 1e4 - 1e-6) / 1e4
-        extra = _number(row.get("storage_total_cost")) or 0.0
-    if price + extra > spec.max_price_per_hour:
+        dollars = math.ceil(dollars * spec.bid_factor * 1e4 - 1e-6) / 1e4
+        extra = price(row.get("storage_total_cost") or 0.0)
+    if extra is None or dollars + extra > spec.max_price_per_hour:
         return None
-    seconds = _number(row.get("duration"))
-    return Offer(
+    seconds = number(row.get("duration"))
+    return offer_of(
         provider="vast",
         id=str(row["id"]),
         gpu=_text(row.get("gpu_name")),
-        price_per_hour=price,
-        n_gpus=int(_number(row.get("num_gpus")) or 1),
+        price_per_hour=dollars,
+        n_gpus=int(number(row.get("num_gpus")) or 1),
         host=_text(row.get("machine_id")),
         interruptible=spec.interruptible,
-        reliability=_number(row.get("reliability2", row.get("reliability"))),
-        inet_up=_number(row.get("inet_up")),
-        inet_down=_number(row.get("inet_down")),
-        disk_gb=_number(row.get("disk_space")),
-        cuda=_number(row.get("cuda_max_good")),
+        reliability=number(row.get("reliability2", row.get("reliability"))),
+        inet_up=number(row.get("inet_up")),
+        inet_down=number(row.get("inet_down")),
+        disk_gb=number(row.get("disk_space")),
+        cuda=number(row.get("cuda_max_good")),
         hours=None if seconds is None else seconds / 3600,
     )
 
@@ -195,8 +205,8 @@ def _machine(row: Row, fleet: str) -> Machine | None:
         host=_text(row.get("machine_id")),
         # What a host says of a start that failed may quote the variables of the machine.
         message=scrubbed(row.get("status_msg"), _env(row.get("extra_env"))),
-        price_per_hour=_number(row.get("dph_total")),
-        started=_number(row.get("start_date")),
+        price_per_hour=price(row.get("dph_total")),
+        started=moment(row.get("start_date")),
         ssh=f"ssh -p {port} root@{host}" if host and port else None,
         interruptible=bool(row.get("is_bid")),
     )
@@ -222,14 +232,6 @@ def _number_of(name: str) -> int:
     if not name.isdecimal():
         raise ProviderError(f"{name!r} is nothing of Vast.ai's: expected a number")
     return int(name)
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _text(value: Any) -> str:

@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zebfast.exchange import Namespace, Place, StoreOptions
-from zebfast.learner.recipe import LED_RECIPE, Recipe, Training
-from zebfast.system.settings import MOST_WHOLE, SettingError, check, encode, setting
+from zebfast.learner.recipe import LED_RECIPE, MOST_ROWS, Recipe, Training
+from zebfast.system.settings import (
+    A_YEAR,
+    MOST_COUNT,
+    MOST_GAMES,
+    MOST_WHOLE,
+    SettingError,
+    check,
+    encode,
+    setting,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,16 +29,22 @@ class EvalAuxConfig:
     """
 
     enabled: bool = setting(True, "Train on evaluation games, too.")
-    replay_buffer_size: int = setting(100_000, "Examples of them kept.", least=1)
+    replay_buffer_size: int = setting(100_000, "Examples of them kept.", least=1, most=MOST_ROWS)
     batch_fraction: float = setting(0.05, "Part of every batch that they make up.", least=0, most=1)
-    policy_weight: float = setting(0.0, "Weight of their policy loss (self-play: 1).", least=0)
-    value_weight: float = setting(1.0, "Weight of their value loss (self-play: 1).", least=0)
-    belief_weight: float = setting(0.5, "Weight of their belief loss (self-play: 0.5).", least=0)
+    policy_weight: float = setting(
+        0.0, "Weight of their policy loss (self-play: 1).", least=0, most=1_000
+    )
+    value_weight: float = setting(
+        1.0, "Weight of their value loss (self-play: 1).", least=0, most=1_000
+    )
+    belief_weight: float = setting(
+        0.5, "Weight of their belief loss (self-play: 0.5).", least=0, most=1_000
+    )
     max_model_lag: int = setting(
-        400, "Cycles after which their files are too old; -1 = never.", least=-1
+        400, "Cycles after which their files are too old; -1 = never.", least=-1, most=MOST_COUNT
     )
     lag_half_life: float = setting(
-        200.0, "Cycles in which a file's chance to be kept halves.", above=0
+        200.0, "Cycles in which a file's chance to be kept halves.", above=0, most=MOST_COUNT
     )
     min_keep_weight: float = setting(0.10, "What that chance never falls below.", least=0, most=1)
 
@@ -48,10 +63,12 @@ class TrainerConfig:
 
     recipe: Recipe = LED_RECIPE
     eval_aux: EvalAuxConfig = EvalAuxConfig()
-    max_grad_norm: float = setting(1.0, above=0)
+    max_grad_norm: float = setting(1.0, above=0, most=1_000_000)
     amp_dtype: Literal["fp16", "bf16"] = setting("fp16", "Precision of --amp.")
     device: str = setting("cpu", "cpu, cuda or cuda:N.", shown="cuda if present, else cpu")
-    train_diagnostics_every: int = setting(10, "Steps between the costlier metrics.", least=1)
+    train_diagnostics_every: int = setting(
+        10, "Steps between the costlier metrics.", least=1, most=MOST_COUNT
+    )
     seed: int = setting(0, "Seed of batches and evaluation deals.", least=0, most=MOST_WHOLE)
 
     def __post_init__(self) -> None:
@@ -99,12 +116,13 @@ class LearnerConfig(TrainerConfig):
         None, "Address of an S3-compatible service.", shown="AWS_ENDPOINT_URL, or Amazon's"
     )
     sync_grace: float = setting(
-        120.0, "Seconds that the end waits for the last snapshot to arrive.", least=0
+        120.0, "Seconds that the end waits for the last snapshot to arrive.", least=0, most=A_YEAR
     )
     snapshot_every: int = setting(
         0,
         "Cycles between snapshots of the whole training state; 0 = never.",
         least=0,
+        most=MOST_COUNT,
         shown="25 with --sync-to, else 0",
     )
     snapshot_dir: Path | None = setting(
@@ -113,7 +131,9 @@ class LearnerConfig(TrainerConfig):
         is_directory=True,
         shown="snapshots/NAMESPACE in the state directory",
     )
-    keep_snapshots: int = setting(3, "Snapshots kept, here and at --sync-to.", least=1)
+    keep_snapshots: int = setting(
+        3, "Snapshots kept, here and at --sync-to.", least=1, most=1_000_000
+    )
     disk_limit: float = setting(
         90.0,
         "Percent of the disk above which superseded snapshots are deleted; 0 = off.",
@@ -127,23 +147,44 @@ class LearnerConfig(TrainerConfig):
         "Least seconds between two pushes; the Hub allows 128 commits an hour to workers and "
         "learner together.",
         least=0,
+        most=A_YEAR,
         shown="180 on the Hub, else 0",
     )
-    eval_every: int = setting(50, "Cycles between evaluations; 0 = never.", least=0, off=True)
-    eval_games: int = setting(2_000, "Games of an evaluation, every deal both ways.", least=1)
-    checkpoint_every: int = setting(1, "Cycles between saves of the training checkpoint.", least=1)
-    keep_example_files: int = setting(128, "Example files kept when pruning; 0 = all.", least=0)
+    eval_every: int = setting(
+        50, "Cycles between evaluations; 0 = never.", least=0, most=MOST_COUNT, off=True
+    )
+    eval_games: int = setting(
+        2_000, "Games of an evaluation, every deal both ways.", least=1, most=MOST_GAMES
+    )
+    checkpoint_every: int = setting(
+        1, "Cycles between saves of the training checkpoint.", least=1, most=MOST_COUNT
+    )
+    keep_example_files: int = setting(
+        128, "Example files kept when pruning; 0 = all.", least=0, most=MOST_COUNT
+    )
     max_example_age: float = setting(
-        300.0, "Seconds without new examples until training pauses.", least=0, off=True
+        300.0, "Seconds without new examples until training pauses.", least=0, most=A_YEAR, off=True
     )
     poll_seconds: float = setting(
-        1.0, "Seconds between looks for new examples.", above=0, shown="20 on the Hub, else 1"
+        1.0,
+        "Seconds between looks for new examples.",
+        above=0,
+        most=A_YEAR,
+        shown="20 on the Hub, else 1",
     )
     max_reuse: float = setting(
-        50.0, "Warn when the average example was drawn so often; 0 = never.", least=0, off=True
+        50.0,
+        "Warn when the average example was drawn so often; 0 = never.",
+        least=0,
+        most=1_000_000,
+        off=True,
     )
     squash_after: int = setting(
-        2_000, "Forget the Hub's history beyond so many; 0 = never.", least=0, off=True
+        2_000,
+        "Forget the Hub's history beyond so many; 0 = never.",
+        least=0,
+        most=MOST_COUNT,
+        off=True,
     )
     take_over: bool = setting(False, "Dispossess another learner of this namespace.")
 
@@ -159,14 +200,18 @@ class LearnerConfig(TrainerConfig):
         flag="local_replay_cache_dir",
     )
     replay_cache_save_every: int = setting(
-        25, "Cycles between saves of it.", least=1, flag="local_replay_cache_save_every"
+        25,
+        "Cycles between saves of it.",
+        least=1,
+        most=MOST_COUNT,
+        flag="local_replay_cache_save_every",
     )
 
     wandb: bool = setting(False, "Also log to Weights & Biases.")
     wandb_project: str = setting("zeb-mcts", "W&B project.")
     run_name: str | None = setting(None, "W&B display name.")
-    max_cycles: int | None = setting(None, "Stop after this many cycles.", least=1)
-    max_minutes: float | None = setting(None, "Stop after this long.", above=0)
+    max_cycles: int | None = setting(None, "Stop after this many cycles.", least=1, most=MOST_COUNT)
+    max_minutes: float | None = setting(None, "Stop after this long.", above=0, most=A_YEAR // 60)
 
     def __post_init__(self) -> None:
         super().__post_init__()

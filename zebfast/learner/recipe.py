@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zebfast.selfplay.producer_kinds import RECIPE_MODES
-from zebfast.system.settings import MOST_WHOLE, SettingError, check, decode, setting
+from zebfast.system.settings import (
+    A_YEAR,
+    MOST_COUNT,
+    MOST_GAMES,
+    MOST_WHOLE,
+    SettingError,
+    check,
+    decode,
+    setting,
+)
 
 if TYPE_CHECKING:
     from zebfast.net.networks import AnyConfig
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 BEST = "best"
 #: ``until_games`` of a stage without an end: more than anybody plays.
 ENDLESS = MOST_WHOLE
+MOST_ROWS = 10**10  # of a replay buffer: 640 GB
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -69,8 +79,12 @@ class ArenaPlan:
     Besides, there is one look before the first step and one at the run's end.
     """
 
-    every_minutes: float = setting(5.0, "Minutes of the run between two looks.", above=0)
-    n_games: int = setting(2_000, "Games against each opponent, every deal both ways.", least=2)
+    every_minutes: float = setting(
+        5.0, "Minutes of the run between two looks.", above=0, most=A_YEAR // 60
+    )
+    n_games: int = setting(
+        2_000, "Games against each opponent, every deal both ways.", least=2, most=MOST_GAMES
+    )
     opponents: tuple[str, ...] = setting(
         ("random", "heuristic2"), "Player specs; the best network so far is one by itself."
     )
@@ -100,14 +114,23 @@ class Training:
         below=1,
         off=True,
     )
-    replay_buffer_size: int = setting(500_000, "Examples kept (64 bytes each).", least=1)
-    min_buffer_size: int = setting(5_000, "Examples needed before training starts.", least=0)
-    training_steps_per_cycle: int = setting(1_000, "Optimizer steps a cycle.", least=1)
-    push_every: int = setting(25, "Cycles between publishing weights.", least=1)
+    replay_buffer_size: int = setting(
+        500_000, "Examples kept (64 bytes each).", least=1, most=MOST_ROWS
+    )
+    min_buffer_size: int = setting(
+        5_000, "Examples needed before training starts.", least=0, most=MOST_ROWS
+    )
+    training_steps_per_cycle: int = setting(
+        1_000, "Optimizer steps a cycle.", least=1, most=MOST_COUNT
+    )
+    push_every: int = setting(25, "Cycles between publishing weights.", least=1, most=MOST_COUNT)
     amp: bool = setting(False, "Mixed precision: CUDA, and CPUs that compute bf16.")
-    weight_decay: float = setting(0.01, "Of the optimizer, AdamW.", least=0)
+    weight_decay: float = setting(0.01, "Of the optimizer, AdamW.", least=0, most=1_000)
     warmup_steps: int = setting(
-        0, "Steps over which the learning rate rises from 0 at the beginning.", least=0
+        0,
+        "Steps over which the learning rate rises from 0 at the beginning.",
+        least=0,
+        most=MOST_COUNT,
     )
 
     def __post_init__(self) -> None:
@@ -130,17 +153,17 @@ class Stage:
 
     name: str = setting(help="What it is called.")
     until_games: int = setting(
-        help="Games counted since the beginning of the run at which it ends.", least=1
+        help="Games counted since the beginning of the run at which it ends.", least=1, most=ENDLESS
     )
     producer: Mapping[str, Any] = setting(
         help="What workers do: mode, and options by the names of their flags."
     )
-    lr: float = setting(help="Learning rate at its beginning.", above=0)
+    lr: float = setting(help="Learning rate at its beginning.", above=0, most=1_000)
     lr_end: float = setting(
-        help="Learning rate at its end; it falls in proportion to the games.", least=0
+        help="Learning rate at its end; it falls in proportion to the games.", least=0, most=1_000
     )
-    reuse: float = setting(help="Optimizer rows for every new example.", least=0)
-    batch_size: int = setting(1024, "Examples a step.", least=1)
+    reuse: float = setting(help="Optimizer rows for every new example.", least=0, most=1_000_000)
+    batch_size: int = setting(1024, "Examples a step.", least=1, most=1 << 20)
     forget: bool = setting(False, "Drop the examples of the stages before when it begins.")
 
     def __post_init__(self) -> None:

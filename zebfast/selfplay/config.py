@@ -8,8 +8,8 @@ from functools import partial
 from zebfast.core.forest import MAX_CACHE_MB, WORLDS
 from zebfast.core.options import SearchOptions
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.selfplay.groups import BatchEvaluator, GroupedGames, check_groups
-from zebfast.system.settings import check, setting
+from zebfast.selfplay.groups import MOST_PARALLEL, BatchEvaluator, GroupedGames, check_groups
+from zebfast.system.settings import MOST_THREADS, check, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class SelfPlayConfig:
             the last bits of a network whose answers depend on the batch that a leaf is in.
     """
 
-    n_parallel_games: int = setting(128, "Games in progress at once.", least=1)
-    n_groups: int = setting(2, "Groups of games, a thread each.", least=1)
+    n_parallel_games: int = setting(128, "Games in progress at once.", least=1, most=MOST_PARALLEL)
+    n_groups: int = setting(2, "Groups of games, a thread each.", least=1, most=MOST_THREADS)
     search: SearchOptions = field(default_factory=SearchOptions)
     worlds: str = setting(
         "sampled",

@@ -20,6 +20,8 @@ from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 from zebfast.selfplay.stats import SelfPlayStats, StepClock
 from zebfast.system.settings import SettingError
 
+MOST_PARALLEL = 1 << 16  # games at once
+
 
 class BatchEvaluator(Protocol):
     """What says of observations what a network would; called from several threads at once.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Role = Literal["selfplay", "evalaux", "recipe"]
+MOST_BATCH = 1_000_000  # games of a batch
 
 
 @dataclass(frozen=True, kw_only=True)

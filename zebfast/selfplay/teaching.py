@@ -13,8 +13,8 @@ from functools import partial
 
 from zebfast.core.labelling import LabelledGames
 from zebfast.core.options import TeachingOptions
-from zebfast.selfplay.groups import BatchEvaluator, GroupedGames, check_groups
-from zebfast.system.settings import setting
+from zebfast.selfplay.groups import MOST_PARALLEL, BatchEvaluator, GroupedGames, check_groups
+from zebfast.system.settings import MOST_THREADS, setting
 
 #: Games side by side in a group: with their rollouts they make batches of about 400.
 GAMES_PER_GROUP = 128
@@ -30,8 +30,10 @@ class TeachingConfig(TeachingOptions):
             n_parallel_games (but for the last bits of a network whose answers depend on the batch).
     """
 
-    n_parallel_games: int = setting(2 * GAMES_PER_GROUP, "Games in progress at once.", least=1)
-    n_groups: int = setting(2, "Groups of games, a thread each.", least=1)
+    n_parallel_games: int = setting(
+        2 * GAMES_PER_GROUP, "Games in progress at once.", least=1, most=MOST_PARALLEL
+    )
+    n_groups: int = setting(2, "Groups of games, a thread each.", least=1, most=MOST_THREADS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from pathlib import Path
+from typing import overload
+
+_LOG = logging.getLogger(__name__)
 
 
 def usable_cores() -> int:
@@ -12,6 +16,23 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@overload
+def usable_threads(wanted: int) -> int: ...
+@overload
+def usable_threads(wanted: None) -> None: ...
+@overload
+def usable_threads(wanted: int | None) -> int | None: ...
+def usable_threads(wanted: int | None) -> int | None:
+    """As many threads as are wanted, but no more than cores, which is said; None stays None.
+
+    Not only a person asks: a recipe does so for machines that it does not know.
+    """
+    if wanted is None or wanted <= usable_cores():
+        return wanted
+    _LOG.info(f"note: using {usable_cores()} threads, not {wanted}: there are no more cores")
+    return usable_cores()
 
 
 def cpu_model() -> str:

@@ -12,7 +12,8 @@
 the documents of ``describe``. Whatever cannot be used is a SettingError: one sentence that names
 the setting, what it is and what was expected.
 
-Numbers are finite, whole ones have at most 64 bits, and true is not the number 1.
+Numbers are finite, whole ones have at most 64 bits, and true is not the number 1. Numbers that are
+settings have two ends, and refusals tell both.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ if TYPE_CHECKING:
 
 TOP = "the top level"
 MOST_WHOLE = 2**63 - 1
+#: Upper ends that settings share; durations in seconds.
+A_DAY = 24 * 3600
+A_YEAR = 366 * A_DAY
+MOST_COUNT = 10**12  # cycles, steps, files, games: more than a run comes to
+MOST_GAMES = 100_000_000  # of one match
+MOST_THREADS = 1024
+MOST_UNIX = 2**37  # a time some thousands of years from now, which every clock can still show
 _KEY = "setting"
 _Record = TypeVar("_Record", bound="DataclassInstance")
 #: get_type_hints evaluates source text, and a look of a fleet reads hundreds of records.

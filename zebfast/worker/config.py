@@ -6,12 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zebfast.arena.players.specs import DEFAULT_TEMPERATURE, MAX_WORLDS
+from zebfast.arena.players.options import MAX_WORLDS
+from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.producer_kinds import EVAL_AUX, RECIPE, SELFPLAY
+from zebfast.selfplay.producer_kinds import EVAL_AUX, MOST_BATCH, RECIPE, SELFPLAY
 from zebfast.selfplay.teaching import TeachingConfig
-from zebfast.system.settings import MOST_WHOLE, SettingError, check, setting
+from zebfast.system.settings import (
+    A_YEAR,
+    MOST_COUNT,
+    MOST_THREADS,
+    MOST_WHOLE,
+    SettingError,
+    check,
+    setting,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,7 @@ class EvalAuxConfig:
         DEFAULT_TEMPERATURE,
         "eval-aux: of the network's plays; 0 = its favourite.",
         least=0,
+        most=1_000,
         env="ZEB_EQ_TEMPERATURE",
     )
     eq_policy_targets: bool = setting(
@@ -51,9 +61,10 @@ class EvalAuxConfig:
         1.0,
         "eval-aux: points by which a play must be worse to get 1/e of the weight in those targets.",
         above=0,
+        most=1_000,
         flag="eq_target_temperature",
     )
-    n_threads: int = setting(1, least=1)
+    n_threads: int = setting(1, least=1, most=MOST_THREADS)
 
     def __post_init__(self) -> None:
         check(self)
@@ -101,12 +112,14 @@ class WorkerConfig:
         SELFPLAY.games_per_batch,
         "Games of an example file.",
         least=1,
+        most=MOST_BATCH,
         shown=f"{SELFPLAY.games_per_batch}; eval-aux: {EVAL_AUX.games_per_batch}",
     )
     weight_sync_interval: int = setting(
         SELFPLAY.weight_sync_interval,
         "Batches between looks for newer weights.",
         least=1,
+        most=MOST_COUNT,
         shown=f"{SELFPLAY.weight_sync_interval}; eval-aux: {EVAL_AUX.weight_sync_interval}; "
         f"recipe: {RECIPE.weight_sync_interval}",
     )
@@ -114,6 +127,7 @@ class WorkerConfig:
         30.0,
         "Seconds a stopped worker goes on uploading what waits; the next start uploads the rest.",
         least=0,
+        most=A_YEAR,
     )
     device: str = setting("cpu", "cpu, cuda or cuda:N.", shown="cuda if present, else cpu")
     dtype: Literal["auto", "fp32", "fp16", "bf16"] = setting(
@@ -128,11 +142,13 @@ class WorkerConfig:
         shown="a new one",
     )
     example_format: Literal["native", "pt"] = setting("native", "Compact, or documented .pt.")
-    max_batches: int | None = setting(None, "Stop after this many batches.", least=1)
-    restarts: int = setting(0, "Starts of its supervisor.", least=0)
-    earlier_batches: int = setting(0, "What came of the starts before.", least=0)
-    poll_seconds: float = setting(2.0, least=0)
-    disk_retry_seconds: float = setting(30.0, least=0)
+    max_batches: int | None = setting(
+        None, "Stop after this many batches.", least=1, most=MOST_COUNT
+    )
+    restarts: int = setting(0, "Starts of its supervisor.", least=0, most=MOST_COUNT)
+    earlier_batches: int = setting(0, "What came of the starts before.", least=0, most=MOST_COUNT)
+    poll_seconds: float = setting(2.0, least=0, most=A_YEAR)
+    disk_retry_seconds: float = setting(30.0, least=0, most=A_YEAR)
 
     def __post_init__(self) -> None:
         check(self)

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.producer_kinds import BY_MODE, RECIPE_MODES
+from zebfast.selfplay.producer_kinds import BY_MODE, MOST_BATCH, RECIPE_MODES
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig
-from zebfast.system.settings import SettingError, decode, setting, setting_of, shown, variable_of
+from zebfast.system.settings import (
+    MOST_THREADS,
+    SettingError,
+    decode,
+    setting,
+    setting_of,
+    shown,
+    variable_of,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,8 +32,12 @@ class Task:
     """What a worker is to do; ``producer`` None: nothing. The others are None where not said."""
 
     producer: SelfPlayConfig | TeachingConfig | None = None
-    games_per_batch: int | None = setting(None, "Games of an example file.", least=1)
-    threads: int | None = setting(None, "Threads of torch in each group.", least=1)
+    games_per_batch: int | None = setting(
+        None, "Games of an example file.", least=1, most=MOST_BATCH
+    )
+    threads: int | None = setting(
+        None, "Threads of torch in each group.", least=1, most=MOST_THREADS
+    )
 
 
 def selfplay_config(options: Mapping[str, Any]) -> SelfPlayConfig:

@@ -9,6 +9,7 @@ from zebfast.exchange import ExchangeError
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import TeachingConfig
 from zebfast.system.events import Waiting, emit
+from zebfast.system.machine import usable_threads
 from zebfast.system.retry import Once
 from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
 from zebfast.worker.network import SyncedNetwork
@@ -84,7 +85,7 @@ class ProducerSwitch:
         if task.threads is not None:
             import torch
 
-            torch.set_num_threads(task.threads)
+            torch.set_num_threads(usable_threads(task.threads))
         line = f"[{self._config.worker_id}] producer: {mode} on {self._begin(config, n_games)}"
         if self._is_new(line):
             _LOG.info(line)

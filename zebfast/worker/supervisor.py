@@ -22,7 +22,7 @@ from typing import IO
 
 from zebfast.system.events import BatchDone, Ended, Event, EventPipe, emit
 from zebfast.system.retry import Backoff, doubling
-from zebfast.system.settings import setting
+from zebfast.system.settings import A_YEAR, setting
 from zebfast.system.signals import StopFlag
 
 USAGE = 2  # a worker that ends so would end so again
@@ -42,11 +42,14 @@ class SupervisorConfig:
     """
 
     stall: float = 1200.0
-    grace: float = setting(60.0, "Seconds that a worker which was told to stop may take.", least=0)
+    grace: float = setting(
+        60.0, "Seconds that a worker which was told to stop may take.", least=0, most=A_YEAR
+    )
     first_pause: float = setting(
         5.0,
         "Seconds before the first restart; doubled with each, up to five minutes.",
         least=0,
+        most=A_YEAR,
     )
     longest_pause: float = 300.0
     healthy: float = 600.0

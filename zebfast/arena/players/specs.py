@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from zebfast.arena.players.options import ROLLOUT_METHODS, RolloutOptions
+from zebfast.arena.players.options import MAX_SECONDS, MAX_WORLDS, ROLLOUT_METHODS, RolloutOptions
 from zebfast.core.forest import MIN_NODES
 from zebfast.core.options import SearchOptions
 from zebfast.rules import N_TRICKS
-from zebfast.system.settings import setting_of
+from zebfast.system.settings import Setting, setting_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -90,8 +90,8 @@ class SpecOptions:
             raise self.unexpected(name, f"a number of {of}, {least} to {most}.")
         return number
 
-    def number(self, name: str, default: float, *, expected: str, above: float = -1.0) -> float:
-        """A finite number of at least 0, and above `above`."""
+    def number(self, name: str, default: float, of: Setting, *, note: str = "") -> float:
+        """A number that the bounds of the setting allow; `note` says what one of them does."""
         written = self.written.get(name)
         if written is None:
             return default
@@ -99,8 +99,8 @@ class SpecOptions:
             value = float(written)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and value >= 0.0 and value > above):
-            raise self.unexpected(name, f"{expected}.")
+        if not of.allows(value):
+            raise self.unexpected(name, f"a number: {of.wanted}{note}.")
         return value
 
     def choice(self, name: str, known: Sequence[str]) -> str:
@@ -123,9 +123,7 @@ class SpecOptions:
         if isinstance(default, bool):
             return self.switch(name)
         if isinstance(default, float):
-            above = -1.0 if about.above is None else about.above
-            expected = f"a number {'of at least 0' if about.above is None else f'above {above:g}'}"
-            return self.number(name, default, expected=expected, above=above)
+            return self.number(name, default, about)
         most = min(_MOST[name], about.most or MAX_WORLDS)
         return self.whole(
             name, cast(int, default), least=int(about.least or 0), most=int(most), of=_THINGS[name]
@@ -157,9 +155,7 @@ SEARCH_OPTIONS = (*ANY_OPTIONS, *ROLLOUT_OPTIONS, *TREE_OPTIONS)
 SEARCH_FORM = (
     "search[:source=FILE,weights_name=X,method=rollout|value|epimc|tree,worlds=W,ms=T,exact=K,...]"
 )
-MAX_WORLDS = 10_000
 MAX_SIMULATIONS = 10_000
-MAX_MILLISECONDS = 600_000.0
 DTYPES = ("auto", "fp32", "bf16", "fp16")
 #: What whole numbers count, and how many there may be in a spec.
 _THINGS = {"n": "simulations", "worlds": "worlds", "exact": "tricks", "depth": "tricks"}
@@ -197,10 +193,7 @@ def tree_options(options: SpecOptions) -> SearchOptions:
 
 def rollout_options(options: SpecOptions, method: str) -> RolloutOptions:
     """What rollouts are told; with a time, worlds are as many as it has room for."""
-    expected = f"milliseconds above 0, at most {MAX_MILLISECONDS:.0f}"
-    ms = options.number("ms", 0.0, expected=expected, above=0.0)
-    if ms > MAX_MILLISECONDS:
-        raise options.unexpected("ms", f"{expected}.")
+    ms = options.number("ms", 0.0, Setting(above=0, most=1000 * MAX_SECONDS), note=" milliseconds")
     told = {field: options.setting(name, RolloutOptions, field) for name, field in _ROLLOUT.items()}
     if "ms" in options and "worlds" not in options:
         told["n_worlds"] = MAX_WORLDS
@@ -243,6 +236,7 @@ NETWORK_FORM = "zeb[:source=FILE,weights_name=X,temperature=T]"
 WORLDS_FORM = "eq:n=N[,objective=points|make][,adaptive=yes|no][,posterior=BETA]"
 DEFAULT_TEMPERATURE = 0.1
 OBJECTIVES = ("points", "make")
+_UP_TO_1000 = Setting(least=0, most=1_000)
 
 
 @dataclass(frozen=True)
@@ -368,10 +362,11 @@ def parse_spec(text: str) -> PlayerSpec:
 
 
 def _parse_network(options: SpecOptions) -> NetworkOptions:
-    expected = "a number of at least 0 (0 always plays the favourite)"
     return NetworkOptions(
         weights=options.weights(),
-        temperature=options.number("temperature", DEFAULT_TEMPERATURE, expected=expected),
+        temperature=options.number(
+            "temperature", DEFAULT_TEMPERATURE, _UP_TO_1000, note=" (0 always plays the favourite)"
+        ),
     )
 
 
@@ -385,7 +380,7 @@ def _parse_pimc(options: SpecOptions) -> PimcOptions:
         n_worlds=options.whole("n", 0, least=1, most=MAX_WORLDS, of="worlds"),
         objective=options.choice("objective", OBJECTIVES),
         adaptive=options.switch("adaptive"),
-        posterior=options.number("posterior", 0.0, expected="a number of at least 0 (0: off)"),
+        posterior=options.number("posterior", 0.0, _UP_TO_1000, note=" (0: off)"),
     )
 
 

@@ -21,6 +21,7 @@ from zebfast.cli.experiment.context import (
 from zebfast.cli.experiment.settings import given_again
 from zebfast.cli.options import Number, together
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
+from zebfast.system.settings import A_YEAR
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
@@ -77,7 +78,8 @@ def _given(context: click.Context) -> list[str]:
 
 EXIT_STALLED = 3
 _CODES = {"healthy": EXIT_OK, "stopped": EXIT_OK, "stalled": EXIT_STALLED}
-_MINUTES = Number(min=0, min_open=True)
+_MINUTES = Number(0, A_YEAR // 60, low_open=True)
+_HOURS = Number(0, A_YEAR // 3600, low_open=True)
 
 
 #: What a watcher judges by and what it does.
@@ -92,7 +94,7 @@ watch_options = together(
     click.option("--notify", metavar="URL", envvar="ZEB_NOTIFY_URL", show_envvar=True,
                  help="Post each change of the verdict there as JSON (Slack, Discord; ntfy "
                  "with ?tpl=1&m={{.text}}). In the environment it stays out of process lists."),
-    click.option("--remind-hours", type=_MINUTES, default=6.0, show_default=True,
+    click.option("--remind-hours", type=_HOURS, default=6.0, show_default=True,
                  help="Post a verdict that is still bad again after so long."),
     click.option("--act", "acts", multiple=True,
                  type=click.Choice(["restart-learner", "replenish"]),
@@ -137,7 +139,7 @@ watch_options = together(
 )
 @click.argument("name", required=False)
 @click.option("--once", is_flag=True, help="Look once; the verdict is the exit code.")
-@click.option("--every", type=Number(min=1), default=60.0, show_default=True,
+@click.option("--every", type=Number(1, A_YEAR), default=60.0, show_default=True,
               help="Seconds between looks without --once.")  # fmt: skip
 @watch_options
 @click.option("--dry-run", is_flag=True, help="Say what would be told and done; do none of it.")

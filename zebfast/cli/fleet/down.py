@@ -28,6 +28,7 @@ from zebfast.fleet.providers import NAMES
 from zebfast.fleet.reconcile import end, plan
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError, read_state, set_aside
+from zebfast.system.settings import A_DAY
 
 _PAUSE = 3.0  # between looks, while something is left
 
@@ -48,7 +49,7 @@ _PAUSE = 3.0  # between looks, while something is left
 @click.option("--provider", "providers", type=click.Choice(NAMES), multiple=True,
               help="Look there, too  [default: where machines were rented, and where there is a "
               "key]")  # fmt: skip
-@click.option("--wait", type=Number(min=0), default=60.0, show_default=True,
+@click.option("--wait", type=Number(0, A_DAY), default=60.0, show_default=True,
               help="Seconds to wait until nothing is left.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be destroyed, and stop.")

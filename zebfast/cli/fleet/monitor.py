@@ -17,8 +17,9 @@ from zebfast.cli.fleet.context import (
 )
 from zebfast.cli.fleet.status import machines_text, print_lines, print_report, summary_text
 from zebfast.cli.messages import messages_to, note
-from zebfast.cli.options import Number
+from zebfast.cli.options import Number, Whole
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
+from zebfast.fleet.model import MOST_MACHINES
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.provider import ProviderError
 from zebfast.fleet.reconcile import FleetBusy, Tick, plan, reconcile, remembered, resize
@@ -26,6 +27,7 @@ from zebfast.fleet.rent import Fleet
 from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError
 from zebfast.system.events import FleetNews
+from zebfast.system.settings import A_DAY
 from zebfast.system.signals import StopFlag
 
 # --- `zebfast fleet replenish EXPERIMENT`: one look, and what follows from it; for cron.
@@ -45,7 +47,7 @@ from zebfast.system.signals import StopFlag
       */5 * * * * cd /srv/zebfast && zebfast fleet replenish first""",
 )
 @fleets_options
-@click.option("-n", "n", type=click.IntRange(min=0), help="So many machines from now on.")
+@click.option("-n", "n", type=Whole(0, MOST_MACHINES), help="So many machines from now on.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 def replenish(listed: Sequence[Chosen], n: int | None, dry_run: bool) -> None:
     """One tick of each fleet. Exit codes: 0, 1 unusable state, 2 usage."""
@@ -93,7 +95,7 @@ def _say_plan(seen: Tick) -> None:
 
 
 FAST_FOR = 1800.0  # seconds after the start, or after the last change
-_ABOVE_0 = Number(min=0, min_open=True)
+_ABOVE_0 = Number(0, A_DAY, low_open=True)
 
 
 @click.command(

@@ -204,7 +204,7 @@ def _report(chosen: Chosen) -> Report | None:
 )
 @fleets_options
 @click.argument("machine", required=False)
-@click.option("--lines", type=Whole(min=1), default=40, show_default=True,
+@click.option("--lines", type=Whole(1, 100_000), default=40, show_default=True,
               help="Lines of each machine.")  # fmt: skip
 def logs(listed: Sequence[Chosen], machine: str | None, lines: int) -> None:
     """Ask, print. Exit codes: 0, 1 a log could not be had, 2 no such machine."""

@@ -30,6 +30,7 @@ from zebfast.cli.messages import note
 from zebfast.cli.options import (
     Number,
     Whole,
+    option,
     setting_option,
     setting_options,
     setting_values,
@@ -37,13 +38,14 @@ from zebfast.cli.options import (
 )
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import learn_command
-from zebfast.fleet.model import Spec, new_label
+from zebfast.fleet.model import MOST_MACHINES, Spec, new_label
 from zebfast.fleet.observe import providers_of
 from zebfast.fleet.providers import NAMES
 from zebfast.fleet.reconcile import Tick, begin, plan, remembered
 from zebfast.fleet.rent import Estimate, Fleet, estimate
 from zebfast.fleet.report import report
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
+from zebfast.system.settings import A_YEAR
 
 if TYPE_CHECKING:
     pass
@@ -107,7 +109,7 @@ _LIMITS = (
     ("fatal", Spec.fatal_grace, "whose worker has failed"),
 )
 _settings = together(
-    click.option("-n", "n", type=Whole(min=1), default=1, show_default=True,
+    click.option("-n", "n", type=Whole(1, MOST_MACHINES), default=1, show_default=True,
                  help="Machines that shall play."),
     click.option("--provider", "providers", type=click.Choice(NAMES), multiple=True,
                  help="Where to rent; again for the next one to try when this one has nothing; "
@@ -121,8 +123,8 @@ _settings = together(
     click.option("--package", metavar="VERSION|FILE|URL",
                  help="What pip installs there  [default: this version; local: what is here]"),
     setting_options(Spec, "image", "disk_gb", "upload_interval"),
-    *(click.option(f"--{name}-minutes", type=Number(0, None, True), default=limit / 60,
-                   show_default=True, help=f"Replace a machine {when} for so long.")
+    *(option(f"--{name}-minutes", Number(0, A_YEAR // 60, low_open=True), limit / 60,
+             f"Replace a machine {when} for so long.")
       for name, limit, when in _LIMITS),
 )  # fmt: skip
 
