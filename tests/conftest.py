@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from disk_faults import DiskFaults
 from forkserver import SERVER, Program
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +41,15 @@ def pytest_configure() -> None:
     """Let programs that tests start see Ctrl-C: what a shell runs in the background ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def disk_faults() -> Iterator[DiskFaults]:
+    """Calls on files that fail in this process: ``disk_faults.fail("open", "state", EIO)``."""
+    faults = DiskFaults()
+    faults.install()
+    yield faults
+    faults.remove()
 
 
 @pytest.fixture

@@ -110,9 +110,7 @@ class Server:
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         command = [sys.executable, __file__, str(theirs.fileno())]
-        self._process = _Popen(
-            command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
-        )
+        self._process = _Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         theirs.close()
         return ours
 
@@ -254,6 +252,7 @@ def _writer(number: int, unbuffered: bool, errors: str = "strict") -> io.TextIOW
 
 def _run(job: Job) -> None:
     what = job["words"][0]
+    _disk_faults.install_from_environment()
     added = [path for path in job["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.argv[:] = job["words"]
     importlib.invalidate_caches()
@@ -280,6 +279,7 @@ if __name__ == "__main__":
     atexit.register(_leave_what_is_shared)  # the first to be registered is called last
     _given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     _PATH = [path for path in sys.path[1:] if path not in _given]
+    _disk_faults = importlib.import_module("disk_faults")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the programs
     _preload(PRELOADED, os.environ)
     _run(_serve(socket.socket(fileno=int(sys.argv[1]))))
