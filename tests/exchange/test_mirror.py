@@ -287,6 +287,19 @@ def test_what_an_earlier_run_left_does_not_pass_what_is_further(
     assert filled[0].step in steps(mirror)
 
 
+def test_a_bug_that_ends_the_thread_is_heard(
+    start: Callable[[Mirror], MirrorThread],
+    tmp_path: Path,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    thread = start(Slow())
+    monkeypatch.setattr(thread._sender, "_sent", lambda state: 1 / 0)
+    thread.submit(*make_state(tmp_path, 1))
+    assert not thread.finish(60)
+    assert said == ["  no state is sent to slow until the next start: division by zero"]
+
+
 # --- S3 ---
 
 

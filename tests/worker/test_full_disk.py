@@ -1,4 +1,4 @@
-"""A disk that fills up while a batch is handed over, and frees up again."""
+"""A disk that fills up or fails for a moment while a worker is at it, and is well again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disk_faults import PASSING, DiskFaults
 from listening import work
 from workers import one_batch
 
-from zebfast.exchange import LocalExampleStore, Place
+from zebfast.exchange import LocalExampleStore, Place, StoreOptions
+from zebfast.exchange.hub import dataset
 from zebfast.exchange.hub.uploader import Uploader
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import write_native
@@ -68,3 +70,49 @@ def test_other_disk_faults_end_the_worker(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(OSError, match="Read-only"):
         work(config, say=lambda line: None)
     assert not list((tmp_path / "examples").glob("worker-0_*"))
+
+
+#: Calls on files of a worker, and what the files are called.
+TOUCHED = (
+    ("open", r"\.worker-0\.worker\.lock$"), ("list", r"examples$"), ("mkdir", r"heartbeats$"),
+    ("open", r"\.worker-0\.progress\.json$"), ("open", r"run/training_state\.json$"),
+    ("open", r"run/model\.pt$"), ("open", r"run/config\.json$"), ("rename", r"heartbeats/"),
+    ("rename", r"\.worker-0\.progress\.json$"), ("open", r"/\.worker-0_.*\.tmp$"),
+    ("sync", r"/\.worker-0_.*\.tmp$"), ("rename", r"/worker-0_"), ("sync_directory", r"examples$"),
+)  # fmt: skip
+
+
+def test_passing_faults_are_waited_out(tmp_path: Path, disk_faults: DiskFaults) -> None:
+    """Each batch is handed over once, whatever the disk said on the way."""
+    stores = StoreOptions(state_dir=tmp_path / "run", retry_seconds=0.001)
+    config = replace(one_batch(tmp_path), stores=stores, max_batches=2, weight_sync_interval=1)
+    for number, (call, match) in enumerate(TOUCHED):
+        disk_faults.fail(call, match, PASSING[number % len(PASSING)], times=1)
+    said: list[str] = []
+    assert work(config, say=said.append) == 0
+    assert len(disk_faults.failed) == len(TOUCHED)
+    files = [read_examples(p) for p in (tmp_path / "examples").glob("worker-0_*")]
+    assert [f.n_games for f in files] == [4, 4]
+    assert {f.metadata["first_game"] for f in files} == {0, 4}
+    told = [line for line in said if "retry" in line or "trying again" in line]
+    assert all(str(tmp_path) in line for line in told), "each names its file"
+
+
+def test_passing_faults_under_a_spool_are_waited_out(
+    tmp_path: Path, disk_faults: DiskFaults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files for the Hub wait on a disk of their own; its thread must not end for a fault of it."""
+    sent: list[str] = []
+    monkeypatch.setattr(dataset.Folder, "send", lambda self, files: sent.extend(files))
+    monkeypatch.setattr(dataset.Folder, "find", lambda self, names: {})
+    stores = StoreOptions(state_dir=tmp_path / "run", retry_seconds=0.001, upload_interval=0.0)
+    config = replace(
+        one_batch(tmp_path), stores=stores, examples=Place("dataset", "me/examples"), max_batches=3
+    )
+    for call in ("open", "mkdir", "list", "rename", "remove"):
+        disk_faults.fail(call, r"/spool", PASSING[0], times=2)
+    said: list[str] = []
+    assert work(config, say=said.append) == 0
+    assert len(disk_faults.failed) >= 8
+    assert len({name for name in sent if name.startswith("worker-0_")}) == 3
+    assert not list((tmp_path / "run").glob("*/spool/*/worker-0_*"))

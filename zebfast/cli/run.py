@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from zebfast.system.files import fault_text
 from zebfast.system.signals import terminate_at_end_of_input
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -74,9 +75,7 @@ def user_sentence(error: BaseException) -> str | None:
 
 
 def _os_sentence(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    if error.filename is not None:
-        reason = f"{reason}: {os.fspath(error.filename)!r}"
+    reason = fault_text(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         reason += "; free some space and run the same command again"
     return reason

@@ -6,7 +6,15 @@ the learner's saved states far away.
 """
 
 from zebfast.exchange.backends import open_examples, open_weights
-from zebfast.exchange.errors import ExchangeError, NamespaceBusy, TransientError
+from zebfast.exchange.errors import (
+    ExchangeError,
+    NamespaceBusy,
+    Patience,
+    Stopped,
+    TransientError,
+    passing_faults,
+    until_reached,
+)
 from zebfast.exchange.local import LocalExampleStore, LocalWeightStore, hold_namespace
 from zebfast.exchange.names import (
     NATIVE_SUFFIX,
@@ -27,9 +35,11 @@ __all__ = [
     "LocalWeightStore",
     "Namespace",
     "NamespaceBusy",
+    "Patience",
     "Place",
     "Revision",
     "StateDict",
+    "Stopped",
     "StoreOptions",
     "TransientError",
     "WeightStore",
@@ -39,4 +49,6 @@ __all__ = [
     "open_examples",
     "open_weights",
     "parse_example_name",
+    "passing_faults",
+    "until_reached",
 ]

@@ -1,6 +1,25 @@
-"""What can go wrong between a run and the place of its files."""
+"""What can go wrong between a run and the place of its files, and waiting until it no longer does.
+
+A fault of a disk that passes (``system.files.is_passing``) is here what a fault of the Hub that
+passes is: a TransientError.
+"""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from zebfast.system.events import Retrying, emit
+from zebfast.system.files import fault_text, is_passing
+from zebfast.system.retry import doubling, retrying
+from zebfast.system.signals import StopFlag
+
+T = TypeVar("T")
+_MAX_PAUSE_SECONDS = 60.0
+_LAST_PAUSE_SECONDS = 0.5
 
 
 class ExchangeError(RuntimeError):
@@ -18,10 +37,88 @@ class TransientError(ExchangeError):
         self.retry_after = retry_after
 
 
+class NamespaceBusy(ExchangeError):
+    """Another learner holds this namespace."""
+
+
+class Stopped(Exception):
+    """A stop was asked for before what was waited for came."""
+
+
 def brief(error: BaseException) -> str:
     """The first line of an error of a library, cut; its kind where it says nothing."""
     return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
 
 
-class NamespaceBusy(ExchangeError):
-    """Another learner holds this namespace."""
+@contextmanager
+def passing_faults() -> Iterator[None]:
+    """Make TransientErrors of the disk's passing faults from within, which is safe to repeat.
+
+    A context, or a decorator of what is no generator.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_passing(error):
+            raise
+        raise TransientError(fault_text(error)) from error
+
+
+def until_reached(action: Callable[[], T], stop: StopFlag, *, retry_seconds: float) -> T:
+    """``action()``, tried again for as long as it fails for a passing reason.
+
+    Raises:
+        Stopped: by the user, between two tries; and what else ``action`` raises.
+    """
+
+    def wait(seconds: float) -> None:
+        stop.wait(seconds)
+        if stop():
+            raise Stopped
+
+    def again(error: TransientError, attempt: int, seconds: float) -> None:
+        emit(Retrying(call="start", error=str(error), seconds=seconds, attempt=attempt))
+
+    wait(0.0)
+    pause = doubling(retry_seconds, longest=_MAX_PAUSE_SECONDS)
+    tried = passing_faults()(action)
+    return retrying(tried, on=TransientError, pause=pause, wait=wait, again=again)
+
+
+@dataclass
+class Patience:
+    """Has something saved, however long a passing fault of the disk lasts.
+
+    Attributes:
+        stop: ends pauses early.
+        retry_seconds: the first pause; it doubles each time.
+        grace: seconds for which all that is saved is still tried once the run is to end.
+        is_ending: is it to?
+    """
+
+    stop: StopFlag
+    retry_seconds: float
+    grace: float
+    is_ending: Callable[[], bool]
+    _ends: float | None = None
+
+    def __call__(self, action: Callable[[], T]) -> T:
+        """``action()``, tried again. Raises TransientError at an end, and what else it raises."""
+
+        def again(error: TransientError, attempt: int, seconds: float) -> None:
+            if self.is_ending():
+                now = time.monotonic()
+                self._ends = now + self.grace if self._ends is None else self._ends
+                if now >= self._ends:
+                    raise error
+            emit(Retrying(call="disk", error=str(error), seconds=seconds, attempt=attempt))
+
+        def wait(seconds: float) -> None:
+            if self.is_ending():
+                time.sleep(min(seconds, _LAST_PAUSE_SECONDS))
+            else:
+                self.stop.wait(seconds)
+
+        pause = doubling(self.retry_seconds, longest=_MAX_PAUSE_SECONDS)
+        tried = passing_faults()(action)
+        return retrying(tried, on=TransientError, pause=pause, wait=wait, again=again)

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, NamespaceBusy
+from zebfast.exchange.errors import NamespaceBusy, brief
 from zebfast.system.clock import Moment
 from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
@@ -208,8 +208,8 @@ class Renewal:
             except NamespaceBusy as error:
                 emit(Incident(what="taken over", text=f"  {error}"))
                 return  # the next publish fails with the same sentence
-            except (ExchangeError, OSError) as error:
-                text = f"  this learner's hold could not be renewed (will retry): {error}"
+            except Exception as error:  # a bug, too: no hold must run out unheard
+                text = f"  this learner's hold could not be renewed (will retry): {brief(error)}"
                 emit(Incident(what="exchange", text=text))
 
 

@@ -12,12 +12,12 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, NamespaceBusy
+from zebfast.exchange.errors import ExchangeError, NamespaceBusy, passing_faults
 from zebfast.exchange.heartbeat import (
     HEARTBEATS,
     MAX_BYTES,
@@ -48,7 +48,7 @@ from zebfast.exchange.state import (
     without_config,
 )
 from zebfast.exchange.store import Revision, StateDict, Weights
-from zebfast.system.files import remove_leftovers, sync_directory, write_atomic
+from zebfast.system.files import naming, remove_leftovers, sync_directory, write_atomic
 from zebfast.system.locks import hold_lock
 from zebfast.system.retry import constant, retrying
 
@@ -64,6 +64,7 @@ def hold_namespace(directory: Path, namespace: Namespace) -> Iterator[None]:
 
     Raises:
         NamespaceBusy: another process holds it; the sentence gives its process id.
+        TransientError, OSError.
     """
     names = {
         namespace.weights_file,
@@ -79,8 +80,10 @@ def hold_namespace(directory: Path, namespace: Namespace) -> Iterator[None]:
             f"(process {owner}): stop it first, or choose another --weights-name"
         )
 
-    with hold_lock(directory / namespace.lock_file, busy=busy):
-        remove_leftovers(directory, names.__contains__)
+    with ExitStack() as held:
+        with passing_faults():
+            held.enter_context(hold_lock(directory / namespace.lock_file, busy=busy))
+            remove_leftovers(directory, names.__contains__)
         yield
 
 
@@ -96,11 +99,13 @@ class LocalWeightStore:
     def label(self) -> str:
         return str(self.directory)
 
+    @passing_faults()
     def read_state(self) -> dict[str, Any] | None:
         path = self.directory / self.namespace.state_file
         data = _read(path, MAX_JSON_BYTES)
         return None if data is None else parse_state(data, str(path))
 
+    @passing_faults()
     def read_config(self) -> dict[str, Any] | None:
         path = self.directory / self.namespace.config_file
         data = _read(path, MAX_JSON_BYTES)
@@ -119,6 +124,7 @@ class LocalWeightStore:
             attempts=_ATTEMPTS,
         )
 
+    @passing_faults()
     def _pull(self, newer_than: int | None) -> Weights | None:
         """As ``pull``. Unannounced while a publish is under way, too."""
         weights_path = self.directory / self.namespace.weights_file
@@ -137,6 +143,7 @@ class LocalWeightStore:
             raise without_config(str(weights_path), str(expected))
         return Weights(unpack_weights(data, str(weights_path)), config, state)
 
+    @passing_faults()
     def publish(
         self, state_dict: StateDict, config: Mapping[str, Any], state: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -155,6 +162,7 @@ class LocalWeightStore:
         self._write_state(new_state)
         return new_state
 
+    @passing_faults()
     def update_state(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         state = {**(self._own_state() or {}), **changes}
         self._write_state(state)
@@ -204,8 +212,9 @@ class LocalWeightStore:
     def _write_state(self, state: dict[str, Any]) -> None:
         for holder in self._holders:
             state[KEY] = holder.renewed()
-            holder.written_at = time.monotonic()
         write_atomic(self.directory / self.namespace.state_file, json_bytes(state))
+        for holder in self._holders:  # not before: a write that failed is tried again
+            holder.written_at = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -230,11 +239,13 @@ class LocalExampleStore:
     def local_dir(self) -> Path:
         return self.directory
 
+    @passing_faults()
     def put(self, name: str, write: Callable[[Path], None]) -> None:
         require_example_name(name)
         self.directory.mkdir(parents=True, exist_ok=True)
         write(self.directory / name)
 
+    @passing_faults()
     def list(self) -> list[str]:
         try:
             with os.scandir(self.directory) as entries:
@@ -245,13 +256,17 @@ class LocalExampleStore:
 
     @contextmanager
     def fetch(self, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
-        paths = {name: self.directory / name for name in names}
-        yield {name: path for name, path in paths.items() if path.is_file()}
+        with passing_faults():
+            paths = {name: self.directory / name for name in names}
+            there = {name: path for name, path in paths.items() if path.is_file()}
+        yield there
 
+    @passing_faults()
     def quarantine(self, name: str, reason: str) -> None:
         os.replace(self.directory / name, Quarantine(self.local_dir).add(name, reason))
         sync_directory(self.directory)
 
+    @passing_faults()
     def delete(self, names: Iterable[str]) -> int:
         deleted = 0
         for name in names:
@@ -264,11 +279,13 @@ class LocalExampleStore:
             sync_directory(self.directory)
         return deleted
 
+    @passing_faults()
     def beat(self, heartbeat: Heartbeat) -> None:
         folder = self.directory / HEARTBEATS
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / heartbeat_name(heartbeat.worker_id), heartbeat.to_bytes())
 
+    @passing_faults()
     def heartbeats(self) -> dict[str, Heartbeat]:
         files = {}
         with suppress(FileNotFoundError), os.scandir(self.directory / HEARTBEATS) as entries:
@@ -292,7 +309,7 @@ class LocalExampleStore:
 def _read(path: Path, limit: int) -> bytes | None:
     """The file's bytes (of a longer file, one more than ``limit``); None where there is none."""
     try:
-        with open(path, "rb") as handle:
+        with naming(path), open(path, "rb") as handle:
             return handle.read(limit + 1)
     except FileNotFoundError:
         return None

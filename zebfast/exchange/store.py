@@ -2,7 +2,7 @@
 
 A back end is a pair of objects: one holds a namespace's weights, config and state, the other its
 example files. All errors that a caller can do something about are ``ExchangeError`` (one sentence)
-or ``OSError`` from the local file system.
+or ``OSError`` from the local file system; faults that pass, its own too, are ``TransientError``.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class ExampleStore(Protocol):
         still waits. Faults of the far side are said and never raised.
 
         Raises:
-            OSError: this machine's disk.
+            TransientError, OSError: this machine's disk.
         """
 
     def heartbeats(self) -> dict[str, Heartbeat]:

@@ -102,7 +102,8 @@ def incident_of(event: Event) -> tuple[str, str] | None:
     if isinstance(event, Incident):
         return event.what, event.text
     if isinstance(event, Retrying):
-        return "exchange", (console_text(event) or "").partition("\n")[0]
+        text = console_text(event)
+        return ("exchange", text.partition("\n")[0]) if text else None
     if isinstance(event, Waiting) and event.reason == "fresh examples":
         return "pause", event.text
     return None

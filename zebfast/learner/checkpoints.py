@@ -13,12 +13,13 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
 
-from zebfast.exchange import TransientError, Weights, WeightStore
+from zebfast.exchange import Patience, TransientError, Weights, WeightStore
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import Ingestor
 from zebfast.learner.data.replay import ReplayCache
@@ -131,6 +132,7 @@ class CheckpointManager:
     """Saves and publishes a run, and knows which example files are safe by that.
 
     Args:
+        patience: waits passing faults of the disk out.
         cache: of the replay buffers; None = they are not saved.
         weights: what the store has at the start.
     """
@@ -143,19 +145,21 @@ class CheckpointManager:
         publisher: Publisher,
         snapshots: SnapshotManager,
         status: RunStatus,
+        patience: Patience,
         *,
         cache: ReplayCache | None,
         weights: Weights,
     ) -> None:
         self._config, self._trainer, self._ingestor = config, trainer, ingestor
         self._publisher, self._snapshots, self._status = publisher, snapshots, status
-        self._cache = cache
+        self._patience, self._cache = patience, cache
         self._progress = ingestor.progress
         self._saved_ledger: frozenset[str] = frozenset()
         self._saved_replay = frozenset(ingestor.held)
         self._published_ledger = published_ledger(weights)
         self._renewed = -float("inf")
         self._unkept = True
+        self._saved_steps = trainer.optimizer_steps
         self.unsaved = False
         # It may have been ended before it could publish what it had trained.
         self.unpublished = self._progress.step > weights.step
@@ -187,16 +191,24 @@ class CheckpointManager:
             trainer.net.config.to_dict(),
             trainer.state(),
         )
-        save_checkpoint(self._config.checkpoint_path, checkpoint)
+        self._patience(lambda: save_checkpoint(self._config.checkpoint_path, checkpoint))
         self._saved_ledger = frozenset(self._progress.ledger)
+        self._saved_steps = trainer.optimizer_steps
         self.unsaved = False
+
+    def rescue(self) -> None:
+        """Before an end that nobody asked for, save what has been trained, if that can be."""
+        if self.unsaved or self._trainer.optimizer_steps != self._saved_steps:
+            with suppress(Exception):  # what ended the run is what must be told
+                self.save_checkpoint()
 
     def save_replay(self) -> None:
         """Write the replay cache if files have been taken in since. Raises OSError."""
         held, mixture = frozenset(self._ingestor.held), self._ingestor.mixture
-        if self._cache is not None and held != self._saved_replay:
+        cache, buffers = self._cache, (mixture.selfplay, mixture.eval_aux)
+        if cache is not None and held != self._saved_replay:
             self._snapshots.check_disk()
-            self._cache.save((mixture.selfplay, mixture.eval_aux), self._ingestor.in_order())
+            self._patience(lambda: cache.save(buffers, self._ingestor.in_order()))
             self._saved_replay = held
 
     def publish(self) -> None:
@@ -264,7 +276,7 @@ class CheckpointManager:
     def _take_snapshot(self) -> None:
         """Save everything, and keep a snapshot of it. Raises OSError as saving does."""
         self.save_replay()
-        if self.unsaved or not self._config.checkpoint_path.exists():
+        if self.unsaved or not self._patience(self._config.checkpoint_path.exists):
             self.save_checkpoint()
         self._snapshots.take(self._progress, self._cache)
         self._unkept = False

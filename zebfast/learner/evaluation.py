@@ -27,7 +27,7 @@ from zebfast.arena.players.build import build_player
 from zebfast.arena.players.specs import parse_spec
 from zebfast.arena.stats import MatchResult
 from zebfast.core.solver_pool import SolverPool
-from zebfast.exchange import StateDict
+from zebfast.exchange import Patience, StateDict
 from zebfast.learner.checkpoints import CheckpointManager
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.metrics import MetricsRow
@@ -229,9 +229,10 @@ class Gatekeeper:
         schedule: Schedule,
         progress: Progress,
         checkpoints: CheckpointManager,
+        patience: Patience,
     ) -> None:
         self._config, self._trainer, self._schedule = config, trainer, schedule
-        self._progress, self._checkpoints = progress, checkpoints
+        self._progress, self._checkpoints, self._patience = progress, checkpoints, patience
         self._arena = schedule.recipe.arena
         opponents = _PLAIN if config.eval_every else ()
         if self._arena is not None:
@@ -314,7 +315,7 @@ class Gatekeeper:
             progress.step, progress.steps_into_cycle = progress.step + 1, 0
         self._checkpoints.publish()
         if progress.best_weights is not None:
-            self._write_best()
+            self._patience(self._write_best)
 
     def close(self) -> None:
         self._matches.close()

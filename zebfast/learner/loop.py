@@ -12,11 +12,11 @@ import socket
 import time
 from contextlib import ExitStack
 
-from zebfast.exchange import ExchangeError, open_weights
+from zebfast.exchange import Stopped, open_weights, until_reached
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
-from zebfast.learner.session import Session, Stopped, open_session, until_reached
-from zebfast.learner.train.trainer import TrainReport, merge_reports
+from zebfast.learner.session import Session, open_session
+from zebfast.learner.train.trainer import TrainingDiverged, TrainReport, merge_reports
 from zebfast.system.signals import StopFlag
 
 _LOG = logging.getLogger(__name__)
@@ -66,9 +66,19 @@ class Learner:
         self._started = self._last_new = time.monotonic()
         self._cycles_done = 0
         self._reports: list[TrainReport] = []  # of the cycle at hand
+        session.patience.is_ending = self._should_stop
 
     def run(self) -> None:
-        """The whole life of the learner."""
+        """The whole life of the learner. Whatever ends it, what it has trained is saved first."""
+        try:
+            self._live()
+        except TrainingDiverged:
+            raise  # the checkpoint before stays
+        except Exception:
+            self._checkpoints.rescue()
+            raise
+
+    def _live(self) -> None:
         if self._checkpoints.unpublished:
             self._checkpoints.publish()
         self._wait_for_scan(1)  # so that the first step is the same however fast files are read
@@ -183,16 +193,11 @@ class Learner:
             self._gatekeeper.choose(self._should_stop, last=True)
 
     def _end(self) -> None:
-        """Leave everything in order, and say how the run stands; or end with what ended a thread.
-
-        What has been trained by then is kept if that can be.
-        """
+        """Leave everything in order and say how the run stands; or end with what ended a thread."""
         if self._failure is None:
             self._run_log.ingested(IngestReport(), flush=True)
             self._checkpoints.settle()
         if self._failure is not None:
-            if isinstance(self._failure, ExchangeError) and self._checkpoints.unsaved:
-                self._checkpoints.save_checkpoint()
             raise self._failure
         self._checkpoints.prune()
         progress = self._progress

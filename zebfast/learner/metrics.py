@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zebfast.system.events import CycleDone, Evaluated, Event, Row, Subscriber
-from zebfast.system.files import read_json_lines, write_atomic
+from zebfast.system.files import append_line, read_json_lines, write_atomic
 
 if TYPE_CHECKING:  # what only reads metrics files loads no network
     from zebfast.learner.data.replay import ReplayMixture
@@ -51,8 +51,7 @@ class JsonlMetrics:
         """Append one line. Raises OSError."""
         finite = {k: v if v is None or math.isfinite(v) else None for k, v in row.items()}
         line = json.dumps({"step": step, "time": round(time.time(), 3), **finite})
-        with open(self.path, "a", encoding="utf-8") as handle:
-            handle.write(line + "\n")
+        append_line(self.path, f"{line}\n".encode())
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -7,9 +7,15 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
-from typing import TypeVar
 
-from zebfast.exchange import TransientError, Weights, WeightStore, open_examples
+from zebfast.exchange import (
+    Patience,
+    TransientError,
+    Weights,
+    WeightStore,
+    open_examples,
+    until_reached,
+)
 from zebfast.exchange.mirror.mirror import Mirror, open_mirror
 from zebfast.learner.checkpoints import CheckpointManager, Publisher
 from zebfast.learner.config import LearnerConfig
@@ -36,39 +42,12 @@ from zebfast.net import checkpoint as model_file
 from zebfast.net.networks import AnyNet
 from zebfast.net.output import n_parameters
 from zebfast.net.v2 import V2Net
-from zebfast.system.events import Retrying, Row, emit, subscribed
-from zebfast.system.retry import doubling, retrying
+from zebfast.system.events import Row, subscribed
 from zebfast.system.signals import StopFlag
 
-__all__ = ["Session", "StartError", "Stopped", "open_session", "until_reached"]
+__all__ = ["Session", "StartError", "open_session"]
 
 _LOG = logging.getLogger(__name__)
-_MAX_PAUSE_SECONDS = 60.0
-_T = TypeVar("_T")
-
-
-class Stopped(Exception):
-    """A stop was asked for before the session was there."""
-
-
-def until_reached(action: Callable[[], _T], stop: StopFlag, *, retry_seconds: float) -> _T:
-    """``action()``, tried again for as long as it fails for a passing reason.
-
-    Raises:
-        Stopped: by the user, between two tries; and what else ``action`` raises.
-    """
-
-    def wait(seconds: float) -> None:
-        stop.wait(seconds)
-        if stop():
-            raise Stopped
-
-    def again(error: TransientError, attempt: int, seconds: float) -> None:
-        emit(Retrying(call="start", error=str(error), seconds=seconds, attempt=attempt))
-
-    wait(0.0)
-    pause = doubling(retry_seconds, longest=_MAX_PAUSE_SECONDS)
-    return retrying(action, on=TransientError, pause=pause, wait=wait, again=again)
 
 
 def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag) -> Session:
@@ -103,10 +82,14 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag) -> S
         return weights
 
     weights = until_reached(reach, stop, retry_seconds=config.stores.retry_seconds)
-    path = config.checkpoint_path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    found = continuation(load_checkpoint(path), weights, path)
-    return Session(config, store, weights, found, mirror)
+
+    def begin() -> Session:
+        path = config.checkpoint_path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = continuation(load_checkpoint(path), weights, path)
+        return Session(config, store, weights, found, mirror, stop)
+
+    return until_reached(begin, stop, retry_seconds=config.stores.retry_seconds)
 
 
 class Session:
@@ -119,8 +102,12 @@ class Session:
         weights: Weights,
         found: Continuation,
         mirror: Mirror | None,
+        stop: StopFlag,
     ) -> None:
         self.config = config
+        self.patience = Patience(
+            stop, config.stores.retry_seconds, config.last_push_seconds, is_ending=stop
+        )
         self.progress = progress = found.progress
         self.trainer = _trainer(config, store, weights, found)
         self.mixture = ReplayMixture(config)
@@ -135,7 +122,7 @@ class Session:
             return time.monotonic() + config.last_push_seconds
 
         with ExitStack() as parts:
-            sinks, wandb_url = _open_sinks(config, progress, weights, parts)
+            sinks, wandb_url = _open_sinks(config, progress, weights, parts, self.patience)
             status = RunStatus(progress, self.mixture, self.schedule, wandb_url)
             parts.enter_context(subscribed(log_metrics(*sinks), status.take))
             snapshots = SnapshotManager(config, progress, mirror)
@@ -158,11 +145,12 @@ class Session:
                 self.publisher,
                 snapshots,
                 status,
+                self.patience,
                 cache=cache,
                 weights=weights,
             )
             self.gatekeeper = Gatekeeper(
-                config, self.trainer, self.schedule, progress, self.checkpoints
+                config, self.trainer, self.schedule, progress, self.checkpoints, self.patience
             )
             parts.callback(self.gatekeeper.close)
             self.run_log = RunLogger(
@@ -242,13 +230,21 @@ def _restore_replay(
 
 
 def _open_sinks(
-    config: LearnerConfig, progress: Progress, weights: Weights, parts: ExitStack
+    config: LearnerConfig,
+    progress: Progress,
+    weights: Weights,
+    parts: ExitStack,
+    patience: Patience,
 ) -> tuple[list[Callable[[int, Row], None]], str | None]:
     """Where rows of metrics go, and the address of the W&B run where there is one."""
     number = progress.schedule.looks if progress.schedule else 0
     local = JsonlMetrics(config.metrics_path, last_step=progress.step, last_evaluation=number)
+
+    def log(step: int, row: Row) -> None:
+        patience(lambda: local.log(step, row))
+
     if not config.wandb:
-        return [local.log], None
+        return [log], None
     remote = WandbMetrics(
         project=config.wandb_project,
         name=config.run_name,
@@ -260,4 +256,4 @@ def _open_sinks(
     parts.callback(remote.close)
     progress.wandb_run_id = remote.run_id
     _LOG.info(f"W&B run: {remote.place}")
-    return [local.log, remote.log], remote.url
+    return [log, remote.log], remote.url

@@ -33,7 +33,14 @@ from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.replay import ReplayCache
 from zebfast.learner.state import Progress
 from zebfast.system.events import Incident, emit
-from zebfast.system.files import file_mark, sync_directory, write_atomic
+from zebfast.system.files import (
+    fault_text,
+    file_mark,
+    is_passing,
+    naming,
+    sync_directory,
+    write_atomic,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -149,7 +156,11 @@ class Snapshots:
         try:
             manifest = parse_manifest((path / MANIFEST).read_bytes(), path.name)
             sizes = {name: (path / name).stat().st_size for name in manifest.files}
-        except (OSError, IncompleteState):
+        except IncompleteState:
+            return None
+        except OSError as error:
+            if is_passing(error):  # what cannot be read now must not count as not there
+                raise
             return None
         whole = all(sizes[name] == mark.size for name, mark in manifest.files.items())
         return Snapshot(path, manifest) if whole else None
@@ -167,7 +178,7 @@ def _take(source: Path, target: Path, *, link: bool) -> None:
 
 
 def _flush(path: Path) -> None:
-    with open(path, "rb") as handle:
+    with naming(path), open(path, "rb") as handle:
         os.fsync(handle.fileno())
 
 
@@ -284,17 +295,17 @@ class SnapshotManager:
         """Snapshot what is saved at this moment, which the caller has just seen to."""
         config = self._config
         files = {CHECKPOINT: config.checkpoint_path}
-        if config.metrics_path.exists():
-            files[METRICS] = config.metrics_path
-        saved = None if cache is None else cache.saved_files()
-        if saved is not None:
-            files |= {REPLAY: saved[0], saved[1].name: saved[1]}
         try:
+            if config.metrics_path.exists():
+                files[METRICS] = config.metrics_path
+            saved = None if cache is None else cache.saved_files()
+            if saved is not None:
+                files |= {REPLAY: saved[0], saved[1].name: saved[1]}
             snapshot = self._snapshots.make(progress, files)
         except OSError as error:
             text = (
-                f"  no snapshot of cycle {progress.step}: {error}; training goes on, and the "
-                "snapshots before are untouched"
+                f"  no snapshot of cycle {progress.step}: {fault_text(error)}; training goes on, "
+                "and the snapshots before are untouched"
             )
             if error.errno == errno.ENOSPC:
                 emit(Incident(what="full disk", text=text))
@@ -306,7 +317,8 @@ class SnapshotManager:
         try:
             self._snapshots.prune(config.keep_snapshots, self._busy())
         except OSError as error:
-            _LOG.warning(f"  superseded snapshots could not be deleted (will retry): {error}")
+            why = fault_text(error)
+            _LOG.warning(f"  superseded snapshots could not be deleted (will retry): {why}")
 
     def finish(self) -> None:
         """Wait for the last snapshot to arrive, so long and not longer."""

@@ -19,7 +19,7 @@ import torch
 from zebfast.exchange import ExchangeError, StateDict, Weights, parse_example_name
 from zebfast.exchange.mirror.manifest import Standing
 from zebfast.selfplay.examples import Examples
-from zebfast.system.files import write_atomic
+from zebfast.system.files import naming, write_atomic
 from zebfast.system.settings import SettingError, decode
 
 _FORMAT = 2  # of the training checkpoint
@@ -306,10 +306,11 @@ def load_checkpoint(path: Path) -> TrainingCheckpoint | None:
     """The checkpoint at ``path``; None when there is none.
 
     Raises:
-        CheckpointError: there is one, but it cannot be used.
+        CheckpointError: there is one, but it cannot be used. OSError.
     """
     try:
-        data = path.read_bytes()
+        with naming(path):
+            data = path.read_bytes()
     except FileNotFoundError:
         return None
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zebfast.exchange.names import MAX_EXAMPLE_FILE_BYTES, NATIVE_SUFFIX, PT_SUFFIX
 from zebfast.selfplay.examples import BadExampleFile, Examples, read_native
+from zebfast.system.files import naming
 
 
 def read_examples(path: Path) -> Examples:
@@ -20,7 +21,7 @@ def read_examples(path: Path) -> Examples:
         OSError: the file could not be read at all.
     """
     path = Path(path)
-    with open(path, "rb") as handle:
+    with naming(path), open(path, "rb") as handle:
         data = handle.read(MAX_EXAMPLE_FILE_BYTES + 1)
     try:
         if len(data) > MAX_EXAMPLE_FILE_BYTES:

@@ -190,7 +190,7 @@ class Retrying(Event):
     """
 
     kind = "retrying"
-    call: Literal["hub", "start"]
+    call: Literal["hub", "start", "disk"]
     error: str
     seconds: float
     attempt: int
@@ -408,6 +408,8 @@ def console_text(event: Event) -> str | None:
             )
         case Retrying(call="start"):
             return f"  cannot start yet, trying again in {event.seconds:.0f} s: {event.error}"
+        case Retrying(call="disk"):
+            return f"  {event.error}: trying again until it passes" if event.attempt == 1 else None
         case Retrying():
             return (
                 f"  HF transient error (attempt {event.attempt}/{event.attempts}): {event.error}\n"

@@ -1,7 +1,11 @@
-"""Files that appear whole or not at all: written beside their place, flushed, then renamed."""
+"""Files that appear whole or not at all: written beside their place, flushed, then renamed.
+
+And what a disk may say on the way: which of its faults pass, and a file's name in every one.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +17,45 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _TEMPORARY_SUFFIX = ".tmp"
+# What disks say, those of a network above all, of a moment and not of a file.
+_PASSING = frozenset({
+    errno.ESTALE, errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ETIMEDOUT, errno.ENOTCONN,
+    errno.EREMOTEIO, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH,
+    errno.ECONNABORTED, errno.ECONNRESET,
+})  # fmt: skip
+# Where directories are not synced, on SMB and some FUSE mounts, or not even opened for it.
+_NOT_SYNCED = frozenset({
+    errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM,
+})  # fmt: skip
+
+
+def is_passing(error: BaseException) -> bool:
+    """Is this a fault of a disk that the same call may not meet again a little later?"""
+    return isinstance(error, OSError) and error.errno in _PASSING
+
+
+def fault_text(error: OSError) -> str:
+    """What went wrong, and with which file, for people."""
+    reason, name = error.strerror or str(error), error.filename
+    if isinstance(name, str | bytes | os.PathLike):
+        return f"{reason}: {os.fsdecode(name)!r}"
+    return reason
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an OSError from within that names no file, as of a read or a flush, this one's name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            _name(error, path)
+        raise
+
+
+def _name(error: OSError, path: Path) -> None:
+    if error.errno is not None:  # else the name would take the message's place
+        error.filename = str(path)
 
 
 @dataclass(frozen=True)
@@ -25,7 +68,7 @@ class FileMark:
 
 def file_mark(path: Path) -> FileMark:
     """Size and SHA-256 of a file. Raises OSError."""
-    with open(path, "rb") as handle:
+    with naming(path), open(path, "rb") as handle:
         digest = hashlib.file_digest(handle, "sha256")
         return FileMark(handle.tell(), digest.hexdigest())
 
@@ -51,8 +94,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a failed write does not say which file it was for
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            _name(error, path)  # people know no temporaries
         raise
     sync_directory(path.parent)
 
@@ -67,17 +110,24 @@ def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
     """Append ``line``, which ends with a newline, in one piece. Raises OSError.
 
     What a killed writer left of a line is ended first, so that it costs no other. ``sync`` sees
-    the line onto the disk.
+    the line onto the disk. After an error the line is not there, so that it can be tried again.
     """
-    with open(path, "ab+") as handle:
-        if handle.tell():
+    with naming(path), open(path, "ab+", buffering=0) as handle:
+        end = handle.tell()
+        if end:
             handle.seek(-1, os.SEEK_END)
             if handle.read(1) != b"\n":
                 line = b"\n" + line
-        handle.write(line)
-        handle.flush()
-        if sync:
-            os.fsync(handle.fileno())
+        try:
+            left = memoryview(line)
+            while left:
+                left = left[handle.write(left) :]
+            if sync:
+                os.fsync(handle.fileno())
+        except OSError:
+            with suppress(OSError):
+                handle.truncate(end)
+            raise
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -87,7 +137,9 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    with naming(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    for line in text.splitlines():
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):
@@ -97,12 +149,17 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make renames and removals in ``directory`` durable. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    """Make renames and removals in ``directory`` durable, where the disk can. Raises OSError."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            with naming(directory):
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_SYNCED:
+            raise
 
 
 def remove_leftovers(directory: Path, is_own: Callable[[str], bool]) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zebfast.system.files import naming
+
 
 @contextmanager
 def hold_lock(path: Path, *, busy: Callable[[str], Exception]) -> Iterator[None]:
@@ -28,9 +30,13 @@ def hold_lock(path: Path, *, busy: Callable[[str], Exception]) -> Iterator[None]
         except BlockingIOError:
             handle.seek(0)
             raise busy(handle.read(20).strip() or "unknown") from None
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        with naming(path):
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
         yield
 
 

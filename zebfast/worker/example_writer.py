@@ -14,10 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.exchange import NATIVE_SUFFIX, PT_SUFFIX, ExampleStore, TransientError, example_name
+from zebfast.exchange import (
+    NATIVE_SUFFIX,
+    PT_SUFFIX,
+    ExampleStore,
+    TransientError,
+    example_name,
+    passing_faults,
+)
 from zebfast.selfplay.examples import write_native
 from zebfast.system.events import Incident, emit
-from zebfast.system.retry import constant, retrying
+from zebfast.system.retry import Once, constant, retrying
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.progress import SeedProgress
@@ -57,16 +64,20 @@ class ExampleWriter:
 
                 write_pt(path, games, metadata, belief=True)
 
+        @passing_faults()
         def put() -> None:
             self.progress.advance(next_game)
             self.examples.put(name, write)
+
+        is_new = Once()
 
         def again(error: Exception, _attempt: int, _seconds: float) -> None:
             if self.stop():
                 raise error
             if isinstance(error, TransientError):
                 text = f"  upload error (will retry): {error}"
-                emit(Incident(what="exchange", text=text))
+                if is_new(text):
+                    emit(Incident(what="exchange", text=text))
                 return
             if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
                 raise error
@@ -97,6 +108,14 @@ def upload_at_end(examples: ExampleStore, config: WorkerConfig) -> Iterator[None
 
 
 def _close(examples: ExampleStore, config: WorkerConfig) -> None:
+    try:
+        _upload(examples, config)
+    except TransientError as error:
+        text = f"  what waits in {examples.local_dir} stays there ({error}): run the same command "
+        emit(Incident(what="exchange", text=text + "again to upload it"))
+
+
+def _upload(examples: ExampleStore, config: WorkerConfig) -> None:
     waiting = examples.waiting()
     if waiting:
         _LOG.info(

@@ -9,12 +9,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from zebfast import __version__
-from zebfast.exchange import open_examples, open_weights
+from zebfast.exchange import Stopped, open_examples, open_weights, until_reached
 from zebfast.system.events import BatchDone, emit
 from zebfast.system.signals import StopFlag
 from zebfast.worker.config import WorkerConfig
@@ -57,13 +57,21 @@ def work(
         ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
     """
     examples = open_examples(config.examples, config.namespace, options=config.stores)
-    with (
-        StopFlag() as stop,
-        hold_worker_id(examples.local_dir, config.worker_id) as path,
-        upload_at_end(examples, config),
-        beating(examples, config) as beats,
-    ):
-        progress = SeedProgress(path, config.seed)
+    with StopFlag() as stop, ExitStack() as held:
+
+        def begin() -> SeedProgress:
+            with ExitStack() as own:
+                path = own.enter_context(hold_worker_id(examples.local_dir, config.worker_id))
+                progress = SeedProgress(path, config.seed)
+                held.push(own.pop_all())
+                return progress
+
+        try:
+            progress = until_reached(begin, stop, retry_seconds=config.stores.retry_seconds)
+        except Stopped:
+            return stop.exit_code
+        held.enter_context(upload_at_end(examples, config))
+        beats = held.enter_context(beating(examples, config))
         store = open_weights(config.weights, config.namespace, options=config.stores)
         beats.tell("waiting")
         network = wait_for_network(store, config, stop)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from zebfast.exchange import ExchangeError, parse_example_name
+from zebfast.exchange import ExchangeError, parse_example_name, passing_faults
 from zebfast.exchange.heartbeat import HEARTBEATS, heartbeat_name
-from zebfast.system.files import remove_leftovers, write_atomic
+from zebfast.system.files import naming, remove_leftovers, write_atomic
 from zebfast.system.locks import hold_lock
 
 
@@ -33,7 +33,8 @@ class SeedProgress:
 
     def _read(self) -> int:
         try:
-            saved = json.loads(self._path.read_bytes())
+            with naming(self._path):
+                saved = json.loads(self._path.read_bytes())
             seed, next_game = saved["seed"], saved["next_game"]
         except FileNotFoundError:
             return 0
@@ -60,6 +61,7 @@ def hold_worker_id(directory: Path, worker_id: str) -> Iterator[Path]:
 
     Raises:
         WorkerBusy: another process holds it; the sentence gives its process id.
+        TransientError, OSError.
     """
     progress = directory / f".{worker_id}.progress.json"
 
@@ -73,7 +75,9 @@ def hold_worker_id(directory: Path, worker_id: str) -> Iterator[Path]:
             "give this one another --worker-id"
         )
 
-    with hold_lock(directory / f".{worker_id}.worker.lock", busy=busy):
-        remove_leftovers(directory, is_own)
-        remove_leftovers(directory / HEARTBEATS, lambda name: name == heartbeat_name(worker_id))
+    with ExitStack() as held:
+        with passing_faults():
+            held.enter_context(hold_lock(directory / f".{worker_id}.worker.lock", busy=busy))
+            remove_leftovers(directory, is_own)
+            remove_leftovers(directory / HEARTBEATS, lambda name: name == heartbeat_name(worker_id))
         yield progress

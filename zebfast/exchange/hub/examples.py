@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zebfast.exchange.errors import ExchangeError, TransientError
+from zebfast.exchange.errors import ExchangeError, TransientError, passing_faults
 from zebfast.exchange.heartbeat import (
     HEARTBEATS,
     MAX_BYTES,
@@ -148,8 +148,9 @@ class RemoteExampleStore:
         self._beats = RemoteHeartbeats(transport, self._scratch)
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
-        self._spool.put(name, write)
-        self._uploader.wake()
+        with passing_faults():
+            self._spool.put(name, write)
+            self._uploader.wake()
         self._uploader.check()  # after spooling: whoever ends for it loses nothing
 
     def beat(self, heartbeat: Heartbeat) -> None:
@@ -159,9 +160,11 @@ class RemoteExampleStore:
     def heartbeats(self) -> dict[str, Heartbeat]:
         return self._beats.read()
 
+    @passing_faults()
     def waiting(self) -> int:
         return len(self._spool.names())
 
+    @passing_faults()
     def close(self, grace: float) -> int:
         left = self._uploader.close(grace)
         if not self._uploader.is_running:
@@ -175,6 +178,7 @@ class RemoteExampleStore:
         there = self._transport.find([path.name for path in paths])
         return [path for path in paths if not _is_same(path, there.get(path.name))]
 
+    @passing_faults()
     def list(self) -> list[str]:
         wanted = []
         entries = self._transport.entries()
@@ -195,23 +199,29 @@ class RemoteExampleStore:
 
     @contextmanager
     def fetch(self, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
-        with tempfile.TemporaryDirectory(dir=self._scratch()) as made:
-            directory = Path(made)
-            came, problem = self._transport.download(names, directory)
-            paths = {}
-            for name in came:
-                size = (directory / name).stat().st_size
-                if size == self._sizes.get(name, size):
-                    paths[name] = directory / name
-                else:
-                    problem = f"{name} came with {size:,} bytes instead of {self._sizes[name]:,}"
-            self._report(problem)
+        with ExitStack() as held:
+            with passing_faults():
+                paths = self._downloaded(names, held)
             outer = self._open
             self._open = {**outer, **paths}
             try:
                 yield paths
             finally:
                 self._open = outer
+
+    def _downloaded(self, names: Sequence[str], held: ExitStack) -> dict[str, Path]:
+        """Those of the files that came whole, by name, in a directory that goes with ``held``."""
+        made = tempfile.TemporaryDirectory(dir=self._scratch(), ignore_cleanup_errors=True)
+        directory, paths = Path(held.enter_context(made)), {}
+        came, problem = self._transport.download(names, directory)
+        for name in came:
+            size = (directory / name).stat().st_size
+            if size == self._sizes.get(name, size):
+                paths[name] = directory / name
+            else:
+                problem = f"{name} came with {size:,} bytes instead of {self._sizes[name]:,}"
+        self._report(problem)
+        return paths
 
     def _report(self, problem: str | None) -> None:
         """Say what keeps files from coming, once until it changes."""

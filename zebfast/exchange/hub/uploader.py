@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,22 +123,31 @@ class Uploader:
 
     def _run(self) -> None:
         try:
-            while True:
-                with self._changed:
-                    names, beat = self._spool.names(), self._beat
-                    end = self._deadline
-                    if end is not None and self._is_done(names, beat, end):
-                        return
-                    now = time.monotonic()
-                    due = self._due(names, beat)
-                    if due is None or due > now:
-                        self._changed.wait(None if due is None else due - now)
-                        continue
-                    if end is None and self._next_commit > now:
-                        names = []  # a heartbeat that need not wait for them
-                self._upload(names[:_FILES_A_COMMIT], beat)
+            while self._goes_on():
+                pass
         except Exception as error:  # a bug must end the producer, not just this thread
             self._refused = error
+
+    def _goes_on(self) -> bool:
+        """Wait, or upload what is due; False at the end."""
+        with self._changed:
+            beat, end, now = self._beat, self._deadline, time.monotonic()
+            try:
+                names = self._spool.names()
+            except OSError as error:
+                self._failed(error, ())
+                self._changed.wait(self._not_before - now)
+                return end is None or now < end
+            if end is not None and self._is_done(names, beat, end):
+                return False
+            due = self._due(names, beat)
+            if due is None or due > now:
+                self._changed.wait(None if due is None else due - now)
+                return True
+            if end is None and self._next_commit > now:
+                names = []  # a heartbeat that need not wait for them
+        self._upload(names[:_FILES_A_COMMIT], beat)
+        return True
 
     def _is_done(self, names: Sequence[str], beat: _Beat | None, end: float) -> bool:
         """At the end: a heartbeat alone is worth one attempt, not the whole grace."""
@@ -174,7 +184,11 @@ class Uploader:
         with self._changed:
             if self._beat is beat:  # else a newer one waits
                 self._beat = None
-        self._spool.remove(names)
+        try:
+            self._spool.remove(names)
+        except OSError as error:  # they are there, and doubtful until that is seen again
+            self._failed(error, names)
+            return
         self._doubtful.difference_update(names)
         self._refusals = 0
         self._backoff.succeeded()
@@ -195,9 +209,8 @@ class Uploader:
         with self._changed:
             self._not_before = time.monotonic() + pause
         if self._is_new(str(error)):
-            text = (
-                f"  upload error (will retry): {error}; "
-                f"{len(self._spool.names())} files wait in {self._spool.parent}"
-            )
+            text = f"  upload error (will retry): {error}"
+            with suppress(OSError):
+                text += f"; {len(self._spool.names())} files wait in {self._spool.parent}"
             full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
             emit(Incident(what="full disk" if full else "exchange", text=text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -259,7 +260,7 @@ class MirrorThread:
             retry=doubling(retry_seconds, longest=_MAX_PAUSE_SECONDS),
             rest=pause_seconds,
         )
-        self.finish, self.close = self._sender.finish, self._sender.close
+        self.close = self._sender.close
 
     def submit(self, directory: Path, manifest: Manifest, *, is_left: bool = False) -> None:
         """Send this state as soon as may be; one that still waits is dropped, being older.
@@ -267,7 +268,14 @@ class MirrorThread:
         One that ``is_left`` from an earlier run goes only where nothing is as far: what is newer
         there, as of another machine that went on meanwhile, stays the newest.
         """
+        self._tell_of_the_end()
         self._sender.submit(_State(directory, manifest, is_left))
+
+    def finish(self, seconds: float) -> bool:
+        """Send what waits without more ado; False if it did not all arrive within ``seconds``."""
+        is_done = self._sender.finish(seconds)
+        self._tell_of_the_end()
+        return is_done and self._sender.error is None
 
     def busy(self) -> set[str]:
         """Folders that are still needed here."""
@@ -281,7 +289,9 @@ class MirrorThread:
 
     def _failed(self, state: _State, error: Exception) -> bool:
         """Whatever it is, training goes on."""
-        is_there = state.directory.is_dir()
+        is_there = True
+        with suppress(OSError):
+            is_there = state.directory.is_dir()
         if is_there:
             text = f"  sync error (will retry): {error or type(error).__name__}"
         else:
@@ -293,6 +303,15 @@ class MirrorThread:
         if self._is_new(text):
             emit(Incident(what="exchange", text=text))
         return is_there
+
+    def _tell_of_the_end(self) -> None:
+        """A bug has ended the thread: that must be heard."""
+        error = self._sender.error
+        if error is not None:
+            why = str(error) or type(error).__name__
+            text = f"  no state is sent to {self.mirror.label} until the next start: {why}"
+            if self._is_new(text):
+                emit(Incident(what="exchange", text=text))
 
     def _sent(self, _state: _State) -> None:
         if self._is_new.over():

@@ -13,8 +13,8 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Iterable, KeysView, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, KeysView, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from zebfast.core.records import (
 )
 from zebfast.learner.config import EvalAuxConfig, TrainerConfig
 from zebfast.net.output import N_POINTS
-from zebfast.system.files import remove_leftovers, write_atomic
+from zebfast.system.files import is_passing, remove_leftovers, write_atomic
 
 EXAMPLE_BYTES = EXAMPLE_DTYPE.itemsize
 
@@ -258,7 +258,8 @@ class ReplayCache:
         return self._read_manifest(_MANIFEST) is not None
 
     def _read_manifest(self, name: str) -> dict[str, Any] | None:
-        with suppress(OSError, ValueError):
+        """None where there is none that can be used; passing faults of the disk come through."""
+        with suppress(ValueError), _lasting_faults_suppressed():
             manifest = json.loads((self.directory / name).read_bytes())
             if (
                 manifest.get("lineage") == self.lineage
@@ -271,10 +272,9 @@ class ReplayCache:
         self, manifest: dict[str, Any]
     ) -> list[tuple[NDArray[np.void], NDArray[np.uint32]]] | None:
         """Records and draws of each buffer of a save; None where its data are not as written."""
-        try:
+        data = b""
+        with _lasting_faults_suppressed():
             data = (self.directory / manifest["data_file"]).read_bytes()
-        except OSError:
-            return None
         sizes = [saved["n_records"] for saved in manifest["buffers"]]
         if len(data) != sum(sizes) * _RECORD_BYTES or zlib.crc32(data) != manifest["crc32"]:
             return None
@@ -292,6 +292,16 @@ class ReplayCache:
             if path.name not in used:
                 with suppress(OSError):
                     os.unlink(path)
+
+
+@contextmanager
+def _lasting_faults_suppressed() -> Iterator[None]:
+    """What cannot be read is not there; but what only cannot be read now must not count as gone."""
+    try:
+        yield
+    except OSError as error:
+        if is_passing(error):
+            raise
 
 
 def _flags_are_known(records: NDArray[np.void]) -> bool:
