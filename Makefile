@@ -18,6 +18,9 @@ TEST_ARGS ?=
 BENCH_ARGS ?=
 SLUG ?= run
 NAME ?= base
+SEEDS ?= 1000
+FIRST ?= 1
+HOURS ?= 24
 BASE ?= HEAD
 GATE_ARGS ?=
 RECIPE ?= fast
@@ -30,7 +33,7 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-costs test-slow ordeal selftest bench bench-base bench-compare gate record weights \
+.PHONY: help demo test test-costs test-slow simulate ordeal selftest bench bench-base bench-compare gate record weights \
     lint docs build dist clean distclean
 
 help: ## this list
@@ -61,6 +64,9 @@ build/selftest: $(C_FILES)
 	$(call say,compiling the C self-test)
 	@mkdir -p build
 	@$(CC) -std=c11 -Wall -Wextra $(SELFTEST_FLAGS) -pthread -Icsrc $(filter %.c,$^) -o $@ -lm
+
+simulate: $(VENV)/.built ## whole runs in a simulated world in which everything goes wrong (SEEDS=1000 HOURS=24)
+	@$(PY) -m tests.simulation.run --seeds $(SEEDS) --first $(FIRST) --hours $(HOURS)
 
 ordeal: $(VENV)/.built ## worker and learner killed fifty times over a loopback Hub; exact counts at the end
 	@$(PY) -m pytest tests/experiment/test_hub_kill.py --kills 50

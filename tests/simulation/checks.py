@@ -1,0 +1,115 @@
+"""What must hold, looked at whenever something is written, and at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.kernel import Broken, Process
+from zebfast.exchange import LocalWeightStore, parse_example_name
+from zebfast.exchange.mirror.mirror import Mirror
+from zebfast.learner.snapshots import Snapshots
+from zebfast.learner.state import load_checkpoint
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Checks:
+    """Keeps account of what truly happened, and compares."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.games: dict[str, int] = {}  # of every file that a worker has written
+        self.there: set[str] = set()  # files that have been handed over
+        self.doubtful: set[str] = set()  # and that a loss of power took back
+        self.content: dict[str, bytes] = {}
+        self.newest = (0, 0)  # step and games that have been published
+        self.steps: dict[str, int] = {}  # of the network of each worker
+        self.publishers: list[str] = []
+
+    def plays(self, name: str, n_games: int, metadata: Mapping[str, Any]) -> None:
+        """A worker writes a file."""
+        self.games[name] = n_games
+        task = self._world.kernel.current
+        assert task is not None
+        who, step = task.process.name, int(metadata["model_step"])
+        if step < self.steps.get(who, 0):
+            raise Broken(f"{who} went back from step {self.steps[who]} to {step}")
+        self.steps[who] = step
+
+    def named(self, process: Process, path: str) -> None:
+        """A file has got its name."""
+        world = self._world
+        folder, _, name = path.rpartition("/")
+        if folder == str(world.examples) and name in self.games:
+            self.there.add(name)
+            self.doubtful.discard(name)
+            with open(path, "rb") as handle:
+                self.content[name] = handle.read()
+        elif name == world.namespace.state_file and folder == str(world.shared):
+            with open(path, "rb") as handle:
+                self.published(process, json.load(handle))
+
+    def published(self, process: Process, state: Mapping[str, Any]) -> None:
+        now = (int(state["step"]), int(state["total_games"]))
+        if now[0] < self.newest[0] or now[1] < self.newest[1]:
+            raise Broken(f"{process.name} published {now} after {self.newest}")
+        self.newest = now
+        if not self.publishers or self.publishers[-1] != process.name:
+            self.publishers.append(process.name)
+
+    def taken_back(self, before: set[str]) -> None:
+        """A loss of power: example files that there were before may be gone."""
+        folder = self._world.examples
+        after = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+        lost = (before - after) & self.there
+        self.there -= lost
+        self.doubtful |= lost
+
+    def failed(self, process: Process, error: Exception) -> None:
+        """A program has ended with an error: was it one that a person can understand?"""
+        if not self._world.allowed(error):
+            raise Broken(f"{process.name} failed: {type(error).__name__}: {error}") from error
+
+    def at_end(self) -> None:
+        world = self._world
+        state = LocalWeightStore(world.shared, world.namespace).read_state()
+        if state is None:
+            raise Broken("nothing is published")
+        self._counts(int(state["total_games"]), "the published state")
+        config = world.checkpoint_path()
+        saved = load_checkpoint(config)
+        if saved is None:
+            raise Broken("there is no checkpoint")
+        self._counts(saved.progress.total_games, "the checkpoint")
+        if saved.progress.step != state["step"]:
+            raise Broken(f"step {saved.progress.step} was saved, {state['step']} published")
+        self._snapshots(saved.progress.step, saved.progress.total_games, str(state["lineage"]))
+
+    def _counts(self, counted: int, where: str) -> None:
+        expected = sum(self.games[name] for name in self.there)
+        possible = {expected}
+        for name in self.doubtful:
+            possible |= {n + self.games[name] for n in possible}
+        if counted not in possible:
+            raise Broken(
+                f"{where} counts {counted} games; {len(self.there)} files of {expected} were "
+                f"handed over (doubtful: {len(self.doubtful)})"
+            )
+
+    def _snapshots(self, step: int, games: int, lineage: str) -> None:
+        world = self._world
+        here = Snapshots(world.snapshots_path(), lineage).complete()
+        if not here or (here[0].manifest.step, here[0].manifest.total_games) != (step, games):
+            found = [(s.manifest.step, s.manifest.total_games) for s in here]
+            raise Broken(f"the snapshots here are {found}; training stands at {step}, {games}")
+        there = list(Mirror(world.far).states())
+        if not there or (there[0].step, there[0].total_games) != (step, games):
+            found = [(m.step, m.total_games) for m in there]
+            raise Broken(f"at the mirror are {found}; training stands at {step}, {games}")
+
+
+def is_example(name: str) -> bool:
+    return parse_example_name(name) is not None

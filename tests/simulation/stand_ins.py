@@ -1,0 +1,166 @@
+"""What takes the place of the expensive parts: a network of two numbers, its training, games.
+
+Everything that is kept, counted, sent, read or decided is the program's own.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from random_games import random_games
+
+from tests.simulation.kernel import Kernel
+from zebfast.learner.train.trainer import TrainReport
+from zebfast.worker.producer import Batch
+
+CONFIG = {"tokenizer": "v1", "simulated": True}
+
+
+class Config:
+    """The network's configuration, as far as it is written and compared."""
+
+    tokenizer = "v1"
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(CONFIG)
+
+
+class Net:
+    """A network of two numbers."""
+
+    belief_proj = None
+    config = Config()
+
+    def __init__(self, weights: Mapping[str, torch.Tensor]) -> None:
+        self.w = weights["w"].clone()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {"w": self.w}
+
+    def parameters(self) -> list[torch.Tensor]:
+        return [self.w]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a new namespace begins with."""
+
+    config: Config
+    weights: dict[str, torch.Tensor]
+
+
+def first_checkpoint(_path: Any) -> Checkpoint:
+    return Checkpoint(Config(), {"w": torch.zeros(2)})
+
+
+def build_net(_config: Any, weights: Mapping[str, torch.Tensor], *, source: str) -> Net:
+    return Net(weights)
+
+
+class Trainer:
+    """A step takes its time and changes the network a little, as the step's number says."""
+
+    half = None
+
+    def __init__(self, kernel: Kernel, step_seconds: float, net: Net, config: Any) -> None:
+        self._kernel, self._step_seconds = kernel, step_seconds
+        self.net, self.config = net, config
+        self.optimizer_steps = 0
+        self.batch_size = 4
+        self.schedule: Callable[[int], float] | None = None
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return {"w": self.net.w.clone()}
+
+    def go_on_from(self, weights: Mapping[str, torch.Tensor]) -> None:
+        self.net.w = weights["w"].clone()
+
+    def train(
+        self,
+        mixture: Any,
+        *,
+        n_steps: int,
+        should_stop: Callable[[], bool],
+        between: Callable[[], None] = lambda: None,
+    ) -> TrainReport:
+        done, seconds, rate = 0, 0.0, 1e-4
+        while done < n_steps and not should_stop():
+            between()
+            if should_stop():
+                break
+            mixture.draw(
+                n_steps=1, batch_size=self.batch_size, seed=self.config.seed,
+                step=self.optimizer_steps,
+            )  # fmt: skip
+            if self.schedule is not None:
+                rate = self.schedule(self.optimizer_steps)
+            self._kernel.block(self._step_seconds)
+            seconds += self._step_seconds
+            self.net.w = self.net.w + torch.tensor([1.0, self.optimizer_steps % 7])
+            self.optimizer_steps += 1
+            done += 1
+        return TrainReport(done, seconds, {"policy_loss": 1.0, "value_loss": 0.5, "lr": rate})
+
+    def state(self) -> dict[str, Any]:
+        return {"optimizer": {}, "optimizer_steps": self.optimizer_steps, "scaler": {}}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.optimizer_steps = int(state["optimizer_steps"])
+
+
+class Evaluator:
+    """Holds weights; nothing is asked of it."""
+
+    def __init__(self, _config: Any, weights: Mapping[str, torch.Tensor], **_: Any) -> None:
+        self.load(weights)
+
+    def load(self, weights: Mapping[str, torch.Tensor]) -> None:
+        self.w = weights["w"]
+
+    def describe(self) -> str:
+        return "a simulated device"
+
+
+@functools.cache
+def games() -> Any:
+    """GAME_DTYPE[16]: legal games, which all simulated workers hand over."""
+    return random_games(16, seed=1)
+
+
+class Producer:
+    """Games that take their time; how many a batch has differs a little."""
+
+    source = "selfplay-mcts"
+
+    def __init__(self, kernel: Kernel, game_seconds: float, *, seed: int, first_game: int) -> None:
+        self._kernel, self._seconds = kernel, game_seconds
+        self._seed, self.next_game = seed, first_game
+
+    def describe(self) -> str:
+        return "simulated games"
+
+    def play(
+        self, n_games: int, *, should_stop: Callable[[], bool], on_step: Callable[[int], None]
+    ) -> Batch:
+        n = 1 + (self._seed + self.next_game) % n_games
+        task = self._kernel.current
+        assert task is not None
+        seconds = 0.0
+        for _ in range(n):
+            if should_stop():
+                n = 0
+                break
+            task.process.stopping.append(task)  # a stop ends the wait
+            self._kernel.block(self._seconds)
+            seconds += self._seconds
+        self.next_game += n
+        return Batch(
+            games=games()[:n], n_examples=28 * n, finished=n, seconds=max(seconds, 1e-3), facts={}
+        )
+
+    def close(self) -> None:
+        pass
