@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from listening import listening
 from zebfast.exchange import ExchangeError, LocalExampleStore, Namespace, Place, StoreOptions
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.experiment import Experiment
-from zebfast.experiment.status.checks import check_heartbeats, silent_after
+from zebfast.experiment.status.checks import check_heartbeats, run_checks, silent_after
 from zebfast.experiment.status.report import status_of
 from zebfast.experiment.status.snapshot import Facts, Producer, gather
+from zebfast.experiment.watch.progress import marks_of, remember
 
 NOW = 1_800_000_000.0
 
@@ -64,6 +66,39 @@ def test_who_has_failed_or_fallen_silent_is_named(
     assert check.state == state
     assert check.found.endswith(found)
     assert bool(check.fix) == (state == "wrong")
+
+
+def test_who_looks_again_counts_by_its_own_clock(look: Callable[..., Facts]) -> None:
+    """One worker's clock is a day ahead, one's a day behind; the third has ended."""
+    day = 86_400.0
+    told = [beat("ahead", -day), beat("behind", day), beat("gone", 100.0)]
+    first = look(*told)
+    assert check_heartbeats(first).found == "2 playing", "nobody can know better at first"
+    seen = remember({}, marks_of(first, None), looked=None, now=NOW)
+    for later in (NOW + 500, NOW + 1000):
+        told[1] = beat("behind", day - (later - NOW))
+        facts = replace(look(*told), now=later)
+        seen = remember(seen, marks_of(facts, None), looked=later - 500, now=later)
+    check = check_heartbeats(replace(facts, seen=seen))
+    assert check.state == "wrong"
+    assert check.found.startswith("1 live; ")
+    assert "gone silent for 18 min" in check.found
+    assert "ahead silent for 16 min" in check.found
+
+
+def test_a_clock_that_is_wrong_is_named(look: Callable[..., Facts]) -> None:
+    def clocks(facts: Facts) -> list[str]:
+        return [check.found for check in run_checks(facts) if check.name == "clocks"]
+
+    day = 86_400.0
+    assert clocks(look(LIVING)) == []
+    ahead = look(LIVING, beat("w", -day))
+    assert clocks(ahead) == ["w is 1 d 0 h ahead of this machine: its times are not believed"]
+    seen = remember({}, marks_of(look(beat("w", day)), None), looked=None, now=NOW)
+    facts = replace(look(beat("w", day - 60.0)), now=NOW + 60)
+    seen = remember(seen, marks_of(facts, None), looked=NOW, now=NOW + 60)
+    [found] = clocks(replace(facts, seen=seen))
+    assert found.startswith("w is 23 h 59 min behind")
 
 
 def test_the_fix_is_for_the_right_fleet(look: Callable[..., Facts]) -> None:

@@ -16,10 +16,10 @@ from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.experiment import Experiment
 from zebfast.experiment.runlog import LoggedIncident, Run
 from zebfast.experiment.status.snapshot import Facts, Producer
-from zebfast.experiment.watch.progress import marks_of, remember
+from zebfast.experiment.watch.progress import Seen, marks_of, remember
 from zebfast.experiment.watch.restart import restart_problem
-from zebfast.experiment.watch.state import WATCH_FILE, load_state
-from zebfast.experiment.watch.verdict import Limits, Verdict, judge
+from zebfast.experiment.watch.state import WATCH_FILE, WatchState, load_state
+from zebfast.experiment.watch.verdict import Limits, Verdict, judge, own_run
 from zebfast.experiment.watch.wandb_status import WandbStatus, run_path
 from zebfast.experiment.watch.watcher import LookFailed, Means, WatchConfig, Watched, watch_once
 from zebfast.system.events import Ingested
@@ -201,6 +201,16 @@ def test_the_run_is_found_by_what_is_published() -> None:
     assert run_path(None, "p") is None
 
 
+def test_a_clock_that_was_set_makes_nothing_older() -> None:
+    before = WatchState(looked=NOW, seen={"metrics": Seen("3", NOW - 10)}, told_unix=NOW - 5,
+                        restarts=(NOW - 60,), steady=50.0, boot="b")  # fmt: skip
+    after = before.at(NOW + HOUR + 20, steady=70.0, boot="b")
+    assert (after.looked, after.told_unix) == (NOW + HOUR, NOW + HOUR - 5)
+    assert after.seen["metrics"].since == NOW + HOUR - 10
+    assert after.restarts == (NOW + HOUR - 60,)
+    assert before.at(NOW + HOUR, steady=1.0, boot="c").looked == NOW
+
+
 def test_a_restart_that_has_begun_is_no_end_on_purpose(look: Callable[..., Facts]) -> None:
     ended = look(process=None, runs=(run(ended=NOW - 9, exit_code=143, reason="by SIGTERM"),))
     assert first_verdict(ended, restarting=True).key == "failed/dead"
@@ -222,6 +232,29 @@ def test_its_own_clock_decides_once_it_has_looked(look: Callable[..., Facts]) ->
         now = NOW + later
         seen = remember(seen, marks_of(fast, None), looked=NOW + 600, now=now)
         assert judge(replace(fast, now=now), seen, Limits()).key == key
+
+
+def test_one_workers_clock_does_not_hide_what_the_others_do(look: Callable[..., Facts]) -> None:
+    """Its files are of next week: the others' new ones are news all the same, and their end is."""
+    ahead = worker(-7 * 24 * HOUR, "ahead")
+    seen: dict[str, Any] = {}
+    for later, others, key in ((0, 60, "healthy/"), (3000, 30, "healthy/"),
+                               (8000, 5000, "stalled/no examples")):  # fmt: skip
+        now = NOW + later
+        facts = look(now=now, rows=({"step": later, "time": now - 5, "train/policy_loss": 0.5},),
+                     producers=(ahead, worker(others - later, "w")))  # fmt: skip
+        seen = remember(seen, marks_of(facts, None), looked=now - 3000 if later else None, now=now)
+        assert judge(facts, seen, Limits()).key == key, later
+
+
+def test_a_learner_whose_run_was_here_is_ours_by_its_hold(look: Callable[..., Facts]) -> None:
+    """The other machine's clock is behind: its state looks older than the end of our run."""
+    ended = run(ended=NOW - 9, exit_code=1, reason="failed")
+    lease = {"owner": "rig", "id": "1", "renewed": NOW - HOUR}
+    facts = look(process=None, runs=(ended,), state=state(HOUR, learner=lease))
+    assert own_run(facts) is None
+    facts = look(process=None, runs=(ended,), state=state(-HOUR, learner=lease | {"owner": HERE}))
+    assert own_run(facts) is ended
 
 
 def test_what_the_learner_that_died_wrote_long_ago_is_no_progress(

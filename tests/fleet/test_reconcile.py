@@ -14,6 +14,7 @@ from zebfast.fleet.decide import PAUSE, UNANSWERED
 from zebfast.fleet.market_history import read_history
 from zebfast.fleet.model import FleetState
 from zebfast.fleet.provider import NoCredit, OfferGone, SearchQuota, Unreachable
+from zebfast.fleet.reconcile import Change, Tick, reconcile
 from zebfast.fleet.state_file import FleetFileError
 from zebfast.system.events import Ended, to_line
 
@@ -284,3 +285,39 @@ def test_a_type_of_machine_is_rented_again_and_again(world: World) -> None:
     prices = sorted(machine.price_per_hour or 0.0 for machine in provider.alive.values())
     assert prices[:3] == [0.05] * 3, "the cheapest, until it had gone"
     assert prices[3] > 0.08
+
+
+@pytest.mark.parametrize("seconds", [86_400.0, -86_400.0])
+def test_a_clock_that_is_set_ends_no_machine_and_spends_nothing(
+    world: World, seconds: float
+) -> None:
+    """An hour ahead, all machines would have done no work for an hour, at an hour's price."""
+    spec = replace(SPEC, budget_dollars=1.0, budget_hours=10.0)
+    world.add(offers(4))
+    begun = world.clock.now
+    set_by = 0.0
+
+    def tick(change: Change | None = None) -> Tick:
+        return reconcile(replace(world.fleet(), steady=lambda: world.clock.now - set_by), change)
+
+    tick(want(spec))
+    for _ in range(3):
+        world.pass_time()
+        tick()
+    spent, alive = world.state.spent, set(world.state.machines)
+    set_by = seconds
+    world.clock.now += seconds
+    world.pass_time(60.0)
+    found = tick()
+    assert not found.decision.destroy
+    assert set(found.state.machines) == alive
+    assert 0 <= found.state.spent - spent < 0.1
+    assert found.state.first == pytest.approx(begun + seconds)
+    assert found.state.wanted
+
+
+def test_the_next_start_of_the_machine_believes_its_clock() -> None:
+    state = FleetState(spec=SPEC, first=0.0, last_look=100.0, last_steady=100.0, boot="one")
+    assert state.at(5000.0, steady=100.0, boot="one").first == 4900.0
+    assert state.at(5000.0, steady=3.0, boot="two").first == 0.0
+    assert state.at(102.0, steady=100.0, boot="one").first == 0.0

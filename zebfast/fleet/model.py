@@ -6,12 +6,15 @@ Times are unix seconds, prices dollars an hour. Nothing here asks anybody anythi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field
-from typing import Any, Literal
+from dataclasses import MISSING, dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.selfplay.producer_kinds import Role
+from zebfast.system.clock import set_by
 from zebfast.system.settings import A_YEAR, MOST_UNIX, check, setting
+
+_T = TypeVar("_T", "Instance", "FleetState")
 
 MachineState = Literal["loading", "running", "stopped", "exited", "offline", "unknown"]
 #: States that nothing comes back from; a machine in one of them is paid for and plays nothing.
@@ -239,6 +242,8 @@ class FleetState:
         paused_until, pause_reason: no machine is asked for before that time.
         spent: dollars of all machines so far, as prices and times were seen.
         first, last_look: when the fleet was begun, when it was last looked at.
+        last_steady, boot: the same look by the count of seconds that no clock's setting changes,
+            and the start of the machine since which that counts.
     """
 
     spec: Spec
@@ -249,6 +254,29 @@ class FleetState:
     spent: float = setting(0.0, least=0)
     first: float | None = _time()
     last_look: float | None = _time()
+    last_steady: float | None = _time()
+    boot: str = ""
+
+    def at(self, now: float, *, steady: float, boot: str) -> FleetState:
+        """As it is to be looked at ``now``: a clock that was set since makes nothing older.
+
+        Without this an hour's jump would be an hour without work of every machine, and an hour of
+        money.
+        """
+        moved = set_by((self.last_look, self.last_steady, self.boot), now, steady, boot)
+        return replace(self._moved(moved), last_steady=steady, boot=boot)
+
+    def _moved(self, seconds: float) -> FleetState:
+        machines = {label: _moved(each, seconds, "asked", "up_since", "listed_at", "progress_at",
+                                  "failing_since")
+                    for label, each in self.machines.items()}  # fmt: skip
+        state = _moved(self, seconds, "paused_until", "first", "last_look")
+        return replace(state, machines=machines)
+
+
+def _moved(record: _T, seconds: float, *times: str) -> _T:
+    known = {name: at for name in times if (at := getattr(record, name)) is not None}
+    return replace(record, **{name: at + seconds for name, at in known.items()})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from zebfast.fleet.observe import Outlook, observe, say
 from zebfast.fleet.provider import ProviderError
 from zebfast.fleet.rent import Fleet, Renting, teach
 from zebfast.fleet.state_file import FleetFileError, FleetFiles, read_state, write_state
+from zebfast.system.clock import boot_id
 from zebfast.system.events import Event, FleetNews, Subscriber, subscribed
 from zebfast.system.locks import hold_lock
 
@@ -64,10 +65,12 @@ def reconcile(fleet: Fleet, change: Change | None = None) -> Tick:
         return FleetBusy(f"fleet {fleet.files.fleet} is looked after by process {owner} just now")
 
     with hold_lock(fleet.files.lock, busy=busy), subscribed(_log_of(fleet)):
-        state = remembered(fleet.files, change)
+        state, now = remembered(fleet.files, change), fleet.clock()
         if change is not None:
             write_state(fleet.files.state, state)
-        observed = observe(state, fleet.outlook, now=fleet.clock())
+        if fleet.steady is not None:
+            state = state.at(now, steady=fleet.steady(), boot=boot_id())
+        observed = observe(state, fleet.outlook, now=now)
         decision = decide(state, observed)
         write_state(fleet.files.state, decision.state)
         for note in decision.notes:

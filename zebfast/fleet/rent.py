@@ -46,6 +46,7 @@ class Fleet:
     """Everything that a tick touches.
 
     Attributes:
+        clock: unix seconds; ``steady`` seconds tell when it was set.
         token: makes the last part of a new label.
     """
 
@@ -53,6 +54,7 @@ class Fleet:
     outlook: Outlook
     launcher: Launcher
     clock: Callable[[], float] = time.time
+    steady: Callable[[], float] | None = None
     token: Callable[[], str] = new_token
 
 

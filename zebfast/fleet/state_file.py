@@ -52,7 +52,10 @@ def write_state(path: Path, state: FleetState) -> None:
             left as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = (json.dumps({"format": _FORMAT, **encode(state)}, indent=1) + "\n").encode()
+    facts = {"format": _FORMAT, **encode(state)}
+    if state.last_steady is None:  # as all these files were once
+        del facts["last_steady"], facts["boot"]
+    data = (json.dumps(facts, indent=1) + "\n").encode()
     try:
         _parse(data)
     except ValueError as error:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+_CORRECTION = 5.0  # seconds; by less a clock is corrected all the time
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -42,15 +43,15 @@ class Moment:
         return max(0.0, now.unix - self.unix)
 
 
-class WallClock:
-    """Unix seconds that pass evenly: the wall clock is asked once, then only its seconds counted.
+def set_by(
+    before: tuple[float | None, float | None, str], now: float, steady: float, boot: str
+) -> float:
+    """By how many seconds the wall clock was set since: 0 for a correction, or where unknown.
 
-    Whoever looks again and again can subtract its times; a clock that is set meanwhile makes
-    nothing look older or newer.
+    ``before`` are the unix seconds, the steady seconds and the boot of an earlier look.
     """
-
-    def __init__(self) -> None:
-        self._offset = time.time() - steady()
-
-    def __call__(self) -> float:
-        return self._offset + steady()
+    unix, then, of_boot = before
+    if not boot or of_boot != boot or unix is None or then is None:
+        return 0.0
+    found = (now - unix) - (steady - then)
+    return found if abs(found) > _CORRECTION else 0.0

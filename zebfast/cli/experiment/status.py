@@ -38,9 +38,10 @@ def status(name: str | None, as_json: bool, check: bool, experiments_dir: Path) 
     from zebfast.cli.experiment.text import print_status, print_status_lines
     from zebfast.experiment.status.report import status_of
     from zebfast.experiment.status.snapshot import gather
+    from zebfast.experiment.watch.state import as_watched
 
     found = [
-        status_of(gather(each, options=stores_of(each), now=time.time()))
+        status_of(as_watched(gather(each, options=stores_of(each), now=time.time())))
         for each in open_named_or_all(name, experiments_dir)
     ]
     if as_json:

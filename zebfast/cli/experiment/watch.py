@@ -21,6 +21,7 @@ from zebfast.cli.experiment.context import (
 from zebfast.cli.experiment.settings import given_again
 from zebfast.cli.options import Number, together
 from zebfast.cli.run import EXIT_FAILED, EXIT_OK, user_sentence
+from zebfast.system.clock import steady
 from zebfast.system.settings import A_YEAR
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def _means(experiment: Experiment) -> Means:
         return [*PROGRAM[:1], "-u", *PROGRAM[1:], *verb, *where, *again]
 
     replenish = (*PROGRAM, "fleet", "replenish", experiment.name, "--all", *where)
-    return Means(look=look, learn=learn, replenish=replenish, now=time.time)
+    return Means(look=look, learn=learn, replenish=replenish, now=time.time, steady=steady)
 
 
 def _line(watched: Watched) -> str:

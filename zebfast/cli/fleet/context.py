@@ -19,6 +19,7 @@ from zebfast.cli.experiment.context import experiments_dir_option, open_experime
 from zebfast.cli.messages import note
 from zebfast.cli.options import together
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
+from zebfast.system.clock import steady
 from zebfast.system.retry import Once, constant, retrying
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def open_fleet(chosen: Chosen, names: Sequence[str]) -> Fleet:
         )
 
     outlook = open_outlook(chosen, names)
-    return Fleet(files=chosen.files, outlook=outlook, launcher=launcher)
+    return Fleet(files=chosen.files, outlook=outlook, launcher=launcher, steady=steady)
 
 
 def strange_state(chosen: Chosen) -> FleetState:

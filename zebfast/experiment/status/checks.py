@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterator
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.hub.uploader import upload_interval_for
+from zebfast.exchange.lease import Lease
 from zebfast.experiment.commands import learn_command, worker_command
 from zebfast.experiment.runlog import RUNNING, ending
 from zebfast.experiment.status.liveness import (
+    LEASE_MARK,
     SILENT_SECONDS,
+    STATE_MARK,
     Check,
     age,
+    beat_mark,
+    files_age,
+    files_mark,
     has_all_games,
     last_cycle,
     last_sign,
@@ -27,6 +33,7 @@ from zebfast.experiment.status.liveness import (
     stage_or_first,
     stream_of,
 )
+from zebfast.experiment.status.observed import SKEW_SECONDS
 from zebfast.experiment.status.snapshot import Facts, Producer
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
 
@@ -63,8 +70,8 @@ def _files(facts: Facts, source: str, stage: Role) -> Check:
                 name, "wait", "none yet; the first come minutes after a worker starts", fix
             )
         return Check(name, "wrong", "none", fix)
-    n_files, newest = sum(p.n_files for p in own), facts.now - max(p.last_unix for p in own)
-    found = f"{n_files}, newest {age(max(0.0, newest))} old, {len(own)} workers"
+    n_files, newest = sum(p.n_files for p in own), min(files_age(facts, p) for p in own)
+    found = f"{n_files}, newest {age(newest)} old, {len(own)} workers"
     if newest > SILENT_SECONDS:
         return Check(name, "wrong", found, f"look at the workers' logs, or start one: {fix}")
     return Check(name, "ok", found)
@@ -104,7 +111,7 @@ def check_policy_weight(facts: Facts) -> Check:
 
 def check_workers(facts: Facts) -> Check:
     name, step = "workers' weights", (facts.state or {}).get("step")
-    active = [p for p in facts.producers if facts.now - p.last_unix <= SILENT_SECONDS]
+    active = [p for p in facts.producers if files_age(facts, p) <= SILENT_SECONDS]
     steps = {p.worker_id: p.model_step for p in active if p.model_step is not None}
     if step is None or not steps:
         return Check(name, "wait", "no worker has handed over anything lately")
@@ -171,14 +178,14 @@ _NAMED = 3
 
 
 def beat_age(facts: Facts, beat: Heartbeat) -> float:
-    """Seconds since a sign of life, by this machine's clock."""
-    return max(0.0, facts.now - beat.unix)
+    """Seconds since a sign of life, as this machine counts them where it has looked before."""
+    return facts.seconds_since(beat_mark(beat), beat.unix)
 
 
 def recent_beats(facts: Facts) -> list[Heartbeat]:
     """Of workers that are not long gone, the newest first."""
     recent = [beat for beat in facts.heartbeats.values() if beat_age(facts, beat) <= GONE_SECONDS]
-    return sorted(recent, key=lambda beat: beat.unix, reverse=True)
+    return sorted(recent, key=lambda beat: beat_age(facts, beat))
 
 
 def silent_after(facts: Facts) -> float:
@@ -231,6 +238,38 @@ def _fix(facts: Facts, bad: list[Heartbeat]) -> str:
     return f"see the log of {bad[0].worker_id}, and start it again; of rented workers: {rented}"
 
 
+def clocks_apart(facts: Facts) -> list[tuple[str, float]]:
+    """Whose clock differs from this machine's, and by how many seconds it is ahead, at the least.
+
+    One that is behind shows only to who has looked before.
+    """
+    state = facts.state or {}
+    lease, updated = Lease.of(state), number(state.get("updated_unix"))
+    told = [(beat.worker_id, beat_mark(beat), beat.unix) for beat in facts.heartbeats.values()]
+    told += [(p.worker_id, files_mark(p), p.last_unix) for p in facts.producers]
+    if lease is not None:
+        told.append((f"the learner on {lease.owner}", LEASE_MARK, lease.renewed))
+    if updated is not None:
+        told.append((f"the learner on {state.get('host')}", STATE_MARK, updated))
+    found: dict[str, float] = {}
+    for who, mark, unix in told:
+        seen = facts.seen.get(mark)
+        ahead = unix - facts.now if seen is None or unix > facts.now else unix - seen.since
+        if ahead > SKEW_SECONDS or (seen is not None and ahead < -SKEW_SECONDS):
+            found.setdefault(who, ahead)
+    return list(found.items())
+
+
+def check_clocks(facts: Facts) -> Iterator[Check]:
+    """Not a word where all agree."""
+    if apart := clocks_apart(facts):
+        told = [f"{who} is {age(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
+                for who, ahead in apart[:_NAMED]]  # fmt: skip
+        told += [f"and {len(apart) - _NAMED} more"] if len(apart) > _NAMED else []
+        how = "their times are not believed" if len(apart) > 1 else "its times are not believed"
+        yield Check("clocks", "ok", f"{', '.join(told)} of this machine: {how}")
+
+
 _PUSHES_LATE, _PUSH_SECONDS = 3, 60.0
 _MAX_LETTERS = 200
 
@@ -242,6 +281,7 @@ def run_checks(facts: Facts) -> Iterator[Check]:
         yield Check(f"{place} place", "wrong", reason, "see zebfast doctor; what follows is older")
     for check in _CHECKS:
         yield check(facts)
+    yield from check_clocks(facts)
 
 
 def _bootstrap(facts: Facts) -> Check:
@@ -274,7 +314,8 @@ def _published(facts: Facts) -> Check:
     if state.get("reverted_at") == state.get("step"):
         found += f", reverted to {state.get('reverted_to')} (step {state.get('reverted_to_step')})"
     late = (last_cycle(facts).get("step") or 0) - int(state.get("step", 0))
-    settings, seconds = facts.settings or {}, facts.now - (number(state.get("updated_unix")) or 0.0)
+    settings, updated = facts.settings or {}, number(state.get("updated_unix")) or 0.0
+    seconds = facts.seconds_since(STATE_MARK, updated)
     allowed = _PUSH_SECONDS + _PUSHES_LATE * float(settings.get("push_seconds", 0.0))
     # By cycles and by the clock, for a push may outlast short cycles.
     is_late = late > _PUSHES_LATE * int(settings.get("push_every", 25)) and seconds > allowed
@@ -296,8 +337,8 @@ def _learner(facts: Facts) -> Check:
         return Check(name, "wrong", f"not running{seen}", fix)
     started = facts.runs[-1].started if facts.runs else 0.0
     silent = facts.now - max(sign or 0.0, started)
-    newest = max((p.last_unix for p in of_stream(facts, SELFPLAY.source)), default=0.0)
-    if silent > SILENT_SECONDS > facts.now - newest:
+    ages = [files_age(facts, p) for p in of_stream(facts, SELFPLAY.source)]
+    if silent > SILENT_SECONDS > min(ages, default=SILENT_SECONDS):
         return Check(
             name, "wrong", f"{where}{seen}, though there are new files",
             f"look at its log; stop it with Ctrl-C and go on with {fix}",
@@ -321,12 +362,16 @@ def _training(facts: Facts) -> Check:
 
 def _problems(facts: Facts) -> Check:
     """Lines of the learner's log that it thought worth publishing."""
-    name, listed = "learner's log", (facts.state or {}).get("problems")
+    name, state = "learner's log", facts.state or {}
+    listed = state.get("problems")
     entries = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
     if not entries:
         return Check(name, "ok", "no problems")
-    since = facts.now - (number(entries[-1].get("unix")) or 0.0)
-    found = f"{age(max(0.0, since))} ago: {str(entries[-1].get('line'))[:_MAX_LETTERS]}"
+    told, updated = (number(each) for each in (entries[-1].get("unix"), state.get("updated_unix")))
+    since = max(0.0, facts.now - (told or 0.0))
+    if told and updated:  # both by the learner's clock
+        since = max(0.0, updated - told) + facts.seconds_since(STATE_MARK, updated)
+    found = f"{age(since)} ago: {str(entries[-1].get('line'))[:_MAX_LETTERS]}"
     if since > SILENT_SECONDS:
         return Check(name, "ok", found)
     return Check(name, "wrong", found, "look at the learner's log; passing faults mend themselves")

@@ -6,9 +6,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.lease import LEASE_SECONDS, Lease
 from zebfast.experiment.status.snapshot import Facts, Producer
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
+
+# --- What moves, by the names under which who looks again and again remembers it.
+
+STATE_MARK, LEASE_MARK, EXAMPLES_MARK, _BEAT_MARK = "state", "lease", "examples", "beat"
+OF_WORKERS = (f"{EXAMPLES_MARK} ", f"{_BEAT_MARK} ")
+
+
+def files_mark(producer: Producer) -> str:
+    """Of a worker's newest file; with more behind it, of the batches that it tells of."""
+    return f"{EXAMPLES_MARK} {stream_of(producer)}: {producer.worker_id}"
+
+
+def beat_mark(beat: Heartbeat) -> str:
+    return f"{_BEAT_MARK} {beat.worker_id}"
+
+
+def files_age(facts: Facts, producer: Producer) -> float:
+    """Seconds since a worker last handed something over."""
+    name = files_mark(producer)
+    age = facts.seconds_since(name, producer.last_unix)
+    counted = facts.seen.get(f"{name} counted")
+    return age if counted is None else min(age, max(0.0, facts.now - counted.since))
+
+
+def lease_age(facts: Facts, lease: Lease) -> float:
+    """Seconds since a learner's hold was last renewed."""
+    return facts.seconds_since(LEASE_MARK, lease.renewed)
+
 
 # --- What one check says, and the limits that the checks share.
 
@@ -61,24 +90,24 @@ def learner_where(facts: Facts) -> str | None:
     # This machine's own learner is known by its process; another's by what it publishes.
     state, lease = facts.state or {}, Lease.of(facts.state)
     if lease is not None and lease.owner != facts.here:
-        return f"on {lease.owner}" if facts.now - lease.renewed < LEASE_SECONDS else None
+        return f"on {lease.owner}" if lease_age(facts, lease) < LEASE_SECONDS else None
     updated = number(state.get("updated_unix"))
-    fresh = updated is not None and facts.now - updated < SILENT_SECONDS
+    fresh = updated is not None and facts.seconds_since(STATE_MARK, updated) < SILENT_SECONDS
     if state.get("running") is True and fresh and state.get("host") not in (None, facts.here):
         return f"on {state['host']}"
     return None
 
 
 def last_sign(facts: Facts) -> float | None:
-    """When the learner last did something that can be seen from here (unix seconds)."""
-    lease = Lease.of(facts.state)
+    """When the learner last did something that can be seen from here, in this side's seconds."""
+    lease, updated = Lease.of(facts.state), number((facts.state or {}).get("updated_unix"))
     signs = (
         number(facts.rows[-1].get("time")) if facts.rows else None,
         facts.events[-1].unix if facts.events else None,
-        number((facts.state or {}).get("updated_unix")),
-        lease.renewed if lease else None,
+        None if updated is None else facts.now - facts.seconds_since(STATE_MARK, updated),
+        None if lease is None else facts.now - lease_age(facts, lease),
     )
-    return max((sign for sign in signs if sign is not None), default=None)
+    return max((min(sign, facts.now) for sign in signs if sign is not None), default=None)
 
 
 def last_cycle(facts: Facts) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from zebfast.experiment.status.liveness import (
     Check,
     counted_games,
     current_stage,
+    files_age,
     last_cycle,
     last_sign,
     learner_where,
@@ -169,7 +170,7 @@ def status_of(facts: Facts) -> Status:
 
 def _stream(facts: Facts, source: str) -> StreamView:
     own = [p for p in facts.producers if (p.source or stream_of(p)) == source]
-    n_files, newest = sum(p.n_files for p in own), [p.last_unix for p in own]
+    n_files, newest = sum(p.n_files for p in own), [facts.now - files_age(facts, p) for p in own]
     counted = streams_from_state(facts.state or {}).sources.get(source)
     if facts.recipe is not None and counted is not None:
         # One worker has made files of several sources, and the newest says nothing of the others.
@@ -212,7 +213,7 @@ def _worker(facts: Facts, producer: Producer) -> WorkerView:
         own = {name: getattr(beat, name) for name in _OF_BEAT}
         silent = is_silent(facts, beat)
         said = HeartbeatView(seconds_since=beat_age(facts, beat), is_silent=silent, **own)
-    age = max(0.0, facts.now - producer.last_unix)
+    age = files_age(facts, producer)
     return WorkerView(
         worker_id=producer.worker_id,
         source=producer.source or stream_of(producer),

@@ -24,6 +24,7 @@ from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.quarantine import Quarantine
 from zebfast.experiment.experiment import Experiment, recipe_of
 from zebfast.experiment.runlog import Run, learner_process, read_runs, resolved
+from zebfast.experiment.status.observed import Seen
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.recipe import Recipe
 from zebfast.selfplay.example_files import read_examples
@@ -70,6 +71,7 @@ class Facts:
         recipe: that the experiment follows, if it follows one.
         settings: what the newest run resolved its flags to; empty when nobody wrote it down.
         bootstrap_config: network in the bootstrap file; None if there is no file.
+        seen: what who looks again and again remembers: since when each mark rests.
     """
 
     experiment: Experiment
@@ -89,6 +91,12 @@ class Facts:
     recipe: Recipe | None = None
     settings: Mapping[str, Any] | None = None
     bootstrap_config: Mapping[str, Any] | None = None
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+
+    def seconds_since(self, mark: str, unix: float) -> float:
+        """How long a mark rests by this machine's count, or else by the ``unix`` in it; from 0."""
+        seen = self.seen.get(mark)
+        return max(0.0, self.now - (unix if seen is None else seen.since))
 
     def last_row(self, name: str) -> Mapping[str, Any]:
         """The newest row of metrics that has this one; empty if none has."""

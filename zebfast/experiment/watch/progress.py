@@ -7,45 +7,43 @@ a watcher remembers the values of its last look, so that its own clock tells how
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from zebfast.exchange.lease import Lease
 from zebfast.experiment.status.checks import beat_stream
-from zebfast.experiment.status.liveness import number, published_learning, stage_or_first, stream_of
-from zebfast.experiment.status.snapshot import Facts
+from zebfast.experiment.status.liveness import (
+    EXAMPLES_MARK,
+    LEASE_MARK,
+    OF_WORKERS,
+    STATE_MARK,
+    beat_mark,
+    files_mark,
+    number,
+    published_learning,
+)
+from zebfast.experiment.status.observed import Mark, Seen, remember
+from zebfast.experiment.status.snapshot import Facts, Producer
 from zebfast.experiment.watch.wandb_status import WandbStatus
 from zebfast.learner.state import streams_from_state
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
 
 #: Marks of training itself, and those that only show that the learner is not frozen.
 TRAINING = ("metrics", "published", "filling", "wandb")
-LIFE = ("state", "incident", "event")
+LIFE = (STATE_MARK, "incident", "event")
 WANDB_LIFE = "wandb heartbeat"
+_FORGET_SECONDS = 86_400.0  # marks of workers that are gone
 
-
-@dataclass(frozen=True)
-class Mark:
-    """A value that changes with progress; ``unix`` when it did, by the clock of who wrote it."""
-
-    value: str
-    unix: float | None = None
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A mark as a watcher remembers it: at rest since ``since``, by the watcher's clock."""
-
-    value: str
-    since: float
+__all__ = ["Mark", "Seen", "marks_of", "newest", "remember"]
 
 
 def marks_of(facts: Facts, wandb: WandbStatus | None) -> dict[str, Mark]:
     """Everything in a look that can show progress; what is not known is left out."""
-    found = {**_training(facts), **_examples(facts)}
+    found = {**_training(facts), **_workers(facts)}
     updated = number((facts.state or {}).get("updated_unix"))
     told = [incident.unix for run in facts.runs[-1:] for incident in run.incidents]
     event = facts.events[-1].unix if facts.events else None
-    for name, unix in (("state", updated), ("incident", told[-1] if told else None),
-                       ("event", event)):  # fmt: skip
+    lease = Lease.of(facts.state)
+    for name, unix in ((STATE_MARK, updated), (LEASE_MARK, lease.renewed if lease else None),
+                       ("incident", told[-1] if told else None), ("event", event)):  # fmt: skip
         if unix is not None:
             found[name] = Mark(f"{unix:.3f}", unix)
     if wandb is not None:
@@ -53,26 +51,6 @@ def marks_of(facts: Facts, wandb: WandbStatus | None) -> dict[str, Mark]:
         if wandb.heartbeat is not None:
             found[WANDB_LIFE] = Mark(f"{wandb.heartbeat:.0f}", wandb.heartbeat)
     return found
-
-
-def remember(
-    before: Mapping[str, Seen], marks: Mapping[str, Mark], *, looked: float | None, now: float
-) -> dict[str, Seen]:
-    """What to remember of this look.
-
-    A mark that has changed did so after the last look (``looked``) and not in the future: between
-    the two, the other clock is believed. One that was not seen this time stays as it was.
-    """
-    seen = dict(before)
-    for name, mark in marks.items():
-        old = before.get(name)
-        if old is not None and old.value == mark.value:
-            seen[name] = Seen(old.value, min(old.since, now))
-            continue
-        earliest = looked if old is not None and looked is not None else 0.0
-        since = now if mark.unix is None else min(now, max(earliest, mark.unix))
-        seen[name] = Seen(mark.value, since)
-    return seen
 
 
 def newest(seen: Mapping[str, Seen], names: Iterable[str]) -> float | None:
@@ -86,8 +64,15 @@ def streams_of(stage: Role) -> tuple[str, ...]:
     return (SELFPLAY.source, EVAL_AUX.source) if with_eval_aux else (SELFPLAY.source,)
 
 
-def examples_mark(source: str) -> str:
-    return f"examples {source}"
+def newest_examples(seen: Mapping[str, Seen], source: str) -> float | None:
+    """When any worker last added to this stream; None if none is known."""
+    return newest(seen, [name for name in seen if name.startswith(f"{EXAMPLES_MARK} {source}")])
+
+
+def without_old(seen: Mapping[str, Seen], now: float) -> dict[str, Seen]:
+    """Without the marks of workers that are long gone: machines come and go for months."""
+    return {name: mark for name, mark in seen.items()
+            if not name.startswith(OF_WORKERS) or now - mark.since < _FORGET_SECONDS}  # fmt: skip
 
 
 def waiting_for(facts: Facts) -> str | None:
@@ -117,14 +102,20 @@ def _training(facts: Facts) -> dict[str, Mark]:
     return found
 
 
-def _examples(facts: Facts) -> dict[str, Mark]:
-    """The newest batch of each stream that this stage uses: in a file, or as a worker told it."""
+def _workers(facts: Facts) -> dict[str, Mark]:
+    """Each worker's newest batch, in a file or as it told it or as the learner counted it.
+
+    One mark each: a worker whose clock is ahead must not hide that others go on, or do not.
+    """
     found = {}
-    for source in streams_of(stage_or_first(facts)):
-        files = [p.last_unix for p in facts.producers if stream_of(p) == source]
-        beats = [beat for beat in facts.heartbeats.values() if beat_stream(beat) == source]
-        batches = [beat.last_batch for beat in beats if beat.last_batch is not None]
-        unix = max([*files, *batches], default=None)
-        if unix is not None:
-            found[examples_mark(source)] = Mark(f"{unix:.0f}", unix)
+    for producer in facts.producers:
+        found[files_mark(producer)] = Mark(f"{producer.last_unix:.0f}", producer.last_unix)
+    for worker, each in streams_from_state(facts.state or {}).workers.items():
+        name = files_mark(Producer(worker, 0, 0.0, source=each["source"]))
+        found[f"{name} counted"] = Mark(str(each["games"]), float(each["last_unix"]))
+    for beat in facts.heartbeats.values():
+        found[beat_mark(beat)] = Mark(f"{beat.unix:.3f}/{beat.phase}/{beat.batch}", beat.unix)
+        if beat.last_batch is not None:
+            name = files_mark(Producer(beat.worker_id, 0, 0.0, source=beat_stream(beat)))
+            found[f"{name} batch"] = Mark(f"{beat.last_batch:.3f}", beat.last_batch)
     return found

@@ -49,7 +49,7 @@ def restart_problem(facts: Facts, restarts: Sequence[float]) -> str | None:
         return "its weights cannot be reached, so another machine may have it by now"
     if facts.process is not None and facts.process != learner_process(facts.experiment):
         return f"process {facts.process} was not started by zebfast experiment learn"
-    recent = [unix for unix in restarts if facts.now - unix < HOUR]
+    recent = [unix for unix in restarts if 0 <= facts.now - unix < HOUR]
     if len(recent) >= MOST_RESTARTS:
         left = HOUR - (facts.now - min(recent))
         return (

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Literal
 
 from zebfast.experiment.runlog import Run
-from zebfast.experiment.watch.progress import Seen
+from zebfast.experiment.status.snapshot import Facts
+from zebfast.experiment.watch.progress import Seen, marks_of, remember
 from zebfast.experiment.watch.restart import HOUR
 from zebfast.experiment.watch.verdict import Verdict
+from zebfast.system.clock import set_by
 from zebfast.system.files import write_atomic
 from zebfast.system.settings import SettingError, decode
 
 WATCH_FILE = "watch.json"
 WATCH_LOCK = ".watch.lock"
 _FORMAT = 1
+_NEWER = {"steady", "boot"}  # than the format
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,6 +35,8 @@ class WatchState:
         told, told_unix: the verdict that people were last notified of.
         restarts: when it set about restarting the learner: the last time, and those of the last
             hour.
+        steady, boot: the last look by the count of seconds that no clock's setting changes, and
+            the start of the machine since which that counts.
     """
 
     looked: float | None = None
@@ -41,6 +46,22 @@ class WatchState:
     told: str | None = None
     told_unix: float = 0.0
     restarts: tuple[float, ...] = ()
+    steady: float | None = None
+    boot: str = ""
+
+    def at(self, now: float, *, steady: float, boot: str) -> WatchState:
+        """As it is to be used ``now``: a clock that was set since makes nothing older."""
+        by = set_by((self.looked, self.steady, self.boot), now, steady, boot)
+        return replace(
+            self,
+            looked=None if self.looked is None else self.looked + by,
+            seen={name: Seen(mark.value, mark.since + by) for name, mark in self.seen.items()},
+            since=self.since + by,
+            told_unix=self.told_unix + by,
+            restarts=tuple(unix + by for unix in self.restarts),
+            steady=steady,
+            boot=boot,
+        )
 
     def after(self, verdict: Verdict, seen: Mapping[str, Seen], now: float) -> WatchState:
         """What to remember once this was found."""
@@ -51,7 +72,7 @@ class WatchState:
         return replace(self, told=verdict.key, told_unix=now)
 
     def restarted(self, now: float) -> WatchState:
-        recent = [unix for unix in self.restarts if now - unix < HOUR]
+        recent = [unix for unix in self.restarts if 0 <= now - unix < HOUR]
         return replace(self, restarts=(*recent, now))
 
     def is_restarting(self, runs: Sequence[Run]) -> bool:
@@ -74,7 +95,8 @@ def due(
         patience: a place that cannot be reached is no news for so long.
     """
     if verdict.key == state.told:
-        return "reminder" if verdict.is_bad and now - state.told_unix >= remind else None
+        is_fresh = 0 <= now - state.told_unix < remind
+        return "reminder" if verdict.is_bad and not is_fresh else None
     if state.told is None and not verdict.is_bad:
         return None  # nobody needs to hear that a first look found nothing
     if verdict.state == "unknown" and now - state.since < patience:
@@ -92,12 +114,21 @@ def load_state(path: Path) -> WatchState:
         found = json.loads(data)
         if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
             raise SettingError("another format")
-        if missing := {each.name for each in fields(WatchState)} - found.keys():
+        if missing := {each.name for each in fields(WatchState)} - found.keys() - _NEWER:
             raise SettingError(f"it lacks {', '.join(sorted(missing))}")
         return decode(WatchState, found)
     except (ValueError, RecursionError):
         _LOG.info(f"{path} is damaged: the watcher begins anew, and replaces it")
         return WatchState()
+
+
+def as_watched(facts: Facts) -> Facts:
+    """A look, with what a watcher of this machine remembers of earlier ones. Raises OSError."""
+    state = load_state(facts.experiment.directory / WATCH_FILE)
+    if state.looked is None:
+        return facts
+    marks = marks_of(facts, None)
+    return replace(facts, seen=remember(state.seen, marks, looked=state.looked, now=facts.now))
 
 
 def save_state(path: Path, state: WatchState) -> None:

@@ -12,6 +12,7 @@ from zebfast.experiment.status.checks import check_heartbeats, silent_after, unr
 from zebfast.experiment.status.liveness import (
     age,
     last_cycle,
+    lease_age,
     number,
     published_learning,
     stage_or_first,
@@ -22,8 +23,8 @@ from zebfast.experiment.watch.progress import (
     TRAINING,
     WANDB_LIFE,
     Seen,
-    examples_mark,
     newest,
+    newest_examples,
     streams_of,
     waiting_for,
 )
@@ -105,7 +106,9 @@ def own_run(facts: Facts) -> Run | None:
     """The newest run if this machine had it, and no other machine has published since."""
     if not facts.runs or facts.runs[-1].host != facts.here:
         return None
-    run, state = facts.runs[-1], facts.state or {}
+    run, state, lease = facts.runs[-1], facts.state or {}, Lease.of(facts.state)
+    if lease is not None:  # who began last has it; clocks need not be asked
+        return run if lease.owner == facts.here else None
     updated = number(state.get("updated_unix")) or 0.0
     taken = state.get("host") not in (None, facts.here) and updated > (run.ended or run.started)
     return None if taken else run
@@ -129,7 +132,7 @@ def _elsewhere(
     if wandb is not None and wandb.state == "finished":
         return Verdict("stopped", "", f"{since}; W&B says that its run is finished")
     lease = Lease.of(state)
-    if lease is not None and facts.now - lease.renewed < LEASE_SECONDS / 2:
+    if lease is not None and lease_age(facts, lease) < LEASE_SECONDS / 2:
         return Verdict("stalled", "frozen", f"{since}, though {host} still holds the namespace")
     told = f"; W&B says that its run is {wandb.state}" if wandb is not None else ""
     return Verdict("failed", "lost", f"{since} on {host}{told}")
@@ -174,7 +177,7 @@ def _starving(
         return None
     limit = max(limits.examples, silent_after(facts))
     for source in streams_of(stage_or_first(facts)):
-        last = newest(seen, (examples_mark(source),))
+        last = newest_examples(seen, source)
         led = "self-play" if facts.recipe is None else "recipe"
         name = "eval-aux" if source == EVAL_AUX.source else led
         if last is None and facts.now - started > max(limits.grace, limit):

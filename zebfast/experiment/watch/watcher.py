@@ -17,7 +17,7 @@ from zebfast.experiment.experiment import Experiment
 from zebfast.experiment.runlog import RunLog
 from zebfast.experiment.status.liveness import age
 from zebfast.experiment.status.snapshot import Facts
-from zebfast.experiment.watch.progress import marks_of, remember
+from zebfast.experiment.watch.progress import marks_of, remember, without_old
 from zebfast.experiment.watch.restart import (
     Patience,
     RestartFailed,
@@ -35,6 +35,7 @@ from zebfast.experiment.watch.state import (
 )
 from zebfast.experiment.watch.verdict import Limits, Verdict, judge
 from zebfast.experiment.watch.wandb_status import WandbStatus, WandbUnread, ask, run_path
+from zebfast.system.clock import boot_id
 from zebfast.system.locks import hold_lock
 from zebfast.system.webhook import WebhookError, host_of, post
 
@@ -80,13 +81,14 @@ class Means:
         look: one look; raises LookFailed.
         learn: the command that starts the learner as it was started last.
         replenish: the command that brings the fleet back to its number.
-        now: unix seconds.
+        now: unix seconds; ``steady`` seconds tell when that clock was set.
     """
 
     look: Callable[[], Facts]
     learn: Callable[[Facts], Sequence[str]]
     replenish: Sequence[str]
     now: Callable[[], float]
+    steady: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ class _Look:
 
     def run(self) -> Watched:
         now = self.means.now()
+        if self.means.steady is not None:
+            self.state = self.state.at(now, steady=self.means.steady(), boot=boot_id())
         facts: Facts | None = None
         seen = dict(self.state.seen)
         try:
@@ -153,12 +157,13 @@ class _Look:
             wandb = self._ask_wandb(facts)
             marks = marks_of(facts, wandb)
             seen = remember(seen, marks, looked=self.state.looked, now=now)
+            facts = replace(facts, seen=seen)
             restarting = self.state.is_restarting(facts.runs)
             limits = self.config.limits
             verdict = judge(facts, seen, limits, wandb=wandb, restarting=restarting)
         except LookFailed as error:
             verdict = Verdict("unknown", "unreached", str(error))
-        self._keep(self.state.after(verdict, seen, now))
+        self._keep(self.state.after(verdict, without_old(seen, now), now))
         if facts is not None:
             self._act(facts, verdict)
         told = self._tell(verdict, now)
