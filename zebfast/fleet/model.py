@@ -276,7 +276,7 @@ class FleetState:
 
 def _moved(record: _T, seconds: float, *times: str) -> _T:
     known = {name: at for name in times if (at := getattr(record, name)) is not None}
-    return replace(record, **{name: at + seconds for name, at in known.items()})
+    return replace(record, **{name: max(0.0, at + seconds) for name, at in known.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
