@@ -14,6 +14,7 @@ from typing import Any
 
 from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.store import StateDict
+from zebfast.system.finite import require_finite
 
 MAX_WEIGHT_BYTES = 1 << 30
 MAX_JSON_BYTES = 16 << 20
@@ -49,9 +50,10 @@ def parse_state(data: bytes, source: str) -> dict[str, Any]:
 
 
 def pack_weights(state_dict: StateDict) -> tuple[bytes, str]:
-    """The bytes of a weights file, and their SHA-256."""
+    """The bytes of a weights file, and their SHA-256. NotFinite for what is no numbers."""
     import torch
 
+    require_finite(state_dict, "the weights file")
     buffer = io.BytesIO()
     torch.save({k: v.detach().cpu().contiguous() for k, v in state_dict.items()}, buffer)
     data = buffer.getvalue()

@@ -310,15 +310,31 @@ class Gatekeeper:
         if found.is_best:
             progress.best_weights, saved.best = weights, record
         elif best is not None and (found.outcome == "collapsed" or last):
-            self._trainer.go_on_from(best)
-            # Readers take weights of a later step only.
-            progress.step, progress.steps_into_cycle = progress.step + 1, 0
+            self._give_up(best)
         self._checkpoints.publish()
         if progress.best_weights is not None:
             self._patience(self._write_best)
 
     def close(self) -> None:
         self._matches.close()
+
+    def go_back(self) -> int | None:
+        """After a divergence, train the best network on and publish it; the cycle it is of.
+
+        None where there is none. Raises OSError, as saving does.
+        """
+        best, found = self._progress.best_weights, self._schedule.saved.best
+        if best is None or found is None:
+            return None
+        self._give_up(best)
+        self._checkpoints.publish()
+        return int(found["step"])
+
+    def _give_up(self, best: StateDict) -> None:
+        """Go on from the best weights. Readers take those of a later step only."""
+        self._trainer.go_on_from(best)
+        progress = self._progress
+        progress.step, progress.steps_into_cycle = progress.step + 1, 0
 
     def _record(self, found: Evaluation) -> dict[str, Any]:
         progress, saved = self._progress, self._schedule.saved

@@ -17,11 +17,13 @@ from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
 from zebfast.learner.session import Session, open_session
 from zebfast.learner.train.trainer import TrainingDiverged, TrainReport, merge_reports
+from zebfast.system.events import Incident, emit
 from zebfast.system.signals import StopFlag
 
 _LOG = logging.getLogger(__name__)
 _LAST_SCAN_SECONDS = 5.0
 _NAP_SECONDS = 0.1
+_GO_BACK = 3  # divergences between two looks after which the best network is no help
 
 
 def learn(config: LearnerConfig) -> int:
@@ -66,6 +68,7 @@ class Learner:
         self._started = self._last_new = time.monotonic()
         self._cycles_done = 0
         self._reports: list[TrainReport] = []  # of the cycle at hand
+        self._went_back = 0  # since the last look at the network
         session.patience.is_ending = self._should_stop
 
     def run(self) -> None:
@@ -90,9 +93,8 @@ class Learner:
             if not n_steps:
                 self._ingest(wait=_NAP_SECONDS)
                 continue
-            report = self._train(n_steps)
             # A stop that comes before the first step leaves the last cycle the last one.
-            if report.n_steps and self._progress.steps_into_cycle == 0:
+            if self._train(n_steps) and self._progress.steps_into_cycle == 0:
                 self._finish_cycle()
         self._finish_recipe()
         # What workers handed over before this end is counted by it, if it does not take long.
@@ -135,6 +137,7 @@ class Learner:
         self._producer = self._schedule.producer
         if self._gatekeeper.is_due:
             self._gatekeeper.choose(self._should_stop)
+            self._went_back = 0
 
     def _must_wait(self) -> bool:
         """Is there too little to train on now? Tells why."""
@@ -153,8 +156,11 @@ class Learner:
         self._run_log.waiting("")
         return False
 
-    def _train(self, n_steps: int) -> TrainReport:
-        """The rest of the current cycle, or as much of it as there is time for."""
+    def _train(self, n_steps: int) -> int:
+        """The rest of the current cycle, or as much of it as there is time for; steps that count.
+
+        Raises TrainingDiverged.
+        """
         progress = self._progress
         self._trainer.batch_size = self._schedule.stage.batch_size
         report = self._trainer.train(
@@ -163,7 +169,10 @@ class Learner:
             should_stop=lambda: self._should_stop() or self._schedule.stage_changed,
             between=self._between_steps,
         )
-        report.require_numbers(cycle=progress.step + 1, lr=self._schedule.stage.lr)
+        divergence = report.divergence or self._trainer.divergence
+        if divergence is not None:
+            self._go_back(divergence)
+            return 0
         if report.n_steps:
             self._checkpoints.note_change(of_weights=True)
             self._reports.append(report)
@@ -171,7 +180,27 @@ class Learner:
         if progress.steps_into_cycle >= self._config.training.training_steps_per_cycle:
             progress.steps_into_cycle = 0
             progress.step += 1
-        return report
+        return report.n_steps
+
+    def _go_back(self, divergence: str) -> None:
+        """Go on from the best network of a recipe.
+
+        Raises TrainingDiverged where there is none, or where that was no help.
+        """
+        stage, cycle = self._schedule.stage, self._progress.step + 1
+        text = f"{divergence} in cycle {cycle}, at a learning rate of up to {stage.lr:g}"
+        self._reports = []
+        self._went_back += 1
+        best = self._gatekeeper.go_back() if self._went_back <= _GO_BACK else None
+        if best is None:
+            lr = "--lr" if self._config.recipe.is_endless else f"lr of stage {stage.name!r}"
+            raise TrainingDiverged(
+                f"{text}: nothing of it was saved, and the checkpoint before is untouched; the "
+                f"same command with a lower {lr} than {stage.lr:g} goes on from it (further back: "
+                "zebfast experiment revert NAME --to FILE)"
+            )
+        text = f"  {text}: going on from the best network, of cycle {best}"
+        emit(Incident(what="diverged", text=text))
 
     def _finish_cycle(self) -> None:
         self._cycles_done += 1

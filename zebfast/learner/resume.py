@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ from zebfast.learner.state import (
     save_checkpoint,
 )
 from zebfast.net import checkpoint as model_file
-from zebfast.net.networks import AnyNet, check_weights, config_from_dict
+from zebfast.net.networks import AnyNet, Diverged, check_weights, config_from_dict
 from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
 
@@ -108,12 +109,26 @@ def published_weights(
 
 
 def build_net(
-    config: Mapping[str, Any], state_dict: Mapping[str, Tensor], *, source: str
+    config: Mapping[str, Any],
+    state_dict: Mapping[str, Tensor],
+    *,
+    source: str,
+    earlier: Callable[[], Path | None] = lambda: None,
 ) -> AnyNet:
-    """Network of a published config with these weights. StartError when they do not fit."""
+    """Network of a published config with these weights. StartError when they do not fit.
+
+    ``earlier`` looks for a file of this machine with a network to go back to.
+    """
     try:
         net_config = config_from_dict(config)
         weights = check_weights(net_config, state_dict)
+    except Diverged as error:
+        path = earlier()
+        file = "" if path is None else f"; FILE can be {path}"
+        raise StartError(
+            f"{source}: {error}, or begin another namespace with --weights-name NEW --checkpoint "
+            f"FILE{file}"
+        ) from error
     except ValueError as error:
         raise StartError(
             f"config and weights in {source} do not belong together ({error}): put back the config "
@@ -122,8 +137,27 @@ def build_net(
     return model_file.Checkpoint(config=net_config, weights=weights).network()
 
 
+def earlier_network(config: LearnerConfig, lineage: str) -> Path | None:
+    """The file that a run whose weights are no numbers best goes back to; None if there is none."""
+    kept = Snapshots(config.snapshots_path, lineage).complete()
+    snapshots = [snapshot.path / CHECKPOINT for snapshot in kept]
+    for path in (config.checkpoint_path, *snapshots, config.best_path):
+        with suppress(ValueError):
+            model_file.load(path)
+            return path
+    return None
+
+
 def continuation(saved: TrainingCheckpoint | None, weights: Weights, path: Path) -> Continuation:
     """What a run goes on from, given the checkpoint at ``path`` and the published weights."""
+    bad = None if saved is None else saved.first_non_finite
+    if bad is not None:
+        text = (
+            f"{path.name} holds NaN or infinite numbers ({bad}), so the training that wrote it has "
+            "diverged: going on from the published weights with a fresh optimizer"
+        )
+        emit(Incident(what="fresh optimizer", text=text))
+        saved = None
     published = progress_from_state(weights)
     n_steps = int(weights.state.get("optimizer_steps", 0))
     fresh = Continuation(weights.state_dict, published, None, n_steps)
@@ -272,7 +306,7 @@ def _standing(path: Path, lineage: str | None) -> Standing | None:
         saved = load_checkpoint(path)
     except CheckpointError:
         return None  # if nothing takes its place, the start refuses it
-    if saved is None or saved.progress.lineage != lineage:
+    if saved is None or saved.progress.lineage != lineage or saved.first_non_finite:
         return None
     return saved.progress.standing
 
@@ -285,6 +319,8 @@ def _checked(snapshot: Snapshot) -> TrainingCheckpoint:
         raise IncompleteState(f"{snapshot.path.name} has a checkpoint of another kind") from error
     if saved is None or saved.progress.lineage != snapshot.manifest.lineage:
         raise IncompleteState(f"{snapshot.path.name} has no checkpoint of its lineage")
+    if saved.first_non_finite is not None:
+        raise IncompleteState(f"{snapshot.path.name} holds weights that are no numbers")
     return saved
 
 

@@ -19,7 +19,7 @@ from zebfast.system.events import CycleDone, Event, Incident, Ingested, Waiting,
 _LONG_SCAN_SECONDS = 10.0
 _N_PROBLEMS = 10
 # Incidents that those who only see the published state should know of, too.
-_PUBLISHED = frozenset({"exchange", "memorising", "missing targets", "refused file"})
+_PUBLISHED = frozenset({"diverged", "exchange", "memorising", "missing targets", "refused file"})
 
 
 class RunStatus:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from zebfast.exchange import (
     Patience,
@@ -30,6 +31,7 @@ from zebfast.learner.resume import (
     bring_newest_state,
     build_net,
     continuation,
+    earlier_network,
     published_weights,
 )
 from zebfast.learner.run_log import RunLogger, RunStatus
@@ -168,7 +170,11 @@ def _trainer(
 ) -> Trainer:
     """A trainer that goes on from what was found."""
     source = f"{store.label}/{config.namespace.weights_file}"
-    net = build_net(weights.config, found.weights, source=source)
+
+    def earlier() -> Path | None:
+        return earlier_network(config, found.progress.lineage)
+
+    net = build_net(weights.config, found.weights, source=source, earlier=earlier)
     trainer = Trainer(net, config)
     if found.trainer is not None:
         trainer.load_state(found.trainer)

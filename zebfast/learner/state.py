@@ -20,6 +20,7 @@ from zebfast.exchange import ExchangeError, StateDict, Weights, parse_example_na
 from zebfast.exchange.mirror.manifest import Standing
 from zebfast.selfplay.examples import Examples
 from zebfast.system.files import naming, write_atomic
+from zebfast.system.finite import first_non_finite, require_finite
 from zebfast.system.settings import SettingError, decode
 
 _FORMAT = 2  # of the training checkpoint
@@ -279,9 +280,18 @@ class TrainingCheckpoint:
         average = self.trainer.get("average")
         return self.model_state_dict if average is None else average["weights"]
 
+    @property
+    def first_non_finite(self) -> str | None:
+        """The name of the first tensor of it that holds no numbers; None where all do."""
+        best = self.progress.best_weights
+        held = {"model": self.model_state_dict, "trainer": self.trainer, "best": best}
+        return first_non_finite(held)
+
 
 def save_checkpoint(path: Path, checkpoint: TrainingCheckpoint) -> None:
-    """Replace the file at ``path``, whole or not at all. Raises OSError."""
+    """Replace the file at ``path``, whole or not at all. Raises OSError, and NotFinite."""
+    held = (checkpoint.model_state_dict, checkpoint.trainer, checkpoint.progress.best_weights)
+    require_finite(list(held), str(path))
     progress = asdict(replace(checkpoint.progress, best_weights=None))
     progress["ledger"] = sorted(checkpoint.progress.ledger)
     progress["course"] = progress.pop("schedule")  # as files have always called it

@@ -35,6 +35,7 @@ from zebfast.net.networks import (
 )
 from zebfast.net.v2 import V2Config
 from zebfast.system.files import write_atomic
+from zebfast.system.finite import require_finite
 
 __all__ = [
     "BadCheckpoint",
@@ -213,8 +214,10 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write the published layout (``.pt``) or safetensors (by suffix), whole or not at all.
 
-    OSError if the disk does not take it; nothing is left behind then.
+    OSError if the disk does not take it, NotFinite for weights that are no numbers; nothing is
+    left behind then, and what was there before stays.
     """
+    require_finite(checkpoint.weights, str(path))
     facts = {
         "model_config": checkpoint.config.to_dict(),
         "epoch": checkpoint.epoch,

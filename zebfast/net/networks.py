@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from zebfast.net import v1, v2
 from zebfast.net.v1 import NetConfig, V1Net
 from zebfast.net.v2 import V2Config, V2Net
+from zebfast.system.finite import first_non_finite
 
 AnyConfig = NetConfig | V2Config
 AnyNet = V1Net | V2Net
@@ -115,10 +116,22 @@ class BadCheckpoint(ValueError):
     """A file or a set of weights that cannot be used; one sentence that names it."""
 
 
+class Diverged(BadCheckpoint):
+    """Weights that are no numbers: what happened, and how to go back."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} holds NaN or infinite numbers: the training that wrote these weights has "
+            "diverged; go back to earlier ones (of an experiment: zebfast experiment revert NAME "
+            "--to FILE, or --list)"
+        )
+
+
 def check_weights(config: AnyConfig, weights: Mapping[str, Any]) -> dict[str, Tensor]:
     """``weights`` as float32 tensors on the CPU if they are exactly those of ``config``.
 
-    BadCheckpoint names the first thing wrong: missing or foreign keys, shapes, types, NaN.
+    BadCheckpoint names the first thing wrong: missing or foreign keys, shapes, types; Diverged is
+    for NaN and infinite numbers.
     """
     expected = skeleton(build, config).state_dict()
     missing = sorted(expected.keys() - weights.keys())
@@ -139,8 +152,9 @@ def check_weights(config: AnyConfig, weights: Mapping[str, Any]) -> dict[str, Te
         if not weight.is_floating_point():
             raise BadCheckpoint(f"{name!r} holds {weight.dtype} instead of floating-point numbers")
         checked[name] = weight.detach().to("cpu", torch.float32)
-        if not torch.isfinite(checked[name]).all():
-            raise BadCheckpoint(f"{name!r} holds NaN or infinite numbers")
+    bad = first_non_finite(checked)
+    if bad is not None:
+        raise Diverged(bad)
     return checked
 
 

@@ -37,6 +37,7 @@ IncidentKind = Literal[
     "taken over",
     "pause",
     "fresh optimizer",
+    "diverged",
     "memorising",
     "missing targets",
     "offline metrics",

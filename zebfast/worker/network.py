@@ -7,7 +7,7 @@ from typing import Any
 
 from zebfast.exchange import ExchangeError, TransientError, Weights, WeightStore
 from zebfast.net.evaluator import Evaluator
-from zebfast.net.networks import config_from_dict
+from zebfast.net.networks import Diverged, config_from_dict
 from zebfast.system.events import Incident, Waiting, emit
 from zebfast.system.retry import Once
 from zebfast.system.signals import StopFlag
@@ -34,11 +34,14 @@ class SyncedNetwork:
         self.config = dict(weights.config)
         self.tokenizer = str(self.config.get("tokenizer", "v1"))
         self._producer: dict[str, Any] | None = None
+        self._is_new = Once()
         try:
             network = config_from_dict(weights.config)
             self.evaluator = Evaluator(
                 network, weights.state_dict, device=config.device, dtype=config.dtype
             )
+        except Diverged as error:
+            raise ExchangeError(f"the weights in {store.label}: {error}") from error
         except ValueError as error:
             raise ExchangeError(
                 f"config and weights in {store.label} cannot be used ({error}): put back the "
@@ -64,6 +67,8 @@ class SyncedNetwork:
     def sync(self, worker_id: str) -> None:
         """Swap newer weights in, if there are any; a passing fault keeps the old ones.
 
+        So do weights that are no numbers.
+
         Raises:
             ExchangeError: the namespace now holds another network.
         """
@@ -79,7 +84,14 @@ class SyncedNetwork:
                 f"{self._store.label} now holds a different network ({weights.config}) than this "
                 f"worker started with ({self.config}): restart the worker"
             )
-        self.evaluator.load(weights.state_dict)
+        try:
+            self.evaluator.load(weights.state_dict)
+        except Diverged as error:
+            text = f"  the weights of step {weights.step} in {self._store.label}: {error}; playing "
+            text += f"on with those of step {self.step}"
+            if self._is_new(text):
+                emit(Incident(what="diverged", text=text))
+            return
         self.step = weights.step
         _LOG.info(f"[{worker_id}] new weights: step {weights.step}")
 

@@ -36,6 +36,7 @@ from zebfast.net.output import Output
 from zebfast.net.precision import cpu_has_bf16
 from zebfast.net.v1 import DROPOUT, V1Net
 from zebfast.net.v2 import V2Net
+from zebfast.system.finite import first_non_finite
 
 
 class EagerAdamW(AdamW):
@@ -106,7 +107,7 @@ _DIAGNOSTICS = (*DIAGNOSTICS, "grad_norm_value_head")
 
 
 class TrainingDiverged(ExchangeError):
-    """The losses are no longer numbers; nothing of that cycle was saved or published."""
+    """Losses or weights are no longer numbers; nothing of it was saved or published."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,13 @@ class TrainReport:
     means: dict[str, float]
     eval_aux_share: float = 0.0
 
-    def require_numbers(self, *, cycle: int, lr: float) -> None:
-        """TrainingDiverged where a loss is no number."""
-        for name in ("policy_loss", "value_loss", "play_loss"):
+    @property
+    def divergence(self) -> str | None:
+        """What is no number of the losses and of the norm of the gradient; None where all are."""
+        for name in _EACH_STEP:
             if not math.isfinite(self.means.get(name, 0.0)):
-                raise TrainingDiverged(
-                    f"{name} became {self.means[name]} in cycle {cycle}: the last checkpoint is "
-                    f"untouched; restart with a lower --lr than {lr:g}"
-                )
+                return f"{name} became {self.means[name]}"
+        return None
 
 
 class Sums:
@@ -248,6 +248,18 @@ class Trainer:
         found = self.net.state_dict() if self._average is None else self._average.weights
         return {name: weight.detach().cpu().clone() for name, weight in found.items()}
 
+    @property
+    def divergence(self) -> str | None:
+        """What is no number of the weights, their average and the optimizer; one pass over all.
+
+        The last step's update is seen by no loss: it is looked at here, before anything is saved.
+        """
+        average = None if self._average is None else self._average.weights
+        moments = [list(state.values()) for state in self.optimizer.state.values()]
+        held = {"weights": self.net.state_dict(), "average": average, "optimizer": moments}
+        name = first_non_finite(held)
+        return None if name is None else f"{name} became NaN or infinite"
+
     def go_on_from(self, weights: Mapping[str, Tensor]) -> None:
         """Train these weights from now on, with a fresh optimizer; steps are counted on."""
         self.net.load_state_dict(dict(weights))
@@ -324,6 +336,8 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.max_grad_norm)
         self._scaler.step(self.optimizer)
         self._scaler.update()
+        if self._scaler.is_enabled():  # which leaves out a step that fp16 was too narrow for
+            norm = norm.nan_to_num(nan=0.0, posinf=0.0)
         if self._average is not None:
             self._average.update()
         self.optimizer_steps += 1
