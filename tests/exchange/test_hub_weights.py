@@ -65,6 +65,28 @@ def test_keys_that_a_publish_does_not_name_are_kept(
     assert publish(xet_client, repo, tmp_path, 2)["note"] == "kept"
 
 
+def test_a_large_account_of_files_is_in_the_same_commit_and_no_worker_reads_it(
+    hub: Hub, lfs_client: HubClient, repo: str, tmp_path: Path
+) -> None:
+    code = """
+    store = weights(repo, None, home)
+    names = [f"name-{number}" for number in range(5000)]
+    parts = [{"ingested": names[:n], "counted": {}, "optimizer_steps": n} for n in (5000, 4999, 1)]
+    found = []
+    for step, part in enumerate(parts):
+        store.publish(tensors(step), {}, {"step": step, **part})
+        store.update_state({"note": 1})
+        state = weights(repo, None, home).pull(newer_than=step - 1).state
+        whole = weights(repo, None, home).whole(state)
+        found.append([len(str(state)) < 1000, {key: whole[key] for key in part} == part])
+    return found
+    """
+    found = lfs_client.do(code, repo=repo, home=str(tmp_path))
+    assert found == [[True, True]] * 3
+    assert hub.control()["writes"][repo] == 6
+    assert "model-ledger.json.z" in hub.files(f"model:{repo}")
+
+
 def test_other_namespaces_commits_block_nobody(
     hub: Hub, xet_client: HubClient, repo: str, tmp_path: Path
 ) -> None:

@@ -328,7 +328,7 @@ def ingest(folder: Path) -> Work:
     for number in range(4):
         store.put(f"b_{number}_00.safetensors", write)
     config = training_config(replay_buffer_size=N_PLIES * n_games)
-    pace = {"poll_seconds": 60, "prune_seconds": 60, "squash_after": 0}
+    pace: dict[str, Any] = {"poll_seconds": 60, "prune_seconds": 60, "squash_after": 0}
 
     def work() -> Done:
         reader = ExampleReader(store, known=(), expected={}, **pace)

@@ -20,8 +20,11 @@ from zebfast.exchange.names import (
     NATIVE_SUFFIX,
     PT_SUFFIX,
     Namespace,
+    Serial,
     example_name,
+    new_session,
     parse_example_name,
+    serial_of,
 )
 from zebfast.exchange.place import Place, StoreOptions
 from zebfast.exchange.store import ExampleStore, Revision, StateDict, Weights, WeightStore
@@ -38,6 +41,7 @@ __all__ = [
     "Patience",
     "Place",
     "Revision",
+    "Serial",
     "StateDict",
     "Stopped",
     "StoreOptions",
@@ -46,9 +50,11 @@ __all__ = [
     "Weights",
     "example_name",
     "hold_namespace",
+    "new_session",
     "open_examples",
     "open_weights",
     "parse_example_name",
     "passing_faults",
+    "serial_of",
     "until_reached",
 ]

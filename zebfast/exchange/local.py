@@ -36,15 +36,25 @@ from zebfast.exchange.names import (
 from zebfast.exchange.quarantine import Quarantine
 from zebfast.exchange.state import (
     MAX_JSON_BYTES,
+    MAX_LEDGER_BYTES,
     MAX_WEIGHT_BYTES,
     UNPUBLISHED,
+    HalfFull,
+    Ledger,
     Unannounced,
     announced,
-    json_bytes,
+    apart,
+    changed,
+    check_weight_size,
+    is_ledger_name,
+    ledger_file,
+    object_bytes,
     pack_weights,
     parse_object,
     parse_state,
+    state_bytes,
     unpack_weights,
+    whole,
     without_config,
 )
 from zebfast.exchange.store import Revision, StateDict, Weights
@@ -54,6 +64,8 @@ from zebfast.system.retry import constant, retrying
 
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 0.1
+ARCHIVE = "counted"  # folder of the files that are kept out of the listing
+_LAST_DAY = 253_402_300_799  # of the year 9999, the last that dates have a form for
 
 
 @contextmanager
@@ -83,7 +95,7 @@ def hold_namespace(directory: Path, namespace: Namespace) -> Iterator[None]:
     with ExitStack() as held:
         with passing_faults():
             held.enter_context(hold_lock(directory / namespace.lock_file, busy=busy))
-            remove_leftovers(directory, names.__contains__)
+            remove_leftovers(directory, lambda n: n in names or is_ledger_name(n, namespace))
         yield
 
 
@@ -94,6 +106,7 @@ class LocalWeightStore:
     directory: Path
     namespace: Namespace
     _holders: list[Holder] = field(default_factory=list, init=False, repr=False, compare=False)
+    _half: HalfFull = field(default_factory=HalfFull, init=False, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -104,6 +117,13 @@ class LocalWeightStore:
         path = self.directory / self.namespace.state_file
         data = _read(path, MAX_JSON_BYTES)
         return None if data is None else parse_state(data, str(path))
+
+    @passing_faults()
+    def whole(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        def read(name: str) -> bytes | None:
+            return _read(self.directory / name, MAX_LEDGER_BYTES)
+
+        return whole(state, self.namespace, str(self.directory / self.namespace.state_file), read)
 
     @passing_faults()
     def read_config(self) -> dict[str, Any] | None:
@@ -149,23 +169,35 @@ class LocalWeightStore:
     ) -> dict[str, Any]:
         self.directory.mkdir(parents=True, exist_ok=True)
         data, digest = pack_weights(state_dict)
+        weights_path = self.directory / self.namespace.weights_file
+        check_weight_size(len(data), str(weights_path))
         current = self._own_state()
+        new = changed(current or {}, state, self.whole) | {"weights_sha256": digest}
+        new.pop("pending", None)
+        # Everything is checked before anything is replaced.
+        new_state, ledger = apart(new, self.namespace, versioned=True)
+        new_bytes = self._state_bytes(new_state, ledger)
+        config_path = self.directory / self.namespace.config_file
+        config_bytes = object_bytes(config, str(config_path))
+        self._write_ledger(ledger)
         if current is not None:
-            self._write_state({**current, "pending": {"weights_sha256": digest}})
+            self._write_state(self._state_bytes({**current, "pending": {"weights_sha256": digest}}))
         # The config goes first: without weights it means nothing, so a first publish that is cut
         # short anywhere leaves either no weights yet or weights that can be used.
         if self.read_config() != dict(config):
-            write_atomic(self.directory / self.namespace.config_file, json_bytes(config))
-        write_atomic(self.directory / self.namespace.weights_file, data)
-        new_state = {**(current or {}), **state, "weights_sha256": digest}
-        new_state.pop("pending", None)
-        self._write_state(new_state)
+            write_atomic(config_path, config_bytes)
+        write_atomic(weights_path, data)
+        self._write_state(new_bytes)
+        self._remove_ledgers(but=new_state)
         return new_state
 
     @passing_faults()
     def update_state(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        state = {**(self._own_state() or {}), **changes}
-        self._write_state(state)
+        new = changed(self._own_state() or {}, changes, self.whole)
+        state, ledger = apart(new, self.namespace, versioned=True)
+        data = self._state_bytes(state, ledger)
+        self._write_ledger(ledger)
+        self._write_state(data)
         return state
 
     def revisions(self, limit: int) -> list[Revision]:
@@ -204,17 +236,38 @@ class LocalWeightStore:
             state = self.read_state() or {}
             lease = Lease.of(state)
             if lease is not None and lease.holder == (holder.id, holder.process):
-                self._write_state({key: value for key, value in state.items() if key != KEY})
+                left = {key: value for key, value in state.items() if key != KEY}
+                self._write_state(self._state_bytes(left))
 
     def compact(self, limit: int) -> str | None:
         return None
 
-    def _write_state(self, state: dict[str, Any]) -> None:
+    def _state_bytes(self, state: dict[str, Any], ledger: Ledger | None = None) -> bytes:
+        """The state file, with this process's leases; says when there is little room for more."""
         for holder in self._holders:
             state[KEY] = holder.renewed()
-        write_atomic(self.directory / self.namespace.state_file, json_bytes(state))
+        name = self.namespace.state_file
+        data = state_bytes(state, str(self.directory / name))
+        self._half.look(name, data, ledger)
+        return data
+
+    def _write_state(self, data: bytes) -> None:
+        write_atomic(self.directory / self.namespace.state_file, data)
         for holder in self._holders:  # not before: a write that failed is tried again
             holder.written_at = time.monotonic()
+
+    def _write_ledger(self, ledger: Ledger | None) -> None:
+        """Beside the one that the state names, which stays until the state names this one."""
+        if ledger is not None:
+            write_atomic(self.directory / ledger.file, ledger.data)
+
+    def _remove_ledgers(self, *, but: Mapping[str, Any]) -> None:
+        """Delete all that the state just written does not name."""
+        named = ledger_file(but)
+        for path in self.directory.glob(f"{self.namespace.ledger_stem}*"):
+            if path.name != named and is_ledger_name(path.name, self.namespace):
+                with suppress(OSError):
+                    path.unlink()
 
 
 @dataclass(frozen=True)
@@ -278,6 +331,25 @@ class LocalExampleStore:
         if deleted:
             sync_directory(self.directory)
         return deleted
+
+    @passing_faults()
+    def archive(self, names: Iterable[str]) -> int:
+        moved: dict[Path, int] = {}
+        for name in names:
+            parsed = parse_example_name(name)
+            if parsed is None:
+                continue
+            day = time.gmtime(min(parsed.unix_seconds, _LAST_DAY))
+            folder = self.directory / ARCHIVE / time.strftime("%Y-%m-%d", day)
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                os.replace(self.directory / name, folder / name)
+                moved[folder] = moved.get(folder, 0) + 1
+        for folder in moved:
+            sync_directory(folder)
+        if moved:
+            sync_directory(self.directory)
+        return sum(moved.values())
 
     @passing_faults()
     def beat(self, heartbeat: Heartbeat) -> None:

@@ -5,10 +5,12 @@ Readers and writers of the files agree on no more than this; what is in them is 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 NATIVE_SUFFIX = ".safetensors"
 PT_SUFFIX = ".pt"
@@ -19,6 +21,8 @@ _PLAIN_NAME = re.compile(_PLAIN)
 _EXAMPLE_NAME = re.compile(
     rf"(?P<worker>{_PLAIN})_(?P<time>[0-9]{{1,12}})_[0-9a-f]{{1,32}}\.(?:pt|safetensors)"
 )
+_SESSION = re.compile(r"[0-9a-f]{16}")
+_MOST_FILES = 1 << 40  # of a session: more than there will be
 _DEFAULT = "model"
 
 
@@ -71,6 +75,11 @@ class Namespace:
         return "training_state.json" if self.name is None else f"{self.name}-state.json"
 
     @property
+    def ledger_stem(self) -> str:
+        """How the files begin that a state names for what it has no room for."""
+        return f"{self.stem}-ledger"
+
+    @property
     def checkpoint_file(self) -> str:
         """The learner's own training state; not ``.pt``, so that it is no namespace's weights."""
         return f"{self.stem}.ckpt"
@@ -102,13 +111,61 @@ class ExampleName:
     unix_seconds: int
 
 
-def example_name(worker_id: str, unix_seconds: float, *, suffix: str = NATIVE_SUFFIX) -> str:
+@dataclass(frozen=True)
+class Serial:
+    """Which file of a worker's sitting one is: a name that need not be remembered to be known.
+
+    The hex digits of the file's name are made of it, so it belongs to no other file.
+
+    Attributes:
+        session: of one start of a worker, 16 hex digits that no other start has.
+        number: of the file in it, from 0, in the order in which they are made.
+    """
+
+    session: str
+    number: int
+
+    @property
+    def digits(self) -> str:
+        text = f"{self.session}:{self.number}"
+        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+    def to_metadata(self) -> dict[str, Any]:
+        return {"session": self.session, "number": self.number}
+
+
+def new_session() -> str:
+    """A ``Serial.session`` that there was never before."""
+    return secrets.token_hex(8)
+
+
+def serial_of(name: str, metadata: Mapping[str, Any]) -> Serial | None:
+    """The serial in the metadata of the file ``name``; None where it has none of its own."""
+    session, number = metadata.get("session"), metadata.get("number")
+    if not isinstance(session, str) or not _SESSION.fullmatch(session):
+        return None
+    if type(number) is not int or not 0 <= number < _MOST_FILES:
+        return None
+    found = Serial(session, number)
+    return found if name.rpartition(".")[0].endswith(f"_{found.digits}") else None
+
+
+def example_name(
+    worker_id: str,
+    unix_seconds: float,
+    *,
+    suffix: str = NATIVE_SUFFIX,
+    serial: Serial | None = None,
+) -> str:
     """A new file name, ``{worker_id}_{unix seconds}_{8 hex}{suffix}``; the hex is random.
+
+    With ``serial`` it is made of that, which then belongs into the file's metadata.
 
     Raises:
         ValueError: when ``worker_id`` cannot be part of a file name.
     """
-    name = f"{worker_id}_{int(unix_seconds)}_{secrets.token_hex(4)}{suffix}"
+    digits = secrets.token_hex(4) if serial is None else serial.digits
+    name = f"{worker_id}_{int(unix_seconds)}_{digits}{suffix}"
     if parse_example_name(name) is None:
         raise ValueError(
             f"worker id {worker_id!r} cannot be used: expected letters, digits, dots, dashes and "

@@ -9,11 +9,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError
+from zebfast.exchange.errors import ExchangeError, TransientError
+from zebfast.exchange.names import Namespace
 from zebfast.exchange.store import StateDict
+from zebfast.system.events import Incident, emit
 from zebfast.system.finite import require_finite
 
 MAX_WEIGHT_BYTES = 1 << 30
@@ -24,6 +29,20 @@ UNPUBLISHED = {"step": 0, "total_games": 0}
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(dict(value), indent=2) + "\n").encode()
+
+
+def object_bytes(value: Mapping[str, Any], source: str) -> bytes:
+    """A JSON file that ``parse_object`` reads; ExchangeError, naming ``source``, if it does not."""
+    data = json_bytes(value)
+    parse_object(data, source)
+    return data
+
+
+def state_bytes(state: Mapping[str, Any], source: str) -> bytes:
+    """A state file that ``parse_state`` reads; ExchangeError, naming ``source``, if it does not."""
+    data = object_bytes(state, source)
+    parse_state(data, source)
+    return data
 
 
 def parse_object(data: bytes, source: str) -> dict[str, Any]:
@@ -107,3 +126,139 @@ def announced(state: Mapping[str, Any], data: bytes) -> bool:
         named.append(pending.get("weights_sha256"))
     named = [name for name in named if name is not None]
     return not named or hashlib.sha256(data).hexdigest() in named
+
+
+# --- What a state says of counted files: in a file of its own where that is much.
+
+#: Keys that only learners need; workers read a state again and again. Learners write them together.
+LEDGER_KEYS = ("ingested", "sessions", "counted", "optimizer_steps")
+MAX_LEDGER_BYTES = 16 << 20
+_REFERENCE = "ledger"
+_MOST_INLINE = 24_000
+_MAX_UNPACKED = 64 << 20
+_TO_OLD_PROGRAMS = "in the file that `ledger` names: a learner of an older version cannot go on"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """``LEDGER_KEYS`` of a state as a file: JSON, packed with zlib."""
+
+    file: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class LedgerFull(TransientError):
+    """Too many files are counted; when some of them are gone it fits again."""
+
+
+def apart(
+    state: Mapping[str, Any], namespace: Namespace, *, versioned: bool
+) -> tuple[dict[str, Any], Ledger | None]:
+    """What is to be written for a whole state: the state file's content, and its ledger if any.
+
+    Args:
+        versioned: each content gets a name of its own, so that writing it replaces no other.
+
+    Raises:
+        LedgerFull: it could not be read again.
+    """
+    rest = {key: value for key, value in state.items() if key not in LEDGER_KEYS}
+    content = {key: state[key] for key in LEDGER_KEYS if key in state}
+    text = json.dumps(content, separators=(",", ":")).encode()
+    if len(text) <= _MOST_INLINE:
+        return dict(state), None
+    data = zlib.compress(text)
+    if len(text) > _MAX_UNPACKED or len(data) > MAX_LEDGER_BYTES:
+        raise LedgerFull(
+            f"{namespace.ledger_stem} would have {len(data):,} bytes: expected at most "
+            f"{MAX_LEDGER_BYTES:,}; delete example files that were trained on, or let the learner "
+            "do it with --keep-example-files"
+        )
+    version = f"-{hashlib.sha256(data).hexdigest()[:8]}" if versioned else ""
+    ledger = Ledger(f"{namespace.ledger_stem}{version}.json.z", data)
+    rest[_REFERENCE] = {"file": ledger.file, "sha256": ledger.sha256}
+    return {**rest, "optimizer_steps": _TO_OLD_PROGRAMS}, ledger
+
+
+def whole(
+    state: Mapping[str, Any], namespace: Namespace, source: str, read: Callable[[str], bytes | None]
+) -> dict[str, Any]:
+    """The state with what it has in a file, which ``read(name)`` gets; None where there is none.
+
+    Raises:
+        ExchangeError: that is not the file that was written with it.
+    """
+    if _REFERENCE not in state:
+        return dict(state)
+    name = ledger_file(state)
+    if not is_ledger_name(name, namespace):
+        raise ExchangeError(f"state file {source} names no usable ledger file: {name!r:.60}")
+    data = read(name)
+    if data is None or hashlib.sha256(data).hexdigest() != state[_REFERENCE].get("sha256"):
+        raise ExchangeError(
+            f"state file {source} counts files in {name}, which is not beside it as it was "
+            "written: put it back, or remove `ledger` from the state to count all files anew that "
+            "are there"
+        )
+    try:
+        text = zlib.decompressobj().decompress(data, _MAX_UNPACKED + 1)
+        found = json.loads(text) if len(text) <= _MAX_UNPACKED else None
+    except (zlib.error, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not found.keys() <= set(LEDGER_KEYS):
+        raise ExchangeError(f"{name} beside {source} cannot be used: expected what a learner wrote")
+    rest = {key: value for key, value in state.items() if key not in (_REFERENCE, *LEDGER_KEYS)}
+    return rest | found
+
+
+def changed(
+    current: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    complete: Callable[[Mapping[str, Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """The state with ``changes``; ``complete`` gets the whole of it where that is needed."""
+    named = [key for key in LEDGER_KEYS if key in changes]
+    if "counted" in named:  # who counts anew says all of it
+        current = {k: v for k, v in current.items() if k not in (_REFERENCE, *LEDGER_KEYS)}
+    elif named and _REFERENCE in current:
+        current = complete(current)
+    return {**current, **changes}
+
+
+def ledger_file(state: Mapping[str, Any]) -> str:
+    """The file that a state names for its ledger; empty where it names none."""
+    reference = state.get(_REFERENCE)
+    name = reference.get("file") if isinstance(reference, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def is_ledger_name(name: str, namespace: Namespace) -> bool:
+    """Can a file of this name be a ledger of ``namespace``?"""
+    pattern = rf"{re.escape(namespace.ledger_stem)}(-[0-9a-f]{{8}})?\.json\.z"
+    return re.fullmatch(pattern, name) is not None
+
+
+class HalfFull:
+    """Says once of a state's files that they have come to half of what they may have."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def look(self, name: str, state: bytes, ledger: Ledger | None) -> None:
+        """``state`` is about to be written as ``name``, and its ledger, if it has one."""
+        self._look(name, len(state), MAX_JSON_BYTES)
+        if ledger is not None:
+            self._look(f"the ledger of {name}", len(ledger.data), MAX_LEDGER_BYTES)
+
+    def _look(self, name: str, n_bytes: int, limit: int) -> None:
+        if n_bytes > limit // 2 and name not in self._said:
+            self._said.add(name)
+            text = (
+                f"  {name} has {n_bytes:,} of at most {limit:,} bytes: delete example files that "
+                "were trained on, or let the learner do it with --keep-example-files"
+            )
+            emit(Incident(what="nearly full", text=text))

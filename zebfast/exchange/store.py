@@ -64,6 +64,12 @@ class WeightStore(Protocol):
     def read_state(self) -> dict[str, Any] | None:
         """The small state file, checked; None while the namespace has none."""
 
+    def whole(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """A state that was just read, with what it has in a file of its own: see ``LEDGER_KEYS``.
+
+        Workers have no use for it, so it may be large.
+        """
+
     def read_config(self) -> dict[str, Any] | None:
         """The model config; None while the namespace has none."""
 
@@ -99,10 +105,14 @@ class WeightStore(Protocol):
 
         Keys of the state already there that ``state`` does not name are kept. Returns the state as
         written (with ``weights_sha256``).
+
+        Raises:
+            ExchangeError: it could not be read again, so nothing was replaced; TransientError where
+                that may pass.
         """
 
     def update_state(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Change keys of the state without touching the weights; returns the whole state."""
+        """Change keys of the state without touching the weights; returns the state as written."""
 
 
 class ExampleStore(Protocol):
@@ -136,6 +146,9 @@ class ExampleStore(Protocol):
 
     def delete(self, names: Iterable[str]) -> int:
         """Delete files for good; names that have gone already are fine. Returns how many."""
+
+    def archive(self, names: Iterable[str]) -> int:
+        """Move files out of the listing, and keep them; how many. 0 where a store cannot do it."""
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Leave a worker's sign of life, in place of its last one.

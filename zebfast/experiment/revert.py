@@ -190,8 +190,9 @@ def _plan(
             **counted_state(progress, int(own.trainer.get("optimizer_steps", 0))),
             "eval_aux_games": progress.eval_aux_games,
             "streams": progress.streams.summary(time.time()),
-            "workers": progress.streams.workers,
+            "workers": progress.streams.newest_workers(),
         }
+        state = store.whole(state)
     known = {name for name in state.get("ingested") or () if isinstance(name, str)}
     plan = Revert(
         namespace=store.namespace.stem,

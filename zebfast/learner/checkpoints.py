@@ -47,13 +47,15 @@ _MAX_FINGERPRINTS = 20_000
 class PublishRequest:
     """What one push says: keys of the state and, where there are new weights, these.
 
-    The weights are on the CPU, and nobody changes them.
+    The weights are on the CPU, and nobody changes them. ``ledger`` are the files that the state
+    counts.
     """
 
     state: Mapping[str, Any]
     weights: Mapping[str, Tensor] | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    ledger: frozenset[str] = frozenset()
 
     def followed_by(self, newer: PublishRequest) -> PublishRequest:
         """One request for both: newer weights win, changes of the state alone go with it."""
@@ -220,6 +222,7 @@ class CheckpointManager:
             weights=weights,
             config=trainer.net.config.to_dict(),
             fingerprint=fingerprint(progress.step, weights),
+            ledger=frozenset(progress.ledger),
         )
         progress.published = [*progress.published, request.fingerprint][-_MAX_FINGERPRINTS:]
         self.save_checkpoint()
@@ -239,7 +242,7 @@ class CheckpointManager:
         arrived = self._publisher.arrived()
         if arrived is not None:
             self._renewed = time.monotonic()
-            self._published_ledger = frozenset(arrived.state["ingested"])
+            self._published_ledger = arrived.ledger
             # What was handed over before it can no longer be what the store has.
             known = self._progress.published
             del known[: known.index(arrived.fingerprint)]
@@ -269,9 +272,8 @@ class CheckpointManager:
         self._snapshots.finish()
 
     def prune(self) -> None:
-        """Have surplus example files deleted, as far as they are safe."""
-        if self._config.keep_example_files:
-            self._ingestor.prune(keep=self._config.keep_example_files, durable=self._is_safe)
+        """Have surplus example files deleted or moved away, as far as they are safe."""
+        self._ingestor.prune(keep=self._config.keep_example_files, durable=self._is_safe)
 
     def _take_snapshot(self) -> None:
         """Save everything, and keep a snapshot of it. Raises OSError as saving does."""

@@ -68,6 +68,8 @@ def published_weights(
 ) -> Weights:
     """The weights of the namespace, which is started from ``bootstrap`` if it has none.
 
+    Their state is whole.
+
     Without one, a recipe's namespace is started from its untrained network of the run's seed.
 
     Raises:
@@ -105,7 +107,7 @@ def published_weights(
     if "lineage" not in weights.state:
         lineage = {"lineage": secrets.token_hex(8)}
         weights = Weights(weights.state_dict, weights.config, store.update_state(lineage))
-    return weights
+    return Weights(weights.state_dict, weights.config, store.whole(weights.state))
 
 
 def build_net(

@@ -67,7 +67,7 @@ class RunStatus:
             "updated_unix": round(time.time(), 3),
             "running": self.running,
             "streams": streams.summary(time.time()),
-            "workers": {name: dict(found) for name, found in streams.workers.items()},
+            "workers": streams.newest_workers(),
             "learning": {
                 "cycle": progress.step,
                 **self._losses,

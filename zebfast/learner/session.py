@@ -205,6 +205,7 @@ def _ingestor(
         poll_seconds=config.poll_seconds,
         prune_seconds=5 * config.push_seconds,  # each deletion is a commit
         squash_after=config.squash_after,
+        keeps_all=not config.keep_example_files,
     )
     return Ingestor(
         reader,

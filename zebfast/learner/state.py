@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,8 +17,9 @@ from typing import Any
 
 import torch
 
-from zebfast.exchange import ExchangeError, StateDict, Weights, parse_example_name
+from zebfast.exchange import ExchangeError, Serial, StateDict, Weights, parse_example_name
 from zebfast.exchange.mirror.manifest import Standing
+from zebfast.learner.sessions import CountedSessions
 from zebfast.selfplay.examples import Examples
 from zebfast.system.files import naming, write_atomic
 from zebfast.system.finite import first_non_finite, require_finite
@@ -26,8 +28,11 @@ from zebfast.system.settings import SettingError, decode
 _FORMAT = 2  # of the training checkpoint
 _RATE_SECONDS = 1800.0
 _LEAST_RATE_SECONDS = 60.0
-_WORKER_SECONDS = 7 * 86400
-_N_WORKERS = 500
+_TOGETHER = 10  # seconds of which the files are one entry of ``recent``, however many there are
+_MOST_WORKERS = 2000
+_MOST_SHOWN = 200
+# Of a large ledger only those names are published that are not known by their sessions.
+_MOST_NAMES = 20_000
 
 
 @dataclass
@@ -65,8 +70,10 @@ class Streams:
 
     Attributes:
         sources: by source: files, games, examples, first_unix, last_unix.
-        workers: by worker id: source, last_unix, games, model_step.
-        recent: by source: [unix seconds, games] of the files of the last half hour.
+        workers: by worker id: source, last_unix, games, model_step; counted last at the end, and
+            those that were silent for longest are left out when there are very many.
+        recent: by source: [unix seconds, games] of the files of the last half hour, those of ten
+            seconds together.
     """
 
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -87,27 +94,34 @@ class Streams:
         found["games"] += games
         found["examples"] += len(examples.records)
         found["last_unix"] = max(min(found["last_unix"], clock), now)
-        recent = self.recent.setdefault(examples.source, [])
-        recent.append([now, games])
-        newest = found["last_unix"]
-        recent[:] = [entry for entry in recent if newest - entry[0] <= _RATE_SECONDS]
+        self._note_recent(examples.source, now, games)
         self._note_worker(str(examples.metadata["worker_id"]), now, examples)
+
+    def _note_recent(self, source: str, now: int, games: int) -> None:
+        recent, newest = self.recent.setdefault(source, []), self.sources[source]["last_unix"]
+        for entry in reversed(recent):
+            if entry[0] // _TOGETHER == now // _TOGETHER:
+                entry[0], entry[1] = max(entry[0], now), entry[1] + games
+                return
+        recent.append([now, games])
+        recent[:] = [entry for entry in recent if newest - entry[0] <= _RATE_SECONDS]
 
     def _note_worker(self, worker: str, now: int, examples: Examples) -> None:
         workers = self.workers
-        known = workers.get(worker, {"games": 0, "last_unix": 0, "model_step": 0})
+        known = workers.pop(worker, {"games": 0, "last_unix": 0, "model_step": 0})
         workers[worker] = {
             "source": examples.source,
             "last_unix": max(known["last_unix"], now),
             "games": known["games"] + examples.n_games,
             "model_step": max(known["model_step"], int(examples.metadata["model_step"])),
         }
-        if len(workers) > _N_WORKERS:
-            newest = max(entry["last_unix"] for entry in workers.values())
-            for name in sorted(workers, key=lambda w: workers[w]["last_unix"])[:-_N_WORKERS]:
-                del workers[name]
-            for name in [w for w in workers if newest - workers[w]["last_unix"] > _WORKER_SECONDS]:
-                del workers[name]
+        if len(workers) > _MOST_WORKERS:
+            del workers[next(iter(workers))]
+
+    def newest_workers(self) -> dict[str, dict[str, Any]]:
+        """Of ``workers`` those counted last: as many as a state has room for."""
+        newest = list(self.workers.items())[-_MOST_SHOWN:]
+        return {name: dict(found) for name, found in newest}
 
     def summary(self, now: float) -> dict[str, dict[str, Any]]:
         """``sources`` with ``games_per_s`` over the last half hour before ``now``."""
@@ -133,6 +147,8 @@ class Progress:
         total_games: games of every self-play file counted so far, each file once.
         eval_aux_games: the same for the files of evaluation games.
         ledger: names of the counted files that still exist (or existed lately).
+        sessions: the counted files that workers numbered, of which no name need be remembered.
+        numbered: names in the ledger that ``sessions`` knows, too.
         published: fingerprints of the weights last known to be in the store, and of all that were
             handed to the publisher since: one of them is there, unless somebody else published.
         wandb_run_id: run to resume, if any.
@@ -146,6 +162,8 @@ class Progress:
     steps_into_cycle: int = 0
     total_games: int = 0
     ledger: set[str] = field(default_factory=set)
+    sessions: CountedSessions = field(default_factory=CountedSessions)
+    numbered: set[str] = field(default_factory=set)
     published: list[str] = field(default_factory=list)
     wandb_run_id: str | None = None
     eval_aux_games: int = 0
@@ -157,6 +175,23 @@ class Progress:
     def standing(self) -> Standing:
         """How far the run is in its lineage."""
         return self.step, self.total_games, self.steps_into_cycle
+
+    def has_counted(self, name: str, serial: Serial | None) -> bool:
+        return name in self.ledger or (serial is not None and serial in self.sessions)
+
+    def note_counted(self, name: str, serial: Serial | None) -> None:
+        self.ledger.add(name)
+        if serial is not None:
+            self.sessions.add(serial)
+            self.numbered.add(name)
+
+    def forget(self, names: set[str]) -> None:
+        """These files are gone, and will not come back unless ``sessions`` knows them."""
+        self.ledger -= names
+        self.numbered -= names
+        if self.schedule is not None and self.schedule.forgotten:
+            left = [name for name in self.schedule.forgotten if name not in names]
+            self.schedule.forgotten = left
 
     def has_forgotten(self, name: str) -> bool:
         """Did a stage that forgets drop the examples of this file?"""
@@ -180,13 +215,17 @@ def fingerprint(step: int, state_dict: Mapping[str, torch.Tensor]) -> str:
 
 def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
     """The keys of the published state that say what its weights have counted, all at one moment."""
-    account = asdict(progress.streams)
+    account, names = asdict(progress.streams), progress.ledger
+    if len(names) > _MOST_NAMES:
+        names = names - progress.numbered
+    sessions = {"sessions": dict(progress.sessions.edges)} if progress.sessions.edges else {}
     return {
         "step": progress.step,
         "total_games": progress.total_games,
         "lineage": progress.lineage,
         "optimizer_steps": optimizer_steps,
-        "ingested": sorted(progress.ledger),
+        "ingested": sorted(names),
+        **sessions,
         "counted": {
             "eval_aux_games": progress.eval_aux_games,
             "streams": account["sources"],
@@ -197,7 +236,7 @@ def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
 
 
 def progress_from_state(weights: Weights) -> Progress:
-    """Where training stands according to the published state alone."""
+    """Where training stands according to the published state alone, which is whole."""
     run_id = weights.state.get("wandb_run_id")
     # What is beside it is renewed between pushes, and may count files that are not in the ledger.
     counted = weights.state.get("counted")
@@ -208,6 +247,7 @@ def progress_from_state(weights: Weights) -> Progress:
         step=weights.step,
         total_games=weights.total_games,
         ledger=set(published_ledger(weights)),
+        sessions=CountedSessions.from_plain(weights.state.get("sessions")),
         published=[fingerprint(weights.step, weights.state_dict)],
         wandb_run_id=run_id if isinstance(run_id, str) else None,
         eval_aux_games=games if type(games) is int and games >= 0 else 0,
@@ -290,21 +330,25 @@ class TrainingCheckpoint:
 
 def save_checkpoint(path: Path, checkpoint: TrainingCheckpoint) -> None:
     """Replace the file at ``path``, whole or not at all. Raises OSError, and NotFinite."""
-    held = (checkpoint.model_state_dict, checkpoint.trainer, checkpoint.progress.best_weights)
-    require_finite(list(held), str(path))
-    progress = asdict(replace(checkpoint.progress, best_weights=None))
-    progress["ledger"] = sorted(checkpoint.progress.ledger)
+    told = checkpoint.progress
+    require_finite([checkpoint.model_state_dict, checkpoint.trainer, told.best_weights], str(path))
+    progress = asdict(replace(told, best_weights=None, sessions=CountedSessions(), numbered=set()))
+    progress["ledger"] = sorted(told.ledger)
     progress["course"] = progress.pop("schedule")  # as files have always called it
-    del progress["best_weights"]
+    del progress["best_weights"], progress["sessions"], progress["numbered"]
     content = {
         "format": _FORMAT,
         "model_state_dict": checkpoint.model_state_dict,
         "model_config": checkpoint.model_config,
         "trainer": checkpoint.trainer,
-        "best": checkpoint.progress.best_weights,
+        "best": told.best_weights,
         "progress": progress,
-        "epoch": checkpoint.progress.step,
-        "total_games": checkpoint.progress.total_games,
+        # Beside it, where earlier versions do not look: they go on without it. As text, which takes
+        # a hundredth of the time to read that so many plain values do.
+        "sessions": json.dumps(told.sessions.edges),
+        "numbered": "\n".join(sorted(told.numbered)),
+        "epoch": told.step,
+        "total_games": told.total_games,
     }
     # torch reports a full disk as a RuntimeError; through memory it stays an OSError.
     buffer = io.BytesIO()
@@ -333,6 +377,8 @@ def load_checkpoint(path: Path) -> TrainingCheckpoint | None:
             **counters
             | {
                 "ledger": set(counters["ledger"]),
+                "sessions": CountedSessions.from_plain(json.loads(content.get("sessions", "{}"))),
+                "numbered": set(content.get("numbered", "").split()),
                 "streams": Streams(**counters["streams"]),
                 "schedule": None if course is None else ScheduleProgress(**course),
                 "best_weights": content.get("best"),

@@ -25,6 +25,9 @@ from zebfast.selfplay.producer_kinds import EVAL_AUX, PLAY_VALUE_SOURCES, SELFPL
 from zebfast.system.files import write_atomic
 
 MAX_EXAMPLES = 1 << 20
+#: Games that are written into one file: in either format less than a reader takes, and an even
+#: number, so that both games of a deal stay together.
+MOST_GAMES_A_FILE = 16_384
 
 _HEADER_KEY = "zebfast"
 

@@ -33,6 +33,7 @@ Row = Mapping[str, float | int | None]
 IncidentKind = Literal[
     "refused file",
     "full disk",
+    "nearly full",
     "exchange",
     "taken over",
     "pause",

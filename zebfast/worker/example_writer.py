@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from zebfast.exchange import (
     NATIVE_SUFFIX,
     PT_SUFFIX,
     ExampleStore,
+    Serial,
     TransientError,
     example_name,
+    new_session,
     passing_faults,
 )
-from zebfast.selfplay.examples import write_native
+from zebfast.selfplay.examples import MOST_GAMES_A_FILE, write_native
 from zebfast.system.events import Incident, emit
 from zebfast.system.retry import Once, constant, retrying
 from zebfast.system.signals import StopFlag
@@ -40,21 +43,38 @@ class ExampleWriter:
     progress: SeedProgress
     config: WorkerConfig
     stop: StopFlag
+    _serials: Iterator[Serial] = field(
+        default_factory=lambda: map(Serial, repeat(new_session()), count()), init=False, repr=False
+    )
 
     def put(self, games: NDArray[np.void], metadata: Mapping[str, Any], *, next_game: int) -> None:
-        """Write GAME_DTYPE[G] as one file. A full disk and passing faults are waited out.
+        """Write GAME_DTYPE[G]: as one file, or several where one may not hold so many games.
+
+        A full disk and passing faults are waited out.
 
         Args:
+            metadata: of the file, with the ``first_game`` of them.
             next_game: number of the first game behind these; those below it are spoken for.
 
         Raises:
             OSError: another fault of the disk, or a full one when the worker is told to stop.
-            ExchangeError: the store refuses the file for good.
+            ExchangeError: the store refuses a file for good.
         """
-        config = self.config
+        for start in range(0, len(games), MOST_GAMES_A_FILE):
+            part = games[start : start + MOST_GAMES_A_FILE]
+            left = len(games) - start - len(part)
+            first = metadata["first_game"] + start
+            own = {**metadata, "n_games": len(part), "first_game": first}
+            self._put_file(part, own, next_game=next_game - left)
+
+    def _put_file(
+        self, games: NDArray[np.void], metadata: Mapping[str, Any], *, next_game: int
+    ) -> None:
+        config, serial = self.config, next(self._serials)
         suffix = NATIVE_SUFFIX if config.example_format == "native" else PT_SUFFIX
         # One name for all attempts: one that failed late must not leave the games there twice.
-        name = example_name(config.worker_id, time.time(), suffix=suffix)
+        name = example_name(config.worker_id, time.time(), suffix=suffix, serial=serial)
+        metadata = {**metadata, **serial.to_metadata()}
 
         def write(path: Path) -> None:
             if config.example_format == "native":

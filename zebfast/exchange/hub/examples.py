@@ -271,6 +271,9 @@ class RemoteExampleStore:
         self._undeleted.clear()
         return deleted
 
+    def archive(self, names: Iterable[str]) -> int:
+        return 0  # the Hub itself has limits to what a repository may list
+
     def compact(self, limit: int) -> str | None:
         return self._transport.compact(limit)
 

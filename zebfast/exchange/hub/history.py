@@ -13,7 +13,7 @@ from typing import Any
 from zebfast.exchange.errors import ExchangeError, TransientError
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.names import Namespace
-from zebfast.exchange.state import MAX_JSON_BYTES, parse_object, parse_state
+from zebfast.exchange.state import MAX_JSON_BYTES, MAX_LEDGER_BYTES, parse_object, parse_state
 
 _LOOK_SECONDS = 3600.0  # counting thousands of commits takes dozens of calls
 
@@ -134,6 +134,14 @@ class VersionReader:
             return None
         data = self.read(version, name, limit=MAX_JSON_BYTES)
         return parse_object(data, self.source(name, version))
+
+    def ledger(self, version: Version, name: str) -> bytes | None:
+        """The file ``name`` that the state of the version names for its ledger; None without it."""
+        found = self._client.api.get_paths_info(self._repo_id, [name], revision=version.sha)
+        if not found:
+            return None
+        sizes = {name: int(found[0].size)}
+        return self.read(Version(version.sha, sizes, None), name, limit=MAX_LEDGER_BYTES)
 
     def read(self, version: Version, name: str, *, limit: int | None = None) -> bytes:
         """A file of the version, downloaded afresh; of a longer one than ``limit``, too much."""

@@ -13,21 +13,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, NamespaceBusy
+from zebfast.exchange.errors import ExchangeError, NamespaceBusy, TransientError
 from zebfast.exchange.hub.client import HubClient
-from zebfast.exchange.hub.history import History, VersionReader
+from zebfast.exchange.hub.history import History, Version, VersionReader
 from zebfast.exchange.lease import KEY, LEASE_SECONDS, Holder, Renewal, Sight, owner_id
 from zebfast.exchange.local import hold_namespace
 from zebfast.exchange.names import Namespace
 from zebfast.exchange.place import StoreOptions
 from zebfast.exchange.state import (
     UNPUBLISHED,
+    HalfFull,
+    Ledger,
     Unannounced,
     announced,
+    apart,
+    changed,
     check_weight_size,
-    json_bytes,
+    ledger_file,
+    object_bytes,
     pack_weights,
+    state_bytes,
     unpack_weights,
+    whole,
     without_config,
 )
 from zebfast.exchange.store import Revision, StateDict, Weights
@@ -54,12 +61,32 @@ class HubWeightStore:
         self._client = HubClient(repo_id, options=options)
         self._versions = VersionReader(self._client, repo_id, namespace)
         self._history = History(self._client, {"repo_id": repo_id, "repo_type": "model"})
+        self._half = HalfFull()
         self._holder: Holder | None = None
         self._writing = threading.RLock()
 
     def read_state(self) -> dict[str, Any] | None:
         version = self._client.call(self._versions.at)
         return version.state if version else None
+
+    def whole(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        if not ledger_file(state):
+            return dict(state)
+
+        def complete() -> dict[str, Any]:
+            version = self._versions.at()
+            if version is None or (version.state or {}).get("ledger") != state.get("ledger"):
+                raise TransientError(f"{self.label}: its state was just written again")
+            return self._complete(version, state)
+
+        return self._client.call(complete)
+
+    def _complete(self, version: Version, state: Mapping[str, Any]) -> dict[str, Any]:
+        def read(name: str) -> bytes | None:
+            return self._versions.ledger(version, name)
+
+        source = self._versions.source(self.namespace.state_file, version)
+        return whole(state, self.namespace, source, read)
 
     def read_config(self) -> dict[str, Any] | None:
         def read() -> dict[str, Any] | None:
@@ -113,7 +140,7 @@ class HubWeightStore:
         check_weight_size(len(data), self.namespace.weights_file)
         files = {
             self.namespace.weights_file: data,
-            self.namespace.config_file: json_bytes(config),
+            self.namespace.config_file: object_bytes(config, self.namespace.config_file),
         }
         step, games = state.get("step", 0), state.get("total_games", 0)
         title = f"{self.namespace.stem} step {step}, {games:,} games"
@@ -199,7 +226,7 @@ class HubWeightStore:
                     version = self._versions.at()
                 known = version.state if version else None
                 current = known or {}
-                state = {**current, **changes, **lease}
+                state, ledger = self._changed(version, changes, lease)
                 if drop_lease:
                     state.pop(KEY, None)
                 if tried and state == current:
@@ -207,7 +234,11 @@ class HubWeightStore:
                 if holder is not None:
                     holder.check(known)
                 tried.append(title)
-                content = {**(files or {}), self.namespace.state_file: json_bytes(state)}
+                name = self.namespace.state_file
+                content = {**(files or {}), name: state_bytes(state, name)}
+                self._half.look(name, content[name], ledger)
+                if ledger is not None:
+                    content[ledger.file] = ledger.data
                 self._client.api.create_commit(
                     self.label,
                     [CommitOperationAdd(name, data) for name, data in content.items()],
@@ -220,3 +251,20 @@ class HubWeightStore:
             if lease and holder is not None:
                 holder.written_at = time.monotonic()
             return state
+
+    def _changed(
+        self, version: Version | None, *changes: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], Ledger | None]:
+        """What is to be written with ``changes`` of a version's state: the state, and its ledger.
+
+        The file of the ledger has one name: state and ledger are read from one commit.
+        """
+
+        def complete(state: Mapping[str, Any]) -> dict[str, Any]:
+            assert version is not None
+            return self._complete(version, state)
+
+        state = dict((version.state if version else None) or {})
+        for each in changes:
+            state = changed(state, each, complete)
+        return apart(state, self.namespace, versioned=False)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
+from zebfast.exchange.names import serial_of
 from zebfast.learner.data.reader import ExampleReader, FileRead
 from zebfast.learner.data.replay import ReplayMixture, is_kept
 from zebfast.learner.metrics import MetricsRow
@@ -21,6 +22,10 @@ from zebfast.system.events import Incident, emit
 # A name is forgotten only after its file has been gone for so long: a worker that retries an
 # upload, or a listing that is behind, may bring it back, and it must not be counted again.
 _FORGET_SECONDS = 3600.0
+# Of files that are known without their names only so many are remembered for that long.
+_MOST_GONE = 1 << 16
+#: Files that stay listed where none is deleted: enough to fill a replay buffer again.
+MOST_LISTED = 1 << 13
 
 
 @dataclass
@@ -66,11 +71,11 @@ class IngestReport:
 class Ingestor:
     """Takes what the reader read into the buffers and keeps ``progress`` right about it.
 
-    Two questions are kept apart. Counted: is the file in ``progress.ledger``, which is saved with
-    ``total_games``? Held: are its examples in the buffers, which are saved on their own and more
-    rarely? After a crash a file may be counted and not held; then it is read again, not counted
-    again. Eval-aux files that are skipped because the stream is disabled are neither, so that they
-    are read once it is enabled.
+    Two questions are kept apart. Counted: does ``progress`` know the file, in its ledger or by its
+    session, which are saved with ``total_games``? Held: are its examples in the buffers, which are
+    saved on their own and more rarely? After a crash a file may be counted and not held; then it is
+    read again, not counted again. Eval-aux files that are skipped because the stream is disabled
+    are neither, so that they are read once it is enabled.
 
     ``held`` are the files already in ``mixture``, in the order in which they were taken in;
     ``has_belief_head`` and ``has_points_head`` are about the network. ``on_new``, where it is
@@ -98,6 +103,7 @@ class Ingestor:
         self.skipped: set[str] = set()
         self._listed: list[str] = []
         self._gone_since: dict[str, float] = {}
+        self._next_look = -float("inf")
         self._wants_belief = has_belief_head
         self._wants_points = has_points_head
         self._on_new = on_new
@@ -120,7 +126,8 @@ class Ingestor:
         report.files += 1
         self._order.setdefault(name, next(self._numbers))
         self._check_targets(file)
-        is_new = name not in self.progress.ledger
+        serial = serial_of(name, examples.metadata)
+        is_new = not self.progress.has_counted(name, serial)
         if examples.source != EVAL_AUX.source:
             if name not in self.held and not self.progress.has_forgotten(name):
                 self.mixture.selfplay.add(examples.records)
@@ -132,7 +139,7 @@ class Ingestor:
         if is_new:
             self.progress.streams.count(name, examples)
         self.held.add(name)
-        self.progress.ledger.add(name)
+        self.progress.note_counted(name, serial)
         if is_new and self._on_new is not None and examples.source != EVAL_AUX.source:
             self._on_new(len(examples.records), examples.n_games)
 
@@ -173,13 +180,18 @@ class Ingestor:
 
     def _forget_deleted(self) -> None:
         """Forget what has been gone for long; an empty listing is no evidence of that."""
-        if not self._listed:
+        now = time.monotonic()
+        if not self._listed or now < self._next_look:
             return
-        now, present = time.monotonic(), set(self._listed)
+        self._next_look = now + _FORGET_SECONDS / 60
+        present = set(self._listed)
         missing = (self.progress.ledger | self.held) - present
         self._gone_since = {name: self._gone_since.get(name, now) for name in missing}
         gone = {name for name, since in self._gone_since.items() if now - since > _FORGET_SECONDS}
-        self.progress.ledger -= gone
+        if len(self._gone_since) > _MOST_GONE and self.progress.numbered:
+            by_time = sorted(self._gone_since, key=self._gone_since.__getitem__)
+            gone.update(self.progress.numbered.intersection(by_time[:-_MOST_GONE]))
+        self.progress.forget(gone)
         self.held -= gone
         self.skipped &= present
         for name in gone:
@@ -192,13 +204,16 @@ class Ingestor:
     def prune(self, *, keep: int, durable: Callable[[str], bool]) -> None:
         """Have the oldest files beyond ``keep`` deleted of which ``durable(name)`` holds.
 
-        The oldest are those that were taken in first, and those of which that is not known.
+        The oldest are those that were taken in first, and those of which that is not known. Where
+        all are to be kept, those beyond what a listing may have are moved out of it: only files
+        that are known without their names, so that none is counted again from anywhere.
         """
-        n_surplus = len(self._listed) - keep
+        keeps_all, numbered = self.reader.keeps_all, self.progress.numbered
+        n_surplus = len(self._listed) - (MOST_LISTED if keeps_all else keep)
         if n_surplus <= 0:
             return
         by_age = sorted(self._listed, key=lambda name: self._order.get(name, -1))
-        surplus = by_age[:n_surplus]
+        surplus = [name for name in by_age[:n_surplus] if name in numbered or not keeps_all]
         self.reader.delete(name for name in surplus if durable(name))
 
 

@@ -55,8 +55,9 @@ class ExampleReader:
 
     ``known`` are files that need not be read; ``expected`` are metadata entries (such as the
     weights name) that must be equal in every file that states them. There are ``poll_seconds``
-    between scans and at least ``prune_seconds`` between deletions; versions beyond ``squash_after``
-    are forgotten, 0 = never. ``error`` is what has ended the thread before its time.
+    between scans and at least ``prune_seconds`` between deletions, which with ``keeps_all`` are
+    moves into the archive; versions beyond ``squash_after`` are forgotten, 0 = never. ``error`` is
+    what has ended the thread before its time.
     """
 
     def __init__(
@@ -68,11 +69,12 @@ class ExampleReader:
         poll_seconds: float,
         prune_seconds: float,
         squash_after: int,
+        keeps_all: bool = False,
     ) -> None:
         self.store = store
         self.expected = dict(expected)
         self._poll_seconds, self._prune_seconds = poll_seconds, prune_seconds
-        self._squash_after = squash_after
+        self._squash_after, self.keeps_all = squash_after, keeps_all
         self._known = set(known)
         self._foreign: dict[str, str] = {}
         self._seen_own = bool(self._known)
@@ -110,7 +112,7 @@ class ExampleReader:
         return self._requested
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete these files when it is time to."""
+        """Delete these files, or move them away, when it is time to."""
         with self._to_delete_lock:
             self._to_delete.update(names)
 
@@ -214,7 +216,7 @@ class ExampleReader:
         if not names or time.monotonic() - self._last_deletion < self._prune_seconds:
             return
         try:
-            self.store.delete(names)
+            (self.store.archive if self.keeps_all else self.store.delete)(names)
         except (OSError, TransientError) as error:
             self._report(f"  prune error (will retry): {error}")
             return
