@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import shutil
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from zebfast.exchange import ExchangeError, Namespace, Place
 from zebfast.learner.recipe import Recipe, RecipeError, read_recipe
 from zebfast.selfplay.producer_kinds import BY_ROLE, LED_ROLES, RECIPE, Role
 from zebfast.system.files import write_atomic
+from zebfast.system.parse import MAX_TOML_BYTES, parse_toml, read_plain
 from zebfast.system.settings import SettingError, decode, did_you_mean, encode
 from zebfast.worker.options import task_of
 
@@ -277,10 +277,10 @@ def read_experiment(directory: Path) -> Experiment:
     """The experiment in ``directory``. ExperimentError says what in its file cannot be used."""
     path = directory / EXPERIMENT_FILE
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = parse_toml(read_plain(path, MAX_TOML_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise ExperimentError(f"{path} does not exist: see zebfast experiment runs") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ExperimentError(f"{path} is not a TOML file: {error}") from None
     try:
         return _from_tables(directory, tables)

@@ -12,21 +12,22 @@ import os
 import secrets
 import socket
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from zebfast.experiment.experiment import Experiment
 from zebfast.learner.metrics import read_metrics
 from zebfast.system.events import Event, Incident, Retrying, Waiting, console_text
 from zebfast.system.files import append_line, read_json_lines
 from zebfast.system.locks import lock_owner
+from zebfast.system.parse import MAX_TOML_BYTES, parse_toml, read_plain
 
 _MAX_EACH = 50  # of one kind in one run; a fault of days is said often enough by then
 _MAX_LETTERS = 300
+_LAST_UNIX = 1e11  # the year 5138
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,13 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     return [
         found
         for found in read_json_lines(path)
-        if isinstance(found.get("event"), str) and isinstance(found.get("unix"), int | float)
+        if isinstance(found.get("event"), str) and _is_time(found.get("unix"))
     ]
+
+
+def _is_time(value: object) -> bool:
+    """Unix seconds that can be shown as a date; not a number is not."""
+    return type(value) in (int, float) and 0 <= cast(float, value) < _LAST_UNIX
 
 
 def read_runs(path: Path) -> list[Run]:
@@ -130,8 +136,8 @@ def read_runs(path: Path) -> list[Run]:
 def resolved(experiment: Experiment, run: Run) -> dict[str, Any]:
     """The tables of what a run resolved its flags to; none where nobody can read them."""
     try:
-        text = (experiment.directory / run.config_file).read_text(encoding="utf-8")
-        return tomllib.loads(text)
+        path = experiment.directory / run.config_file
+        return parse_toml(read_plain(path, MAX_TOML_BYTES).decode("utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -148,7 +154,7 @@ def _run(events: Sequence[Mapping[str, Any]]) -> Run:
         id=start["run"],
         stage=str(start.get("stage")),
         host=str(start.get("host")),
-        pid=int(start.get("pid") or 0),
+        pid=pid if type(pid := start.get("pid")) is int else 0,
         version=str(start.get("version")),
         started=start["unix"],
         config_file=str(start.get("config")),

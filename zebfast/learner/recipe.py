@@ -11,13 +11,13 @@ the workers what they play and is trained as fast as that goes.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zebfast.selfplay.producer_kinds import RECIPE_MODES
+from zebfast.system.parse import MAX_TOML_BYTES, parse_toml, read_plain
 from zebfast.system.settings import (
     A_YEAR,
     MOST_COUNT,
@@ -257,23 +257,25 @@ LED_RECIPE = Recipe(name="led", stages=(LED_STAGE,), network=None, arena=None, t
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a file. RecipeError, naming the file, where there is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        data = read_plain(path, MAX_TOML_BYTES)
+        return parse_recipe(data.decode("utf-8"), source=str(path))
     except UnicodeDecodeError:
         raise RecipeError(f"recipe {path} is not a text file: expected TOML") from None
     except OSError as error:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror}") from None
-    return parse_recipe(text, source=str(path))
 
 
 def parse_recipe(text: str, *, source: str = "given") -> Recipe:
     """The recipe of a TOML text; ``source`` is what a RecipeError calls it."""
     try:
-        recipe = decode(Recipe, {"stages": [], **tomllib.loads(text)})
+        tables = parse_toml(text)
+    except ValueError as error:
+        raise RecipeError(f"recipe {source} is no TOML: {error}") from None
+    try:
+        recipe = decode(Recipe, {"stages": [], **tables})
         if recipe.is_endless:
             raise RecipeError(f"until_games is {ENDLESS}: expected fewer games")
         return recipe
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"recipe {source} is no TOML: {error}") from None
     except ValueError as error:
         raise RecipeError(f"recipe {source} cannot be used: {error}") from None
 

@@ -100,6 +100,18 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     sync_directory(path.parent)
 
 
+def own_folder(path: Path) -> None:
+    """Make a folder where others may write, too, and see that it is no way to somewhere else.
+
+    Raises:
+        OSError: it cannot be made, or a symbolic link is in its place.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        text = "a symbolic link where a folder belongs; remove it"
+        raise NotADirectoryError(errno.ENOTDIR, text, str(path))
+
+
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Write ``data`` as ``path``, whole or not at all. Raises OSError."""
     with atomic_file(path) as handle:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,7 @@ def hold_lock(path: Path, *, busy: Callable[[str], Exception]) -> Iterator[None]
         What ``busy`` returns, and OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="ascii") as handle:
+    with open(path, "a+", encoding="ascii", opener=_open_own) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -40,6 +42,20 @@ def hold_lock(path: Path, *, busy: Callable[[str], Exception]) -> Iterator[None]
         yield
 
 
+def _open_own(path: str, flags: int) -> int:
+    """Open a lock file and nothing that stands for it: what is behind a link is somebody else's."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            error.strerror = "a symbolic link where a lock file belongs; remove it"
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no plain file where a lock file belongs; remove it", path)
+    return descriptor
+
+
 def lock_owner(path: Path) -> int | None:
     """Process id of who holds the lock file at ``path`` on this machine now; None if nobody does.
 
@@ -47,7 +63,7 @@ def lock_owner(path: Path) -> int | None:
     a look while nobody holds it must not be in the way of somebody who is just taking it.
     """
     try:
-        with open(path, encoding="ascii") as handle:
+        with open(path, encoding="ascii", opener=_open_own) as handle:
             owner = int(handle.read(20))
             if _exists(owner):
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -221,7 +221,10 @@ def kinds_of(hint: Any) -> tuple[Any, ...]:
 
 def shown(value: Any) -> str:
     """A value as messages have it, cut where it is long."""
-    text = repr(value.item() if hasattr(value, "item") else value)
+    try:
+        text = repr(value.item() if hasattr(value, "item") else value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        text = "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

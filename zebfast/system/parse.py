@@ -1,0 +1,90 @@
+"""Text and files from elsewhere: bounded before they are read, and wrong in one way only.
+
+The parsers of the standard library have several ways to give up on what somebody made for that:
+values nested too deeply, numbers of thousands of digits, a key that is there twice and means one
+thing to one reader and another to the next.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MAX_TOML_BYTES = 100_000
+
+
+def parse_json(data: bytes | str, *, tame: bool = False) -> Any:
+    """What a JSON text holds. ValueError, one clause about "it", for anything else.
+
+    Args:
+        tame: numbers that are not finite, or whole and of more than 64 bits, are read as null.
+    """
+    hooks: dict[str, Any] = {}
+    if tame:
+        hooks = {"parse_float": _finite, "parse_int": _whole, "parse_constant": lambda _: None}
+    try:
+        return json.loads(data, object_pairs_hook=_table, **hooks)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _whole(text: str) -> int | None:
+    number = int(text) if len(text) < 21 else 1 << 64
+    return number if -(1 << 63) <= number < 1 << 63 else None
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"it has the key {twice[:60]!r} twice")
+    return table
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """What a TOML text holds. ValueError, one clause about "it", for anything else."""
+    if len(text) > MAX_TOML_BYTES:
+        raise ValueError(f"it is longer than {MAX_TOML_BYTES:,} characters")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def open_plain(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a file for reading that is a plain one: no pipe, which would be waited for.
+
+    Args:
+        follow: a symbolic link is as good as the file that it leads to.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a plain file", str(path))
+    return open(descriptor, "rb")
+
+
+def read_plain(path: Path, most: int, *, follow: bool = True) -> bytes:
+    """The bytes of a plain file; of one that has more than ``most``, no more than one too many.
+
+    Raises:
+        OSError: as ``open_plain``.
+    """
+    with open_plain(path, follow=follow) as handle:
+        return handle.read(most + 1)
