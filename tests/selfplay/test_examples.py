@@ -177,7 +177,7 @@ DAMAGE_PT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "float64": (lambda t: t.update(value_targets=t["value_targets"].double()), "float64"),
     "short": (lambda t: t.update(masks=t["masks"][:5]), "expected"),
     "empty": (lambda t: t.update(masks=t["masks"][:0]), "0 examples"),
-    "sparse": (lambda t: t.update(masks=t["masks"].to_sparse()), "masks"),
+    "sparse": (lambda t: t.update(masks=t["masks"].to_sparse()), "more than tensors"),
     "no metadata": (lambda t: t.pop("metadata"), "metadata"),
     "games": (lambda t: t["metadata"].update(n_games=1), "1 games"),
     "source": (lambda t: t["metadata"].update(source="elsewhere"), "source"),
@@ -185,7 +185,7 @@ DAMAGE_PT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "step": (lambda t: t["metadata"].update(model_step=True), "model_step"),
     "huge view": (
         lambda t: t.update(masks=torch.zeros(1, dtype=torch.bool).expand(1 << 40, 36)),
-        "examples",
+        "in a storage of 1",
     ),
 }
 

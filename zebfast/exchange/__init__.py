@@ -12,6 +12,7 @@ from zebfast.exchange.errors import (
     Patience,
     Stopped,
     TransientError,
+    Unusable,
     passing_faults,
     until_reached,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Stopped",
     "StoreOptions",
     "TransientError",
+    "Unusable",
     "WeightStore",
     "Weights",
     "example_name",

@@ -37,6 +37,10 @@ class TransientError(ExchangeError):
         self.retry_after = retry_after
 
 
+class Unusable(ExchangeError):
+    """A file is there and nothing that can be used: whoever has an older one goes on with it."""
+
+
 class NamespaceBusy(ExchangeError):
     """Another learner holds this namespace."""
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 NATIVE_SUFFIX = ".safetensors"
 PT_SUFFIX = ".pt"
 MAX_EXAMPLE_FILE_BYTES = 1 << 30
+MAX_LISTED = 100_000  # entries of a folder that are looked at
+
+T = TypeVar("T")
 
 _PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _PLAIN_NAME = re.compile(_PLAIN)
@@ -184,6 +188,11 @@ def require_example_name(name: str) -> None:
     """ValueError unless ``name`` is the name of an example file."""
     if parse_example_name(name) is None:
         raise ValueError(f"{name!r} is not the name of an example file")
+
+
+def bounded(entries: Iterable[T]) -> Iterator[T]:
+    """The first of a listing's entries: one of millions must not take all memory at every look."""
+    return islice(entries, MAX_LISTED)
 
 
 def oldest_first(names: Iterable[str]) -> list[str]:

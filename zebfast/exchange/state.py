@@ -15,14 +15,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, TransientError
-from zebfast.exchange.names import Namespace
+from zebfast.exchange.archive import Archive, BadArchive, StoredTensor
+from zebfast.exchange.errors import ExchangeError, TransientError, Unusable
+from zebfast.exchange.names import Namespace, is_plain_name
 from zebfast.exchange.store import StateDict
 from zebfast.system.events import Incident, emit
 from zebfast.system.finite import require_finite
+from zebfast.system.parse import parse_json
 
 MAX_WEIGHT_BYTES = 1 << 30
 MAX_JSON_BYTES = 16 << 20
+MAX_COUNT = 1 << 53  # of games or steps: what every JSON reader holds exactly
 UNPUBLISHED = {"step": 0, "total_games": 0}
 """The state of weights that came without one."""
 
@@ -48,11 +51,11 @@ def state_bytes(state: Mapping[str, Any], source: str) -> bytes:
 def parse_object(data: bytes, source: str) -> dict[str, Any]:
     """The JSON object in ``data``; ExchangeError, naming ``source``, when it is anything else."""
     try:
-        value = json.loads(data) if len(data) <= MAX_JSON_BYTES else None
-    except (ValueError, RecursionError):
+        value = parse_json(data, tame=True) if len(data) <= MAX_JSON_BYTES else None
+    except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ExchangeError(f"{source} cannot be used: expected one JSON object of at most 16 MB")
+        raise Unusable(f"{source} cannot be used: expected one JSON object of at most 16 MB")
     return value
 
 
@@ -61,11 +64,18 @@ def parse_state(data: bytes, source: str) -> dict[str, Any]:
     state = parse_object(data, source)
     for key in ("step", "total_games"):
         value = state.get(key, 0)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ExchangeError(
-                f"state file {source} has {key} = {value!r:.40}: expected a whole number from 0"
+        if type(value) is not int or not 0 <= value < MAX_COUNT:
+            raise Unusable(
+                f"state file {source} has {key} = {value!r:.40}: expected a whole number from 0 "
+                "to 2^53"
             )
     return state
+
+
+def usable_run_id(state: Mapping[str, Any]) -> str | None:
+    """The W&B run that a state names; None where that can be none: files are called after it."""
+    found = state.get("wandb_run_id")
+    return found if isinstance(found, str) and is_plain_name(found) else None
 
 
 def pack_weights(state_dict: StateDict) -> tuple[bytes, str]:
@@ -81,29 +91,28 @@ def pack_weights(state_dict: StateDict) -> tuple[bytes, str]:
 
 def unpack_weights(data: bytes, source: str) -> StateDict:
     """The plain state_dict in ``data``, read without unpickling freely. ExchangeError otherwise."""
-    import torch
-
     check_weight_size(len(data), source)
     try:
-        value = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # hostile bytes can raise anything; the file is refused either way
-        raise ExchangeError(
-            f"weights file {source} cannot be read ({type(error).__name__}): expected a state_dict "
-            "saved by torch.save"
+        archive = Archive(io.BytesIO(data))
+        found = archive.content
+        if not isinstance(found, dict) or not all(
+            isinstance(k, str) and isinstance(v, StoredTensor) for k, v in found.items()
+        ):
+            raise BadArchive("is not a plain state_dict of named tensors")
+        return {name: archive.load(stored) for name, stored in found.items()}
+    except BadArchive as error:
+        raise Unusable(
+            f"weights file {source} cannot be read (it {error}): expected a state_dict saved by "
+            "torch.save"
         ) from error
-    if not isinstance(value, dict) or not all(
-        isinstance(k, str) and type(v) is torch.Tensor for k, v in value.items()
-    ):
-        raise ExchangeError(f"weights file {source} is not a plain state_dict of named tensors")
-    return value
 
 
 def check_weight_size(n_bytes: int, source: str) -> None:
     if n_bytes > MAX_WEIGHT_BYTES:
-        raise ExchangeError(f"weights file {source} is over 1 GB: expected a Texas 42 network")
+        raise Unusable(f"weights file {source} is over 1 GB: expected a Texas 42 network")
 
 
-class Unannounced(ExchangeError):
+class Unannounced(Unusable):
     """Weights at ``source`` that their state does not vouch for."""
 
     def __init__(self, source: str, state_file: str) -> None:

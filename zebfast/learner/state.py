@@ -18,7 +18,9 @@ from typing import Any
 import torch
 
 from zebfast.exchange import ExchangeError, Serial, StateDict, Weights, parse_example_name
+from zebfast.exchange.archive import read_archive
 from zebfast.exchange.mirror.manifest import Standing
+from zebfast.exchange.state import usable_run_id
 from zebfast.learner.sessions import CountedSessions
 from zebfast.selfplay.examples import Examples
 from zebfast.system.files import naming, write_atomic
@@ -26,6 +28,7 @@ from zebfast.system.finite import first_non_finite, require_finite
 from zebfast.system.settings import SettingError, decode
 
 _FORMAT = 2  # of the training checkpoint
+_MAX_PICKLE_BYTES = 1 << 28  # names of files that were counted are in it
 _RATE_SECONDS = 1800.0
 _LEAST_RATE_SECONDS = 60.0
 _TOGETHER = 10  # seconds of which the files are one entry of ``recent``, however many there are
@@ -237,7 +240,6 @@ def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
 
 def progress_from_state(weights: Weights) -> Progress:
     """Where training stands according to the published state alone, which is whole."""
-    run_id = weights.state.get("wandb_run_id")
     # What is beside it is renewed between pushes, and may count files that are not in the ledger.
     counted = weights.state.get("counted")
     account = counted if isinstance(counted, dict) else weights.state
@@ -249,7 +251,7 @@ def progress_from_state(weights: Weights) -> Progress:
         ledger=set(published_ledger(weights)),
         sessions=CountedSessions.from_plain(weights.state.get("sessions")),
         published=[fingerprint(weights.step, weights.state_dict)],
-        wandb_run_id=run_id if isinstance(run_id, str) else None,
+        wandb_run_id=usable_run_id(weights.state),
         eval_aux_games=games if type(games) is int and games >= 0 else 0,
         streams=streams_from_state(account),
         schedule=schedule_from_state(account),
@@ -280,7 +282,7 @@ def streams_from_state(state: Mapping[str, Any]) -> Streams:
             }
             for worker, found in state["workers"].items()
         }
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return Streams()
     return Streams(sources, workers)
 
@@ -368,7 +370,7 @@ def load_checkpoint(path: Path) -> TrainingCheckpoint | None:
     except FileNotFoundError:
         return None
     try:
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        content = read_archive(io.BytesIO(data), max_pickle_bytes=_MAX_PICKLE_BYTES)
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']}")
         counters = content["progress"]

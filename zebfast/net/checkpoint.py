@@ -1,16 +1,13 @@
 """Checkpoints: fresh, loaded safely, saved whole or not at all.
 
-Nothing is ever unpickled: ``.pt`` files go through ``weights_only=True``. Every way a file can be
+Nothing is ever unpickled: ``.pt`` files go through ``exchange.archive``. Every way a file can be
 wrong becomes a BadCheckpoint of one sentence.
 """
 
 from __future__ import annotations
 
-import errno
 import io
 import json
-import pickle
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
 import zebfast
+from zebfast.exchange.archive import BadArchive, read_archive
 from zebfast.net.networks import (
     AnyConfig,
     AnyNet,
@@ -36,6 +34,7 @@ from zebfast.net.networks import (
 from zebfast.net.v2 import V2Config
 from zebfast.system.files import write_atomic
 from zebfast.system.finite import require_finite
+from zebfast.system.parse import open_plain, parse_json, read_plain
 
 __all__ = [
     "BadCheckpoint",
@@ -52,8 +51,7 @@ __all__ = [
 ]
 
 SAFETENSORS = ".safetensors"
-# What torch.load raises for files that are cut short or were never written by it.
-_DAMAGE = (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError)
+_MAX_CONFIG_BYTES = 1 << 16
 _HEADS = ("policy_proj", "value_head", "belief_proj")
 METADATA_KEY = "zebfast"  # of a safetensors header: the model config and metadata as JSON
 
@@ -137,10 +135,10 @@ def read_config(path: Path) -> AnyConfig | None:
     BadCheckpoint (one sentence naming the file) for anything else that it holds.
     """
     try:
-        return config_from_dict(json.loads(path.read_bytes()))
+        return config_from_dict(parse_json(read_plain(path, _MAX_CONFIG_BYTES)))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, AttributeError, RecursionError) as problem:
+    except (ValueError, TypeError, AttributeError) as problem:
         raise BadCheckpoint(f"cannot use the network config {path}: {problem}") from None
 
 
@@ -179,18 +177,11 @@ def _count(held: Mapping[str, Any], name: str) -> int:
 
 
 def _read_pt(path: Path) -> Mapping[str, Any]:
-    # torch warns about files it will refuse a moment later; the refusal says enough.
-    with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+    with open_plain(path) as file:
         try:
-            held = torch.load(file, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError:
-            raise BadCheckpoint(
-                "it is no weights file, or it asks to run code on loading, which is refused"
-            ) from None
-        except (*_DAMAGE, OSError) as problem:
-            if isinstance(problem, OSError) and problem.errno != errno.EINVAL:
-                raise  # the disk's fault; EINVAL is a seek to where a whole file would have data
-            raise BadCheckpoint("it is damaged or not a weights file at all") from None
+            held = read_archive(file)
+        except BadArchive as problem:
+            raise BadCheckpoint(f"it {problem}") from None
     if not isinstance(held, Mapping):
         raise BadCheckpoint("it holds something other than weights")
     return held
@@ -203,8 +194,10 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(METADATA_KEY, "{}")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        facts = json.loads(header)
-    except (SafetensorError, ValueError):
+        facts = parse_json(header)
+    except OSError:
+        raise
+    except Exception:  # as above
         raise BadCheckpoint("it is damaged or not a safetensors file") from None
     if not isinstance(facts, dict):
         raise BadCheckpoint(f"its {METADATA_KEY!r} metadata is not a JSON object")

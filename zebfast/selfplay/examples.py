@@ -8,10 +8,11 @@ in ``examples_pt``. A reader gets checked records or one sentence; nothing is ev
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import safetensors.numpy
@@ -23,6 +24,7 @@ from zebfast.rules import N_PLIES
 from zebfast.selfplay.play_values import labelled_examples
 from zebfast.selfplay.producer_kinds import EVAL_AUX, PLAY_VALUE_SOURCES, SELFPLAY, SOURCES
 from zebfast.system.files import write_atomic
+from zebfast.system.parse import parse_json
 
 MAX_EXAMPLES = 1 << 20
 #: Games that are written into one file: in either format less than a reader takes, and an even
@@ -30,6 +32,8 @@ MAX_EXAMPLES = 1 << 20
 MOST_GAMES_A_FILE = 16_384
 
 _HEADER_KEY = "zebfast"
+_MAX_HEADER_BYTES = 1 << 20
+_KINDS = {"U8": "uint8", "U16": "uint16"}  # of arrays, as safetensors calls them
 
 
 class BadExampleFile(ValueError):
@@ -60,18 +64,27 @@ def write_native(path: Path, games: NDArray[np.void], metadata: Mapping[str, Any
     write_atomic(Path(path), safetensors.numpy.save(arrays, metadata=header))
 
 
-def read_native(data: bytes) -> Examples:
+def read_native(source: BinaryIO, size: int) -> Examples:
+    """Check and convert an open native file of ``size`` bytes. Raises BadExampleFile, OSError.
+
+    What the header declares is compared with the size before anything else is read.
+    """
+    n_header = int.from_bytes(source.read(8), "little")
+    if not 0 < n_header <= min(size - 8, _MAX_HEADER_BYTES):
+        raise BadExampleFile(
+            f"not a complete safetensors file (header of {n_header:,} bytes, file of {size:,}); "
+            "expected what a worker writes"
+        )
     try:
-        arrays = safetensors.numpy.load(data)
-        header_bytes = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + header_bytes])
-        metadata = json.loads(header["__metadata__"][_HEADER_KEY])
+        header = parse_json(source.read(n_header))
+        metadata = parse_json(header.pop("__metadata__")[_HEADER_KEY])
+        declared = {name: _Declared.of(entry) for name, entry in header.items()}
     except Exception as error:  # hostile bytes can raise anything; the file is refused either way
         raise BadExampleFile(
             f"not a complete safetensors file with zebfast metadata ({brief(error)}); expected "
             "what a worker writes"
         ) from error
-    games = _games_from_arrays(arrays)
+    games = _read_games(source, declared, size - 8 - n_header)
     checked = check_metadata(
         metadata,
         n_examples=N_PLIES * len(games),
@@ -93,24 +106,58 @@ def read_native(data: bytes) -> Examples:
     return Examples(records, checked)
 
 
-def _games_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
+class _Declared(NamedTuple):
+    """What a safetensors header says of an array: where its bytes are, behind the header."""
+
+    begin: int
+    end: int
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> _Declared:
+        begin, end = entry["data_offsets"]
+        kind = str(entry["dtype"])[:20]
+        shape = tuple(entry["shape"])
+        if len(shape) > 3 or not all(type(n) is int for n in (begin, end, *shape)):
+            raise ValueError("a shape or place that is none")
+        return cls(begin, end, _KINDS.get(kind, repr(kind)), shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
+
+
+def _read_games(
+    source: BinaryIO, declared: Mapping[str, _Declared], n_bytes: int
+) -> NDArray[np.void]:
+    """The games in the ``n_bytes`` behind the header. Raises BadExampleFile, OSError."""
     assert GAME_DTYPE.names is not None
-    if set(arrays) != set(GAME_DTYPE.names):
+    if set(declared) != set(GAME_DTYPE.names):
         raise BadExampleFile(
-            f"arrays {_names(arrays)}; expected {_names(dict.fromkeys(GAME_DTYPE.names))}"
+            f"arrays {_names(declared)}; expected {_names(dict.fromkeys(GAME_DTYPE.names))}"
         )
-    n_games = arrays["decl"].shape[0] if arrays["decl"].ndim else 0
+    n_games = declared["decl"].shape[0] if declared["decl"].shape else 0
     if not 0 < n_games <= MAX_EXAMPLES // N_PLIES:
         raise BadExampleFile(f"{n_games} games; expected 1 to {MAX_EXAMPLES // N_PLIES}")
-    games = np.zeros(n_games, GAME_DTYPE)
-    for name in GAME_DTYPE.names:
-        want = games[name]
-        have = arrays[name]
-        if have.dtype != want.dtype or have.shape != want.shape:
+    at = 0
+    for name, found in sorted(declared.items(), key=lambda item: item[1].begin):
+        item, shape = GAME_DTYPE[name].base, (n_games, *GAME_DTYPE[name].shape)
+        wanted = _Declared(at, at + math.prod(shape) * item.itemsize, item.name, shape)
+        if found != wanted:
             raise BadExampleFile(
-                f"{name} is {have.dtype}{list(have.shape)}; expected {want.dtype}{list(want.shape)}"
+                f"{name} is {found} in bytes {found.begin} to {found.end}; expected {wanted} in "
+                f"{wanted.begin} to {wanted.end}"
             )
-        games[name] = have
+        at = found.end
+    if at != n_bytes:
+        raise BadExampleFile(f"{n_bytes:,} bytes of arrays; expected {at:,}")
+    data = source.read(at)
+    if len(data) != at:
+        raise BadExampleFile("cut short while it was read")
+    games = np.zeros(n_games, GAME_DTYPE)
+    for name, found in declared.items():
+        flat = np.frombuffer(data, GAME_DTYPE[name].base, math.prod(found.shape), found.begin)
+        games[name] = flat.reshape(found.shape)
     return games
 
 
@@ -163,11 +210,14 @@ def _is_time(value: object) -> bool:
 
 
 def _names(mapping: Mapping[str, object]) -> str:
-    return ", ".join(sorted(mapping))[:200] or "none"
+    return _printable(", ".join(sorted(mapping)))[:200] or "none"
 
 
 def brief(error: BaseException) -> str:
     """First line of an error, cut and made printable: it may quote a hostile file."""
     first = (str(error).splitlines() or [""])[0]
-    text = "".join(c if c.isprintable() else "?" for c in first)[:160]
-    return text or type(error).__name__
+    return _printable(first)[:160] or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,8 +1,8 @@
 """The documented ``.pt`` example layout: a dict of token tensors, about 1.2 KB an example.
 
 Written for other readers of that layout, read for other writers of it. Reading trusts nothing: the
-archive may not hold more than its bytes, the pickle may build only tensors and plain values, and
-every row must be a position that can arise at the table.
+file may hold only tensors and plain values, no more of them than its bytes, and every row must be a
+position that can arise at the table.
 
 Its tokens are v1's, but what is read is the positions, from which every network's inputs are made.
 It has no place for final points: rows read from it know who won, as their value.
@@ -11,10 +11,9 @@ It has no place for final points: rows read from it know who won, as their value
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from zebfast.core.records import (
     EXAMPLE_HAS_BELIEF,
     EXAMPLE_HAS_POLICY,
 )
+from zebfast.exchange.archive import Archive, BadArchive, StoredTensor
 from zebfast.net.encoding import expand, record_bytes
 from zebfast.net.packing import pack_tokens
 from zebfast.rules import HAND_SIZE, N_DOMINOES, N_SEATS
@@ -53,7 +53,6 @@ _BELIEF_FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
     "belief_targets": (torch.int64, (N_DOMINOES,)),
     "belief_mask": (torch.bool, (N_DOMINOES,)),
 }
-_MAX_PICKLE_BYTES = 1 << 20
 _CHUNK = 8192
 _DOMINOES = np.arange(N_DOMINOES, dtype=np.uint32)
 _POLICY_SCALE = 65535
@@ -97,27 +96,24 @@ def tensors_from_examples(records: NDArray[np.void], *, belief: bool) -> dict[st
     return tensors
 
 
-def read_pt(data: bytes) -> Examples:
-    """Check and convert the bytes of a ``.pt`` example file. Raises BadExampleFile.
+def read_pt(source: BinaryIO) -> Examples:
+    """Check and convert an open ``.pt`` example file. Raises BadExampleFile, OSError.
 
     Policy targets become 16-bit weights: within 2e-5 of what the file says.
     """
-    _check_archive(data)
     try:
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # hostile bytes can raise anything; the file is refused either way
-        raise BadExampleFile(
-            f"torch.load with weights_only refuses it ({brief(error)}); expected tensors and "
-            "plain values"
-        ) from error
-    if not isinstance(content, dict):
-        raise BadExampleFile("holds no dictionary; expected the documented tensors by name")
-    fields = dict(_FIELDS)
-    if any(name in content for name in _BELIEF_FIELDS):
-        fields |= _BELIEF_FIELDS
-    arrays = _check_tensors(content, fields)
-    n = len(arrays["masks"])
-    metadata = check_metadata(content.get("metadata"), n_examples=n)
+        archive = Archive(source)
+        content = archive.content
+        if not isinstance(content, dict):
+            raise BadExampleFile("holds no dictionary; expected the documented tensors by name")
+        fields = dict(_FIELDS)
+        if any(name in content for name in _BELIEF_FIELDS):
+            fields |= _BELIEF_FIELDS
+        n = _check_tensors(content, fields)
+        metadata = check_metadata(content.get("metadata"), n_examples=n)
+        arrays = {name: archive.load(content[name]).numpy() for name in fields}
+    except BadArchive as error:
+        raise BadExampleFile(f"{error}; expected the tensors that are documented") from error
     records = np.zeros(n, EXAMPLE_DTYPE)
     for start in range(0, n, _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -125,39 +121,22 @@ def read_pt(data: bytes) -> Examples:
     return Examples(records, metadata)
 
 
-def _check_archive(data: bytes) -> None:
-    """Refuse anything that could unpack to more than the file itself holds."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-    except Exception as error:  # as above
-        raise BadExampleFile("is cut short or not a torch.save file; expected one") from error
-    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-    if not stored or sum(entry.file_size for entry in entries) > len(data) or len(entries) > 100:
-        raise BadExampleFile("is a packed archive; expected the plain one torch.save writes")
-    if any(e.filename.endswith(".pkl") and e.file_size > _MAX_PICKLE_BYTES for e in entries):
-        raise BadExampleFile("has a pickle over 1 MB; expected a few hundred bytes")
-
-
 def _check_tensors(
     content: Mapping[str, Any], fields: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
-) -> dict[str, Array]:
+) -> int:
+    """How many examples the tensors hold, as they are declared: none has been read yet."""
     masks = content.get("masks")
-    n = masks.shape[0] if isinstance(masks, torch.Tensor) and masks.ndim else 0
+    n = masks.shape[0] if isinstance(masks, StoredTensor) and masks.shape else 0
     if not 0 < n <= MAX_EXAMPLES:
         raise BadExampleFile(f"has {n} examples; expected 1 to {MAX_EXAMPLES}")
-    arrays = {}
     for name, (dtype, shape) in fields.items():
+        wanted = f"{str(dtype).removeprefix('torch.')}{[n, *shape]}"
         tensor = content.get(name)
-        if type(tensor) is not torch.Tensor:
-            raise BadExampleFile(f"has no tensor {name}; expected {dtype}{[n, *shape]}")
-        plain = tensor.layout is torch.strided and tensor.device.type == "cpu"
-        if not plain or tensor.dtype != dtype or tuple(tensor.shape) != (n, *shape):
-            raise BadExampleFile(
-                f"{name} is {tensor.dtype}{list(tensor.shape)}; expected {dtype}{[n, *shape]}"
-            )
-        arrays[name] = tensor.detach().numpy()
-    return arrays
+        if not isinstance(tensor, StoredTensor):
+            raise BadExampleFile(f"has no tensor {name}; expected {wanted}")
+        if str(tensor) != wanted:
+            raise BadExampleFile(f"{name} is {tensor}; expected {wanted}")
+    return n
 
 
 def _convert(arrays: Mapping[str, Array], out: NDArray[np.void], first: int) -> None:

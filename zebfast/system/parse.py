@@ -16,6 +16,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from zebfast.system.files import naming
+
 MAX_TOML_BYTES = 100_000
 
 
@@ -86,5 +88,5 @@ def read_plain(path: Path, most: int, *, follow: bool = True) -> bytes:
     Raises:
         OSError: as ``open_plain``.
     """
-    with open_plain(path, follow=follow) as handle:
+    with naming(path), open_plain(path, follow=follow) as handle:
         return handle.read(most + 1)
