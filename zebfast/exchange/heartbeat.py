@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.names import is_plain_name
+from zebfast.system.parse import parse_json
 from zebfast.system.settings import SettingError, decode, setting, shown
 
 Phase = Literal["starting", "waiting", "playing", "stopped", "failed"]
@@ -116,8 +117,8 @@ def parse_heartbeat(data: bytes, name: str) -> Heartbeat:
     if len(data) > MAX_BYTES:
         raise too_long(name, len(data))
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(data)
+    except ValueError as error:
         raise BadHeartbeat(f"heartbeat {name} is not JSON ({error})") from None
     try:
         beat = decode(Heartbeat, found, f"heartbeat {name}", drop_unknown=True)

@@ -29,6 +29,7 @@ from zebfast.exchange.heartbeat import (
 from zebfast.exchange.lease import KEY, Holder, Lease
 from zebfast.exchange.names import (
     Namespace,
+    bounded,
     oldest_first,
     parse_example_name,
     require_example_name,
@@ -58,9 +59,11 @@ from zebfast.exchange.state import (
     without_config,
 )
 from zebfast.exchange.store import Revision, StateDict, Weights
-from zebfast.system.files import naming, remove_leftovers, sync_directory, write_atomic
+from zebfast.system.events import Incident, emit
+from zebfast.system.files import own_folder, remove_leftovers, sync_directory, write_atomic
 from zebfast.system.locks import hold_lock
-from zebfast.system.retry import constant, retrying
+from zebfast.system.parse import read_plain
+from zebfast.system.retry import Once, constant, retrying
 
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 0.1
@@ -279,6 +282,7 @@ class LocalExampleStore:
     _reader: HeartbeatReader = field(
         default_factory=HeartbeatReader, init=False, repr=False, compare=False
     )
+    _odd: Once = field(default_factory=Once, init=False, repr=False, compare=False)
 
     @property
     def directory(self) -> Path:
@@ -300,12 +304,18 @@ class LocalExampleStore:
 
     @passing_faults()
     def list(self) -> list[str]:
+        """As ExampleStore; only plain files of this directory, no links to others."""
         try:
             with os.scandir(self.directory) as entries:
-                found = [entry.name for entry in entries if entry.is_file()]
+                listed = [(e.name, e.is_file(follow_symlinks=False)) for e in bounded(entries)]
         except FileNotFoundError:
             return []
-        return oldest_first(found)
+        odd = oldest_first(name for name, is_plain in listed if not is_plain)
+        if not odd:
+            self._odd.over()
+        elif self._odd(text := f"{odd[0]} (1 of {len(odd):,}) is no plain file: left out"):
+            emit(Incident(what="refused file", text=f"example file {text}"))
+        return oldest_first(name for name, is_plain in listed if is_plain)
 
     @contextmanager
     def fetch(self, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
@@ -354,16 +364,16 @@ class LocalExampleStore:
     @passing_faults()
     def beat(self, heartbeat: Heartbeat) -> None:
         folder = self.directory / HEARTBEATS
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folder(folder)
         write_atomic(folder / heartbeat_name(heartbeat.worker_id), heartbeat.to_bytes())
 
     @passing_faults()
     def heartbeats(self) -> dict[str, Heartbeat]:
         files = {}
         with suppress(FileNotFoundError), os.scandir(self.directory / HEARTBEATS) as entries:
-            for entry in entries:
-                if is_heartbeat_name(entry.name) and entry.is_file():
-                    data = _read(Path(entry.path), MAX_BYTES)
+            for entry in bounded(entries):
+                if is_heartbeat_name(entry.name) and entry.is_file(follow_symlinks=False):
+                    data = _read(Path(entry.path), MAX_BYTES, follow=False)
                     if data is not None:
                         files[entry.name] = data
         return self._reader.read(files)
@@ -378,10 +388,9 @@ class LocalExampleStore:
         return None
 
 
-def _read(path: Path, limit: int) -> bytes | None:
+def _read(path: Path, limit: int, *, follow: bool = True) -> bytes | None:
     """The file's bytes (of a longer file, one more than ``limit``); None where there is none."""
     try:
-        with naming(path), open(path, "rb") as handle:
-            return handle.read(limit + 1)
+        return read_plain(path, limit, follow=follow)
     except FileNotFoundError:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from zebfast.system.files import write_atomic
+from zebfast.system.files import own_folder, write_atomic
 
 _SUFFIX = ".reason.txt"
 
@@ -26,7 +26,7 @@ class Quarantine:
 
     def add(self, name: str, reason: str) -> Path:
         """Keep why ``name`` was refused; where a copy of the file belongs. Raises OSError."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        own_folder(self.directory)
         text = " ".join(reason.split()) + "\n"
         write_atomic(self.directory / f"{name}{_SUFFIX}", text.encode())
         return self.directory / name

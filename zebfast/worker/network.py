@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from zebfast.exchange import ExchangeError, TransientError, Weights, WeightStore
+from zebfast.exchange import ExchangeError, TransientError, Unusable, Weights, WeightStore
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.networks import Diverged, config_from_dict
 from zebfast.system.events import Incident, Waiting, emit
@@ -74,7 +74,7 @@ class SyncedNetwork:
         """
         try:
             weights = self._store.pull(newer_than=self.step)
-        except TransientError as error:
+        except (TransientError, Unusable) as error:
             emit(Incident(what="exchange", text=f"  weight sync error (will retry): {error}"))
             return
         if weights is None:

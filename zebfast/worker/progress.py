@@ -10,8 +10,11 @@ from pathlib import Path
 
 from zebfast.exchange import ExchangeError, parse_example_name, passing_faults
 from zebfast.exchange.heartbeat import HEARTBEATS, heartbeat_name
-from zebfast.system.files import naming, remove_leftovers, write_atomic
+from zebfast.system.files import remove_leftovers, write_atomic
 from zebfast.system.locks import hold_lock
+from zebfast.system.parse import parse_json, read_plain
+
+_MAX_BYTES = 4096
 
 
 class WorkerBusy(ExchangeError):
@@ -33,9 +36,10 @@ class SeedProgress:
 
     def _read(self) -> int:
         try:
-            with naming(self._path):
-                saved = json.loads(self._path.read_bytes())
+            saved = parse_json(read_plain(self._path, _MAX_BYTES))
             seed, next_game = saved["seed"], saved["next_game"]
+            if type(next_game) is not int or not 0 <= next_game < 1 << 63:
+                raise ValueError("next_game")
         except FileNotFoundError:
             return 0
         except (ValueError, TypeError, KeyError):
@@ -43,7 +47,7 @@ class SeedProgress:
                 f"{self._path} is not this worker's progress file: remove it, and choose a new "
                 "--seed so that no game is played twice"
             ) from None
-        return int(next_game) if seed == self.seed else 0
+        return next_game if seed == self.seed else 0
 
     def advance(self, next_game: int) -> None:
         """Say that games below ``next_game`` are spoken for. Raises OSError."""

@@ -10,6 +10,7 @@ from zebfast.exchange.errors import TransientError
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.hub.examples import RemoteFile
 from zebfast.exchange.hub.uploader import Content
+from zebfast.exchange.names import bounded
 from zebfast.exchange.place import StoreOptions
 
 
@@ -42,7 +43,7 @@ class Folder:
 
         def look() -> list[Any]:
             try:
-                return list(ask())
+                return list(bounded(ask()))
             except BucketNotFoundError:
                 return []
 

@@ -7,7 +7,6 @@ it does not (commits, repository information, squashes, downloads), ``once`` for
 from __future__ import annotations
 
 import errno
-import json
 import re
 import threading
 from collections.abc import Callable
@@ -28,7 +27,8 @@ _MAX_CONFLICTS = 30
 _LONGEST_WAIT = 60.0  # seconds asked for by the Hub that a caller is made to wait
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE})
 _XET_REFUSAL = re.compile(r"HTTP status client error \((?:401|403)\b")
-_RATE_LIMIT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
+_RATE_LIMIT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*([0-9]{1,9})\b")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 class Conflict(TransientError):
@@ -129,11 +129,21 @@ def explain(error: BaseException, place: str) -> ExchangeError | None:
         return ExchangeError(_token_sentence(place, brief(error)))
     if isinstance(error, OSError) and error.errno in _FULL:
         return None
-    passing = (errors.HTTPError, OSError, json.JSONDecodeError)
+    passing = (errors.HTTPError, OSError, ValueError)  # a name that no file may have is the last
     # hf_xet reports what went wrong on its way as plain RuntimeErrors.
     if isinstance(error, passing) or type(error) is RuntimeError:
         return TransientError(f"{place}: {brief(error)}")
+    if isinstance(error, LookupError | TypeError | AttributeError) and _is_the_librarys(error):
+        return TransientError(f"{place} gave an answer of another form: {brief(error)}")
     return None
+
+
+def _is_the_librarys(error: BaseException) -> bool:
+    """Was an error raised in code of others, by an answer that it did not expect?"""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and not last.tb_frame.f_globals["__name__"].startswith("zebfast.")
 
 
 def _explain_status(error: Any, place: str) -> ExchangeError:
@@ -173,7 +183,7 @@ def asked_wait(headers: Any) -> float | None:
     if limit:
         return float(limit[1])
     after = (headers.get("Retry-After") or "").strip()
-    return float(after) if after.isdigit() else None
+    return float(after) if _SECONDS.fullmatch(after) else None
 
 
 _PREPARED = threading.Lock()

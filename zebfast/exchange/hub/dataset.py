@@ -14,6 +14,7 @@ from zebfast.exchange.hub.client import Conflict, HubClient
 from zebfast.exchange.hub.examples import RemoteFile
 from zebfast.exchange.hub.history import History
 from zebfast.exchange.hub.uploader import Content
+from zebfast.exchange.names import bounded
 from zebfast.exchange.place import StoreOptions
 
 _LOG = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Folder:
 
         def look() -> list[Any]:
             try:
-                return list(self._client.api.list_repo_tree(**where, **repo))
+                return list(bounded(self._client.api.list_repo_tree(**where, **repo)))
             except EntryNotFoundError:
                 return []  # nobody has put anything there yet
 

@@ -102,12 +102,14 @@ class RemoteHeartbeats:
         before, self._seen = self._seen, {}
         wanted = {}
         for path, entry in self._transport.entries(HEARTBEATS).items():
-            name = path.rpartition("/")[2]
+            folder, _, name = path.rpartition("/")
+            if folder != HEARTBEATS or not is_heartbeat_name(name):
+                continue
             if entry.size > MAX_BYTES:
                 self._reader.refuse(name, str(too_long(name, entry.size)))
             elif path in before and before[path][0] == entry.version:
                 self._seen[path] = before[path]
-            elif is_heartbeat_name(name):
+            else:
                 wanted[path] = entry.version
         if not wanted:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -61,6 +61,14 @@ class Version:
     state: dict[str, Any] | None
 
 
+def sizes_of(found: Iterable[Any]) -> dict[str, int]:
+    """Bytes of the files of a listing by path. TransientError for an answer of another form."""
+    sizes = {item.path: item.size for item in found if hasattr(item, "size")}
+    if not all(type(size) is int and size >= 0 for size in sizes.values()):
+        raise TransientError("the Hub listed a file without a size")
+    return sizes
+
+
 class VersionReader:
     """Reads versions of ``namespace`` in ``repo_id``, each from one commit and from no other.
 
@@ -97,7 +105,7 @@ class VersionReader:
         paths = [names.weights_file, names.config_file, names.state_file]
         try:
             found = api.get_paths_info(self._repo_id, paths, revision=sha)
-            version = Version(sha, {item.path: int(item.size) for item in found}, None)
+            version = Version(sha, sizes_of(found), None)
             if names.state_file in version.sizes:
                 data = self.read(version, names.state_file, limit=MAX_JSON_BYTES)
                 state = parse_state(data, self.source(names.state_file, version))

@@ -8,7 +8,6 @@ name ends in a digest of the manifest, so a name never stands for two different 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -16,12 +15,14 @@ from pathlib import Path
 
 from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.names import is_plain_name
-from zebfast.exchange.state import json_bytes, parse_object
+from zebfast.exchange.state import MAX_COUNT, json_bytes, parse_object
 from zebfast.system.files import FileMark, file_mark
 
 MANIFEST = "manifest.json"
 POINTER = "latest.json"
 _FORMAT = 1
+_MAX_FOLDERS = 10_000
+_MAX_FILES = 100
 _FOLDER = re.compile(r"step-\d{8,}-[0-9a-f]{8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -114,11 +115,13 @@ def parse_manifest(data: bytes, folder: str) -> Manifest:
 def read_folders(data: bytes) -> tuple[str, list[str]]:
     """Lineage and folders, newest first, of a ``latest.json``. IncompleteState if it is damaged."""
     try:
-        content = json.loads(data)
+        content = parse_object(data, POINTER)
         lineage, folders = content["lineage"], content["states"]
-        if not isinstance(lineage, str) or not all(is_folder(name) for name in folders):
+        if not isinstance(lineage, str) or not isinstance(folders, list):
             raise ValueError("content")
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        if len(folders) > _MAX_FOLDERS or not all(is_folder(name) for name in folders):
+            raise ValueError("content")
+    except (ExchangeError, KeyError, TypeError, ValueError) as error:
         raise IncompleteState("latest.json is damaged") from error
     return lineage, list(folders)
 
@@ -135,11 +138,13 @@ def _is_sound(manifest: Manifest) -> bool:
     """Do the values have the types and forms that their users rely on?"""
     counts = (*manifest.standing, *(m.size for m in manifest.files.values()))
     return (
-        all(type(count) is int and count >= 0 for count in counts)
+        len(manifest.files) <= _MAX_FILES
+        and all(type(count) is int and 0 <= count < MAX_COUNT for count in counts)
         and isinstance(manifest.lineage, str)
         and isinstance(manifest.version, str)
-        and isinstance(manifest.wandb_run_id, str | None)
+        and (manifest.wandb_run_id is None or is_plain_name(str(manifest.wandb_run_id)))
         and type(manifest.created_unix) in (int, float)
+        and 0 <= manifest.created_unix < MAX_COUNT
         and all(is_plain_name(name) and name != MANIFEST for name in manifest.files)
         and all(_SHA256.fullmatch(mark.sha256) for mark in manifest.files.values())
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zebfast.exchange import ExampleStore, ExchangeError, TransientError
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import BadExampleFile, Examples
+from zebfast.selfplay.examples import BadExampleFile, Examples, brief
 from zebfast.system.events import Incident, emit
 from zebfast.system.retry import Backoff, Once, doubling
 
@@ -168,22 +168,30 @@ class ExampleReader:
     def _read_file(self, name: str, path: Path) -> None:
         try:
             examples = read_examples(path)
+            mismatch = self._mismatch(examples)
         except BadExampleFile as error:
             self._set_aside(name, str(error))
         except FileNotFoundError:
             return  # deleted between the listing and now
         except OSError as error:
             self._report(f"example file {name} could not be read, will retry: {error}")
+        except Exception as error:  # one file never ends the learner, whatever reading it raises
+            self._set_aside(name, f"example file {name} is refused: {brief(error)}")
         else:
             self._known.add(name)
-            for key, wanted in self.expected.items():
-                found = examples.metadata.get(key, wanted)
-                if found != wanted:
-                    mismatch = f"its {key} is {str(found)[:60]!r}; expected {wanted!r}"
-                    self._foreign[name] = mismatch
-                    return
+            if mismatch is not None:
+                self._foreign[name] = mismatch
+                return
             self._seen_own = True
             self._put(FileRead(name, examples))
+
+    def _mismatch(self, examples: Examples) -> str | None:
+        """What the file says of itself that is not this learner's; None where there is nothing."""
+        for key, wanted in self.expected.items():
+            found = examples.metadata.get(key, wanted)
+            if found != wanted:
+                return f"its {key} is {str(found)[:60]!r}; expected {wanted!r}"
+        return None
 
     def _judge_foreign(self) -> None:
         """Set single foreign files aside; refuse to start where there is nothing else."""

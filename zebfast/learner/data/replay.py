@@ -34,6 +34,7 @@ from zebfast.core.records import (
 from zebfast.learner.config import EvalAuxConfig, TrainerConfig
 from zebfast.net.output import N_POINTS
 from zebfast.system.files import is_passing, remove_leftovers, write_atomic
+from zebfast.system.parse import parse_json
 
 EXAMPLE_BYTES = EXAMPLE_DTYPE.itemsize
 
@@ -246,7 +247,7 @@ class ReplayCache:
         False if they are not a save of this lineage. Raises OSError; the old pair stays.
         """
         try:
-            name = json.loads(manifest.read_bytes())["data_file"]
+            name = parse_json(manifest.read_bytes())["data_file"]
         except (ValueError, KeyError, TypeError):
             return False
         if not isinstance(name, str) or not _DATA_FILE.fullmatch(name):
@@ -259,11 +260,13 @@ class ReplayCache:
 
     def _read_manifest(self, name: str) -> dict[str, Any] | None:
         """None where there is none that can be used; passing faults of the disk come through."""
-        with suppress(ValueError), _lasting_faults_suppressed():
-            manifest = json.loads((self.directory / name).read_bytes())
+        odd = (ValueError, LookupError, TypeError, AttributeError)
+        with suppress(*odd), _lasting_faults_suppressed():
+            manifest = parse_json((self.directory / name).read_bytes())
             if (
                 manifest.get("lineage") == self.lineage
                 and manifest.get("record_bytes") == _RECORD_BYTES
+                and _is_sound(manifest)
             ):
                 return dict(manifest)
         return None
@@ -302,6 +305,20 @@ def _lasting_faults_suppressed() -> Iterator[None]:
     except OSError as error:
         if is_passing(error):
             raise
+
+
+def _is_sound(manifest: dict[str, Any]) -> bool:
+    """Do the entries have the types and sizes that are relied on? Any exception says no, too."""
+    buffers = [
+        (each["n_records"], each["total_added"], each["capacity"]) for each in manifest["buffers"]
+    ]
+    return (
+        _DATA_FILE.fullmatch(manifest["data_file"]) is not None
+        and type(manifest["crc32"]) is int
+        and all(type(number) is int for numbers in buffers for number in numbers)
+        and all(0 <= n <= min(added, most) and most > 0 for n, added, most in buffers)
+        and all(isinstance(name, str) for name in manifest["files"])
+    )
 
 
 def _flags_are_known(records: NDArray[np.void]) -> bool:
