@@ -53,7 +53,7 @@ def load_matrix(path: Path, config: MatrixConfig) -> Matrix:
             pair = _pair(config, entry)
             matrix.points[pair] = unpack_points(entry["points"], n_deals=config.n_deals)
             matrix.seconds[pair] = float(entry["seconds"])
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{path} is damaged ({error}); start again without it") from error
     return matrix
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from zebfast.rules import TOTAL_POINTS
 from zebfast.system.files import write_atomic
+from zebfast.system.parse import parse_json
 
 
 class RecordError(ValueError):
@@ -58,10 +59,10 @@ class Format:
     def read(self, path: Path) -> dict[str, Any]:
         """The content of a record. Raises RecordError if it is none of these, and OSError."""
         try:
-            content = json.loads(path.read_bytes())
+            content = parse_json(path.read_bytes())
         except FileNotFoundError:
             raise RecordError(f"{path} does not exist") from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise RecordError(f"{path} is no {self.words}") from error
         if not isinstance(content, dict) or (self.name and content.get("format") != self.name):
             raise RecordError(f"{path} is no {self.words}")

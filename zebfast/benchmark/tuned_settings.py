@@ -17,6 +17,7 @@ from zebfast.benchmark.tuning import Setting
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.system.files import write_atomic
 from zebfast.system.machine import cpu_model, usable_cores, usable_threads
+from zebfast.system.parse import parse_json
 from zebfast.system.settings import decode_as
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def load(path: Path) -> list[Entry]:
     except UnicodeDecodeError:
         text = ""
     try:
-        found = json.loads(text)
+        found = parse_json(text)
         if found["format"] != _FORMAT:
             raise ValueError(f"format {found['format']}")
         entries: list[Entry] = decode_as(list[Entry], found["entries"], "entries")

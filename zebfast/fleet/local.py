@@ -24,6 +24,7 @@ from zebfast.fleet.model import Launch, Machine, MachineState, Offer, Spec, is_o
 from zebfast.fleet.provider import OfferGone, ProviderError
 from zebfast.system.clock import boot_id
 from zebfast.system.files import write_atomic
+from zebfast.system.parse import parse_json
 
 # --- Processes of this machine that are told apart for good: by id and by the time of their
 # birth.
@@ -240,7 +241,7 @@ class LocalProvider:
         found = {}
         for path in self._directory.glob("*/machine.json"):
             try:
-                facts = json.loads(path.read_bytes())
+                facts = parse_json(path.read_bytes())
                 asked = float(facts["asked"])
                 plain = {key: str(facts[key]) for key in ("label", "slot", "boot")}
             except (OSError, ValueError, TypeError, KeyError) as error:

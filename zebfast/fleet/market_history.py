@@ -19,6 +19,7 @@ from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.events import FleetNews, emit
 from zebfast.system.files import write_atomic
 from zebfast.system.locks import hold_lock
+from zebfast.system.parse import parse_json
 from zebfast.system.retry import constant, retrying
 from zebfast.system.settings import SettingError, decode, encode, setting
 
@@ -155,13 +156,13 @@ def search_key(provider: str, spec: Spec) -> str:
 def read_history(path: Path) -> MarketHistory:
     """What the file says; nothing where there is none. A damaged file is set aside and said."""
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
         if not isinstance(found, dict) or found.get("format") != _FORMAT:
             raise SettingError(f"it is not a market of format {_FORMAT}")
         return decode(MarketHistory, found, drop_unknown=True)
     except FileNotFoundError:
         return MarketHistory()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         aside = set_aside(path)
         text = f"{path} cannot be used ({error}): set aside as {aside.name}, learning starts anew"
         emit(FleetNews(fleet="", what="trouble", text=text))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zebfast.fleet.model import FleetState
 from zebfast.system.files import write_atomic
+from zebfast.system.parse import parse_json
 from zebfast.system.settings import SettingError, decode, encode
 
 FLEET_DIR = "fleet"
@@ -75,7 +76,7 @@ def read_state(path: Path) -> FleetState | None:
         return _parse(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FleetFileError(
             f"{path} cannot be used ({error}): the machines that it remembers may be alive and "
             "paid for; zebfast fleet down finds them by their label, takes them down and sets "
@@ -84,8 +85,8 @@ def read_state(path: Path) -> FleetState | None:
 
 
 def _parse(data: bytes) -> FleetState:
-    """What a file says. ValueError or RecursionError where it cannot be used."""
-    found = json.loads(data)
+    """What a file says. ValueError where it cannot be used."""
+    found = parse_json(data)
     if not isinstance(found, dict):
         raise ValueError("it is not a JSON object")
     if found.get("format") != _FORMAT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +23,7 @@ from zebfast.fleet.vast_client import Absent, RentalRefused, VastClient, scrubbe
 
 _TIMEOUT = 30.0  # seconds without a byte, for every request
 _MOST_OFFERS = 200
+_MOST_PAGES = 400
 _PAGE = 25  # rows; the SDK's own listing asks for as many
 _LOADING = (None, "", "created", "loading", "rebooting")
 _AS_SAID: dict[str, MachineState] = {
@@ -71,6 +73,8 @@ class VastProvider:
                 query=query, type=kind, order=price, limit=_MOST_OFFERS, storage=spec.disk_gb
             ),
         )
+        if not isinstance(rows, list):
+            raise Unreachable("Vast.ai's list of offers has not the form expected")
         found = [_offer(row, spec) for row in rows if isinstance(row, dict)]
         return sorted(
             (offer for offer in found if offer is not None), key=lambda offer: offer.price_per_hour
@@ -128,7 +132,7 @@ class VastProvider:
         while True:
             page = self._client.call("list machines", lambda sdk: sdk.show_instances_v1(params))
             rows, token = page.get("instances"), page.get("next_token")
-            if not isinstance(rows, list) or token in tokens:
+            if not isinstance(rows, list) or token in tokens or len(tokens) == _MOST_PAGES:
                 raise Unreachable("Vast.ai's list of machines has not the form expected")
             of_rows = [_machine(row, fleet) for row in rows if isinstance(row, dict)]
             found.update({machine.id: machine for machine in of_rows if machine is not None})
@@ -229,7 +233,7 @@ def _env(value: Any) -> dict[str, str]:
 
 
 def _number_of(name: str) -> int:
-    if not name.isdecimal():
+    if not re.fullmatch(r"[0-9]{1,18}", name):
         raise ProviderError(f"{name!r} is nothing of Vast.ai's: expected a number")
     return int(name)
 

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from zebfast.system.events import CycleDone, Evaluated, Event, Row, Subscriber
 from zebfast.system.files import append_line, read_json_lines, write_atomic
@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # what only reads metrics files loads no network
     from zebfast.learner.data.replay import ReplayMixture
     from zebfast.learner.state import Progress
     from zebfast.learner.train.trainer import TrainReport
+
+_MOST = 1e300  # of a number that is added to others without becoming infinite
 
 MetricsRow: TypeAlias = dict[str, float | int | None]
 """Metrics by name, as in the metrics file."""
@@ -55,8 +57,16 @@ class JsonlMetrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Rows of a metrics file in order; lines cut short by a crash are left out."""
-    return [row for row in read_json_lines(path) if isinstance(row.get("step"), int)]
+    """Rows of a metrics file in order; lines cut short by a crash are left out.
+
+    Values are finite numbers or None, as they are written.
+    """
+    rows = ({k: v for k, v in row.items() if _is_value(v)} for row in read_json_lines(path))
+    return [row for row in rows if type(row.get("step")) is int]
+
+
+def _is_value(value: object) -> bool:
+    return value is None or (type(value) in (int, float) and abs(cast(float, value)) < _MOST)
 
 
 def cycle_row(

@@ -18,6 +18,7 @@ from zebfast.exchange import (
     until_reached,
 )
 from zebfast.exchange.mirror.mirror import Mirror, open_mirror
+from zebfast.exchange.state import usable_run_id
 from zebfast.learner.checkpoints import CheckpointManager, Publisher
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import Ingestor
@@ -255,7 +256,7 @@ def _open_sinks(
     remote = WandbMetrics(
         project=config.wandb_project,
         name=config.run_name,
-        run_id=weights.state.get("wandb_run_id") or progress.wandb_run_id,
+        run_id=usable_run_id(weights.state) or progress.wandb_run_id,
         config=config.to_json(),
         directory=config.stores.state_dir,
         metrics_path=config.metrics_path,

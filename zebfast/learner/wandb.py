@@ -18,9 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zebfast.exchange.names import is_plain_name
 from zebfast.learner.metrics import read_metrics
 from zebfast.system.events import Incident, Row, emit
 from zebfast.system.files import write_atomic
+from zebfast.system.parse import parse_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -145,13 +147,13 @@ class SentRows:
     def put_away_killed(self) -> None:
         """Rename the offline run that was not ended, if there is one. Raises OSError."""
         name = self._content().get(_OPEN)
-        if isinstance(name, str) and Path(name).name == name:
+        if isinstance(name, str) and is_plain_name(name):
             with suppress(FileNotFoundError):
                 (self.directory / name).rename(self.directory / f"{_PUT_AWAY}{name}")
 
     def _content(self) -> dict[str, Any]:
         try:
-            content = json.loads(self.path.read_bytes())
+            content = parse_json(self.path.read_bytes())
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}

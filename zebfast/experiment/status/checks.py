@@ -316,9 +316,9 @@ def _published(facts: Facts) -> Check:
     late = (last_cycle(facts).get("step") or 0) - int(state.get("step", 0))
     settings, updated = facts.settings or {}, number(state.get("updated_unix")) or 0.0
     seconds = facts.seconds_since(STATE_MARK, updated)
-    allowed = _PUSH_SECONDS + _PUSHES_LATE * float(settings.get("push_seconds", 0.0))
+    allowed = _PUSH_SECONDS + _PUSHES_LATE * (number(settings.get("push_seconds")) or 0.0)
     # By cycles and by the clock, for a push may outlast short cycles.
-    is_late = late > _PUSHES_LATE * int(settings.get("push_every", 25)) and seconds > allowed
+    is_late = late > _PUSHES_LATE * (number(settings.get("push_every")) or 25) and seconds > allowed
     if is_late and learner_where(facts):
         return Check(
             "published weights", "wrong", f"{found}: {late} cycles behind the learner",
@@ -352,7 +352,7 @@ def _training(facts: Facts) -> Check:
         if learner_where(facts) is None:
             return Check("training", "off", "no cycle yet")
         return Check("training", "wait", waiting or "no cycle yet: it waits for enough examples")
-    found = f"cycle {row['step']}: policy_loss={row['train/policy_loss']:.4f}"
+    found = f"cycle {row['step']}: policy_loss={number(row.get('train/policy_loss')) or 0:.4f}"
     if row.get("train/value_loss") is not None:
         found += f", value_loss={row['train/value_loss']:.4f}"
     if waiting and learner_where(facts):

@@ -43,6 +43,9 @@ def lease_age(facts: Facts, lease: Lease) -> float:
 
 State = Literal["ok", "wait", "wrong", "off"]
 
+_MOST = 1e15
+#: Of what a learner publishes of itself; all the rest are numbers.
+_KINDS = {"waiting": str, "eval_aux_enabled": bool}
 SILENT_SECONDS = 900.0  # no progress for so long is a fault
 
 
@@ -119,11 +122,11 @@ def last_cycle(facts: Facts) -> Mapping[str, Any]:
     learning = published_learning(facts)
     if row or number(learning.get("policy_loss")) is None:
         return row
-    losses = {f"train/{name}": learning.get(name) for name in learning if name.endswith("_loss")}
-    stats = {f"stats/{name}": value for name, value in learning.items()
+    losses = {f"train/{n}": number(learning.get(n)) for n in learning if n.endswith("_loss")}
+    stats = {f"stats/{name}": number(value) for name, value in learning.items()
              if name.startswith(("eval_aux_", "replay_"))}  # fmt: skip
     games = {"stats/total_games": (facts.state or {}).get("total_games")}
-    return {"step": learning.get("cycle"), **losses, **stats, **games}
+    return {"step": int(number(learning.get("cycle")) or 0), **losses, **stats, **games}
 
 
 def policy_weight(facts: Facts) -> float | None:
@@ -137,7 +140,12 @@ def policy_weight(facts: Facts) -> float | None:
 def published_learning(facts: Facts) -> Mapping[str, Any]:
     """What the learner published about itself; empty where it said nothing."""
     learning = (facts.state or {}).get("learning")
-    return learning if isinstance(learning, dict) else {}
+    held = learning if isinstance(learning, dict) else {}
+    return {
+        name: value
+        for name, value in held.items()
+        if (isinstance(value, _KINDS[name]) if name in _KINDS else number(value) is not None)
+    }
 
 
 def stream_of(producer: Producer) -> str:
@@ -171,7 +179,7 @@ def recipe_is_done(facts: Facts) -> bool:
 
 
 def number(value: object) -> float | None:
-    """A plain number as a float; None for anything else."""
+    """A plain number as a float, far from where sums overflow; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    return float(value) if abs(value) < _MOST else None  # which not a number is not, either

@@ -190,7 +190,7 @@ def _worker_facts(
                     "model_step": int(entry["model_step"]),
                     "n_games": per_file["games"] / per_file["files"],
                 }
-        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        except (KeyError, TypeError, ValueError, ArithmeticError):
             continue
     unknown = {name: worker for worker, (_, name) in newest.items() if worker not in found}
     with store.fetch(list(unknown)[:_MAX_OPENED]) as paths:

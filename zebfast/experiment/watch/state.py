@@ -16,6 +16,7 @@ from zebfast.experiment.watch.restart import HOUR
 from zebfast.experiment.watch.verdict import Verdict
 from zebfast.system.clock import set_by
 from zebfast.system.files import write_atomic
+from zebfast.system.parse import parse_json
 from zebfast.system.settings import SettingError, decode
 
 WATCH_FILE = "watch.json"
@@ -111,13 +112,13 @@ def load_state(path: Path) -> WatchState:
     except FileNotFoundError:
         return WatchState()
     try:
-        found = json.loads(data)
+        found = parse_json(data)
         if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
             raise SettingError("another format")
         if missing := {each.name for each in fields(WatchState)} - found.keys() - _NEWER:
             raise SettingError(f"it lacks {', '.join(sorted(missing))}")
         return decode(WatchState, found)
-    except (ValueError, RecursionError):
+    except ValueError:
         _LOG.info(f"{path} is damaged: the watcher begins anew, and replaces it")
         return WatchState()
 

@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from zebfast.exchange.state import usable_run_id
 from zebfast.learner.wandb import one_line
+from zebfast.system.parse import parse_json
 
 _SECONDS = 45.0
 _URL = re.compile(r"/([^/]+)/([^/]+)/runs/([^/?#]+)")
@@ -49,7 +51,7 @@ def run_path(state: Mapping[str, Any] | None, project: str) -> str | None:
     found = _URL.search(str((state or {}).get("wandb_url") or ""))
     if found:
         return "/".join(found.groups())
-    name = (state or {}).get("wandb_run_id")
+    name = usable_run_id(state or {})
     return f"{project}/{name}" if name else None
 
 
@@ -61,7 +63,7 @@ def ask(path: str, *, seconds: float = _SECONDS) -> WandbStatus:
     except subprocess.TimeoutExpired:
         raise WandbUnread(f"W&B did not answer within {seconds:.0f} s about {path}") from None
     try:
-        answer = json.loads(done.stdout.splitlines()[-1])
+        answer = parse_json(done.stdout.splitlines()[-1])
         problem = answer.pop("problem", None)
         if problem is None:
             return WandbStatus(**answer)
