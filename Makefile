@@ -16,6 +16,9 @@ SELFTEST_FLAGS ?= -O1 -g -DZF_NO_CLONES -fsanitize=address,undefined -fno-saniti
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
+SANITIZE_ARGS ?=
 SLUG ?= run
 NAME ?= base
 SEEDS ?= 1000
@@ -33,7 +36,8 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-costs test-slow simulate ordeal selftest bench bench-base bench-compare gate record weights \
+.PHONY: help demo test test-costs test-slow simulate ordeal selftest sanitize fuzz bench bench-base \
+    bench-compare gate record weights \
     lint docs build dist clean distclean
 
 help: ## this list
@@ -53,7 +57,7 @@ test-costs: export PYTHONPATH := tests/support
 test-costs: override TEST_ARGS += -p costs
 test-costs: test ## the tests, and where their processor time goes
 
-test-slow: $(VENV)/.built ## the tests that take long, and those that need a GPU where there is one
+test-slow: $(VENV)/.built $(VENV)/.fuzz ## the tests that take long, and those that need a GPU where there is one
 	@$(PY) -m pytest -m "slow or gpu" $(TEST_ARGS)
 
 selftest: build/selftest ## the C core on its own, under the address and undefined-behaviour sanitizers
@@ -67,6 +71,12 @@ build/selftest: $(C_FILES)
 
 simulate: $(VENV)/.built ## whole runs in a simulated world in which everything goes wrong (SEEDS=1000 HOURS=24)
 	@$(PY) -m tests.simulation.run --seeds $(SEEDS) --first $(FIRST) --hours $(HOURS)
+
+fuzz: $(VENV)/.built $(VENV)/.fuzz ## a minute of fuzzing for each reader (FUZZ_SECONDS=60 FUZZ_TARGETS=heartbeat,state)
+	@$(PY) tests/fuzz/fuzz.py --seconds $(FUZZ_SECONDS) --targets "$(FUZZ_TARGETS)"
+
+sanitize: $(VENV)/.installed ## Python tests of the compiled core under the address, UB and thread sanitizers
+	@$(PY) tools/sanitize.py $(SANITIZE_ARGS)
 
 ordeal: $(VENV)/.built ## worker and learner killed fifty times over a loopback Hub; exact counts at the end
 	@$(PY) -m pytest tests/experiment/test_hub_kill.py --kills 50
@@ -156,6 +166,12 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(PY)
 	@$(PIP) install -c constraints.txt setuptools cython
 	$(call say,installing dependencies and compiling zebfast (the first time takes some minutes: torch is large))
 	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,docs,plot,hub,wandb,fleet,runpod,s3]'
+	@touch $@
+
+# Guided fuzzing; where there is no such package for this machine, changes are made at random.
+$(VENV)/.fuzz: $(VENV)/.installed
+	@$(PIP) install -c constraints.txt atheris || \
+	    echo "no atheris for this machine: fuzzing goes on without the guidance of coverage" >&2
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(C_FILES) $(CORE_FILES)

@@ -4,7 +4,8 @@ Everything descriptive is in pyproject.toml. Switches, all read from the environ
 
     ZEBFAST_NATIVE=1    add -march=native (for this machine only; never for a wheel that travels)
     ZEBFAST_DEBUG=1     -O0 -g, C assertions and Cython bounds checks on
-    ZEBFAST_SANITIZE=1  address and undefined-behaviour sanitizers (run with libasan preloaded)
+    ZEBFAST_SANITIZE=1  address and undefined-behaviour sanitizers (run with libasan preloaded);
+                        =thread for that of threads; make sanitize builds and runs with either
     ZEBFAST_COVERAGE=1  gcov counters and Cython line tracing
 
 Intermediate files live in build/<python>-<digest of the flags>/: switches never mix objects.
@@ -31,6 +32,11 @@ SWITCHES = {
     name: os.environ.get(f"ZEBFAST_{name}", "0") not in ("", "0")
     for name in ("NATIVE", "DEBUG", "SANITIZE", "COVERAGE")
 }
+SANITIZED = (
+    "-fsanitize=thread"
+    if os.environ.get("ZEBFAST_SANITIZE") == "thread"
+    else "-fsanitize=address,undefined"
+)
 VARIANT = "+".join(name.lower() for name, on in SWITCHES.items() if on) or "release"
 
 # csrc/selftest.c has a main() of its own; it is built by the tests, not into the package.
@@ -51,7 +57,7 @@ def compile_flags() -> list[str]:
     if SWITCHES["SANITIZE"]:
         # The loader picks a clone before the sanitizer is up, so a sanitized build has none.
         flags += ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", "-DZF_NO_CLONES"]
-        flags += ["-fsanitize=address,undefined"]
+        flags += [SANITIZED]
     if SWITCHES["COVERAGE"]:
         flags += ["-O0", "-g", "--coverage"]
     return flags
@@ -61,7 +67,7 @@ def link_flags() -> list[str]:
     """Flags the linker needs to match compile_flags()."""
     flags = ["-pthread"]
     if SWITCHES["SANITIZE"]:
-        flags.append("-fsanitize=address,undefined")
+        flags.append(SANITIZED)
     if SWITCHES["COVERAGE"]:
         flags.append("--coverage")
     return flags
