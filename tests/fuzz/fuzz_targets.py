@@ -292,7 +292,7 @@ def example_run() -> Any:
 def state() -> tuple[Read, Errors]:
     """A published state, and everything that is made of one."""
     from zebfast.exchange.errors import ExchangeError
-    from zebfast.exchange.hub.lease import Lease
+    from zebfast.exchange.lease import Lease
     from zebfast.exchange.state import announced, parse_state
     from zebfast.exchange.store import Weights
     from zebfast.experiment.watch.wandb_status import run_path
