@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.kernel import Broken, Process
-from zebfast.exchange import LocalWeightStore, parse_example_name
 from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.learner.snapshots import Snapshots
 from zebfast.learner.state import load_checkpoint
@@ -44,13 +43,25 @@ class Checks:
         world = self._world
         folder, _, name = path.rpartition("/")
         if folder == str(world.examples) and name in self.games:
-            self.there.add(name)
-            self.doubtful.discard(name)
             with open(path, "rb") as handle:
-                self.content[name] = handle.read()
+                self._handed_over(name, handle.read())
         elif name == world.namespace.state_file and folder == str(world.shared):
             with open(path, "rb") as handle:
                 self.published(process, json.load(handle))
+
+    def committed(self, process: Process, files: Mapping[str, bytes]) -> None:
+        """A commit was made on the Hub."""
+        for path, data in files.items():
+            name = path.rpartition("/")[2]
+            if name in self.games:
+                self._handed_over(name, data)
+            elif name == self._world.namespace.state_file:
+                self.published(process, json.loads(data))
+
+    def _handed_over(self, name: str, data: bytes) -> None:
+        self.there.add(name)
+        self.doubtful.discard(name)
+        self.content[name] = data
 
     def published(self, process: Process, state: Mapping[str, Any]) -> None:
         now = (int(state["step"]), int(state["total_games"]))
@@ -62,9 +73,7 @@ class Checks:
 
     def taken_back(self, before: set[str]) -> None:
         """A loss of power: example files that there were before may be gone."""
-        folder = self._world.examples
-        after = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-        lost = (before - after) & self.there
+        lost = (before - self._world.example_names()) & self.there
         self.there -= lost
         self.doubtful |= lost
 
@@ -75,7 +84,7 @@ class Checks:
 
     def at_end(self) -> None:
         world = self._world
-        state = LocalWeightStore(world.shared, world.namespace).read_state()
+        state = world.state()
         if state is None:
             raise Broken("nothing is published")
         self._counts(int(state["total_games"]), "the published state")
@@ -109,7 +118,3 @@ class Checks:
         if not there or (there[0].step, there[0].total_games) != (step, games):
             found = [(m.step, m.total_games) for m in there]
             raise Broken(f"at the mirror are {found}; training stands at {step}, {games}")
-
-
-def is_example(name: str) -> bool:
-    return parse_example_name(name) is not None

@@ -58,11 +58,17 @@ def _kill(world: World, role: Role) -> str | None:
     return f"{process.name} at its operation {n} from now"
 
 
+def disks(world: World) -> list[str]:
+    """Those that matter, the more the oftener."""
+    own = [world.learner.host.name, *(role.host.name for role in world.workers)]
+    return own if world.on_hub else ["shared", "shared", "shared", *own]
+
+
 def passing_fault(world: World) -> str | None:
     """A disk does not do what it is asked, for seconds or minutes."""
     rng = world.rng
     error = rng.choice(_PASSING)
-    disk = rng.choice(["shared", "shared", world.learner.host.name])
+    disk = rng.choice(disks(world))
     seconds = rng.choice((5.0, 60.0, 900.0))
     kinds = frozenset(rng.sample(sorted(_ALL), rng.randint(1, len(_ALL))))
     share = rng.choice((0.05, 0.5, 1.0))
@@ -97,9 +103,7 @@ def power_loss(world: World) -> str | None:
         n = world.disks.lose_power(disk)
         world.checks.taken_back(before)
         return f"the shared disk and all that use it ({n} changes lost)"
-    for role in world.roles:
-        if role.host.name == disk and role.process is not None:
-            world.kernel.kill(role.process)
+    world.reboot(world.hosts[disk])
     return f"{disk} ({world.disks.lose_power(disk)} changes lost)"
 
 
@@ -184,17 +188,14 @@ def delivered_twice(world: World) -> str | None:
     name = list(content)[-world.rng.randint(1, min(len(content), 3))]
     if name not in world.checks.there:
         return None
-    path = world.examples / name
-    was_there = path.exists()
-    path.write_bytes(content[name])
+    was_there = name in world.example_names()
+    world.put_example(name, content[name])
     return f"{name}{'' if was_there else ', which had been deleted'}"
 
 
 def odd_file(world: World) -> str | None:
     """Files appear that are no examples, or damaged ones, or those of another run."""
     rng, content = world.rng, world.checks.content
-    if not world.examples.is_dir():
-        return None
     name = f"stranger_{int(world.epoch())}_{rng.getrandbits(32):08x}.safetensors"
     kind = rng.choice(("empty", "noise", "cut", "foreign"))
     data = b""
@@ -206,7 +207,7 @@ def odd_file(world: World) -> str | None:
         if kind == "foreign":
             entry, stem = b'\\"weights_name\\": \\"', world.namespace.stem.encode()
             data = whole.replace(entry + stem, entry + b"x" * len(stem))
-    (world.examples / name).write_bytes(data)
+    world.put_example(name, data)
     return f"{name} ({kind}, {len(data)} bytes)"
 
 
@@ -220,6 +221,33 @@ def far_away(world: World) -> str | None:
     world.far.loses_replies = 0.3
     world.kernel.at(world.kernel.now + seconds, partial(setattr, world.far, "loses_replies", 0.0))
     return f"answers are lost for {seconds:.0f} s"
+
+
+def lost_worker(world: World) -> str | None:
+    """A worker's machine is gone with all that is on it; another takes its place and name."""
+    role = world.rng.choice(world.workers)
+    if not world.on_hub:
+        return None
+    world.reboot(role.host)
+    shutil.rmtree(world.root / role.host.name)
+    os.mkdir(world.root / role.host.name)
+    return role.host.name
+
+
+def network(world: World) -> str | None:
+    """The Hub does not answer one machine or all, or its answers are lost, or it is overloaded."""
+    rng, hub = world.rng, world.hub
+    if not world.on_hub:
+        return far_away(world)
+    seconds = rng.choice((rng.uniform(10, 600), rng.uniform(600, 3 * HOUR)))
+    kind = rng.choice(("away", "away", "loses", "fails"))
+    if kind == "away":
+        names = rng.choice((sorted(world.hosts), [rng.choice(sorted(world.hosts))]))
+        hub.away |= dict.fromkeys(names, world.kernel.now + seconds)
+        return f"{', '.join(names)} without the Hub for {seconds:.0f} s"
+    setattr(hub, kind, rng.choice((0.1, 0.5)))
+    world.kernel.at(world.kernel.now + seconds, partial(setattr, hub, kind, 0.0))
+    return f"the Hub {kind} for {seconds:.0f} s"
 
 
 #: How often each comes, in proportion.
@@ -236,4 +264,6 @@ KINDS: dict[Callable[[World], str | None], int] = {
     delivered_twice: 2,
     odd_file: 2,
     far_away: 2,
+    network: 4,
+    lost_worker: 1,
 }

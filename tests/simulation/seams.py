@@ -22,13 +22,18 @@ from types import FunctionType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import huggingface_hub.utils
+
 from tests.simulation import kernel as sim
 from tests.simulation import stand_ins
 from tests.simulation.disks import Disks
+from tests.simulation.hub import Api, Pool
 from tests.simulation.kernel import Kernel
-from zebfast.learner import session
+from zebfast.exchange.hub import bucket, client, dataset, examples  # noqa: F401 - to be patched
+from zebfast.learner import loop, session
 from zebfast.learner.train.trainer import Trainer
 from zebfast.net.evaluator import Evaluator
+from zebfast.system import clock as machine_clock
 from zebfast.system import events
 from zebfast.system.signals import StopFlag
 from zebfast.worker import network, producer_switch
@@ -41,6 +46,7 @@ class Clock:
     """Stands in for the module ``time``: a machine's wall clock may be wrong, and be changed."""
 
     strftime, gmtime, localtime = time.strftime, time.gmtime, time.localtime
+    CLOCK_MONOTONIC, CLOCK_BOOTTIME = 1, 7
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -57,6 +63,9 @@ class Clock:
         return self._kernel.now + (task.process.host.uptime if task else 0.0)
 
     perf_counter = monotonic
+
+    def clock_gettime(self, _which: int) -> float:
+        return self.monotonic()
 
     def sleep(self, seconds: float) -> None:
         self._kernel.block(seconds)
@@ -112,6 +121,7 @@ def simulated(
     kernel: Kernel,
     disks: Disks,
     rng: random.Random,
+    hub: Api,
     *,
     step_seconds: float,
     game_seconds: float,
@@ -161,6 +171,10 @@ def simulated(
         task = kernel.current
         return str(task.process.host.name) if task else "nowhere"
 
+    def boot_id() -> str:
+        task = kernel.current
+        return f"{task.process.host.name} {task.process.host.boots}" if task else ""
+
     def open_producer(_config: Any, _evaluator: Any, *, seed: int, first_game: int) -> Any:
         return stand_ins.Producer(kernel, game_seconds, seed=seed, first_game=first_game)
 
@@ -173,6 +187,7 @@ def simulated(
         _everywhere(stack, StopFlag, partial(sim.StopFlag, kernel))
         _everywhere(stack, Trainer, partial(stand_ins.Trainer, kernel, step_seconds))
         _everywhere(stack, Evaluator, stand_ins.Evaluator)
+        _everywhere(stack, machine_clock.boot_id, boot_id)
         _everywhere(stack, random, random.Random(rng.random()))
         _defaults(
             stack,
@@ -183,13 +198,14 @@ def simulated(
             (session.model_file, "load", stand_ins.first_checkpoint),
             (network, "config_from_dict", lambda config: config),
             (producer_switch, "open_producer", open_producer),
+            (client.HubClient, "api", hub),
+            (dataset, "ThreadPoolExecutor", Pool),
+            (huggingface_hub.utils, "get_session", lambda: hub),
             (socket, "gethostname", host_name),
             (secrets, "token_hex", lambda n=16: f"{rng.getrandbits(8 * n):0{2 * n}x}"),
             (secrets, "randbits", rng.getrandbits),
         ):
             stack.enter_context(patch.object(target, name, new))
-        from zebfast.learner import loop
-
         stack.enter_context(patch.object(loop, "_NAP_SECONDS", nap_seconds))
         stack.enter_context(disks.installed())
         yield

@@ -57,14 +57,14 @@ def first_checkpoint(_path: Any) -> Checkpoint:
     return Checkpoint(Config(), {"w": torch.zeros(2)})
 
 
-def build_net(_config: Any, weights: Mapping[str, torch.Tensor], *, source: str) -> Net:
+def build_net(_config: Any, weights: Mapping[str, torch.Tensor], **_: Any) -> Net:
     return Net(weights)
 
 
 class Trainer:
     """A step takes its time and changes the network a little, as the step's number says."""
 
-    half = None
+    half = divergence = None
 
     def __init__(self, kernel: Kernel, step_seconds: float, net: Net, config: Any) -> None:
         self._kernel, self._step_seconds = kernel, step_seconds

@@ -22,10 +22,12 @@ from unittest.mock import patch
 from tests.simulation.checks import Checks
 from tests.simulation.disks import Disks
 from tests.simulation.far_place import FarPlace
+from tests.simulation.hub import Api, Hub
 from tests.simulation.kernel import Broken, Kernel, Process
 from tests.simulation.seams import EPOCH, simulated
-from zebfast.exchange import ExchangeError, Namespace, Place, StoreOptions
+from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace, Place, StoreOptions
 from zebfast.exchange.mirror.mirror import Mirror
+from zebfast.exchange.state import parse_state
 from zebfast.learner import session
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.loop import learn
@@ -36,6 +38,7 @@ from zebfast.worker.config import WorkerConfig
 from zebfast.worker.loop import work
 
 MINUTE, HOUR = 60.0, 3600.0
+WEIGHTS, EXAMPLES = "me/zeb", "me/zebx"
 CYCLE_STEPS = 2
 _REPLAY = 400  # examples
 
@@ -47,6 +50,7 @@ class Host:
     name: str
     skew: float = 0.0
     uptime: float = 1000.0
+    boots: int = 1
     up: bool = True
 
 
@@ -90,6 +94,7 @@ class World:
         self.shared = self.root / "shared"
         self.namespace = Namespace.parse(self.rng.choice((None, "run-a")))
         self.far = FarPlace(self.kernel, random.Random(f"far {seed}"))
+        self.hub = Hub(self.kernel, random.Random(f"hub {seed}"), EPOCH)
         self.hosts = {name: self._host(name) for name in ("l1", "l2", "w1", "w2", "w3")}
         self.settings = self._settings()
         self.learner = Role("learner", self.hosts["l1"], self._learner)
@@ -99,6 +104,7 @@ class World:
         ]
         self.checks = Checks(self)
         self.disks.watch = self.checks.named
+        self.hub.watch = self.checks.committed
 
     @property
     def roles(self) -> list[Role]:
@@ -124,22 +130,34 @@ class World:
             "replay_cache_save_every": rng.choice((1, 2, 4)),
             "checkpoint_every": rng.choice((1, 1, 2)),
             "own_disk": rng.random() < 0.6,
+            "hub": rng.random() < 0.4,
             "seeded": rng.random() < 0.5,
         }
 
     # --- the programs ---
 
     def _options(self, host: Host) -> StoreOptions:
-        own = self.root / host.name / "state" if self.settings["own_disk"] else self.shared
-        return StoreOptions(state_dir=own, retry_seconds=20.0)
+        has_own = self.settings["own_disk"] or self.on_hub
+        own = self.root / host.name / "state" if has_own else self.shared
+        return StoreOptions(state_dir=own, retry_seconds=20.0, upload_interval=1800.0)
+
+    @property
+    def on_hub(self) -> bool:
+        return bool(self.settings["hub"])
+
+    def _places(self) -> dict[str, Any]:
+        if self.on_hub:
+            weights, examples = Place("model", WEIGHTS), Place("dataset", EXAMPLES)
+        else:
+            weights = Place.directory(self.shared)
+            examples = Place.directory(self.shared / "examples")
+        return {"weights": weights, "examples": examples, "namespace": self.namespace}
 
     def _learner(self, host: Host) -> Callable[[], int]:
         settings = self.settings
         config = LearnerConfig(
-            weights=Place.directory(self.shared),
-            examples=Place.directory(self.shared / "examples"),
+            **self._places(),
             stores=self._options(host),
-            namespace=self.namespace,
             checkpoint=self.shared / "start.pt",
             recipe=led_recipe(
                 training_steps_per_cycle=CYCLE_STEPS, replay_buffer_size=_REPLAY,
@@ -149,6 +167,7 @@ class World:
             max_example_age=0.0,
             replay_cache_dir=self.root / host.name / "cache",
             poll_seconds=900.0,
+            squash_after=40,
             push_seconds=1200.0,
             sync_to="file:///far",
             sync_grace=600.0,
@@ -160,10 +179,8 @@ class World:
 
     def _worker(self, worker_id: str, host: Host) -> Callable[[], int]:
         config = WorkerConfig(
-            weights=Place.directory(self.shared),
-            examples=Place.directory(self.shared / "examples"),
+            **self._places(),
             stores=self._options(host),
-            namespace=self.namespace,
             worker_id=worker_id,
             games_per_batch=4,
             weight_sync_interval=1,
@@ -218,6 +235,7 @@ class World:
             stack.enter_context(
                 simulated(
                     self.kernel, self.disks, random.Random(f"names {self.seed}"),
+                    Api(self.hub),
                     step_seconds=30 * MINUTE, game_seconds=900.0, nap_seconds=900.0,
                     told=self.told,
                 )
@@ -253,7 +271,9 @@ class World:
         """Faults are over: everything goes on, then the workers end, then the learner."""
         self.disks.troubles.clear()
         self.disks.die_at.clear()
-        self.far.away_until = 0.0
+        self.far.away_until = self.far.loses_replies = 0.0
+        self.hub.away.clear()
+        self.hub.loses = self.hub.fails = 0.0
         for host in self.hosts.values():
             host.up = True
         for role in self.roles:
@@ -282,6 +302,43 @@ class World:
 
     def _mirror(self, _url: str, _namespace: Namespace, **_: Any) -> Mirror:
         return Mirror(self.far)
+
+    def reboot(self, host: Host) -> None:
+        """It begins anew, without what ran on it."""
+        host.boots += 1
+        host.uptime = -self.kernel.now
+        for role in (*self.roles, *self.extras):
+            if role.host is host and role.process is not None:
+                self.kernel.kill(role.process)
+
+    def example_names(self) -> set[str]:
+        """What lies where example files are handed over."""
+        if self.on_hub:
+            prefix = self.in_repository("")
+            tree = self.hub.tree(EXAMPLES, "dataset")
+            return {path.removeprefix(prefix) for path in tree if path.startswith(prefix)}
+        return {p.name for p in self.examples.iterdir()} if self.examples.is_dir() else set()
+
+    def put_example(self, name: str, data: bytes) -> None:
+        """Somebody puts a file there, by no program of ours."""
+        if not self.on_hub:
+            self.examples.mkdir(parents=True, exist_ok=True)
+            (self.examples / name).write_bytes(data)
+        elif ("dataset", EXAMPLES) in self.hub.repositories:
+            repo = self.hub.repository(EXAMPLES, "dataset")
+            tree = repo.commits[-1].tree | {self.in_repository(name): data}
+            self.hub.commit(repo, tree, f"Add {name}")
+
+    def in_repository(self, name: str) -> str:
+        prefix = self.namespace.examples_prefix
+        return f"{prefix}/{name}" if prefix else name
+
+    def state(self) -> dict[str, Any] | None:
+        """What is published."""
+        if self.on_hub:
+            data = self.hub.tree(WEIGHTS, "model").get(self.namespace.state_file)
+            return None if data is None else parse_state(data, "the Hub")
+        return LocalWeightStore(self.shared, self.namespace).read_state()
 
     def checkpoint_path(self) -> Path:
         return self._options(self.learner.host).state_dir / self.namespace.checkpoint_file
