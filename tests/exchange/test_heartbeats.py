@@ -114,6 +114,25 @@ def test_in_a_directory(tmp_path: Path, name: str | None) -> None:
     assert len(store.heartbeats()) == 2
 
 
+def test_another_process_under_the_same_id_is_named_by_both(tmp_path: Path) -> None:
+    """Two machines on one shared directory: each finds the other's sign in the place of its own."""
+    one, two = (LocalExampleStore(tmp_path, Namespace.parse(None)) for _ in range(2))
+    first, second = (replace(BEAT, process=name, host=name) for name in ("a", "b"))
+    said: list[str] = []
+    with listening(said.append):
+        one.beat(first)
+        one.beat(first)
+        two.beat(second)  # it may be what follows on one that was killed
+        assert not said
+        one.beat(first)
+        two.beat(second)
+        one.beat(first)
+    assert [line.partition(":")[0] for line in said] == [
+        "  another process works as w0, too (on b, playing)",
+        "  another process works as w0, too (on a, playing)",
+    ]
+
+
 OPEN = """
 from dataclasses import replace
 from zebfast.exchange.heartbeat import Heartbeat
@@ -125,6 +144,21 @@ def beat(worker="w0", **facts):
 def script(code: str) -> str:
     """A snippet that has ``beat``."""
     return OPEN + textwrap.dedent(code)
+
+
+def test_far_away_the_other_of_the_same_id_is_named_too(far: Far) -> None:
+    far.do(script("""
+        import time
+        other = examples(kind, repo, "large", home + "2", upload_interval=0.0)
+        for each, process in ((store, "a"), (store, "a"), (other, "b"), (store, "a")):
+            each.beat(Heartbeat(worker_id="w0", unix=6.0, phase="playing", process=process))
+            while each._uploader._beat is not None:
+                time.sleep(0.01)
+        store.close(30)
+        other.close(30)
+    """), changes={"upload_interval": 0.0})  # fmt: skip
+    [line] = [line for line in far.client.said if "another process works as w0" in line]
+    assert "(on some machine, playing)" in line
 
 
 def test_far_away_it_goes_with_the_examples_and_is_none(far: Far) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, replace
 from typing import Any, Literal
 
 from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.names import is_plain_name
+from zebfast.system.events import Incident, emit
 from zebfast.system.parse import parse_json
+from zebfast.system.retry import Once
 from zebfast.system.settings import SettingError, decode, setting, shown
 
 Phase = Literal["starting", "waiting", "playing", "stopped", "failed"]
@@ -21,7 +25,7 @@ _SUFFIX = ".json"
 _MAX_ERROR = 300
 _MAX_NAME = 100
 _TEXTS = {"error": _MAX_ERROR, "source": _MAX_NAME, "host": _MAX_NAME, "version": _MAX_NAME,
-          "gpu": _MAX_NAME}  # fmt: skip
+          "process": _MAX_NAME, "gpu": _MAX_NAME}  # fmt: skip
 
 
 class BadHeartbeat(ExchangeError):
@@ -38,6 +42,7 @@ class Heartbeat:
     """One sign of life. Times are unix seconds by the worker's clock, memory is in MB.
 
     Attributes:
+        process: made at the worker's start: two that share an id differ in it.
         phase: ``waiting`` for weights; ``failed`` = ended with ``error`` and not yet restarted.
         batch, total_games, games_per_s: of this start of the worker.
         restarts: by its supervisor; earlier_batches were handed over before the last of them.
@@ -60,6 +65,7 @@ class Heartbeat:
     gpu_memory: float | None = _number(None)
     host: str = ""
     version: str = ""
+    process: str = ""
     error: str | None = None
 
     @property
@@ -110,6 +116,41 @@ class HeartbeatReader:
         if self._said.get(name) != reason:
             self._said[name] = reason
             _LOG.info(f"  left out: {reason}")
+
+
+class OwnHeartbeats:
+    """Notices that somebody else leaves heartbeats under the id of this process's worker.
+
+    ``seconds`` lie between two looks.
+    """
+
+    def __init__(self, *, seconds: float = 0.0) -> None:
+        self._seconds, self._looked = seconds, -math.inf
+        self._sent: dict[str, str] = {}
+        self._is_new = Once()
+
+    def sent(self, beat: Heartbeat) -> None:
+        """This one is there now, so nothing else can be that was there before."""
+        self._sent[beat.worker_id] = beat.process
+
+    def look(self, worker_id: str, read: Callable[[str], bytes | None]) -> None:
+        """Say it if what is there, which ``read(name)`` gets, is not what was sent last."""
+        own, now = self._sent.get(worker_id), time.monotonic()
+        if not own or now - self._looked < self._seconds:
+            return
+        self._looked, name = now, heartbeat_name(worker_id)
+        try:
+            data = read(name)
+            other = None if data is None else parse_heartbeat(data, name)
+        except (ExchangeError, OSError):  # those of all workers are not this one's to judge
+            return
+        if other is not None and other.process != own and self._is_new(other.process or "?"):
+            text = (
+                f"  another process works as {worker_id}, too (on {other.host or 'some machine'}, "
+                f"{other.phase}): each hides the other's signs of life; give every machine a "
+                "--worker-id of its own"
+            )
+            emit(Incident(what="same id", text=text))
 
 
 def parse_heartbeat(data: bytes, name: str) -> Heartbeat:

@@ -23,6 +23,7 @@ from zebfast.exchange.heartbeat import (
     MAX_BYTES,
     Heartbeat,
     HeartbeatReader,
+    OwnHeartbeats,
     heartbeat_name,
     is_heartbeat_name,
 )
@@ -283,6 +284,9 @@ class LocalExampleStore:
         default_factory=HeartbeatReader, init=False, repr=False, compare=False
     )
     _odd: Once = field(default_factory=Once, init=False, repr=False, compare=False)
+    _own: OwnHeartbeats = field(
+        default_factory=OwnHeartbeats, init=False, repr=False, compare=False
+    )
 
     @property
     def directory(self) -> Path:
@@ -365,7 +369,9 @@ class LocalExampleStore:
     def beat(self, heartbeat: Heartbeat) -> None:
         folder = self.directory / HEARTBEATS
         own_folder(folder)
+        self._own.look(heartbeat.worker_id, lambda name: _read(folder / name, MAX_BYTES))
         write_atomic(folder / heartbeat_name(heartbeat.worker_id), heartbeat.to_bytes())
+        self._own.sent(heartbeat)
 
     @passing_faults()
     def heartbeats(self) -> dict[str, Heartbeat]:

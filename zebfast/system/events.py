@@ -36,6 +36,7 @@ IncidentKind = Literal[
     "nearly full",
     "exchange",
     "taken over",
+    "same id",
     "pause",
     "fresh optimizer",
     "diverged",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ class HeartbeatSender:
             earlier_batches=config.earlier_batches,
             host=socket.gethostname(),
             version=__version__,
+            process=secrets.token_hex(8),
         )
 
     def tell(self, phase: Phase, **facts: Any) -> None:

@@ -20,6 +20,7 @@ from zebfast.exchange.heartbeat import (
     MAX_BYTES,
     Heartbeat,
     HeartbeatReader,
+    OwnHeartbeats,
     heartbeat_name,
     is_heartbeat_name,
     too_long,
@@ -135,7 +136,7 @@ class RemoteExampleStore:
         self._spool = Spool(local_dir / "spool")
         self._uploader = Uploader(
             self._spool,
-            send=transport.send,
+            send=self._send,
             missing=self._missing,
             label=transport.label,
             quota=transport.quota,
@@ -148,6 +149,8 @@ class RemoteExampleStore:
         self._undeleted: set[str] = set()
         self._is_new = Once()
         self._beats = RemoteHeartbeats(transport, self._scratch)
+        self._own = OwnHeartbeats(seconds=options.upload_interval)
+        self._beating: Heartbeat | None = None
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
         with passing_faults():
@@ -157,7 +160,27 @@ class RemoteExampleStore:
 
     def beat(self, heartbeat: Heartbeat) -> None:
         name = f"{HEARTBEATS}/{heartbeat_name(heartbeat.worker_id)}"
+        self._beating = heartbeat
         self._uploader.beat(name, heartbeat.to_bytes(), at_once=heartbeat.phase == "failed")
+
+    def _send(self, files: Mapping[str, Content]) -> None:
+        """In the uploader's thread."""
+        beat = self._beating
+        is_beat = beat is not None and f"{HEARTBEATS}/{heartbeat_name(beat.worker_id)}" in files
+        if beat is not None and is_beat:
+            self._own.look(beat.worker_id, self._far_beat)
+        self._transport.send(files)
+        if beat is not None and is_beat:
+            self._own.sent(beat)
+
+    def _far_beat(self, name: str) -> bytes | None:
+        path = f"{HEARTBEATS}/{name}"
+        with tempfile.TemporaryDirectory() as made:
+            came, _ = self._transport.download([path], Path(made))
+            if path not in came:
+                return None
+            with open(Path(made, path), "rb") as handle:
+                return handle.read(MAX_BYTES + 1)
 
     def heartbeats(self) -> dict[str, Heartbeat]:
         return self._beats.read()
