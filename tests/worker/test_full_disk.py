@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from disk_faults import PASSING, DiskFaults
 from listening import work
@@ -15,8 +16,9 @@ from workers import one_batch
 from zebfast.exchange import LocalExampleStore, Place, StoreOptions
 from zebfast.exchange.hub import dataset
 from zebfast.exchange.hub.uploader import Uploader
+from zebfast.exchange.names import MAX_EXAMPLE_FILE_BYTES
 from zebfast.selfplay.example_files import read_examples
-from zebfast.selfplay.examples import write_native
+from zebfast.selfplay.examples import MAX_EXAMPLES, MOST_GAMES_A_FILE, write_native
 from zebfast.worker import example_writer
 
 
@@ -58,6 +60,49 @@ def test_full_disk_under_a_spool_is_waited_out(
     assert ": 1; run the same command again" in said[-1]
     [path] = (tmp_path / "run").glob("*/spool/*/worker-0_*")
     assert read_examples(path).n_games == 4
+
+
+def test_a_batch_of_more_games_than_a_file_may_hold_is_several_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is spoken for by itself: what a fault of the disk leaves out is never played again."""
+    monkeypatch.setattr(example_writer, "MOST_GAMES_A_FILE", 3)
+    config = replace(one_batch(tmp_path), seed=5, games_per_batch=8)
+    said: list[str] = []
+    assert work(config, say=said.append) == 0
+    assert any("batch 1: 224 examples" in line for line in said)
+    found = [read_examples(path) for path in (tmp_path / "examples").glob("worker-0_*")]
+    found.sort(key=lambda examples: examples.metadata["number"])
+    assert [(e.n_games, e.metadata["first_game"], e.metadata["number"]) for e in found] == [
+        (3, 0, 0), (3, 3, 1), (2, 6, 2),
+    ]  # fmt: skip
+    assert len({e.metadata["session"] for e in found}) == 1
+    games = np.concatenate([e.records["obs"].reshape(-1, 28) for e in found])
+    assert len({game.tobytes() for game in games}) == 8
+
+    put, left = LocalExampleStore.put, [1]
+
+    def fails(self: LocalExampleStore, name: str, write: object) -> None:
+        if not left:
+            raise OSError(errno.EROFS, "Read-only file system")
+        put(self, name, write)  # type: ignore[arg-type]
+        left.pop()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalExampleStore, "put", fails)
+        with pytest.raises(OSError, match="Read-only"):
+            work(config, say=said.append)
+    assert work(config, say=said.append) == 0
+    found = [read_examples(path) for path in (tmp_path / "examples").glob("worker-0_*")]
+    firsts = sorted(e.metadata["first_game"] for e in found)
+    assert firsts == [0, 3, 6, 8, 14, 17, 20]
+
+
+def test_a_file_never_has_more_than_a_reader_takes() -> None:
+    bytes_of_a_game = 28 * (36 * 8 * 4 + 36 + 7 * 8 + 7 + 7 * 4 + 4 + 28 * 8 + 28)  # as .pt
+    assert MOST_GAMES_A_FILE * bytes_of_a_game < MAX_EXAMPLE_FILE_BYTES
+    assert MOST_GAMES_A_FILE * 28 <= MAX_EXAMPLES
+    assert MOST_GAMES_A_FILE % 2 == 0
 
 
 def test_other_disk_faults_end_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

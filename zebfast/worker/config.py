@@ -110,7 +110,7 @@ class WorkerConfig:
     )
     games_per_batch: int = setting(
         SELFPLAY.games_per_batch,
-        "Games of an example file.",
+        "Games of a batch, which is an example file; beyond 16,384 several.",
         least=1,
         most=MOST_BATCH,
         shown=f"{SELFPLAY.games_per_batch}; eval-aux: {EVAL_AUX.games_per_batch}",

@@ -33,7 +33,10 @@ class Task:
 
     producer: SelfPlayConfig | TeachingConfig | None = None
     games_per_batch: int | None = setting(
-        None, "Games of an example file.", least=1, most=MOST_BATCH
+        None,
+        "Games of a batch, which is an example file; beyond 16,384 several.",
+        least=1,
+        most=MOST_BATCH,
     )
     threads: int | None = setting(
         None, "Threads of torch in each group.", least=1, most=MOST_THREADS
