@@ -84,6 +84,18 @@ def test_other_files_are_refused_too(data: bytes) -> None:
         parse_heartbeat(data, "w0.json")
 
 
+@pytest.mark.parametrize(
+    "change", [{"games_per_s": float("nan")}, {"total_games": -1}, {"batch": 1 << 62},
+               {"worker_id": "a b"}, {"gpu_memory": float("inf")}]
+)  # fmt: skip
+def test_what_would_be_refused_is_not_written(tmp_path: Path, change: dict[str, Any]) -> None:
+    store = LocalExampleStore(tmp_path, Namespace())
+    store.beat(BEAT)
+    with pytest.raises(BadHeartbeat):
+        store.beat(replace(BEAT, **change))
+    assert store.heartbeats() == {BEAT.worker_id: BEAT}
+
+
 def test_names() -> None:
     assert is_heartbeat_name(heartbeat_name("selfplay-3fa9c1d2"))
     for name in (".w0.json.ab12.tmp", "w0.txt", ".json", "a/b.json", "w0_1_ab.pt", ".w0.json"):

@@ -93,6 +93,14 @@ def test_offers_are_remembered_for_a_moment() -> None:
     assert found.without_offer(OFFERS[0]).cached("vast", SPEC, NOW) == OFFERS[1:]
 
 
+def test_searches_of_earlier_days_are_forgotten() -> None:
+    history = MarketHistory()
+    for day in range(5):
+        spec = replace(SPEC, max_price_per_hour=0.1 + day)
+        history = history.with_offers("vast", spec, [], now=1.5 * DAY * day)
+    assert len(history.searches) == 1
+
+
 def test_a_used_up_quota() -> None:
     found = MarketHistory().with_offers("vast", SPEC, OFFERS, NOW).with_quota("vast", NOW + 5000)
     assert not found.may_search("vast", NOW + 4999)

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from learning import run, state_of
@@ -29,6 +30,7 @@ from zebfast.learner.data import ingest
 from zebfast.learner.sessions import MOST_SESSIONS, CountedSessions
 from zebfast.learner.state import (
     Progress,
+    Streams,
     TrainingCheckpoint,
     counted_state,
     load_checkpoint,
@@ -193,7 +195,7 @@ def a_year(n_workers: int = 1000, starts: int = 40, listed: int = 30_000) -> Pro
         metadata = {"worker_id": worker_id, "model_step": 90_000, "n_games": 256,
                     "source": "selfplay-mcts"}  # fmt: skip
         name = example_name(worker_id, 1_795_000_000 + worker)
-        progress.streams.count(name, Examples(torch.zeros(7168).numpy(), metadata))
+        progress.streams.count(name, Examples(np.zeros(7168), metadata))
     for number in range(listed):
         worker_id = f"zeb-an-experiment-selfplay-{number % n_workers:08x}"
         name = example_name(worker_id, 1_795_000_000 + number)
@@ -219,6 +221,20 @@ def test_a_year_of_a_thousand_workers_fits(tmp_path: Path) -> None:
     assert again.sessions == progress.sessions
     assert again.streams.workers == progress.streams.workers
     assert again.total_games == progress.total_games
+
+
+def test_workers_have_room_in_a_state_whatever_they_are_called() -> None:
+    streams = Streams()
+    metadata = {"model_step": 1 << 52, "n_games": 256, "source": "selfplay-mcts"}
+    for worker in range(300):
+        examples = Examples(
+            np.zeros(1), {**metadata, "worker_id": f"{worker:03d}" + "\u4e2d" * 197}
+        )
+        streams.count(f"w_5_{worker:08x}.pt", examples)
+    shown = streams.newest_workers()
+    assert len(json.dumps({"workers": shown}, indent=2)) < 35_000
+    assert [name[:3] for name in shown] == [f"{n:03d}" for n in range(300 - len(shown), 300)]
+    assert len(streams.workers) == 300
 
 
 def test_a_checkpoint_knows_the_sessions(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from learning import learn, state_of
 
+from zebfast.learner import metrics as metrics_file
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
 from zebfast.learner.data.replay import ReplayMixture
@@ -180,3 +182,27 @@ def test_lines_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     last = read_metrics(path)[2]
     assert (last["step"], last["train/policy_loss"], last["stats/total_games"]) == (3, None, 5)
     assert not re.search("NaN", path.read_text())
+
+
+def test_a_long_file_keeps_its_evaluations_and_ever_fewer_old_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_file, "_MAX_BYTES", 20_000)
+    made = JsonlMetrics(tmp_path / "m.jsonl", last_step=0)
+    largest = 0
+    for step in range(1, 2001):
+        made.log(step, {"train/policy_loss": 1.0, "stats/total_games": 7 * step})
+        if step % 500 == 0:
+            made.log(step, {WIN_RATE: 0.5})
+        largest = max(largest, made.path.stat().st_size)
+    assert largest <= 20_100
+    rows = read_metrics(made.path)
+    steps = [row["step"] for row in rows if "train/policy_loss" in row]
+    assert steps == sorted(set(steps))
+    assert steps[-50:] == list(range(1951, 2001))
+    assert [row["step"] for row in rows if WIN_RATE in row] == [500, 1000, 1500, 2000]
+    assert steps[1] - steps[0] > 8
+    assert JsonlMetrics(made.path, last_step=1990).path.stat().st_size < 20_000
+    for number in range(2000):  # of which nothing can go: the file grows, and is read now and then
+        made.log(2001, {WIN_RATE: number / 2000})
+    assert len([row for row in read_metrics(made.path) if row["step"] == 2001]) == 2000

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from disk_faults import PASSING, DiskFaults
 from listening import work
+from runs import publish
 from workers import one_batch
 
-from zebfast.exchange import LocalExampleStore, Place, StoreOptions
+from zebfast.exchange import ExchangeError, LocalExampleStore, Place, StoreOptions
+from zebfast.exchange import state as state_files
 from zebfast.exchange.hub import dataset
 from zebfast.exchange.hub.uploader import Uploader
 from zebfast.exchange.names import MAX_EXAMPLE_FILE_BYTES
@@ -96,6 +98,17 @@ def test_a_batch_of_more_games_than_a_file_may_hold_is_several_files(
     found = [read_examples(path) for path in (tmp_path / "examples").glob("worker-0_*")]
     firsts = sorted(e.metadata["first_game"] for e in found)
     assert firsts == [0, 3, 6, 8, 14, 17, 20]
+
+
+def test_what_a_reader_would_refuse_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = one_batch(tmp_path)
+    monkeypatch.setattr(state_files, "MAX_COUNT", 1 << 60)  # as if states could have such steps
+    publish(tmp_path / "run", step=1 << 53)
+    with pytest.raises(ExchangeError, match="a learner could not read what worker-0 is about to"):
+        work(config, say=lambda line: None)
+    assert not list((tmp_path / "examples").glob("worker-0_*"))
 
 
 def test_a_file_never_has_more_than_a_reader_takes() -> None:

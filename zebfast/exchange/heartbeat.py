@@ -74,11 +74,13 @@ class Heartbeat:
         return str(self.earlier_batches + self.batch)
 
     def to_bytes(self) -> bytes:
-        """As a file, at most MAX_BYTES."""
+        """As a file that ``parse_heartbeat`` reads; BadHeartbeat where it would not."""
         facts = asdict(self)
         for key, longest in _TEXTS.items():
             facts[key] = facts[key] and _printable(facts[key])[:longest]
-        return json.dumps(facts, ensure_ascii=False).encode(errors="replace") + b"\n"
+        data = json.dumps(facts, ensure_ascii=False).encode(errors="replace") + b"\n"
+        parse_heartbeat(data, heartbeat_name(self.worker_id))
+        return data
 
 
 def heartbeat_name(worker_id: str) -> str:

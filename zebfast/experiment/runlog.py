@@ -273,4 +273,8 @@ def run_counts(rows: Sequence[Mapping[str, Any]], start: float, end: float) -> t
     own = [row for row in trained if start <= row.get("time", 0) < end]
     before = [row for row in trained if row.get("time", 0) < start]
     games = [int(part[-1].get("stats/total_games") or 0) if part else 0 for part in (before, own)]
-    return len(own), games[1] - games[0] if own else 0
+    if not own:
+        return 0, 0
+    # By their numbers: of long files not every cycle is there.
+    first = before[-1]["step"] if before else own[0]["step"] - 1
+    return own[-1]["step"] - first, games[1] - games[0]

@@ -106,9 +106,10 @@ class MarketHistory:
     def with_offers(
         self, provider: str, spec: Spec, offers: Iterable[Offer], now: float
     ) -> MarketHistory:
-        """After a search."""
+        """After a search; those of earlier days, which nobody uses, are forgotten."""
         search = Search(at=now, offers=tuple(offers))
-        return replace(self, searches={**self.searches, search_key(provider, spec): search})
+        recent = {key: each for key, each in self.searches.items() if now - each.at <= DAY}
+        return replace(self, searches={**recent, search_key(provider, spec): search})
 
     def without_offer(self, offer: Offer) -> MarketHistory:
         """After an offer was rented or had gone: no search brings it back from memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # what only reads metrics files loads no network
     from zebfast.learner.train.trainer import TrainReport
 
 _MOST = 1e300  # of a number that is added to others without becoming infinite
+# Some ten thousand cycles: whoever looks reads them all, and snapshots hold a copy.
+_MAX_BYTES = 32 << 20
 
 MetricsRow: TypeAlias = dict[str, float | int | None]
 """Metrics by name, as in the metrics file."""
@@ -40,20 +42,40 @@ class JsonlMetrics:
     Opening it drops what a killed run wrote beyond the checkpoint that training continues from
     (those cycles will run again) and any line that was cut short, so each cycle appears once.
     ``last_evaluation`` does the same for numbered evaluations, of which a cycle may have several.
+
+    Of a file that has become long, every second row of the older half goes, evaluations apart:
+    the further back, the fewer rows there are.
     """
 
     def __init__(self, path: Path, *, last_step: int, last_evaluation: int = 0) -> None:
-        self.path = path
+        self.path, self._limit = path, _MAX_BYTES
         if path.exists():
             rows = [row for row in read_metrics(path) if row["step"] <= last_step]
             kept = [row for row in rows if row.get("arena/look", 0) <= last_evaluation]
-            write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+            self._write(kept)
 
     def log(self, step: int, row: Row) -> None:
         """Append one line. Raises OSError."""
         finite = {k: v if v is None or math.isfinite(v) else None for k, v in row.items()}
         line = json.dumps({"step": step, "time": round(time.time(), 3), **finite})
         append_line(self.path, f"{line}\n".encode())
+        if self.path.stat().st_size > self._limit:
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        rows = read_metrics(self.path)
+        older = rows[: len(rows) // 2]
+        kept = [row for number, row in enumerate(older) if number % 2 or _is_evaluation(row)]
+        self._write(kept + rows[len(older) :])
+        # Where hardly anything can go, that is not tried at every row.
+        self._limit = max(_MAX_BYTES, self.path.stat().st_size * 5 // 4)
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def _is_evaluation(row: Row) -> bool:
+    return any(name.startswith(("eval/", "arena/")) for name in row)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

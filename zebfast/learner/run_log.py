@@ -18,6 +18,7 @@ from zebfast.system.events import CycleDone, Event, Incident, Ingested, Waiting,
 
 _LONG_SCAN_SECONDS = 10.0
 _N_PROBLEMS = 10
+_MOST_LETTERS = 500  # of a problem
 # Incidents that those who only see the published state should know of, too.
 _PUBLISHED = frozenset({"diverged", "exchange", "memorising", "missing targets", "refused file"})
 
@@ -44,7 +45,7 @@ class RunStatus:
             case Waiting():
                 self._waiting = event.text or None
             case Incident() if event.what in _PUBLISHED:
-                line = event.text.strip()
+                line = event.text.strip()[:_MOST_LETTERS]
                 self._problems.append({"unix": round(event.unix, 3), "line": line})
             case CycleDone():
                 row = event.metrics

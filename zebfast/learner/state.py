@@ -33,7 +33,7 @@ _RATE_SECONDS = 1800.0
 _LEAST_RATE_SECONDS = 60.0
 _TOGETHER = 10  # seconds of which the files are one entry of ``recent``, however many there are
 _MOST_WORKERS = 2000
-_MOST_SHOWN = 200
+_ROOM_FOR_WORKERS = 30_000  # bytes of a state, which every worker reads
 # Of a large ledger only those names are published that are not known by their sessions.
 _MOST_NAMES = 20_000
 
@@ -123,8 +123,13 @@ class Streams:
 
     def newest_workers(self) -> dict[str, dict[str, Any]]:
         """Of ``workers`` those counted last: as many as a state has room for."""
-        newest = list(self.workers.items())[-_MOST_SHOWN:]
-        return {name: dict(found) for name, found in newest}
+        newest, room = {}, _ROOM_FOR_WORKERS
+        for name in reversed(self.workers):
+            room -= len(json.dumps({name: self.workers[name]}, indent=2))
+            if room < 0:
+                break
+            newest[name] = dict(self.workers[name])
+        return dict(reversed(newest.items()))
 
     def summary(self, now: float) -> dict[str, dict[str, Any]]:
         """``sources`` with ``games_per_s`` over the last half hour before ``now``."""

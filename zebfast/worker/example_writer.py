@@ -19,13 +19,21 @@ from zebfast.exchange import (
     NATIVE_SUFFIX,
     PT_SUFFIX,
     ExampleStore,
+    ExchangeError,
     Serial,
     TransientError,
     example_name,
     new_session,
     passing_faults,
 )
-from zebfast.selfplay.examples import MOST_GAMES_A_FILE, write_native
+from zebfast.rules import N_PLIES
+from zebfast.selfplay.examples import (
+    MOST_GAMES_A_FILE,
+    BadExampleFile,
+    check_metadata,
+    write_native,
+)
+from zebfast.selfplay.producer_kinds import SOURCES
 from zebfast.system.events import Incident, emit
 from zebfast.system.retry import Once, constant, retrying
 from zebfast.system.signals import StopFlag
@@ -75,6 +83,12 @@ class ExampleWriter:
         # One name for all attempts: one that failed late must not leave the games there twice.
         name = example_name(config.worker_id, time.time(), suffix=suffix, serial=serial)
         metadata = {**metadata, **serial.to_metadata()}
+        try:
+            check_metadata(metadata, n_examples=N_PLIES * len(games), sources=SOURCES)
+        except BadExampleFile as error:
+            raise ExchangeError(
+                f"a learner could not read what {config.worker_id} is about to write: {error}"
+            ) from error
 
         def write(path: Path) -> None:
             if config.example_format == "native":
