@@ -144,6 +144,10 @@ def test_settings_that_the_learner_does_not_know_are_refused(
     assert "experiment.toml cannot be used" in text
     assert words in text
     assert not (root / "experiments/first/runs.jsonl").exists()
+    looked = experiment("status", "first", "--json", root=root)
+    assert looked.exit_code == 1
+    assert json.loads(looked.stdout)["name"] == "first"
+    assert text in looked.stderr
 
 
 @pytest.mark.parametrize(

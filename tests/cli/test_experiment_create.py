@@ -134,9 +134,12 @@ def test_wrong_usage_exits_2_and_writes_nothing(
     assert not (tmp_path / "experiments").exists()
 
 
-@pytest.mark.parametrize("name", ["a/b", "model", "x.pt"])
+@pytest.mark.parametrize("name", ["a/b", "../x", "model", "x.pt"])
 def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
-    assert create(tmp_path, "--size", "small", name=name).exit_code == 2
+    done = create(tmp_path, "--size", "small", name=name)
+    assert done.exit_code == 2
+    assert "experiment" in done.stderr.splitlines()[-1]
+    assert "weights name" not in done.stderr
     assert not (tmp_path / "experiments").exists()
 
 

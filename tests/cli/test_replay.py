@@ -119,3 +119,12 @@ def test_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     result = replay(tmp_path / "none.jsonl")
     assert result.exit_code == 2
     assert "does not exist" in result.stderr
+
+
+def test_standard_input_is_read() -> None:
+    data = (json.dumps(record()) + "\n").encode()
+    result = CliRunner().invoke(cli, ["replay", "-", "--json"], input=data)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == {
+        "file": "<stdin>", "games": 1, "plays": 28, "equal": True, "difference": None
+    }  # fmt: skip

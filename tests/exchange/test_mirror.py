@@ -176,7 +176,8 @@ def test_states_of_another_run_are_left_alone(
 @pytest.mark.parametrize(
     "url",
     ["bucket/folder", "s3://key:secret@bucket/x", "https://x/y?sig=secret", "hf://owner",
-     "hf://datasets/owner/name", "hf://buckets/owner"],
+     "hf://datasets/owner/name", "hf://buckets/owner", "file://", "file:///", "s3://", "s3:///x",
+     "memory://x", "memory://key:secret@x"],
 )  # fmt: skip
 def test_urls_that_cannot_be_meant(url: str) -> None:
     with pytest.raises(ValueError, match="--sync-to") as error:

@@ -21,7 +21,7 @@ from zebfast.learner.config import LearnerConfig
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.session import StartError
 from zebfast.learner.state import CheckpointError, Streams, load_checkpoint
-from zebfast.learner.train.trainer import Trainer, TrainingDiverged
+from zebfast.learner.train.trainer import Sums, Trainer, TrainingDiverged
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v1 import NetConfig
 
@@ -257,7 +257,7 @@ def test_full_disk_leaves_nothing_half_written(
 
 
 def test_diverged_training_is_not_saved(make_config: Make, add_file: AddFile) -> None:
-    config = make_config(lr=1e30, max_grad_norm=1e30, max_cycles=3)
+    config = make_config(lr=1e3, max_grad_norm=1e6, max_cycles=3, training_steps_per_cycle=40)
     add_file(config.examples.path, 1)
     with pytest.raises(TrainingDiverged, match="lower --lr"):
         run(config)
@@ -268,3 +268,31 @@ def test_diverged_training_is_not_saved(make_config: Make, add_file: AddFile) ->
 
 def test_kinds_of_errors_are_users_sentences() -> None:
     assert issubclass(TrainingDiverged, ExchangeError)
+
+
+def test_a_checkpoint_that_is_a_link_stays_where_it_leads(
+    make_config: Make, add_file: AddFile, tmp_path: Path
+) -> None:
+    large = tmp_path / "large disk"
+    large.mkdir()
+    (tmp_path / "run").mkdir()
+    link, target = tmp_path / "run" / "model.ckpt", large / "kept"
+    link.symlink_to(target)
+    (large / ".kept.0a1b2c3d.tmp").write_bytes(b"of a killed learner")
+    config = make_config(max_cycles=1, snapshot_every=1)
+    add_file(config.examples.path, 0)
+    run(config)
+    assert link.is_symlink()
+    assert [each.name for each in large.iterdir()] == ["kept"]
+    assert load_checkpoint(target).progress.step == 1
+    [copy] = config.snapshots_path.glob("*/training.ckpt")
+    assert not copy.is_symlink()
+
+
+def test_sums_of_a_long_cycle_are_not_rounded() -> None:
+    sums = Sums(torch.device("cpu"))
+    sums.each_step += 1.1e9  # of so many steps before
+    for _ in range(10):
+        sums.each_step += torch.full_like(sums.each_step, 1.1, dtype=torch.float32)
+    sums.n_steps = 1_000_000_010
+    assert sums.means()["value_loss"] == pytest.approx(1.1, rel=1e-7)

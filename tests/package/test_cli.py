@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import click
 import pytest
@@ -14,7 +18,9 @@ from click.testing import CliRunner
 from imports import run_without
 
 from zebfast.cli.main import VERBS, cli
-from zebfast.cli.run import run, user_sentence
+from zebfast.cli.messages import account, note
+from zebfast.cli.run import run, to_nowhere, user_sentence
+from zebfast.system.signals import StopFlag
 
 
 def _zebfast(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -96,6 +102,7 @@ Mistake.__module__ = "zebfast.somewhere"
         (click.UsageError("Say what."), 2, "Say what."),
         (click.ClickException("Cannot go on."), 1, "Cannot go on."),
         (MemoryError(), 1, "out of memory"),
+        (UnicodeEncodeError("utf-8", "d\udcff", 1, 2, ""), 1, "no UTF-8 text (...'d?'...)"),
         (ModuleNotFoundError("No module", name="torch.nn"), 1, "pip install torch"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
@@ -134,3 +141,61 @@ def test_exit_codes_of_commands_are_kept() -> None:
     with pytest.raises(SystemExit) as stop:
         run(failing, prog_name="zebfast", argv=[])
     assert stop.value.code == 1
+
+
+def test_what_a_stream_cannot_show_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def speaking() -> None:
+        click.echo("1 — 2 … é \udcff")
+        click.echo("–", err=True)
+
+    streams = {name: io.TextIOWrapper(io.BytesIO(), "latin-1") for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    with pytest.raises(SystemExit) as stop:
+        run(speaking, prog_name="zebfast", argv=[])
+    assert not stop.value.code
+    shown = {name: stream.buffer.getvalue() for name, stream in streams.items()}  # type: ignore[attr-defined]
+    assert shown == {"stdout": b"1 ? 2 ? \xe9 ?\n", "stderr": b"?\n"}
+
+
+def unread() -> TextIO:
+    """A pipe that nobody reads from."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return os.fdopen(writing, "w")
+
+
+def test_a_pipe_that_nobody_reads_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def speaking() -> None:
+        note("a message")
+        click.echo("result")
+
+    with unread() as stdout, unread() as stderr:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with pytest.raises(SystemExit) as stop:
+            run(speaking, prog_name="zebfast", argv=[])
+        to_nowhere(stdout)
+        to_nowhere(stderr)
+    assert stop.value.code == 1
+
+
+def test_a_long_running_program_without_a_reader_stops_as_by_sigterm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with unread() as stdout, StopFlag() as stop:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        for _ in range(3):
+            account("cycle 1 — done")
+        stop.wait(5.0)
+        assert stop.signal_number == signal.SIGTERM
+
+
+def test_a_full_disk_under_its_log_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w") as stdout, StopFlag() as stop:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        account("cycle 1 — done")
+        assert not stop()
+        to_nowhere(stdout)

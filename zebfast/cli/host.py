@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zebfast.exchange import ExampleStore
     from zebfast.worker.supervisor import Failure
 
-_GIB = Number(0, 1_000_000)
+_GIB = Number(0, 1_000_000_000)
 _CLOSE_SECONDS = 10.0  # for the last heartbeat
 
 

@@ -125,13 +125,13 @@ def run_learner(flags: dict[str, Any]) -> int:
     """
     import torch
 
-    from zebfast.cli.messages import messages_to
+    from zebfast.cli.messages import account, messages_to
     from zebfast.learner.loop import learn
     from zebfast.system.events import Ended, EventFile, Started, emit, subscribed
 
     config, code = config_from_flags(flags), EXIT_FAILED
     events = EventFile(config.stores.state_dir / config.namespace.events_file)
-    with messages_to(click.echo), subscribed(events.take):
+    with messages_to(account), subscribed(events.take):
         # Threads beyond the cores that are free wait for each other by spinning: many times slower.
         torch.set_num_threads(usable_threads(flags["threads"]) or max(1, usable_cores() // 2))
         host = socket.gethostname()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
+from zebfast.cli.run import to_nowhere
 from zebfast.system.events import Event, console_text, subscribed
 
 Write = Callable[[str], object]
@@ -16,8 +20,22 @@ _NETWORKS = f"{_ROOT}.net."
 
 
 def note(line: str) -> None:
-    """Messages go to stderr, results to stdout."""
-    click.echo(line, err=True)
+    """Messages go to stderr, results to stdout. Where stderr takes nothing, nothing is said."""
+    with suppress(OSError):
+        click.echo(line, err=True)
+
+
+def account(line: str) -> None:
+    """A line of what a long-running program does, which no terminal and no full disk may end.
+
+    Once nobody can read any more, this process is told to stop as by SIGTERM, so that all is saved.
+    """
+    try:
+        click.echo(line)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or sys.stdout.isatty():
+            to_nowhere(sys.stdout)
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Writer(logging.Handler):

@@ -33,8 +33,8 @@ def _refusal(
     kind: Whole | Number, value: Any, param: click.Parameter | None, context: click.Context | None
 ) -> click.BadParameter:
     """Tells both ends of the range, whatever was wrong with the value."""
-    what = "a whole number" if isinstance(kind, Whole) else "a number"
-    text = f"{value!s:.40} is not {what} in the range {kind._describe_range()}."
+    of_what = " of whole numbers" if isinstance(kind, Whole) else ""
+    text = f"{value!s:.40} is not in the range {kind._describe_range()}{of_what}."
     return click.BadParameter(text, context, param)
 
 

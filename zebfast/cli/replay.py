@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 from rich.progress import SpinnerColumn, TimeElapsedColumn
@@ -19,7 +18,7 @@ from zebfast.cli.console import bar_of
 @click.command(
     name="replay",
     short_help="Check recorded games against the rules.",
-    help="""Replay recorded games (JSON lines, plain or gzipped).
+    help="""Replay recorded games (JSON lines, plain or gzipped; - reads standard input).
 
     Every legal set, trick winner and score is checked against the rules in Python and against the
     compiled engine. The exit status is 1, and the first difference is printed, if any differs.
@@ -29,28 +28,31 @@ from zebfast.cli.console import bar_of
       zebfast replay games.jsonl.gz""",
 )
 @click.argument(
-    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.jsonl[.gz]"
+    "file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE.jsonl[.gz]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
-def replay(file: Path, as_json: bool) -> None:
+def replay(file: str, as_json: bool) -> None:
     """Replay until the end or the first difference. Exit codes: 0 equal, 1 not, 2 usage."""
-    games = plays = 0
+    games, plays, name = 0, 0, "<stdin>" if file == "-" else file
     difference: Difference | None = None
     try:
-        for game in _with_progress(read_games(file)):
-            difference = replay_game(game)
-            if difference is not None:
-                break
-            games += 1
-            plays += len(game.plays)
+        with click.open_file(file, "rb") as stream:
+            for game in _with_progress(read_games(stream)):
+                difference = replay_game(game)
+                if difference is not None:
+                    break
+                games += 1
+                plays += len(game.plays)
     except RecordingError as error:
-        raise click.ClickException(f"{file}: {error}") from error
+        raise click.ClickException(f"{name}: {error}") from error
     except OSError as error:
-        raise click.ClickException(f"Cannot read {file}: {error.strerror or error}.") from error
+        raise click.ClickException(f"Cannot read {name}: {error.strerror or error}.") from error
     if difference is None and games == 0:
-        raise click.ClickException(f"{file} holds no games; expected one JSON object a line.")
+        raise click.ClickException(f"{name} holds no games; expected one JSON object a line.")
     if as_json:
-        found = {"file": str(file), "games": games, "plays": plays, "equal": difference is None}
+        found = {"file": name, "games": games, "plays": plays, "equal": difference is None}
         told = None if difference is None else asdict(difference)
         click.echo(json.dumps(found | {"difference": told}))
     elif difference is None:

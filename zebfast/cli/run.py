@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -28,8 +30,31 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
 
     Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. An exception class that zebfast
     itself defines, any OSError, a missing package and a lack of memory become a sentence for the
-    user, `error: …` on stderr; every other exception is a bug and keeps its traceback.
+    user, `error: …` on stderr; every other exception is a bug and keeps its traceback. Characters
+    that a stream cannot show are replaced.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(OSError):
+                stream.reconfigure(errors="replace")
+    try:
+        _run(command, prog_name, argv)
+    finally:
+        # Not when Python flushes at exit, where what a closed pipe does not take is told again.
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                to_nowhere(stream)
+
+
+def to_nowhere(stream: TextIO) -> None:
+    """From now on, what is written to this stream is lost, and nothing fails."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _run(command: click.Command, prog_name: str, argv: Sequence[str] | None) -> NoReturn:
     try:
         code = command.main(
             args=None if argv is None else list(argv), prog_name=prog_name, standalone_mode=False
@@ -38,20 +63,23 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
         error.show(sys.stderr)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        _say("interrupted")
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
         if isinstance(error, BrokenPipeError) and error.filename is None:
-            # The reader went away: say nothing more to a closed pipe, not even when Python flushes
-            # at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            to_nowhere(sys.stdout)  # whose reader went away
             sys.exit(EXIT_FAILED)
         sentence = user_sentence(error)
         if sentence is None:
             raise
-        click.echo(f"error: {sentence}", err=True)
+        _say(f"error: {sentence}")
         sys.exit(EXIT_FAILED)
     sys.exit(code if isinstance(code, int) else EXIT_OK)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def user_sentence(error: BaseException) -> str | None:
@@ -61,6 +89,12 @@ def user_sentence(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return _os_sentence(error)
+    if isinstance(error, UnicodeEncodeError) and "\udc80" <= error.object[error.start] <= "\udcff":
+        around = error.object[max(0, error.start - 40) : error.start + 40].encode(errors="replace")
+        return (
+            f"a name or directory is no UTF-8 text (...{around.decode()!r}...), as zebfast's files "
+            "must be: give it another name"
+        )
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
         if package != "zebfast":

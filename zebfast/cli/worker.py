@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from zebfast.cli.messages import messages_to, note
+from zebfast.cli.messages import account, messages_to, note
 from zebfast.cli.options import (
     ModeOption,
     Whole,
@@ -275,7 +275,7 @@ def worker(context: click.Context, /, **flags: Any) -> int:
             f"note: a tree of {nodes} nodes ends a search before {visits} simulations; "
             f"give --max-mcts-nodes {2 * visits} for full searches"
         )
-    with messages_to(click.echo), batch_progress() as on_progress:
+    with messages_to(account), batch_progress() as on_progress:
         config, threads = config_from_flags(flags | {"threads": usable_threads(flags["threads"])})
         torch.set_num_threads(threads)
         return work(config, on_progress=on_progress, settle=_settling(context))

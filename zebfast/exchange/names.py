@@ -46,8 +46,11 @@ class Namespace:
     name: str | None = None
 
     @classmethod
-    def parse(cls, weights_name: str | None) -> Namespace:
+    def parse(cls, weights_name: str | None, *, called: str = "weights name") -> Namespace:
         """Namespace of a ``--weights-name``; none, empty and ``model`` are the nameless one.
+
+        Args:
+            called: what messages call it, where it was given as something else.
 
         Raises:
             ValueError: one sentence, when the name cannot be a file name.
@@ -56,7 +59,7 @@ class Namespace:
             return cls(None)
         if not is_plain_name(weights_name) or weights_name.endswith((".pt", ".json")):
             raise ValueError(
-                f"weights name {weights_name!r} cannot be used: expected letters, digits, dots, "
+                f"{called} {weights_name!r} cannot be used: expected letters, digits, dots, "
                 "dashes and underscores, starting with a letter or digit, without .pt"
             )
         return cls(weights_name)

@@ -137,7 +137,7 @@ def fleet_names(name: str, stages: tuple[Role, ...] = LED_ROLES) -> dict[Role, s
 
 def experiment_namespace(name: str) -> Namespace:
     """Namespace of an experiment of this name. ValueError where it can be none."""
-    namespace = Namespace.parse(name)
+    namespace = Namespace.parse(name, called="experiment's name")
     if namespace.name is None:
         raise ValueError(f"an experiment needs a name of its own: {name!r} is the nameless one")
     return namespace

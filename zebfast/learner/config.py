@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.learner.recipe import LED_RECIPE, MOST_ROWS, Recipe, Training
+from zebfast.system.files import own_target
 from zebfast.system.settings import (
     A_YEAR,
     MOST_COUNT,
@@ -230,8 +231,8 @@ class LearnerConfig(TrainerConfig):
 
     @property
     def checkpoint_path(self) -> Path:
-        """The training checkpoint."""
-        return self.stores.state_dir / self.namespace.checkpoint_file
+        """The training checkpoint; where a link of this user's leads, as to a larger disk."""
+        return own_target(self.stores.state_dir / self.namespace.checkpoint_file)
 
     @property
     def best_path(self) -> Path:

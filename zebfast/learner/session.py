@@ -46,6 +46,7 @@ from zebfast.net.networks import AnyNet
 from zebfast.net.output import n_parameters
 from zebfast.net.v2 import V2Net
 from zebfast.system.events import Row, subscribed
+from zebfast.system.files import remove_leftovers
 from zebfast.system.signals import StopFlag
 
 __all__ = ["Session", "StartError", "open_session"]
@@ -89,6 +90,7 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag) -> S
     def begin() -> Session:
         path = config.checkpoint_path
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, lambda name: name == path.name)
         found = continuation(load_checkpoint(path), weights, path)
         return Session(config, store, weights, found, mirror, stop)
 

@@ -118,6 +118,19 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
         handle.write(data)
 
 
+def own_target(path: Path) -> Path:
+    """Where a link at ``path`` leads that is this user's own; ``path`` itself where there is none.
+
+    All other files that are replaced are replaced where they are, so that no link that somebody
+    puts into a shared directory makes this program write elsewhere.
+    """
+    try:
+        is_own = path.is_symlink() and path.lstat().st_uid == os.geteuid()
+        return path.resolve() if is_own else path
+    except (OSError, RuntimeError):  # a link to itself
+        return path
+
+
 def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
     """Append ``line``, which ends with a newline, in one piece. Raises OSError.
 

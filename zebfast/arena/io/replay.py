@@ -6,9 +6,10 @@ A file holds one JSON object a line, plain or gzipped: a deal, its plays and wha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from zebfast.arena.io.json_lines import FieldReader, RecordingError, json_lines, parse_object
 from zebfast.core.engine import Game
@@ -59,13 +60,14 @@ class RecordedGame:
     points: tuple[int, int]
 
 
-def read_games(path: Path) -> Iterator[RecordedGame]:
-    """Yield the games of `path` in order; blank lines are skipped, line numbers start at 1.
+def read_games(source: Path | BinaryIO) -> Iterator[RecordedGame]:
+    """Yield the games of a file in order; blank lines are skipped, line numbers start at 1.
 
-    Raises RecordingError for a line that is no recorded game and for damaged compression, and
-    OSError where the file cannot be read.
+    A binary file that is open already is left open and need not be seekable. Raises RecordingError
+    for a line that is no recorded game and for damaged compression, and OSError where the file
+    cannot be read.
     """
-    with path.open("rb") as stream:
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
         for number, line in json_lines(stream, max_bytes=MAX_LINE_BYTES, expected=_EXPECTED):
             yield parse_game(line, number)
 

@@ -56,6 +56,18 @@ def resolve(experiment: Experiment, stage: Role, arguments: Sequence[str]) -> cl
     return _parse(arguments, settings)
 
 
+def problem_of(experiment: Experiment) -> str | None:
+    """Why its file's settings cannot be used, in a sentence; None where they can."""
+    from zebfast.experiment.experiment import ExperimentError
+
+    try:
+        for stage in experiment.own_stages:
+            resolve(experiment, stage, ())
+    except ExperimentError as error:
+        return str(error)
+    return None
+
+
 def refuse_unknown_settings(experiment: Experiment) -> None:
     """ExperimentError for a setting in the file that is no flag, or is part of the identity."""
     from zebfast.experiment.experiment import ExperimentError

@@ -34,6 +34,7 @@ from zebfast.system.retry import Once, doubling
 
 _LOG = logging.getLogger(__name__)
 _HUB = "hf://"
+_IN_BUCKETS = ("s3", "s3a", "gs", "gcs")
 _BUCKETS = "buckets/"
 _MAX_PAUSE_SECONDS = 300.0
 
@@ -184,6 +185,17 @@ def check_sync_url(url: str) -> None:
         raise ValueError(
             "--sync-to has a user, password or key in it, which would end up in logs: give a "
             "plain URL, and credentials by the environment (AWS_ACCESS_KEY_ID, HF_TOKEN, ...)"
+        )
+    if parts.scheme == "memory":
+        raise ValueError(
+            f"--sync-to {url} would keep nothing beyond this process: expected a URL like "
+            "s3://bucket/folder, hf://owner/name or file:///directory"
+        )
+    if not (parts.netloc if parts.scheme in _IN_BUCKETS else parts.netloc + parts.path).strip("/"):
+        what = "bucket" if parts.scheme in _IN_BUCKETS else "directory"
+        raise ValueError(
+            f"--sync-to {url} names no {what}: expected {parts.scheme}://"
+            + ("bucket/folder" if what == "bucket" else "/directory")
         )
     if url.startswith(_HUB):
         path = url.removeprefix(_HUB).removeprefix(_BUCKETS)
