@@ -13,13 +13,19 @@ import many_workers
 import pytest
 import torch
 from experiments import QUICK
-from hub import Hub, running_hub
+from hub import TOKEN, Hub, running_hub
 from quick import tiny_checkpoint
 
 from zebfast.net import checkpoint as checkpoints
 
 PACE = ("--push-seconds", "0", "--poll-seconds", "0.2", "--retry-seconds", "0.1")
 Done = subprocess.CompletedProcess[str]
+#: Secrets of an environment, beside the token of the Hub.
+MARKERS = {
+    "WANDB_API_KEY": "0123456789abcdef" * 2 + "markers!",
+    "AWS_SECRET_ACCESS_KEY": "aMarkerOfAmazons",
+    "ZEB_NOTIFY_URL": "http://127.0.0.1:9/hooks/aMarkerOfTheHook",
+}
 
 
 class Machine:
@@ -29,16 +35,25 @@ class Machine:
         home.mkdir()
         root = Path(__file__).resolve().parents[2]
         self._cwd = home
-        self._env = hub.env(HOME=str(home), HF_HOME=str(home / "hf"), PYTHONPATH=str(root))
+        self._env = hub.env(
+            HOME=str(home), HF_HOME=str(home / "hf"), PYTHONPATH=str(root), **MARKERS
+        )
+        self.said: list[str] = []
 
-    def run(self, *arguments: str) -> Done:
-        return subprocess.run(
-            [sys.executable, *arguments], cwd=self._cwd, env=self._env, capture_output=True,
+    @property
+    def files(self) -> list[Path]:
+        return [path for path in self._cwd.rglob("*") if path.is_file()]
+
+    def run(self, *arguments: str, **env: str) -> Done:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=self._cwd, env=self._env | env, capture_output=True,
             text=True, timeout=300,
         )  # fmt: skip
+        self.said += [done.stdout, done.stderr]
+        return done
 
-    def zebfast(self, *arguments: str, code: int = 0) -> Done:
-        done = self.run("-m", "zebfast", *arguments)
+    def zebfast(self, *arguments: str, code: int = 0, **env: str) -> Done:
+        done = self.run("-m", "zebfast", *arguments, **env)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done
@@ -147,5 +162,24 @@ def test_a_revoked_token_is_one_sentence(rig: Machine, hub: Hub) -> None:
         done = rig.zebfast("experiment", "create", "second", "--repo-id", "me/w",
                            "--examples-repo-id", "me/x", "--size", "small", code=1)  # fmt: skip
     finally:
-        hub.control(tokens={"hf_test": "write"})
+        hub.control(tokens={"hf_aMarkerThatNothingMayShow": "write"})
     assert "token" in done.stderr
+
+
+def test_an_address_with_a_password_is_not_shown(rig: Machine) -> None:
+    away = {"HF_ENDPOINT": "http://somebody:aMarkerOfTheProxy@127.0.0.1:1"}
+    checks = rig.zebfast("experiment", "status", "first", **away).stdout
+    assert "weights place" in checks
+    rig.zebfast("experiment", "revert", "first", "--to", "tiny.pt", "--yes", code=1, **away)
+    online = rig.run("-m", "zebfast", "doctor", "--online", **away)
+    assert "http://***@127.0.0.1:1 does not answer" in online.stdout
+    assert "aMarkerOfTheProxy" not in "".join(rig.said)
+
+
+def test_no_secret_is_in_any_file_or_word(rig: Machine) -> None:
+    """Of all that the tests before have had this machine say and write."""
+    assert len(rig.files) > 10
+    secrets = (TOKEN, "aMarkerOfTheProxy", *MARKERS.values())
+    for secret in secrets:
+        assert not [text for text in rig.said if secret in text]
+        assert not [path for path in rig.files if secret.encode() in path.read_bytes()]

@@ -219,6 +219,11 @@ def test_no_secret_reaches_a_label_a_command_or_a_file(
     rented: Rented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_quiteSecret")
+    leaky = "https://somebody:hf_quiteSecret@example.org/zebfast.whl"
+    refused = rented.run("up", *UP, "--package", leaky)
+    assert (refused.exit_code, rented.server.requests) == (2, [])
+    assert "--package has a user or key in it" in refused.stderr
+    assert "hf_quiteSecret" not in refused.output
     done = rented.run("up", *UP)
     [sent, _] = rented.server.sent("PUT", "/asks/")
     body = {key: value for key, value in sent.body.items() if key != "env"}

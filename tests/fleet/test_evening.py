@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from fleet_site import LEARNER, PLACES, PLAYING, SELF_PLAY, FleetSite, fleet_site, publish_earlier
+from hub import TOKEN
 
 NAME = "lb-v-eq-3740"
 STEP, GAMES = 3740, 1_700_608
@@ -49,6 +50,10 @@ def test_an_evening(evening: FleetSite) -> None:
     mixed = r"^Cycle.* mix\(self/eval\)=[\d.]+/0\.0[1-9], .*$"
     assert "eval_aux_policy_w=0," in evening.wait_for("learner", mixed)[0]
 
+    lines = [line for each in evening.machines() for line in each.command_lines()]
+    assert len(lines) > 6
+    assert not [line for line in lines if TOKEN in line]
+
     # A host hangs: no process ends, but no work comes; it is replaced.
     evening.machine(stuck).freeze()
     evening.wait_for("monitor", f"destroy {stuck} .*has done no work")
@@ -78,3 +83,7 @@ def test_an_evening(evening: FleetSite) -> None:
     assert "Traceback" not in evening.log("learner").read_text()
     assert "Traceback" not in evening.log("monitor").read_text()
     assert not list(evening.root.glob("cache/**/bad/*"))
+
+    # The token is in no file of all this: no log, no state, no cache, no start script.
+    files = [path for path in evening.root.rglob("*") if path.is_file()]
+    assert not [path for path in files if TOKEN.encode() in path.read_bytes()]

@@ -99,7 +99,9 @@ class HubState:
         retry_after: what a commit over the quota is told to wait; None names no time.
     """
 
-    tokens: dict[str, str] = field(default_factory=lambda: {"hf_test": "write", "hf_read": "read"})
+    tokens: dict[str, str] = field(
+        default_factory=lambda: {"hf_aMarkerThatNothingMayShow": "write", "hf_read": "read"}
+    )
     account: str = "me"
     commit_quota: int | None = None
     quota_seconds: float = 3600.0

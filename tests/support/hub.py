@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 SERVER = Path(__file__).resolve().parent.parent / "servers" / "hub.py"
-TOKEN = "hf_test"
+TOKEN = "hf_aMarkerThatNothingMayShow"
 READ_TOKEN = "hf_read"
 
 

@@ -25,6 +25,10 @@ class LocalMachine:
         """Everything that lives in its session: supervisor, worker and their children."""
         return [pid for pid, session in _sessions() if session == self.leader.pid]
 
+    def command_lines(self) -> list[str]:
+        """Of all its processes, as every user of this machine may read them."""
+        return [_command(pid) for pid in self.processes()]
+
     def freeze(self) -> None:
         """Nothing runs any more and nothing ends: what a hung host looks like."""
         for pid in self.processes():

@@ -11,7 +11,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
@@ -19,6 +19,7 @@ from urllib.parse import urlparse
 import click
 
 import zebfast
+from zebfast.cli.run import hidden
 from zebfast.system.machine import usable_cores
 
 # --- One line of `zebfast doctor`.
@@ -181,7 +182,8 @@ def doctor(as_json: bool, online: bool) -> None:
       zebfast doctor
       zebfast doctor --online
     """
-    checks = [*all_checks(), *((check_hub(), check_wandb()) if online else ())]
+    found = [*all_checks(), *((check_hub(), check_wandb()) if online else ())]
+    checks = [replace(check, detail=hidden(check.detail)) for check in found]
     ok = all(check.ok for check in checks if check.required)
     if as_json:
         click.echo(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}))

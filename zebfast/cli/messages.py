@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import click
 
-from zebfast.cli.run import to_nowhere
+from zebfast.cli.run import hidden, to_nowhere
 from zebfast.system.events import Event, console_text, subscribed
 
 Write = Callable[[str], object]
@@ -22,7 +22,7 @@ _NETWORKS = f"{_ROOT}.net."
 def note(line: str) -> None:
     """Messages go to stderr, results to stdout. Where stderr takes nothing, nothing is said."""
     with suppress(OSError):
-        click.echo(line, err=True)
+        click.echo(hidden(line), err=True)
 
 
 def account(line: str) -> None:
@@ -31,7 +31,7 @@ def account(line: str) -> None:
     Once nobody can read any more, this process is told to stop as by SIGTERM, so that all is saved.
     """
     try:
-        click.echo(line)
+        click.echo(hidden(line))
     except OSError as error:
         if isinstance(error, BrokenPipeError) or sys.stdout.isatty():
             to_nowhere(sys.stdout)
@@ -49,7 +49,7 @@ class _Writer(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         write = self._networks if record.name.startswith(_NETWORKS) else self._write
-        write(record.getMessage())
+        write(hidden(record.getMessage()))
 
     def take(self, event: Event) -> None:
         text = console_text(event)

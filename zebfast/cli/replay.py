@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import BinaryIO, cast
 
 import click
 from rich.progress import SpinnerColumn, TimeElapsedColumn
@@ -39,7 +40,7 @@ def replay(file: str, as_json: bool) -> None:
     difference: Difference | None = None
     try:
         with click.open_file(file, "rb") as stream:
-            for game in _with_progress(read_games(stream)):
+            for game in _with_progress(read_games(cast(BinaryIO, stream))):
                 difference = replay_game(game)
                 if difference is not None:
                     break

@@ -7,14 +7,17 @@ import importlib
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 
 from zebfast.system.files import fault_text
+from zebfast.system.redaction import redacted
 from zebfast.system.signals import terminate_at_end_of_input
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -37,6 +40,7 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
         if isinstance(stream, io.TextIOWrapper):
             with suppress(OSError):
                 stream.reconfigure(errors="replace")
+    sys.excepthook = _tell_bug
     try:
         _run(command, prog_name, argv)
     finally:
@@ -46,6 +50,22 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
                 stream.flush()
             except (OSError, ValueError):
                 to_nowhere(stream)
+
+
+#: Variables whose values are said nowhere.
+_SECRETS = (
+    "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY", "VAST_API_KEY", "RUNPOD_API_KEY",
+    "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ZEB_NOTIFY_URL",
+)  # fmt: skip
+
+
+def hidden(text: str) -> str:
+    """A text for people, without the secrets of the environment and what else looks like one."""
+    return redacted(text, [os.environ.get(name, "") for name in _SECRETS])
+
+
+def _tell_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    _say("".join(traceback.format_exception(kind, error, trace)).rstrip())
 
 
 def to_nowhere(stream: TextIO) -> None:
@@ -60,7 +80,9 @@ def _run(command: click.Command, prog_name: str, argv: Sequence[str] | None) -> 
             args=None if argv is None else list(argv), prog_name=prog_name, standalone_mode=False
         )
     except click.ClickException as error:
-        error.show(sys.stderr)
+        with redirect_stderr(io.StringIO()) as told:
+            error.show(sys.stderr)
+        _say(told.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
@@ -79,7 +101,7 @@ def _run(command: click.Command, prog_name: str, argv: Sequence[str] | None) -> 
 
 def _say(text: str) -> None:
     with suppress(OSError):
-        click.echo(text, err=True)
+        click.echo(hidden(text), err=True)
 
 
 def user_sentence(error: BaseException) -> str | None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from zebfast.system.events import Retrying, emit
 from zebfast.system.files import fault_text, is_passing
+from zebfast.system.redaction import redacted
 from zebfast.system.retry import doubling, retrying
 from zebfast.system.signals import StopFlag
 
@@ -50,8 +51,12 @@ class Stopped(Exception):
 
 
 def brief(error: BaseException) -> str:
-    """The first line of an error of a library, cut; its kind where it says nothing."""
-    return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
+    """The first line of an error of a library, cut and without what may be a secret.
+
+    Its kind where it says nothing.
+    """
+    line = (str(error).strip().splitlines() or [""])[0]
+    return redacted(line)[:200] or type(error).__name__
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.names import is_plain_name
 from zebfast.system.events import Incident, emit
 from zebfast.system.parse import parse_json
+from zebfast.system.redaction import redacted
 from zebfast.system.retry import Once
 from zebfast.system.settings import SettingError, decode, setting, shown
 
@@ -76,6 +77,7 @@ class Heartbeat:
     def to_bytes(self) -> bytes:
         """As a file that ``parse_heartbeat`` reads; BadHeartbeat where it would not."""
         facts = asdict(self)
+        facts["error"] = self.error and redacted(self.error)
         for key, longest in _TEXTS.items():
             facts[key] = facts[key] and _printable(facts[key])[:longest]
         data = json.dumps(facts, ensure_ascii=False).encode(errors="replace") + b"\n"

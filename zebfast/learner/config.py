@@ -9,6 +9,7 @@ from typing import Any, Literal
 from zebfast.exchange import Namespace, Place, StoreOptions
 from zebfast.learner.recipe import LED_RECIPE, MOST_ROWS, Recipe, Training
 from zebfast.system.files import own_target
+from zebfast.system.redaction import has_secret
 from zebfast.system.settings import (
     A_YEAR,
     MOST_COUNT,
@@ -220,6 +221,11 @@ class LearnerConfig(TrainerConfig):
             from zebfast.exchange.mirror.mirror import check_sync_url
 
             check_sync_url(self.sync_to)
+        if self.sync_endpoint is not None and has_secret(self.sync_endpoint):
+            raise SettingError(
+                "sync_endpoint has a user or key in it, which would end up in logs: give a plain "
+                "address, and credentials by the environment (AWS_ACCESS_KEY_ID, ...)"
+            )
         if self.sync_endpoint is not None and not (self.sync_to or "").startswith("s3"):
             raise SettingError("sync_endpoint needs a --sync-to of the form s3://bucket/folder")
 

@@ -15,11 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from zebfast.system.files import append_line, read_json_lines
+from zebfast.system.redaction import redacted
 
 VERSION = 1
 _MARK = "zebfast"  # the first key of a line, by which it is known among others
@@ -234,7 +235,13 @@ _changing = threading.Lock()
 
 
 def emit(event: Event) -> None:
-    """Tell every subscriber, in the thread that calls; what one raises is the caller's."""
+    """Tell every subscriber, in the thread that calls; what one raises is the caller's.
+
+    Texts go out without what looks like a secret: they quote errors of libraries.
+    """
+    texts = {name: text for name, text in vars(event).items() if isinstance(text, str)}
+    clean = {name: found for name, text in texts.items() if (found := redacted(text)) != text}
+    event = replace(event, **clean) if clean else event  # type: ignore[arg-type]
     for take in _subscribers:
         take(event)
 

@@ -20,7 +20,7 @@ from zebfast.cli.fleet.context import (
 )
 from zebfast.cli.messages import note
 from zebfast.cli.options import Whole
-from zebfast.cli.run import EXIT_FAILED
+from zebfast.cli.run import EXIT_FAILED, hidden
 from zebfast.experiment.commands import fleet_command
 from zebfast.experiment.status.liveness import age
 from zebfast.fleet.model import Machine, Spec
@@ -130,7 +130,7 @@ def print_lines(lines: Iterable[str]) -> None:
     """Lines of data, whatever their length."""
     out = console()
     for line in lines:
-        out.print(escape(line), soft_wrap=True)
+        out.print(escape(hidden(line)), soft_wrap=True)
 
 
 def _fixed(value: float | None, digits: int) -> str | None:

@@ -45,6 +45,7 @@ from zebfast.fleet.reconcile import Tick, begin, plan, remembered
 from zebfast.fleet.rent import Estimate, Fleet, estimate
 from zebfast.fleet.report import report
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
+from zebfast.system.redaction import has_secret
 from zebfast.system.settings import A_YEAR
 
 if TYPE_CHECKING:
@@ -209,6 +210,11 @@ def _spec(
     """What is wanted, as a record. UsageError for flags that the workers would refuse."""
     from zebfast.exchange.hub.uploader import upload_interval_for
 
+    if package is not None and has_secret(package):
+        raise click.UsageError(
+            "--package has a user or key in it, which providers would show with the machines: "
+            "give a version, a file or an address without"
+        )
     own = setting_values(Spec, settings)
     experiment, role = chosen.experiment, chosen.role
     # All that upload to one repository of the Hub share its quota.

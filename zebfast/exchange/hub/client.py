@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zebfast.exchange.errors import ExchangeError, TransientError, brief
 from zebfast.system.events import Retrying, emit
+from zebfast.system.redaction import redacted
 from zebfast.system.retry import asked_pause, doubling, jittered, retrying
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _explain_status(error: Any, place: str) -> ExchangeError:
     from huggingface_hub import errors
 
     status = error.response.status_code
-    said = error.response.headers.get("X-Error-Message") or brief(error)
+    said = redacted(error.response.headers.get("X-Error-Message") or brief(error))
     text = f"{place}: HTTP {status}, {' '.join(said.split())[:200]}"
     if isinstance(error, errors.GatedRepoError):
         return ExchangeError(f"{place} is gated: ask for access on its page, then try again")

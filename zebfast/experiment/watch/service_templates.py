@@ -22,7 +22,8 @@ _CRON = """\
 
 _SYSTEMD = """\
 # Pipe this into sh, or copy the parts. Tokens (HF_TOKEN=..., ZEB_NOTIFY_URL=...) go into
-# ~/.config/zebfast.env, one a line. For units that outlive your login: loginctl enable-linger
+# ~/.config/zebfast.env, one a line; chmod 600 it. For units that outlive your login:
+# loginctl enable-linger
 units="${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user"
 mkdir -p "$units"
 
