@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from hub import HubClient
 from listening import listening
 
 from zebfast.exchange import ExchangeError, LocalExampleStore, Namespace, StoreOptions
+from zebfast.exchange import heartbeat as heartbeat_files
 from zebfast.exchange.heartbeat import (
     MAX_BYTES,
     BadHeartbeat,
@@ -94,6 +96,23 @@ def test_what_would_be_refused_is_not_written(tmp_path: Path, change: dict[str, 
     with pytest.raises(BadHeartbeat):
         store.beat(replace(BEAT, **change))
     assert store.heartbeats() == {BEAT.worker_id: BEAT}
+
+
+def test_heartbeats_that_nobody_renews_go_with_what_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fleets rent new machines for months: whoever looks reads all that are there."""
+    clock = [0.0]
+    monkeypatch.setattr(heartbeat_files, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    store = LocalExampleStore(tmp_path, Namespace())
+    store.beat(BEAT)
+    (tmp_path / "heartbeats" / "note.txt").touch()
+    for hour in range(80):
+        clock[0] = 3601.0 * hour
+        store.beat(replace(BEAT, worker_id="w1", batch=hour))
+        (store.delete if hour % 2 else store.archive)([])
+        assert set(store.heartbeats()) == ({"w0", "w1"} if hour <= 72 else {"w1"})
+    assert (tmp_path / "heartbeats" / "note.txt").exists()
 
 
 def test_names() -> None:
@@ -200,6 +219,17 @@ def test_far_away_it_goes_with_the_examples_and_is_none(far: Far) -> None:
     """
     assert far.do(look) == [NAMES[:2], {"w0": 3}, 2, ["w0"]]
     assert far.do("return [store.list(), len(store.heartbeats())]") == [[], 1]
+
+
+def test_far_away_silent_ones_go_with_what_is_deleted(far: Far) -> None:
+    code = """
+    beat(batch=1)
+    put(store, names[0])
+    left = store.close(30)
+    store._silent.find = lambda versions: list(versions())  # as after some days
+    return [left, store.delete([]), store.delete(names[:1]), store.list(), store.heartbeats()]
+    """
+    assert far.do(script(code), names=NAMES) == [0, 0, 2, [], {}]
 
 
 def test_far_away_only_what_has_changed_is_fetched_again(far: Far) -> None:

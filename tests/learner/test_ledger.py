@@ -26,7 +26,7 @@ from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace, Serial,
 from zebfast.exchange import state as state_files
 from zebfast.exchange.names import new_session, serial_of
 from zebfast.learner.config import LearnerConfig
-from zebfast.learner.data import ingest
+from zebfast.learner.data import ingest, reader
 from zebfast.learner.sessions import MOST_SESSIONS, CountedSessions
 from zebfast.learner.state import (
     Progress,
@@ -386,6 +386,18 @@ def test_a_ledger_without_room_waits_and_the_state_before_stays(
     run(config)
     assert state_of(config)["total_games"] == 4
     assert state_of(config)["step"] == 5
+
+
+def test_half_a_listing_is_announced_once(
+    make_config: Make, add_file: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "MAX_LISTED", 4)
+    config = make_config(max_cycles=3)
+    for number in range(3):
+        add_file(config.examples.path, number)
+    told = [line for line in run(config) if "of at most 4 files" in line]
+    assert len(told) == 1
+    assert "lists 3 of at most 4 files: move some away" in told[0]
 
 
 @pytest.mark.parametrize("how", ["gone", "cut", "other", "no JSON", "path"])

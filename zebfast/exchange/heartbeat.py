@@ -23,6 +23,8 @@ HEARTBEATS = "heartbeats"  # folder beside the example files of a namespace
 MAX_BYTES = 4096
 _LOG = logging.getLogger(__name__)
 _SUFFIX = ".json"
+_LOOK_SECONDS = 3600.0
+_SILENT_SECONDS = 3 * 86400.0
 _MAX_ERROR = 300
 _MAX_NAME = 100
 _TEXTS = {"error": _MAX_ERROR, "source": _MAX_NAME, "host": _MAX_NAME, "version": _MAX_NAME,
@@ -155,6 +157,34 @@ class OwnHeartbeats:
                 "--worker-id of its own"
             )
             emit(Incident(what="same id", text=text))
+
+
+class SilentWorkers:
+    """Finds heartbeats that nobody renews any more: fleets rent new machines for months.
+
+    By this machine's clock, since it first saw them as they are.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[str, float]] = {}
+        self._looked = time.monotonic()
+
+    def find(self, versions: Callable[[], Mapping[str, str]]) -> list[str]:
+        """Those that were the same for three days, of all that ``versions`` tells: once an hour.
+
+        Raises what ``versions`` raises.
+        """
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return []
+        found = versions()
+        self._looked = now
+        before = self._since
+        self._since = {
+            name: before[name] if before.get(name, ("",))[0] == version else (version, now)
+            for name, version in found.items()
+        }
+        return [name for name, (_, since) in self._since.items() if now - since > _SILENT_SECONDS]
 
 
 def parse_heartbeat(data: bytes, name: str) -> Heartbeat:

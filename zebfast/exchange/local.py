@@ -24,6 +24,7 @@ from zebfast.exchange.heartbeat import (
     Heartbeat,
     HeartbeatReader,
     OwnHeartbeats,
+    SilentWorkers,
     heartbeat_name,
     is_heartbeat_name,
 )
@@ -287,6 +288,9 @@ class LocalExampleStore:
     _own: OwnHeartbeats = field(
         default_factory=OwnHeartbeats, init=False, repr=False, compare=False
     )
+    _silent: SilentWorkers = field(
+        default_factory=SilentWorkers, init=False, repr=False, compare=False
+    )
 
     @property
     def directory(self) -> Path:
@@ -344,7 +348,20 @@ class LocalExampleStore:
                 deleted += 1
         if deleted:
             sync_directory(self.directory)
+        self._delete_silent()
         return deleted
+
+    def _delete_silent(self) -> None:
+        """Delete the heartbeats of workers that ended long ago."""
+
+        def versions() -> dict[str, str]:
+            with suppress(FileNotFoundError), os.scandir(self.directory / HEARTBEATS) as entries:
+                named = [e for e in bounded(entries) if is_heartbeat_name(e.name)]
+                return {e.name: str(e.stat(follow_symlinks=False).st_mtime_ns) for e in named}
+            return {}
+
+        for name in self._silent.find(versions):
+            (self.directory / HEARTBEATS / name).unlink(missing_ok=True)
 
     @passing_faults()
     def archive(self, names: Iterable[str]) -> int:
@@ -363,6 +380,7 @@ class LocalExampleStore:
             sync_directory(folder)
         if moved:
             sync_directory(self.directory)
+        self._delete_silent()
         return sum(moved.values())
 
     @passing_faults()

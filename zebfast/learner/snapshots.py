@@ -118,7 +118,7 @@ class Snapshots:
         """Make a snapshot of the files that ``fill(directory)`` writes; it tells which they are.
 
         Raises:
-            OSError, and what ``fill`` raises; nothing is left of it then.
+            OSError, IncompleteState, and what ``fill`` raises; nothing is left of it then.
         """
         temporary = self.directory / f".{self._lineage}-{secrets.token_hex(4)}.tmp"
         temporary.mkdir(parents=True)
@@ -126,7 +126,9 @@ class Snapshots:
             manifest = fill(temporary)
             for name in manifest.files:
                 _flush(temporary / name)
-            write_atomic(temporary / MANIFEST, manifest.to_bytes())
+            data = manifest.to_bytes()
+            parse_manifest(data, manifest.folder)  # as it will be read
+            write_atomic(temporary / MANIFEST, data)
             path = self.directory / manifest.folder
             if path.exists():  # a damaged copy: the name belongs to this very content
                 shutil.rmtree(path)
@@ -302,12 +304,13 @@ class SnapshotManager:
             if saved is not None:
                 files |= {REPLAY: saved[0], saved[1].name: saved[1]}
             snapshot = self._snapshots.make(progress, files)
-        except OSError as error:
+        except (OSError, IncompleteState) as error:
+            why = fault_text(error) if isinstance(error, OSError) else str(error)
             text = (
-                f"  no snapshot of cycle {progress.step}: {fault_text(error)}; training goes on, "
-                "and the snapshots before are untouched"
+                f"  no snapshot of cycle {progress.step}: {why}; training goes on, and the "
+                "snapshots before are untouched"
             )
-            if error.errno == errno.ENOSPC:
+            if getattr(error, "errno", None) == errno.ENOSPC:
                 emit(Incident(what="full disk", text=text))
             else:
                 _LOG.warning(text)

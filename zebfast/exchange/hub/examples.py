@@ -21,6 +21,7 @@ from zebfast.exchange.heartbeat import (
     Heartbeat,
     HeartbeatReader,
     OwnHeartbeats,
+    SilentWorkers,
     heartbeat_name,
     is_heartbeat_name,
     too_long,
@@ -147,6 +148,7 @@ class RemoteExampleStore:
         self._open: dict[str, Path] = {}
         self._quarantined: set[str] | None = None
         self._undeleted: set[str] = set()
+        self._silent = SilentWorkers()
         self._is_new = Once()
         self._beats = RemoteHeartbeats(transport, self._scratch)
         self._own = OwnHeartbeats(seconds=options.upload_interval)
@@ -292,9 +294,18 @@ class RemoteExampleStore:
         wanted |= self._undeleted  # quarantined files go with the next commit that deletes anything
         if not wanted:
             return 0
+        wanted.update(self._silent.find(self._heartbeat_versions))  # of workers that ended long ago
         deleted = self._transport.remove(sorted(wanted))
         self._undeleted.clear()
         return deleted
+
+    def _heartbeat_versions(self) -> dict[str, str]:
+        entries = self._transport.entries(HEARTBEATS).items()
+        return {
+            path: entry.version
+            for path, entry in entries
+            if is_heartbeat_name(path.rpartition("/")[2])
+        }
 
     def archive(self, names: Iterable[str]) -> int:
         return 0  # the Hub itself has limits to what a repository may list

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POINTS
-from zebfast.exchange.names import serial_of
+from zebfast.exchange.names import MAX_LISTED, serial_of
 from zebfast.learner.data.reader import ExampleReader, FileRead
 from zebfast.learner.data.replay import ReplayMixture, is_kept
 from zebfast.learner.metrics import MetricsRow
@@ -179,9 +179,9 @@ class Ingestor:
             )
 
     def _forget_deleted(self) -> None:
-        """Forget what has been gone for long; an empty listing is no evidence of that."""
+        """Forget what has been gone for long, which listings that are empty or cut do not show."""
         now = time.monotonic()
-        if not self._listed or now < self._next_look:
+        if not 0 < len(self._listed) <= MAX_LISTED // 2 or now < self._next_look:
             return
         self._next_look = now + _FORGET_SECONDS / 60
         present = set(self._listed)
@@ -193,9 +193,9 @@ class Ingestor:
             gone.update(self.progress.numbered.intersection(by_time[:-_MOST_GONE]))
         self.progress.forget(gone)
         self.held -= gone
-        self.skipped &= present
-        for name in gone:
+        for name in gone | (self.skipped - present):
             self._order.pop(name, None)
+        self.skipped &= present
 
     def in_order(self) -> list[str]:
         """Names of the files that are held, in the order in which they were taken in."""

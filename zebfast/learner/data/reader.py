@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zebfast.exchange import ExampleStore, ExchangeError, TransientError
+from zebfast.exchange.names import MAX_LISTED
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import BadExampleFile, Examples, brief
 from zebfast.system.events import Incident, emit
@@ -79,6 +80,7 @@ class ExampleReader:
         self._foreign: dict[str, str] = {}
         self._seen_own = bool(self._known)
         self._first_scan = True
+        self._told_room = False
         self._read_ahead: queue.Queue[FileRead | ScanDone] = queue.Queue(maxsize=_QUEUE_FILES)
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -143,6 +145,7 @@ class ExampleReader:
         listed: list[str] | None = None
         try:
             found = self.store.list()
+            self._look_at_room(len(found))
             new = [name for name in found if name not in self._known]
             for start in range(0, len(new), _FETCH_AT_ONCE):
                 self._read(new[start : start + _FETCH_AT_ONCE])
@@ -156,6 +159,16 @@ class ExampleReader:
             self._report(f"  ingest error (skipping): {error}")
         self._put(ScanDone(number, listed))
         return pause
+
+    def _look_at_room(self, n_files: int) -> None:
+        """Say once that there are half as many files as a listing may have."""
+        if n_files > MAX_LISTED // 2 and not self._told_room:
+            self._told_room = True
+            text = (
+                f"  {self.store.label} lists {n_files:,} of at most {MAX_LISTED:,} files: move "
+                "some away that were trained on, or let them be deleted with --keep-example-files"
+            )
+            emit(Incident(what="nearly full", text=text))
 
     def _read(self, names: Sequence[str]) -> None:
         with self.store.fetch(names) as paths:
