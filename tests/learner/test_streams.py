@@ -19,6 +19,7 @@ from zebfast.learner import session
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.data.reader import ForeignExamples
 from zebfast.learner.metrics import read_metrics
+from zebfast.learner.sessions import CountedSessions
 from zebfast.learner.state import Streams, load_checkpoint
 from zebfast.selfplay.examples import Examples
 from zebfast.selfplay.examples_pt import write_pt
@@ -121,6 +122,43 @@ def test_a_clock_that_was_set_back_does_not_hide_what_comes_then() -> None:
     assert counted.sources[SELF]["last_unix"] in (now, now + 1)
     assert counted.workers["w"]["model_step"] == 6
     assert counted.summary(now + 60)[SELF]["games_per_s"] == pytest.approx(16 / 120, abs=0.01)
+
+
+def test_games_of_one_seed_are_counted_once_whatever_their_files_are_called(
+    make_config: Make, add_file: AddFile
+) -> None:
+    """Two workers have the same --seed; their files overlap, and differ in size."""
+    config, seed = make_config(max_cycles=1, replay_cache_save_every=1), 2**63 - 1
+    config = replace(config, eval_aux=EvalAuxConfig(enabled=False))
+    told = {"seed": seed, "given_seed": True, "model_step": 3}
+    add_file(config.examples.path, 1, 4, first_game=0, **told)
+    twin = add_file(config.examples.path, 2, 3, first_game=3, worker_id="twin", **told)
+    add_file(config.examples.path, 3, 2, first_game=4, **told)
+    add_file(config.examples.path, 4, 2, first_game=0, source=EVAL, **told)
+    lines = run(config)
+    [line] = [line for line in lines if "left out" in line]
+    assert f"{twin} is left out: games 3 to 5 of seed {seed}, played by step 3" in line
+    assert state_of(config)["total_games"] == 6
+    assert twin in state_of(config)["ingested"]
+    config.checkpoint_path.unlink()  # the published state knows it, too
+    again = add_file(config.examples.path, 5, 2, first_game=0, **told)
+    add_file(config.examples.path, 6, 2, first_game=0, **told | {"model_step": 4})
+    add_file(config.examples.path, 7, 2, first_game=0, **told | {"given_seed": False})
+    lines = run(replace(config, eval_aux=EvalAuxConfig()))
+    assert [again in line for line in lines if "left out" in line] == [True]
+    assert state_of(config)["total_games"] == 10
+    assert state_of(config)["eval_aux_games"] == 2
+
+
+def test_a_seed_is_known_for_its_newest_steps() -> None:
+    counted = CountedSessions()
+    for step in range(1, 200):
+        assert counted.add_games(SELF, 7, step, range(10))
+        assert not counted.add_games(SELF, 7, step, range(9, 11))
+        assert counted.add_games(EVAL, 7, step, range(10))
+    assert len(counted.edges) == 64
+    assert not counted.add_games(SELF, 7, 168, range(1))
+    assert counted.add_games(SELF, 8, 168, range(1))
 
 
 def test_old_evaluation_files_are_dropped_and_counted(make_config: Make, add_file: AddFile) -> None:

@@ -19,6 +19,7 @@ from zebfast.exchange import Serial
 #: that a file of theirs which is gone was counted. Each of 1,000 workers may start 32 times.
 MOST_SESSIONS = 1 << 15
 _MOST_EDGES = 8 * MOST_SESSIONS
+_STEPS_OF_SEED = 32  # further than that two workers are never apart in their weights
 
 
 @dataclass
@@ -27,7 +28,7 @@ class CountedSessions:
 
     Attributes:
         edges: by session, the one heard of last at the end: first and last + 1 of each range of
-            counted numbers, ascending.
+            counted numbers, ascending. Games of seeds that somebody gave have sessions, too.
     """
 
     edges: dict[str, list[int]] = field(default_factory=dict)
@@ -42,16 +43,35 @@ class CountedSessions:
 
     def add(self, serial: Serial) -> None:
         """Count a file, once or more often."""
-        edges = self.edges.pop(serial.session, [])
+        self._count(serial.session, serial.number, serial.number + 1)
+
+    def add_games(self, source: str, seed: int, step: int, games: range) -> bool:
+        """Count games, by their numbers, of a seed that somebody gave, and weights of ``step``.
+
+        False, and nothing is counted, where one of them was counted before: that makes them the
+        same games, whatever their file is called. Of a seed the newest few steps are remembered.
+        """
+        of_seed = f"{source}, seed {seed}, step "
+        session = f"{of_seed}{step}"
+        if session not in self.edges:
+            known = [key for key in self.edges if key.startswith(of_seed)]
+            known.sort(key=lambda key: (len(key), key))  # as numbers are
+            for old in known[: max(0, len(known) + 1 - _STEPS_OF_SEED)]:
+                self._n_edges -= len(self.edges.pop(old))
+        return self._count(session, games.start, games.stop)
+
+    def _count(self, session: str, start: int, stop: int) -> bool:
+        """Count the numbers from ``start`` to before ``stop``, unless one of them is counted."""
+        edges = self.edges.pop(session, [])
         self._n_edges -= len(edges)
-        self.edges[serial.session] = edges
-        at = bisect_right(edges, serial.number)
-        if at % 2 == 0:
+        self.edges[session] = edges
+        at = bisect_right(edges, start)
+        is_new = at % 2 == 0 and (at == len(edges) or stop <= edges[at])
+        if is_new:
             # An edge that two ranges share separates nothing.
-            left = at > 0 and edges[at - 1] == serial.number
-            right = at < len(edges) and edges[at] == serial.number + 1
-            new = [edge for edge, shared in ((serial.number, left), (serial.number + 1, right))
-                   if not shared]  # fmt: skip
+            left = at > 0 and edges[at - 1] == start
+            right = at < len(edges) and edges[at] == stop
+            new = [edge for edge, shared in ((start, left), (stop, right)) if not shared]
             edges[at - left : at + right] = new
         self._n_edges += len(edges)
         while len(self.edges) > 1 and (
@@ -59,6 +79,7 @@ class CountedSessions:
         ):
             longest_silent = next(iter(self.edges))
             self._n_edges -= len(self.edges.pop(longest_silent))
+        return is_new
 
     @classmethod
     def from_plain(cls, found: object) -> CountedSessions:

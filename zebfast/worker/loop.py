@@ -177,6 +177,7 @@ class Worker:
             "weights_name": self.config.namespace.stem,
             "tokenizer": self.network.tokenizer,
             "seed": self.writer.progress.seed,
+            "given_seed": self.writer.progress.is_given,
             "first_game": producer.next_game - n_games,
             **batch.facts,
             "seconds": round(batch.seconds, 3),

@@ -31,8 +31,8 @@ class SeedProgress:
     def __init__(self, path: Path, seed: int | None) -> None:
         self._path = path
         self.seed = secrets.randbits(63) if seed is None else seed
-        self._keep = seed is not None
-        self.next_game = self._read() if self._keep else 0
+        self.is_given = seed is not None
+        self.next_game = self._read() if self.is_given else 0
 
     def _read(self) -> int:
         try:
@@ -51,7 +51,7 @@ class SeedProgress:
 
     def advance(self, next_game: int) -> None:
         """Say that games below ``next_game`` are spoken for. Raises OSError."""
-        if self._keep:
+        if self.is_given:
             record = {"seed": self.seed, "next_game": next_game}
             write_atomic(self._path, (json.dumps(record) + "\n").encode())
         self.next_game = next_game

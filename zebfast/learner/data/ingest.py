@@ -128,6 +128,10 @@ class Ingestor:
         self._check_targets(file)
         serial = serial_of(name, examples.metadata)
         is_new = not self.progress.has_counted(name, serial)
+        if is_new and self._is_played_twice(file):
+            self.held.add(name)
+            self.progress.note_counted(name, serial)
+            return
         if examples.source != EVAL_AUX.source:
             if name not in self.held and not self.progress.has_forgotten(name):
                 self.mixture.selfplay.add(examples.records)
@@ -142,6 +146,27 @@ class Ingestor:
         self.progress.note_counted(name, serial)
         if is_new and self._on_new is not None and examples.source != EVAL_AUX.source:
             self._on_new(len(examples.records), examples.n_games)
+
+    def _is_played_twice(self, file: FileRead) -> bool:
+        """Says and tells that a file holds games that another file has brought."""
+        facts, is_eval_aux = file.examples.metadata, file.examples.source == EVAL_AUX.source
+        if facts.get("given_seed") is not True or (is_eval_aux and not self.mixture.config.enabled):
+            return False  # a random seed is nobody else's
+        numbers = [facts.get(key) for key in ("seed", "first_game", "model_step")]
+        known = [each for each in numbers if type(each) is int and 0 <= each < 1 << 64]
+        if len(known) < len(numbers):
+            return False
+        seed, first, step = known
+        games = range(first, first + file.examples.n_games)
+        if self.progress.sessions.add_games(file.examples.source, seed, step, games):
+            return False
+        text = (
+            f"example file {file.name} is left out: games {games.start} to {games.stop - 1} of "
+            f"seed {seed}, played by step {step}, were counted before; two workers have this "
+            "--seed, or one has lost its place: give each a --seed of its own, or none"
+        )
+        emit(Incident(what="refused file", text=text))
+        return True
 
     def _take_eval_aux(self, file: FileRead, report: IngestReport, *, is_new: bool) -> bool:
         """False: the stream is disabled, and the file has not been dealt with."""
