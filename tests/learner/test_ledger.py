@@ -6,13 +6,13 @@ they are there. What is much lies in a file of its own, which is there before a 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +290,7 @@ def test_a_kill_between_any_two_writes_leaves_a_whole_state(
     old = {"step": 1, "total_games": 1, **LARGE}
     store.publish({"w": torch.ones(1)}, {"a": 1}, old)
     new = {**old, "step": 2, "ingested": [*LARGE["ingested"], "another"]}  # type: ignore[misc]
-    replaced, real = count(), os.replace
+    replaced, real = itertools.count(), os.replace
 
     def replace_some(source: Any, target: Any) -> None:
         if next(replaced) >= n_replaced:
@@ -418,3 +418,75 @@ def test_a_ledger_that_is_not_as_it_was_written_is_refused(tmp_path: Path, how: 
         state = {**state, "ledger": {**state["ledger"], "sha256": ledger.sha256}}
     with pytest.raises(ExchangeError, match=r"ledger"):
         store.whole(state)
+
+
+# --- Killed at each write.
+
+
+def killed_at(number: int, config: LearnerConfig) -> bool:
+    """Run a learner that ends, as if killed, instead of its so-manieth rename or removal.
+
+    False where it came to its end before.
+    """
+    child = os.fork()
+    if child == 0:
+        left = itertools.count(number, -1)
+
+        def fatal(real: Any) -> Any:
+            def call(*arguments: Any, **more: Any) -> None:
+                if next(left) == 0:
+                    os._exit(9)
+                real(*arguments, **more)
+
+            return call
+
+        os.replace, os.unlink = fatal(os.replace), fatal(os.unlink)
+        try:
+            run(config)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.slow  # some thirty learners each
+@pytest.mark.parametrize("keep", [1, 0])
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_killed_at_any_write_every_game_is_counted_once(
+    make_config: Make,
+    add_numbered: AddNumbered,
+    monkeypatch: pytest.MonkeyPatch,
+    keep: int,
+    is_lost: bool,
+) -> None:
+    """With all of it in a ledger's file, and files that go, are forgotten at once and come back."""
+    monkeypatch.setattr(state_files, "_MOST_INLINE", 0)
+    monkeypatch.setattr(ingest, "MOST_LISTED", 1)
+    monkeypatch.setattr(ingest, "_FORGET_SECONDS", -1.0)
+    other = "f" * 16
+    for number in itertools.count():
+        config = make_config(
+            run=f"r{number}", max_cycles=2, keep_example_files=keep, replay_cache_save_every=1
+        )
+        folder = config.examples.path
+        first = add_numbered(folder, 0)
+        late = (folder / first).read_bytes()
+        add_numbered(folder, 1)
+        run(config)
+        add_numbered(folder, 2)
+        add_numbered(folder, 3, session=other)
+        was_killed = killed_at(number, config)
+        if is_lost:  # another machine, which has only what was published
+            config.checkpoint_path.unlink()
+            config = replace(config, replay_cache=False)
+        add_numbered(folder, 4)
+        (folder / first).write_bytes(late)
+        run(config)
+        state = state_of(config)
+        assert state["total_games"] == 10, number
+        assert store_of(config).whole(state)["sessions"] == {SESSION: [0, 3, 4, 5], other: [3, 4]}
+        saved = load_checkpoint(config.checkpoint_path)
+        assert saved is not None
+        assert saved.progress.total_games == 10
+        if not was_killed:
+            break
+    assert number > 10

@@ -175,6 +175,8 @@ def apart(
     Raises:
         LedgerFull: it could not be read again.
     """
+    if _REFERENCE in state:
+        return dict(state), None  # which stays as it is
     rest = {key: value for key, value in state.items() if key not in LEDGER_KEYS}
     content = {key: state[key] for key in LEDGER_KEYS if key in state}
     text = json.dumps(content, separators=(",", ":")).encode()
