@@ -7,6 +7,7 @@
  * leader) is exact, so there are no collisions to guess about. */
 #include "solve.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define NO_DOMINO 31u
@@ -26,7 +27,9 @@ struct zf_solver {
     uint32_t fives, tens;
     uint32_t same_count[ZF_N_DOMINOES]; /* dominoes with the same count */
     uint32_t table_bits;
-    uint64_t nodes;
+    /* Other threads look at the one and set the other while a call is under way. */
+    _Atomic uint64_t nodes;
+    atomic_bool interrupted;
     /* the deal whose bounds carry the present stamp: each seat's dominoes */
     uint32_t owner[4];
     uint32_t owner_decl;
@@ -106,7 +109,22 @@ size_t zf_solver_bytes(const zf_solver *c) {
     return sizeof *c + (sizeof c->table[0] << c->table_bits);
 }
 
-uint64_t zf_solver_nodes(const zf_solver *c) { return c->nodes; }
+uint64_t zf_solver_nodes(const zf_solver *c) {
+    return atomic_load_explicit(&c->nodes, memory_order_relaxed);
+}
+
+void zf_solver_interrupt(zf_solver *c, bool on) {
+    atomic_store_explicit(&c->interrupted, on, memory_order_relaxed);
+}
+
+bool zf_solver_interrupted(const zf_solver *c) {
+    return atomic_load_explicit(&c->interrupted, memory_order_relaxed);
+}
+
+/* One thread adds at a time, so that no locked instruction is needed. */
+static void add_nodes(zf_solver *c, uint64_t n) {
+    atomic_store_explicit(&c->nodes, zf_solver_nodes(c) + n, memory_order_relaxed);
+}
 
 ZF_INLINE int count_of(const zf_solver *c, uint32_t dominoes) {
     return 5 * __builtin_popcount(dominoes & c->fives) +
@@ -518,7 +536,7 @@ int zf_solve(zf_solver *c, const zf_position *p) {
     int total = zf_position_points(p);
     begin(&s, c, p);
     int value = exact_value(&s, p, total, (total + 1) / 2, HALVING);
-    c->nodes += s.nodes;
+    add_nodes(c, s.nodes);
     return zf_position_to_play(p) & 1 ? total - value : value;
 }
 
@@ -529,7 +547,7 @@ bool zf_solve_at_least(zf_solver *c, const zf_position *p, int points) {
     int need = second_team ? total - points + 1 : points;
     begin(&s, c, p);
     bool reached = total == 0 ? points <= 0 : need <= 0 || zero_window(&s, p, total, need) >= need;
-    c->nodes += s.nodes;
+    add_nodes(c, s.nodes);
     return total == 0 ? reached : reached != second_team;
 }
 
@@ -579,7 +597,7 @@ void zf_solve_plays(zf_solver *c, const zf_position *p, int8_t points[ZF_N_DOMIN
         known = taken + (second_team ? total - value : value);
         for (left &= ~same; same; same &= same - 1) points[__builtin_ctz(same)] = (int8_t)known;
     }
-    c->nodes += s.nodes;
+    add_nodes(c, s.nodes);
 }
 
 int zf_solve_outcome(zf_solver *c, const zf_state *state) {

@@ -64,6 +64,10 @@ size_t zf_solver_bytes(const zf_solver *solver);
 /* Positions searched so far (plays made inside tricks), since zf_solver_new. */
 uint64_t zf_solver_nodes(const zf_solver *solver);
 
+/* A note for whoever calls: set by any thread, looked at between positions by the one at work. */
+void zf_solver_interrupt(zf_solver *solver, bool on);
+bool zf_solver_interrupted(const zf_solver *solver);
+
 /* All of these take positions that zf_position_check accepts. */
 
 /* Points to come for team 0. */

@@ -99,11 +99,20 @@ def run(name: str, libraries: list[str], more: list[str]) -> int:
     subprocess.run(build, cwd=tree, env=os.environ | {"ZEBFAST_SANITIZE": name}, check=True)
     say(f"{name}: the Python tests")
     # The interpreter's own allocator would hide what is read beyond a small object.
+    report = tree.parent / f"report-{name}"
+    for old in tree.parent.glob(f"{report.name}.*"):
+        old.unlink()
+    for variable, options in sanitizer.options.items():  # pytest would keep what is printed
+        environment[variable] = f"{options}:log_path={report}"
     environment |= {"LD_PRELOAD": " ".join(libraries), "PYTHONMALLOC": "malloc",
                     "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "2"}  # fmt: skip
     tests = [sys.executable, "-m", "pytest", "-q", "-m", "not slow and not gpu", "-p",
-             "no:cacheprovider", *(more or sanitizer.tests)]  # fmt: skip
-    return subprocess.run([*fixed_addresses(), *tests], cwd=tree, env=environment).returncode
+             "no:cacheprovider", "-p", "no:faulthandler", *(more or sanitizer.tests)]  # fmt: skip
+    code = subprocess.run([*fixed_addresses(), *tests], cwd=tree, env=environment).returncode
+    for found in sorted(tree.parent.glob(f"{report.name}.*")):
+        print(found.read_text(errors="replace"), flush=True)
+        code = code or 1
+    return code
 
 
 def library(name: str) -> str | None:

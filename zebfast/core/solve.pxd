@@ -33,6 +33,8 @@ cdef extern from "solve.h" nogil:
     void zf_solver_free(zf_solver *solver)
     size_t zf_solver_bytes(const zf_solver *solver)
     uint64_t zf_solver_nodes(const zf_solver *solver)
+    void zf_solver_interrupt(zf_solver *solver, bint on)
+    bint zf_solver_interrupted(const zf_solver *solver)
     int zf_solve(zf_solver *solver, const zf_position *p)
     bint zf_solve_at_least(zf_solver *solver, const zf_position *p, int points)
     void zf_solve_plays(zf_solver *solver, const zf_position *p, int8_t *points)
@@ -41,5 +43,4 @@ cdef extern from "solve.h" nogil:
 cdef class Solver:
     cdef zf_solver *solver
     cdef bint busy
-    cdef volatile bint stop
     cdef _run(self, positions, int question, const int[::1] points, int8_t[:, ::1] out)

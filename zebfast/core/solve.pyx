@@ -218,7 +218,7 @@ cdef class Solver:
 
     def __cinit__(self, *args, **kwargs):
         self.solver = NULL
-        self.busy = self.stop = False
+        self.busy = False
 
     def __init__(self, int table_bits=15):
         if not ZF_MIN_TABLE_BITS <= table_bits <= ZF_MAX_TABLE_BITS:
@@ -251,16 +251,17 @@ cdef class Solver:
             while i < n:
                 with nogil:
                     spent = zf_solver_nodes(self.solver) + NODES_BETWEEN_LOOKS
-                    while i < n and not self.stop and zf_solver_nodes(self.solver) < spent:
+                    while i < n and not zf_solver_interrupted(self.solver) and zf_solver_nodes(self.solver) < spent:
                         _answer(self.solver, &p[i], question,
                                 points[i] if question == AT_LEAST else 0, &out[i, 0])
                         i += 1
                         spent -= NODES_OF_A_CALL
-                if self.stop:
+                if zf_solver_interrupted(self.solver):
                     raise SolverInterrupted(f"interrupted after {i} of {n} positions")
                 PyErr_CheckSignals()
         finally:
-            self.busy = self.stop = False
+            self.busy = False
+            zf_solver_interrupt(self.solver, False)
 
     def values(self, positions):
         """Points to come, team 0 minus team 1, under best play by all four seats: int8 [n]."""
@@ -301,7 +302,7 @@ cdef class Solver:
         It raises SolverInterrupted after the position it is at, which takes milliseconds. May be
         called from any thread.
         """
-        self.stop = True
+        zf_solver_interrupt(self.solver, True)
 
     @property
     def nodes(self):
