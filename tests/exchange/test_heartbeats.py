@@ -8,7 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +28,7 @@ from zebfast.exchange.heartbeat import (
     is_heartbeat_name,
     parse_heartbeat,
 )
+from zebfast.exchange.hub.examples import RemoteFile, RemoteHeartbeats
 from zebfast.exchange.hub.spool import Spool
 from zebfast.exchange.hub.uploader import Content, Uploader
 
@@ -121,6 +122,29 @@ def test_names() -> None:
         assert not is_heartbeat_name(name)
 
 
+@dataclass
+class Listing:
+    """A folder far away that lists what it likes."""
+
+    listed: dict[str, RemoteFile]
+    asked: list[str] = field(default_factory=list)
+
+    def entries(self, folder: str = "") -> dict[str, RemoteFile]:
+        return self.listed
+
+    def download(self, names: Sequence[str], directory: Path) -> tuple[list[str], str | None]:
+        self.asked += names
+        return [], None
+
+
+def test_far_away_only_files_of_the_folder_are_asked_for(tmp_path: Path) -> None:
+    names = ("heartbeats/worker-0.json", "heartbeats/../worker-1.json", "../heartbeats/w.json",
+             "/heartbeats/w.json", "heartbeats/a/w.json", "heartbeats/..", "w.json")  # fmt: skip
+    far = Listing({name: RemoteFile(9, None, "1") for name in names})
+    assert RemoteHeartbeats(far, lambda: tmp_path).read() == {}  # type: ignore[arg-type]
+    assert far.asked == ["heartbeats/worker-0.json"]
+
+
 @pytest.mark.parametrize("name", [None, "large"])
 def test_in_a_directory(tmp_path: Path, name: str | None) -> None:
     said: list[str] = []
@@ -165,7 +189,7 @@ def test_another_process_under_the_same_id_is_named_by_both(tmp_path: Path) -> N
 
 
 OPEN = """
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from zebfast.exchange.heartbeat import Heartbeat
 def beat(worker="w0", **facts):
     store.beat(Heartbeat(worker_id=worker, unix=5.0, **{"phase": "playing", **facts}))

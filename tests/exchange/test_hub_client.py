@@ -94,6 +94,15 @@ def test_the_local_disk_and_bugs_stay_what_they_are(error: Exception) -> None:
     assert explain(error, "me/x") is None
 
 
+def test_an_answer_of_another_form_is_a_passing_fault() -> None:
+    """A path that no file may have is a ValueError of the library, a lost key a KeyError."""
+    assert isinstance(explain(ValueError("invalid path a/../b"), "me/x"), TransientError)
+    for code in ("{}['path']", "None.path", "len(None)"):
+        with pytest.raises((LookupError, AttributeError, TypeError)) as raised:
+            eval(code, {"__name__": "huggingface_hub.hf_api"})
+        assert "of another form" in str(explain(raised.value, "me/x"))
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -7,9 +7,11 @@ holds them would be; whatever else it raises, how long it takes and how much mem
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -334,6 +336,30 @@ class _Nothing:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+@target("json", lambda: as_json({
+    "ingested": ["w_1_ab.pt"], "sessions": {"0a1b": [0, 3, 5, 6]}, "optimizer_steps": 7,
+    "counted": {"streams": STATE["streams"], "workers": STATE["workers"], "eval_aux_games": 2},
+}))  # fmt: skip
+def ledger() -> tuple[Read, Errors]:
+    """What a state has in a file of its own, packed, and whose digest it names."""
+    from zebfast.exchange import Namespace
+    from zebfast.exchange.errors import ExchangeError
+    from zebfast.exchange.state import whole
+    from zebfast.exchange.store import Weights
+    from zebfast.learner.state import progress_from_state
+
+    namespace = Namespace.parse("first")
+    name = f"{namespace.ledger_stem}.json.z"
+
+    def read(data: bytes) -> None:
+        packed = zlib.compress(data, 1)
+        named = {"file": name, "sha256": hashlib.sha256(packed).hexdigest()}
+        state = whole(STATE | {"ledger": named}, namespace, "state.json", lambda _: packed)
+        progress_from_state(Weights({}, {}, state))
+
+    return read, (ExchangeError,)
 
 
 def manifest_of(**changes: Any) -> Any:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from zebfast.system.files import append_line, open_plain, read_json_lines, read_plain
 from zebfast.system.locks import hold_lock, lock_owner
-from zebfast.system.parse import MAX_TOML_BYTES, open_plain, parse_json, parse_toml, read_plain
+from zebfast.system.parse import MAX_TOML_BYTES, parse_json, parse_toml
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,17 @@ def test_only_plain_files_are_read(tmp_path: Path) -> None:
             open_plain(tmp_path / name)
     with pytest.raises(OSError, match="link"):
         open_plain(tmp_path / "link", follow=False)
+
+
+def test_nothing_is_appended_through_a_link_or_read_from_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("keep")
+    os.symlink(tmp_path / "precious", tmp_path / "events.jsonl")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="link"):
+        append_line(tmp_path / "events.jsonl", b"{}\n")
+    with pytest.raises(OSError, match="plain file"):
+        list(read_json_lines(tmp_path / "pipe"))
+    assert (tmp_path / "precious").read_text() == "keep"
 
 
 def test_what_a_link_in_place_of_a_lock_leads_to_is_left_alone(tmp_path: Path) -> None:

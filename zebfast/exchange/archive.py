@@ -302,6 +302,8 @@ class _Reader:
         for key, value in zip(values[::2], values[1::2], strict=True):
             if type(key) not in (str, int):
                 raise BadArchive("has a key that is neither text nor a whole number")
+            if key in table:
+                raise BadArchive(f"has the key {str(key)[:60]!r} twice")
             table[key] = value
 
     def _name(self, argument: str) -> None:

@@ -23,6 +23,7 @@ from zebfast.exchange.errors import NamespaceBusy, brief
 from zebfast.system.clock import Moment
 from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
+from zebfast.system.parse import parse_json
 
 KEY = "learner"
 LEASE_SECONDS = 1800.0
@@ -90,7 +91,7 @@ class Sight:
         seen = {"place": self._place, **asdict(lease)}
         rests = 0.0
         try:
-            before = json.loads(self._path.read_bytes())
+            before = parse_json(self._path.read_bytes())
             if before["lease"] != seen:
                 raise ValueError("another")
             rests = Moment(**before["since"]).seconds_ago()

@@ -62,9 +62,14 @@ from zebfast.exchange.state import (
 )
 from zebfast.exchange.store import Revision, StateDict, Weights
 from zebfast.system.events import Incident, emit
-from zebfast.system.files import own_folder, remove_leftovers, sync_directory, write_atomic
+from zebfast.system.files import (
+    own_folder,
+    read_plain,
+    remove_leftovers,
+    sync_directory,
+    write_atomic,
+)
 from zebfast.system.locks import hold_lock
-from zebfast.system.parse import read_plain
 from zebfast.system.retry import Once, constant, retrying
 
 _ATTEMPTS = 10
@@ -157,6 +162,8 @@ class LocalWeightStore:
         state = self.read_state() or dict(UNPUBLISHED)
         if newer_than is not None and state.get("step", 0) <= newer_than:
             return None
+        with suppress(FileNotFoundError):
+            check_weight_size(weights_path.stat().st_size, str(weights_path))
         data = _read(weights_path, MAX_WEIGHT_BYTES)
         if data is None:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from zebfast.exchange.names import bounded
 from zebfast.system.files import own_folder, write_atomic
 
 _SUFFIX = ".reason.txt"
@@ -33,4 +34,5 @@ class Quarantine:
 
     def reasons(self) -> dict[str, Path]:
         """The files with the reasons, by the name that was refused."""
-        return {p.name.removesuffix(_SUFFIX): p for p in self.directory.glob(f"*{_SUFFIX}")}
+        found = bounded(self.directory.glob(f"*{_SUFFIX}"))
+        return {path.name.removesuffix(_SUFFIX): path for path in found}

@@ -217,8 +217,8 @@ def whole(
         )
     try:
         text = zlib.decompressobj().decompress(data, _MAX_UNPACKED + 1)
-        found = json.loads(text) if len(text) <= _MAX_UNPACKED else None
-    except (zlib.error, ValueError, RecursionError):
+        found = parse_json(text, tame=True) if len(text) <= _MAX_UNPACKED else None
+    except (zlib.error, ValueError):
         found = None
     if not isinstance(found, dict) or not found.keys() <= set(LEDGER_KEYS):
         raise ExchangeError(f"{name} beside {source} cannot be used: expected what a learner wrote")

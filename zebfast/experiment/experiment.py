@@ -15,8 +15,8 @@ from typing import Any
 from zebfast.exchange import ExchangeError, Namespace, Place
 from zebfast.learner.recipe import Recipe, RecipeError, read_recipe
 from zebfast.selfplay.producer_kinds import BY_ROLE, LED_ROLES, RECIPE, Role
-from zebfast.system.files import write_atomic
-from zebfast.system.parse import MAX_TOML_BYTES, parse_toml, read_plain
+from zebfast.system.files import read_plain, write_atomic
+from zebfast.system.parse import MAX_TOML_BYTES, parse_toml
 from zebfast.system.settings import SettingError, decode, did_you_mean, encode
 from zebfast.worker.options import task_of
 

@@ -21,9 +21,9 @@ from typing import Any, cast
 from zebfast.experiment.experiment import Experiment
 from zebfast.learner.metrics import read_metrics
 from zebfast.system.events import Event, Incident, Retrying, Waiting, console_text
-from zebfast.system.files import append_line, read_json_lines
+from zebfast.system.files import append_line, read_json_lines, read_plain
 from zebfast.system.locks import lock_owner
-from zebfast.system.parse import MAX_TOML_BYTES, parse_toml, read_plain
+from zebfast.system.parse import MAX_TOML_BYTES, parse_toml
 
 _MAX_EACH = 50  # of one kind in one run; a fault of days is said often enough by then
 _MAX_LETTERS = 300

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from zebfast.fleet.model import Launch, Machine, MachineState, Offer, Spec, is_of_fleet
-from zebfast.fleet.provider import OfferGone, ProviderError
+from zebfast.fleet.provider import OfferGone, ProviderError, moment
 from zebfast.system.clock import boot_id
 from zebfast.system.files import write_atomic
 from zebfast.system.parse import parse_json
@@ -242,7 +242,8 @@ class LocalProvider:
         for path in self._directory.glob("*/machine.json"):
             try:
                 facts = parse_json(path.read_bytes())
-                asked = float(facts["asked"])
+                if (asked := moment(facts["asked"])) is None:
+                    raise ValueError("asked is no time")
                 plain = {key: str(facts[key]) for key in ("label", "slot", "boot")}
             except (OSError, ValueError, TypeError, KeyError) as error:
                 raise ProviderError(

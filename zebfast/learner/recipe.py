@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zebfast.selfplay.producer_kinds import RECIPE_MODES
-from zebfast.system.parse import MAX_TOML_BYTES, parse_toml, read_plain
+from zebfast.system.files import read_plain
+from zebfast.system.parse import MAX_TOML_BYTES, parse_toml
 from zebfast.system.settings import (
     A_YEAR,
     MOST_COUNT,

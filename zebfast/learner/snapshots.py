@@ -29,6 +29,7 @@ from zebfast.exchange.mirror.manifest import (
     parse_manifest,
 )
 from zebfast.exchange.mirror.mirror import Mirror, MirrorThread, counts_commits
+from zebfast.exchange.state import MAX_JSON_BYTES
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.replay import ReplayCache
 from zebfast.learner.state import Progress
@@ -38,6 +39,7 @@ from zebfast.system.files import (
     file_mark,
     is_passing,
     naming,
+    read_plain,
     sync_directory,
     write_atomic,
 )
@@ -156,7 +158,7 @@ class Snapshots:
 
     def _read(self, path: Path) -> Snapshot | None:
         try:
-            manifest = parse_manifest((path / MANIFEST).read_bytes(), path.name)
+            manifest = parse_manifest(read_plain(path / MANIFEST, MAX_JSON_BYTES), path.name)
             sizes = {name: (path / name).stat().st_size for name in manifest.files}
         except IncompleteState:
             return None

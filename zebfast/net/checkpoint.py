@@ -32,9 +32,9 @@ from zebfast.net.networks import (
     infer_config,
 )
 from zebfast.net.v2 import V2Config
-from zebfast.system.files import write_atomic
+from zebfast.system.files import open_plain, read_plain, write_atomic
 from zebfast.system.finite import require_finite
-from zebfast.system.parse import open_plain, parse_json, read_plain
+from zebfast.system.parse import parse_json
 
 __all__ = [
     "BadCheckpoint",

@@ -8,8 +8,7 @@ from typing import BinaryIO
 
 from zebfast.exchange.names import MAX_EXAMPLE_FILE_BYTES, NATIVE_SUFFIX, PT_SUFFIX
 from zebfast.selfplay.examples import BadExampleFile, Examples, brief, read_native
-from zebfast.system.files import naming
-from zebfast.system.parse import open_plain
+from zebfast.system.files import naming, open_plain
 
 
 def read_examples(path: Path) -> Examples:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -131,13 +132,40 @@ def own_target(path: Path) -> Path:
         return path
 
 
+def open_plain(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a file for reading that is a plain one: no pipe, which would be waited for.
+
+    Args:
+        follow: a symbolic link is as good as the file that it leads to.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a plain file", str(path))
+    return open(descriptor, "rb")
+
+
+def read_plain(path: Path, most: int, *, follow: bool = True) -> bytes:
+    """The bytes of a plain file; of one that has more than ``most``, no more than one too many.
+
+    Raises:
+        OSError: as ``open_plain``.
+    """
+    with naming(path), open_plain(path, follow=follow) as handle:
+        return handle.read(most + 1)
+
+
 def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
-    """Append ``line``, which ends with a newline, in one piece. Raises OSError.
+    """Append ``line``, which ends with a newline, in one piece. Raises OSError, also for a link.
 
     What a killed writer left of a line is ended first, so that it costs no other. ``sync`` sees
     the line onto the disk. After an error the line is not there, so that it can be tried again.
     """
-    with naming(path), open(path, "ab+", buffering=0) as handle:
+    with naming(path), open(path, "ab+", buffering=0, opener=_not_through_links) as handle:
         end = handle.tell()
         if end:
             handle.seek(-1, os.SEEK_END)
@@ -155,6 +183,10 @@ def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
             raise
 
 
+def _not_through_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines, in order; a line cut short or damaged is left out.
 
@@ -162,15 +194,14 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.exists():
         return
-    with naming(path):
-        text = path.read_text(encoding="utf-8", errors="replace")
-    for line in text.splitlines():
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            yield found
+    with naming(path), open_plain(path) as handle:
+        for line in handle:
+            try:
+                found = json.loads(line.decode(errors="replace"))
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict):
+                yield found
 
 
 def sync_directory(directory: Path) -> None:

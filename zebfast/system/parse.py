@@ -1,4 +1,4 @@
-"""Text and files from elsewhere: bounded before they are read, and wrong in one way only.
+"""Text from elsewhere: wrong in one way only, however it was made.
 
 The parsers of the standard library have several ways to give up on what somebody made for that:
 values nested too deeply, numbers of thousands of digits, a key that is there twice and means one
@@ -7,16 +7,10 @@ thing to one reader and another to the next.
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
-import stat
 import tomllib
-from pathlib import Path
-from typing import Any, BinaryIO
-
-from zebfast.system.files import naming
+from typing import Any
 
 MAX_TOML_BYTES = 100_000
 
@@ -63,30 +57,3 @@ def parse_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def open_plain(path: Path, *, follow: bool = True) -> BinaryIO:
-    """Open a file for reading that is a plain one: no pipe, which would be waited for.
-
-    Args:
-        follow: a symbolic link is as good as the file that it leads to.
-
-    Raises:
-        OSError: it cannot be opened, or is something else.
-    """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a plain file", str(path))
-    return open(descriptor, "rb")
-
-
-def read_plain(path: Path, most: int, *, follow: bool = True) -> bytes:
-    """The bytes of a plain file; of one that has more than ``most``, no more than one too many.
-
-    Raises:
-        OSError: as ``open_plain``.
-    """
-    with naming(path), open_plain(path, follow=follow) as handle:
-        return handle.read(most + 1)

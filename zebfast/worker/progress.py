@@ -10,9 +10,9 @@ from pathlib import Path
 
 from zebfast.exchange import ExchangeError, parse_example_name, passing_faults
 from zebfast.exchange.heartbeat import HEARTBEATS, heartbeat_name
-from zebfast.system.files import remove_leftovers, write_atomic
+from zebfast.system.files import read_plain, remove_leftovers, write_atomic
 from zebfast.system.locks import hold_lock
-from zebfast.system.parse import parse_json, read_plain
+from zebfast.system.parse import parse_json
 
 _MAX_BYTES = 4096
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
+from zebfast.system.parse import parse_json
+
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -51,12 +53,12 @@ def json_lines(stream: BinaryIO, *, max_bytes: int, expected: str) -> Iterator[t
 def parse_object(line: bytes, number: int, expected: str) -> dict[str, Any]:
     """The JSON object in line `number`. RecordingError where it is none."""
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except UnicodeDecodeError as error:
         raise RecordingError(
             f"Line {number} is not valid JSON: it is not text in UTF-8."
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RecordingError(f"Line {number} is not valid JSON: {error}.") from error
     if not isinstance(record, dict):
         raise RecordingError(f"Line {number} is not a JSON object; expected {expected}.")

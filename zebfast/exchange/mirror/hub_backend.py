@@ -11,7 +11,10 @@ from pathlib import Path
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.hub.history import History
 from zebfast.exchange.mirror.manifest import POINTER
+from zebfast.exchange.names import bounded
 from zebfast.exchange.place import StoreOptions
+from zebfast.exchange.state import MAX_JSON_BYTES
+from zebfast.system.files import read_plain
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ class RepoPlace:
     def read(self, name: str) -> bytes | None:
         with tempfile.TemporaryDirectory() as directory:
             path = self._download(name, Path(directory))
-            return None if path is None else path.read_bytes()
+            return None if path is None else read_plain(path, MAX_JSON_BYTES)
 
     def fetch(self, folder: str, names: Sequence[str], directory: Path) -> None:
         for name in names:
@@ -130,7 +133,7 @@ class BucketPlace:
         def look() -> list[str]:
             prefix = f"{self._prefix}/{below}"
             found = self._client.api.list_bucket_tree(self._id, prefix, recursive=True)
-            return [item.path for item in found if item.type == "file"]
+            return [item.path for item in bounded(found) if item.type == "file"]
 
         return self._client.once(look)
 
@@ -138,7 +141,7 @@ class BucketPlace:
         with tempfile.TemporaryDirectory() as directory:
             self._fetch([(f"{self._prefix}/{name}", Path(directory, "file"))])
             path = Path(directory, "file")
-            return path.read_bytes() if path.exists() else None
+            return read_plain(path, MAX_JSON_BYTES) if path.exists() else None
 
     def fetch(self, folder: str, names: Sequence[str], directory: Path) -> None:
         self._fetch([(f"{self._prefix}/{folder}/{name}", directory / name) for name in names])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,10 +31,12 @@ from zebfast.learner.recipe import Recipe
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import BadExampleFile
 from zebfast.system.events import Event, read_events
+from zebfast.system.files import read_plain
 from zebfast.system.locks import lock_owner
 
 _Found = TypeVar("_Found")
 RATE_SECONDS = 1800.0
+_MAX_REASON_BYTES = 1000
 _MAX_OPENED = 32  # newest files looked into, one a worker
 
 
@@ -212,8 +215,9 @@ def _refused(quarantine: Quarantine) -> tuple[tuple[float, str], ...]:
     """Reasons of the files that were refused, newest first."""
     found = []
     for path in quarantine.reasons().values():
-        text = path.read_text(encoding="utf-8", errors="replace").strip()
-        found.append((path.stat().st_mtime, text or path.name))
+        with suppress(OSError):  # the folder may be shared with whoever wrote the file
+            text = read_plain(path, _MAX_REASON_BYTES, follow=False).decode(errors="replace")
+            found.append((path.stat().st_mtime, " ".join(text.split()) or path.name))
     return tuple(sorted(found, reverse=True))
 
 
