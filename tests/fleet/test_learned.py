@@ -153,12 +153,15 @@ GOOD: dict[str, Any] = {"format": 1, "rates": {}, "strikes": {}, "quota_until": 
     [
         (b"", "Expecting value"),
         (b"\x80{}", "utf-8"),
-        (b"[" * 100_000, "recursion"),
+        (b"[" * 100_000, "nested too deeply"),
         (b"[]", "format 1"),
         ({"format": 2}, "format 1"),
         ({"rates": []}, "rates is []: expected a table"),
         ({"rates": {"x": {"games_per_s": "fast", "seen": 1, "at": 1.0}}}, "games_per_s is 'fast'"),
-        ({"rates": {"x": {"games_per_s": -1.0, "seen": 1, "at": 1.0}}}, "expected a number above"),
+        (
+            {"rates": {"x": {"games_per_s": -1.0, "seen": 1, "at": 1.0}}},
+            "expected above 0 and at most",
+        ),
         ({"rates": {"x": {"games_per_s": float("nan"), "seen": 1, "at": 1.0}}}, "games_per_s"),
         ({"rates": {"x": {}}}, "lacks"),
         ({"strikes": {"h": "many"}}, "in [strikes], h is 'many'"),

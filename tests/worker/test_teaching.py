@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +138,12 @@ def test_tasks() -> None:
         ({"mode": "exact", "label_worlds": 1.5}, "label_worlds is 1.5: expected a whole number"),
         ({"mode": "exact", "label_worlds": True}, "label_worlds is True: expected a whole number"),
         ({"mode": "exact", "games_per_batch": 0}, "games_per_batch is 0: expected 1 to 1000000"),
+        ({"mode": "exact", "games_per_batch": 10**30}, "expected 1 to 1000000"),
+        ({"mode": "exact", "threads": 100_000}, "threads is 100000: expected 1 to 1024"),
+        ({"mode": "exact", "n_parallel_games": 10**9}, "expected 1 to 65536"),
+        ({"mode": "exact", "temperature": 1e300}, "temperature is 1e+300: expected 0 to 1000"),
+        ({"mode": "selfplay", "noise_alpha": math.inf}, "expected above 0 and at most 1000"),
+        ({"mode": "selfplay", "c_puct": math.nan}, "c_puct is nan: expected above 0 and at most"),
         ({"mode": "selfplay", "root": "weird"}, "root is 'weird'"),
     ],
 )

@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
@@ -41,9 +42,14 @@ def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = 
             with suppress(OSError):
                 stream.reconfigure(errors="replace")
     sys.excepthook = _tell_bug
+    of_threads = threading.excepthook
+    threading.excepthook = lambda args: _tell_bug(
+        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
+    )
     try:
         _run(command, prog_name, argv)
     finally:
+        threading.excepthook = of_threads
         # Not when Python flushes at exit, where what a closed pipe does not take is told again.
         for stream in (sys.stdout, sys.stderr):
             try:

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from zebfast.exchange.errors import ExchangeError
@@ -16,7 +16,7 @@ from zebfast.system.events import Incident, emit
 from zebfast.system.parse import parse_json
 from zebfast.system.redaction import redacted
 from zebfast.system.retry import Once
-from zebfast.system.settings import SettingError, decode, setting, shown
+from zebfast.system.settings import SettingError, counted, decode, moment, shown
 
 Phase = Literal["starting", "waiting", "playing", "stopped", "failed"]
 HEARTBEATS = "heartbeats"  # folder beside the example files of a namespace
@@ -35,11 +35,6 @@ class BadHeartbeat(ExchangeError):
     """A file that is no heartbeat: what is wrong with it."""
 
 
-def _number(default: Any) -> Any:
-    """A number from 0 on, no larger than anything that is counted or measured here."""
-    return setting(default, least=0, below=1 << 62)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat:
     """One sign of life. Times are unix seconds by the worker's clock, memory is in MB.
@@ -54,18 +49,18 @@ class Heartbeat:
     """
 
     worker_id: str
-    unix: float = _number(MISSING)
+    unix: float = moment()
     phase: Phase
     source: str = ""
-    batch: int = _number(0)
-    total_games: int = _number(0)
-    games_per_s: float = _number(0.0)
-    model_step: int = _number(0)
-    restarts: int = _number(0)
-    earlier_batches: int = _number(0)
-    last_batch: float | None = _number(None)
+    batch: int = counted(0)
+    total_games: int = counted(0)
+    games_per_s: float = counted(0.0)
+    model_step: int = counted(0)
+    restarts: int = counted(0)
+    earlier_batches: int = counted(0)
+    last_batch: float | None = counted(None)
     gpu: str | None = None
-    gpu_memory: float | None = _number(None)
+    gpu_memory: float | None = counted(None)
     host: str = ""
     version: str = ""
     process: str = ""

@@ -192,7 +192,7 @@ class LocalProvider:
                 gpu=GPU,
                 message=self.logs(machine_id, lines=1),
                 price_per_hour=0.0,
-                started=facts["asked"],
+                started=moment(facts["asked"]),
             )
             for machine_id, facts in self._present().items()
             if is_of_fleet(facts["label"], fleet)

@@ -21,7 +21,7 @@ from zebfast.system.files import write_atomic
 from zebfast.system.locks import hold_lock
 from zebfast.system.parse import parse_json
 from zebfast.system.retry import constant, retrying
-from zebfast.system.settings import SettingError, decode, encode, setting
+from zebfast.system.settings import SettingError, counted, decode, encode, moment, setting
 
 STRIKES = 3  # and a host is not rented again
 CACHE = 120.0  # seconds that offers are taken for true
@@ -39,16 +39,16 @@ class MarketBusy(RuntimeError):
 class Rate:
     """Games a second of one GPU type in one role: an average of ``seen`` looks, ``at`` the last."""
 
-    games_per_s: float = setting(above=0)
-    seen: int
-    at: float
+    games_per_s: float = setting(above=0, most=2**53)
+    seen: int = counted()
+    at: float = moment()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """What one search brought, and when."""
 
-    at: float
+    at: float = moment()
     offers: tuple[Offer, ...]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.clock import set_by
-from zebfast.system.settings import A_YEAR, MOST_UNIX, check, setting
+from zebfast.system.settings import A_YEAR, check, counted, moment, setting
 
 _T = TypeVar("_T", "Instance", "FleetState")
 
@@ -21,11 +21,6 @@ MachineState = Literal["loading", "running", "stopped", "exited", "offline", "un
 LOST: tuple[MachineState, ...] = ("stopped", "exited", "offline", "unknown")
 MOST_MACHINES = 10_000  # of a fleet
 MOST_DOLLARS = 1_000_000
-
-
-def _time(default: Any = None) -> Any:
-    """A field for a time that is remembered."""
-    return setting(default, least=0, most=MOST_UNIX)
 
 
 def _amount(default: Any, most: float = MOST_DOLLARS, key: str | None = None) -> Any:
@@ -214,17 +209,17 @@ class Instance:
 
     label: str
     provider: str
-    asked: float = _time(MISSING)
+    asked: float = moment()
     id: str | None = None
     gpu: str = ""
     host: str = ""
     price_per_hour: float = _amount(0.0, key="dph")
-    up_since: float | None = _time()
-    listed_at: float | None = _time()
+    up_since: float | None = moment(None)
+    listed_at: float | None = moment(None)
     progress: str | None = None
-    progress_at: float | None = _time()
-    failing_since: float | None = _time()
-    games_per_s: float | None = setting(None, least=0)
+    progress_at: float | None = moment(None)
+    failing_since: float | None = moment(None)
+    games_per_s: float | None = counted(None)
     terminating: str = setting("", key="doomed")
 
     def quiet(self, now: float) -> float:
@@ -249,12 +244,12 @@ class FleetState:
     spec: Spec
     wanted: bool = True
     machines: Mapping[str, Instance] = field(default_factory=dict)
-    paused_until: float | None = _time()
+    paused_until: float | None = moment(None)
     pause_reason: str = ""
-    spent: float = setting(0.0, least=0)
-    first: float | None = _time()
-    last_look: float | None = _time()
-    last_steady: float | None = _time()
+    spent: float = counted(0.0)
+    first: float | None = moment(None)
+    last_look: float | None = moment(None)
+    last_steady: float | None = moment(None)
     boot: str = ""
 
     def at(self, now: float, *, steady: float, boot: str) -> FleetState:

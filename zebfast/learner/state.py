@@ -25,7 +25,7 @@ from zebfast.learner.sessions import CountedSessions
 from zebfast.selfplay.examples import Examples
 from zebfast.system.files import naming, write_atomic
 from zebfast.system.finite import first_non_finite, require_finite
-from zebfast.system.settings import SettingError, decode
+from zebfast.system.settings import SettingError, counted, decode
 
 _FORMAT = 2  # of the training checkpoint
 _MAX_PICKLE_BYTES = 1 << 28  # names of files that were counted are in it
@@ -52,13 +52,13 @@ class ScheduleProgress:
         finished: the evaluation at the end is over.
     """
 
-    minutes: float = 0.0
-    stage: int = 0
-    rows_due: float = 0.0
-    rows_done: int = 0
+    minutes: float = counted(0.0)
+    stage: int = counted(0)
+    rows_due: float = counted(0.0)
+    rows_done: int = counted(0)
     forgotten: list[str] = field(default_factory=list)
-    looks: int = 0
-    looked_at: float = 0.0
+    looks: int = counted(0)
+    looked_at: float = counted(0.0)
     best: dict[str, Any] | None = None
     last: dict[str, Any] | None = None
     finished: bool = False

@@ -142,6 +142,16 @@ def setting(default: Any = MISSING, help: str = "", *, factory: Any = MISSING, *
     return field(default=default, metadata=metadata)
 
 
+def counted(default: Any = MISSING) -> Any:
+    """A field for a number from 0 on that a file remembers; JSON holds it exactly."""
+    return setting(default, least=0, most=2**53)
+
+
+def moment(default: Any = MISSING) -> Any:
+    """A field for a time that a file remembers, unix seconds."""
+    return setting(default, least=0, most=MOST_UNIX)
+
+
 def setting_of(found: Field[Any]) -> Setting:
     """What a field says of itself; an empty Setting where it was made otherwise."""
     return cast(Setting, found.metadata.get(_KEY, _PLAIN))
