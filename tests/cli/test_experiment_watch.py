@@ -195,9 +195,10 @@ def test_without_once_it_looks_until_it_is_stopped(
 
     def look(*arguments: Any) -> Any:
         looks.append(arguments)
+        found = once(*arguments)
         if len(looks) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return once(*arguments)
+        return found
 
     monkeypatch.setattr(experiment_watch, "_look_at_all", look)
     done = experiment("watch", "--every", "1", "--json", root=root)

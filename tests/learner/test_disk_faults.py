@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from disk_faults import PASSING, DiskFaults
+from disk_faults import PASSING, DiskFaults, Rule, environment
 from learning import learn, run, state_of
 
 from zebfast.exchange import LocalWeightStore, StoreOptions, TransientError, errors
@@ -161,3 +163,31 @@ def test_what_cannot_be_read_now_does_not_count_as_gone(
     with pytest.raises(OSError, match="Input/output"):
         Snapshots(tmp_path / "snapshots", "one").complete()
     assert Snapshots(tmp_path / "snapshots", "one").complete() == []
+
+
+def test_a_learner_on_a_disk_that_fails_now_and_then(
+    make_config: Make, add_file: AddFile, init_path: Path, tmp_path: Path
+) -> None:
+    """A process of its own, of which one call in forty on a file of the run fails."""
+    config, log = make_config(), tmp_path / "faults"
+    for number in range(3):
+        add_file(config.examples.path, number)
+    calls = ("open", "list", "rename", "sync", "sync_directory", "mkdir", "stat", "link")
+    rules = [Rule(calls=calls, match=r"/run\b", code=code, rate=0.004) for code in PASSING]
+    command = (
+        "--repo-id", tmp_path / "run", "--input-dir", config.examples.path, "--checkpoint",
+        init_path, "--min-buffer-size", "28", "--batch-size", "8", "--max-cycles", "5",
+        "--training-steps-per-cycle", "4", "--push-every", "1", "--snapshot-every", "1",
+        "--retry-seconds", "0.01", "--poll-seconds", "0.01", "--threads", "1", "--device", "cpu",
+        "--disk-limit", "0", "--eval-every", "0",
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-u", "-m", "zebfast.learner", *map(str, command)],
+        env=os.environ | environment(rules, seed=1, log=log), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert len(log.read_text().splitlines()) >= 3
+    state = state_of(config)
+    assert (state["step"], state["total_games"], state["optimizer_steps"]) == (5, 6, 20)
+    assert not list((tmp_path / "run").glob("*.tmp"))

@@ -47,17 +47,20 @@ def play_match(
     bid: int | None = None,
     deals_per_chunk: int = DEALS_PER_CHUNK,
     progress: ProgressCallback | None = None,
+    on_ply: Callable[[], object] | None = None,
 ) -> MatchResult:
     """Play `n_games` games (rounded up to whole deals, two games each) and count A's results.
 
     `bid` 30..42 is the contract of every deal; None draws one for each deal. `progress` is called
-    after every chunk, from the calling thread. Raises ValueError unless n_games and
-    deals_per_chunk are at least 1 and a bid is possible.
+    after every chunk, from the calling thread, and `on_ply` before every ply of one; what they
+    raise ends the match. Raises ValueError unless n_games and deals_per_chunk are at least 1 and a
+    bid is possible.
     """
     n_deals = (n_games + 1) // 2
     chunks = play_chunks(
-        player_a, player_b, n_deals=n_deals, seed=seed, bid=bid, deals_per_chunk=deals_per_chunk
-    )
+        player_a, player_b, n_deals=n_deals, seed=seed, bid=bid, deals_per_chunk=deals_per_chunk,
+        on_ply=on_ply,
+    )  # fmt: skip
     tally = MatchTally()
     start = time.perf_counter()
     for played in chunks:
@@ -78,13 +81,16 @@ def play_chunks(
     seed: int,
     bid: int | None,
     deals_per_chunk: int,
+    on_ply: Callable[[], object] | None = None,
 ) -> Iterator[PlayedDeals]:
     """The deals 0..n_deals-1 in order, `deals_per_chunk` at a time; errors as `play_match`."""
     if n_deals < 1 or deals_per_chunk < 1:
         raise ValueError(f"a match needs deals and chunks, not {n_deals} and {deals_per_chunk}")
     for first in range(0, n_deals, deals_per_chunk):
         count = min(deals_per_chunk, n_deals - first)
-        yield play_deals(player_a, player_b, seed=seed, first_deal=first, n_deals=count, bid=bid)
+        yield play_deals(
+            player_a, player_b, seed=seed, first_deal=first, n_deals=count, bid=bid, on_ply=on_ply
+        )
 
 
 def play_deals(
@@ -95,10 +101,13 @@ def play_deals(
     first_deal: int,
     n_deals: int,
     bid: int | None = None,
+    on_ply: Callable[[], object] | None = None,
 ) -> PlayedDeals:
     """Play each of the deals first_deal..first_deal+n_deals-1 both ways."""
     games = PairedGames(seed=seed, first_deal=first_deal, n_deals=n_deals, bid=bid)
     while not games.over:
+        if on_ply is not None:
+            on_ply()
         games.advance(player_a.choose, player_b.choose)
     return games.played()
 

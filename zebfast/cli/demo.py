@@ -15,7 +15,7 @@ from zebfast.cli.messages import note
 from zebfast.cli.options import Number, Whole, option
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED
 from zebfast.system.settings import A_DAY, MOST_GAMES
-from zebfast.system.signals import exit_on_sigterm
+from zebfast.system.signals import exit_on_signals
 
 if TYPE_CHECKING:
     from zebfast.arena.players.base import Player
@@ -68,7 +68,7 @@ def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
     from zebfast.net import checkpoint as checkpoints
     from zebfast.net.networks import sized
 
-    exit_on_sigterm()  # through the contexts below, which take worker and learner with them
+    exit_on_signals()  # through the contexts below, which take worker and learner with them
     dir = _new_directory(dir)
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     began = time.monotonic()

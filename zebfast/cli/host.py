@@ -102,8 +102,8 @@ def run_worker(
 ) -> int:
     """Run `zebfast worker FLAGS` until it is done or this is stopped.
 
-    SIGTERM and Ctrl-C are passed on once. Exits with the worker's code; one that refuses its flags
-    (2) is not started again.
+    SIGTERM, SIGHUP and Ctrl-C are passed on once. Exits with the worker's code; one that refuses
+    its flags (2) is not started again.
     """
     from zebfast.system.events import Ended, Event, emit, subscribed, to_line
     from zebfast.worker.host import raise_file_limit

@@ -110,7 +110,7 @@ def _with_recipe(context: click.Context, option: click.Parameter, path: Path | N
 def command(**flags: Any) -> int:
     """Train a network on self-play examples and publish its weights, until stopped.
 
-    Ctrl-C or SIGTERM finish the step and save; the same command continues.
+    Ctrl-C, SIGTERM or SIGHUP finish the step and save; the same command continues.
     """
     if flags["dry_run"]:
         click.echo(json.dumps(config_from_flags(flags).to_json(), indent=2))
@@ -187,5 +187,5 @@ def _recipe(flags: dict[str, Any]) -> Recipe:
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
-    """Entry point of `zebfast-learn`. Exits with 0, 1 (failed), 2 (usage), 130 or 143."""
+    """Entry point of `zebfast-learn`. Exits with 0, 1 (failed), 2 (usage), 130, 143 or 129."""
     run(command, prog_name="zebfast-learn", argv=argv)

@@ -283,7 +283,7 @@ def _play(
             )
     except FloatingPointError as error:
         raise click.ClickException(f"The matrix cannot go on: {error}.") from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         if output is not None and matrix.points:
             save_matrix(matrix, output)  # the signal may have come just before this
             note(

@@ -15,6 +15,7 @@ import click
 from zebfast.cli.options import setting_option, setting_values, together
 from zebfast.cli.run import Decorated
 from zebfast.exchange import Place, StoreOptions
+from zebfast.exchange.errors import momentarily
 
 WEIGHTS = ("--weights-dir", "--repo-id")
 BUCKET = "--examples-bucket"
@@ -66,9 +67,10 @@ def chosen_place(flags: dict[str, Any], plain: str, either: str) -> Place:
     if not value.strip():
         raise ValueError(f"{flag} is empty: give a directory.")
     path = Path(value).expanduser()
-    if path.exists() and not path.is_dir():
+    exists, is_dir = momentarily(lambda: (path.exists(), path.is_dir()))
+    if exists and not is_dir:
         raise ValueError(f"{flag} {value} is a file: expected a directory.")
-    if flag == either and not path.is_dir() and looks_like_hub(value):
+    if flag == either and not is_dir and looks_like_hub(value):
         return Place("model" if either == WEIGHTS[1] else "dataset", value)
     return Place.directory(path)
 

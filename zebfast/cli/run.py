@@ -19,7 +19,7 @@ import click
 
 from zebfast.system.files import fault_text
 from zebfast.system.redaction import redacted
-from zebfast.system.signals import terminate_at_end_of_input
+from zebfast.system.signals import exit_on_signals, terminate_at_end_of_input
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -32,11 +32,13 @@ EXIT_INTERRUPTED = 130
 def run(command: click.Command, *, prog_name: str, argv: Sequence[str] | None = None) -> NoReturn:
     """Run `command` on `argv` (default: the process's) and exit.
 
-    Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. An exception class that zebfast
+    Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted, 143 and 129 by SIGTERM and SIGHUP,
+    which end it in order from wherever it is. An exception class that zebfast
     itself defines, any OSError, a missing package and a lack of memory become a sentence for the
     user, `error: …` on stderr; every other exception is a bug and keeps its traceback. Characters
     that a stream cannot show are replaced.
     """
+    exit_on_signals()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with suppress(OSError):

@@ -258,7 +258,7 @@ def worker(context: click.Context, /, **flags: Any) -> int:
     both ways. --mode exact and rollout play the bare network and label its decisions with what
     each legal play is worth: final points with open hands and best play, or with everybody's
     favourite plays. --mode recipe does what the learner's recipe asks for, and changes with it.
-    Runs until stopped. Ctrl-C or SIGTERM hand over the games that are finished.
+    Runs until stopped. Ctrl-C, SIGTERM or SIGHUP hand over the games that are finished.
 
     Where --n-parallel-games, --n-groups or --threads are not given, what zebfast bench --tune found
     for this machine, network and search is used.

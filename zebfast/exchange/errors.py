@@ -15,12 +15,13 @@ from typing import TypeVar
 from zebfast.system.events import Retrying, emit
 from zebfast.system.files import fault_text, is_passing
 from zebfast.system.redaction import redacted
-from zebfast.system.retry import doubling, retrying
-from zebfast.system.signals import StopFlag
+from zebfast.system.retry import constant, doubling, retrying
+from zebfast.system.signals import StopFlag, Stopped
 
 T = TypeVar("T")
 _MAX_PAUSE_SECONDS = 60.0
 _LAST_PAUSE_SECONDS = 0.5
+_ATTEMPTS, _MOMENT = 4, 0.05
 
 
 class ExchangeError(RuntimeError):
@@ -46,10 +47,6 @@ class NamespaceBusy(ExchangeError):
     """Another learner holds this namespace."""
 
 
-class Stopped(Exception):
-    """A stop was asked for before what was waited for came."""
-
-
 def brief(error: BaseException) -> str:
     """The first line of an error of a library, cut and without what may be a secret.
 
@@ -73,12 +70,25 @@ def passing_faults() -> Iterator[None]:
         raise TransientError(fault_text(error)) from error
 
 
+def momentarily(action: Callable[[], T]) -> T:
+    """``action()``, one call on a disk, tried a few times within a moment before that is a fault.
+
+    So what consists of many calls gets through where now and then one of them fails.
+    """
+    tried = passing_faults()(action)
+    return retrying(tried, on=TransientError, attempts=_ATTEMPTS, pause=constant(_MOMENT))
+
+
 def until_reached(action: Callable[[], T], stop: StopFlag, *, retry_seconds: float) -> T:
     """``action()``, tried again for as long as it fails for a passing reason.
 
     Raises:
-        Stopped: by the user, between two tries; and what else ``action`` raises.
+        Stopped: by the user, at any moment; and what else ``action`` raises.
     """
+
+    def tried() -> T:
+        with stop.interrupting(), passing_faults():
+            return action()
 
     def wait(seconds: float) -> None:
         stop.wait(seconds)
@@ -88,9 +98,7 @@ def until_reached(action: Callable[[], T], stop: StopFlag, *, retry_seconds: flo
     def again(error: TransientError, attempt: int, seconds: float) -> None:
         emit(Retrying(call="start", error=str(error), seconds=seconds, attempt=attempt))
 
-    wait(0.0)
     pause = doubling(retry_seconds, longest=_MAX_PAUSE_SECONDS)
-    tried = passing_faults()(action)
     return retrying(tried, on=TransientError, pause=pause, wait=wait, again=again)
 
 

@@ -17,7 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zebfast.exchange.errors import ExchangeError, NamespaceBusy, passing_faults
+from zebfast.exchange.errors import (
+    ExchangeError,
+    NamespaceBusy,
+    momentarily,
+    passing_faults,
+)
 from zebfast.exchange.heartbeat import (
     HEARTBEATS,
     MAX_BYTES,
@@ -197,8 +202,8 @@ class LocalWeightStore:
         # The config goes first: without weights it means nothing, so a first publish that is cut
         # short anywhere leaves either no weights yet or weights that can be used.
         if self.read_config() != dict(config):
-            write_atomic(config_path, config_bytes)
-        write_atomic(weights_path, data)
+            _write(config_path, config_bytes)
+        _write(weights_path, data)
         self._write_state(new_bytes)
         self._remove_ledgers(but=new_state)
         return new_state
@@ -264,14 +269,14 @@ class LocalWeightStore:
         return data
 
     def _write_state(self, data: bytes) -> None:
-        write_atomic(self.directory / self.namespace.state_file, data)
+        _write(self.directory / self.namespace.state_file, data)
         for holder in self._holders:  # not before: a write that failed is tried again
             holder.written_at = time.monotonic()
 
     def _write_ledger(self, ledger: Ledger | None) -> None:
         """Beside the one that the state names, which stays until the state names this one."""
         if ledger is not None:
-            write_atomic(self.directory / ledger.file, ledger.data)
+            _write(self.directory / ledger.file, ledger.data)
 
     def _remove_ledgers(self, *, but: Mapping[str, Any]) -> None:
         """Delete all that the state just written does not name."""
@@ -320,9 +325,13 @@ class LocalExampleStore:
     @passing_faults()
     def list(self) -> list[str]:
         """As ExampleStore; only plain files of this directory, no links to others."""
-        try:
+
+        def scan() -> list[tuple[str, bool]]:
             with os.scandir(self.directory) as entries:
-                listed = [(e.name, e.is_file(follow_symlinks=False)) for e in bounded(entries)]
+                return [(e.name, e.is_file(follow_symlinks=False)) for e in bounded(entries)]
+
+        try:
+            listed = momentarily(scan)
         except FileNotFoundError:
             return []
         odd = oldest_first(name for name, is_plain in listed if not is_plain)
@@ -422,6 +431,10 @@ class LocalExampleStore:
 def _read(path: Path, limit: int, *, follow: bool = True) -> bytes | None:
     """The file's bytes (of a longer file, one more than ``limit``); None where there is none."""
     try:
-        return read_plain(path, limit, follow=follow)
+        return momentarily(lambda: read_plain(path, limit, follow=follow))
     except FileNotFoundError:
         return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    momentarily(lambda: write_atomic(path, data))

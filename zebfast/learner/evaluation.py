@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import torch
 
-from zebfast.arena.match import MatchProgress, play_match
+from zebfast.arena.match import play_match
 from zebfast.arena.players.base import NetworkPlayer, Player
 from zebfast.arena.players.build import build_player
 from zebfast.arena.players.specs import parse_spec
@@ -42,16 +42,13 @@ from zebfast.net.networks import AnyConfig
 from zebfast.rules import Stream
 from zebfast.rules.rng import bits, stream_key
 from zebfast.system.events import Evaluated, emit
+from zebfast.system.signals import Stopped, interrupting
 
 #: A candidate that loses to the best by so many standard errors has collapsed: once in 30,000
 #: evaluations of an equal one.
 COLLAPSE_Z = -4.0
 
 _NETWORK_DEALS = 256  # side by side, where no opponent wants fewer
-
-
-class _Stopped(Exception):
-    """A stop was asked for in the middle of a match."""
 
 
 @dataclass(frozen=True)
@@ -181,13 +178,17 @@ class MatchEvaluator:
         n_games: int,
         seed: int,
         should_stop: Callable[[], bool] = lambda: False,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Evaluation | None:
-        """The matches of ``weights`` on the deals of ``seed``; None where a stop came first."""
+        """The matches of ``weights`` on the deals of ``seed``; None where a stop came first.
+
+        ``should_stop`` is asked before every ply; ``stop``, a StopFlag, is heard at any moment.
+        """
         candidate = self._player("candidate", weights)
 
-        def stop(_: MatchProgress) -> None:
+        def ask() -> None:
             if should_stop():
-                raise _Stopped
+                raise Stopped
 
         def match(opponent: Player, deals_at_once: int) -> MatchResult:
             return play_match(
@@ -196,10 +197,10 @@ class MatchEvaluator:
                 n_games=n_games,
                 seed=seed,
                 deals_per_chunk=deals_at_once,
-                progress=stop,
+                on_ply=ask,
             )
 
-        with suppress(_Stopped):
+        with suppress(Stopped), interrupting(stop):
             results = {text: match(*self._opponents[text]) for text in opponents}
             versus = None if best is None else match(self._player(BEST, best), _NETWORK_DEALS)
             return Evaluation(results, versus)
@@ -255,8 +256,11 @@ class Gatekeeper:
         is_new = self._trainer.optimizer_steps > saved.last["optimizer_steps"]
         return is_new and saved.minutes - saved.looked_at >= self._arena.every_minutes
 
-    def after_cycle(self) -> None:
-        """Evaluate against plain players, every so many cycles; nothing is chosen by it."""
+    def after_cycle(self, should_stop: Callable[[], bool]) -> None:
+        """Evaluate against plain players, every so many cycles; nothing is chosen by it.
+
+        Nothing is told where a stop comes first.
+        """
         step, every = self._progress.step, self._config.eval_every
         if not every or step % every:
             return
@@ -265,8 +269,11 @@ class Gatekeeper:
             _PLAIN,
             n_games=self._config.eval_games,
             seed=self._config.seed,
+            should_stop=should_stop,
+            stop=self._patience.stop,
         )
-        assert found is not None  # nobody stops it
+        if found is None:
+            return
         row = found.row(self._progress.total_games)
         emit(Evaluated(cycle=step, results=found.told(), metrics=row))
 
@@ -287,6 +294,7 @@ class Gatekeeper:
             n_games=arena.n_games,
             seed=evaluation_seed(self._config.seed, saved.looks),
             should_stop=should_stop,
+            stop=self._patience.stop,
         )
         if found is None:
             return

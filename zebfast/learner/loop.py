@@ -12,13 +12,13 @@ import socket
 import time
 from contextlib import ExitStack
 
-from zebfast.exchange import Stopped, open_weights, until_reached
+from zebfast.exchange import open_weights, until_reached
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
 from zebfast.learner.session import Session, open_session
 from zebfast.learner.train.trainer import TrainingDiverged, TrainReport, merge_reports
 from zebfast.system.events import Incident, emit
-from zebfast.system.signals import StopFlag
+from zebfast.system.signals import StopFlag, Stopped
 
 _LOG = logging.getLogger(__name__)
 _LAST_SCAN_SECONDS = 5.0
@@ -32,7 +32,7 @@ def learn(config: LearnerConfig) -> int:
     What happens is told in events (``system.events``), ordinary messages are logged.
 
     Returns:
-        The exit code: 0, 130 or 143.
+        The exit code: 0, 129, 130 or 143.
 
     Raises:
         ExchangeError and its kinds, OSError: one sentence; what was saved before stays whole.
@@ -207,7 +207,7 @@ class Learner:
         self._run_log.cycle(merge_reports(self._reports), self._trainer.optimizer_steps)
         self._reports = []
         self._checkpoints.after_cycle()
-        self._gatekeeper.after_cycle()
+        self._gatekeeper.after_cycle(self._should_stop)
         self._checkpoints.prune()
 
     def _finish_recipe(self) -> None:

@@ -1,4 +1,4 @@
-"""Turns Ctrl-C and SIGTERM into a flag that the loop looks at, or into an orderly exit."""
+"""Turns Ctrl-C, SIGTERM and SIGHUP into a flag that a loop looks at, or into an orderly exit."""
 
 from __future__ import annotations
 
@@ -7,23 +7,34 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A stop was asked for, and what was being done is left where it was, as by Ctrl-C."""
 
 
 class StopFlag:
-    """A context in which the first SIGINT or SIGTERM asks the run to finish its step and save.
+    """A context in which the first SIGINT, SIGTERM or SIGHUP asks the run to finish and save.
 
     A second signal of the same kind acts as if nobody listened. Only the main thread may enter.
+    A SIGHUP that is ignored, as under nohup, stays so.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
         self._previous: dict[int, Any] = {}
+        self._interrupts = False
 
     def __enter__(self) -> StopFlag:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handle)
+        for number in (signal.SIGINT, *_ENDING):
+            if not _is_ignored_hangup(number):
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,6 +50,24 @@ class StopFlag:
         while not self() and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(0.1, left))
 
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Within, a stop is heard at once, in the middle of whatever the main thread does.
+
+        For work that may be left anywhere, as a kill would leave it: looks at far places, matches,
+        solving, pauses of libraries, imports. One that came before is heard first of all.
+
+        Raises:
+            Stopped: out of the work, or before it.
+        """
+        try:
+            self._interrupts = True
+            if self():
+                raise Stopped
+            yield
+        finally:
+            self._interrupts = False
+
     @property
     def exit_code(self) -> int:
         """What a shell expects of a program ended by the signal; 0 when none came."""
@@ -47,11 +76,23 @@ class StopFlag:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.signal_number = number
         self._restore()
+        if self._interrupts:
+            self._interrupts = False
+            raise Stopped
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+
+def interrupting(should_stop: Callable[[], bool]) -> AbstractContextManager[None]:
+    """The context of that name of a StopFlag; of any other question, one that does nothing."""
+    return should_stop.interrupting() if isinstance(should_stop, StopFlag) else nullcontext()
+
+
+def _is_ignored_hangup(number: int) -> bool:
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
 
 
 def terminate_at_end_of_input() -> None:
@@ -69,6 +110,15 @@ def terminate_at_end_of_input() -> None:
     threading.Thread(target=wait, name="end of input", daemon=True).start()
 
 
-def exit_on_sigterm() -> None:
-    """From now on, SIGTERM ends this program by SystemExit(143), so that contexts are closed."""
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
+def exit_on_signals() -> None:
+    """From now on, SIGTERM and SIGHUP end this program by SystemExit, so that contexts are closed.
+
+    The code is 143 or 129. A SIGHUP that is ignored stays so.
+    """
+    for number in _ENDING:
+        if not _is_ignored_hangup(number):
+            signal.signal(number, _exit)
+
+
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)

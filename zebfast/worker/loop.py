@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zebfast import __version__
-from zebfast.exchange import Stopped, open_examples, open_weights, until_reached
+from zebfast.exchange import open_examples, open_weights, until_reached
 from zebfast.system.events import BatchDone, emit
-from zebfast.system.signals import StopFlag
+from zebfast.system.signals import StopFlag, Stopped
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.example_writer import ExampleWriter, upload_at_end
 from zebfast.worker.heartbeat import HeartbeatSender, beating
@@ -50,8 +50,8 @@ def work(
 ) -> int:
     """Play and hand over batches of examples until told to stop. Returns the exit code.
 
-    SIGINT and SIGTERM end the batch at once, hand over the games that are finished and upload what
-    waits for an upload, within limits.
+    SIGINT, SIGTERM and SIGHUP end the batch at once, hand over the games that are finished and
+    upload what waits for an upload, within limits.
 
     Raises:
         ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
@@ -74,11 +74,13 @@ def work(
         beats = held.enter_context(beating(examples, config))
         store = open_weights(config.weights, config.namespace, options=config.stores)
         beats.tell("waiting")
-        network = wait_for_network(store, config, stop)
-        if network is None:
+        try:
+            with stop.interrupting():
+                network = wait_for_network(store, config, stop)
+                if settle is not None:
+                    config = settle(config, network.config)
+        except Stopped:
             return stop.exit_code
-        if settle is not None:
-            config = settle(config, network.config)
         with closing(
             ProducerSwitch(config, network, seed=progress.seed, first_game=progress.next_game)
         ) as switch:
@@ -113,11 +115,18 @@ class Worker:
                 self._play_batch(number, producer, on_progress)
                 if number % self.config.weight_sync_interval:
                     continue
-            if not self.stop():
+            if self._follow():
+                self._recent.clear()
+                self._tell()
+
+    def _follow(self) -> bool:
+        """Take newer weights; True where something else is to be played from now on."""
+        try:
+            with self.stop.interrupting():
                 self.network.sync(self.config.worker_id)
-                if self.switch.follow():
-                    self._recent.clear()
-                    self._tell()
+                return self.switch.follow()
+        except Stopped:
+            return False
 
     def _tell(self) -> None:
         """Say in the signs of life what is played now."""

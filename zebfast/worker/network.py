@@ -10,7 +10,7 @@ from zebfast.net.evaluator import Evaluator
 from zebfast.net.networks import Diverged, config_from_dict
 from zebfast.system.events import Incident, Waiting, emit
 from zebfast.system.retry import Once
-from zebfast.system.signals import StopFlag
+from zebfast.system.signals import StopFlag, Stopped
 from zebfast.worker.config import WorkerConfig
 
 _LOG = logging.getLogger(__name__)
@@ -96,18 +96,19 @@ class SyncedNetwork:
         _LOG.info(f"[{worker_id}] new weights: step {weights.step}")
 
 
-def wait_for_network(
-    store: WeightStore, config: WorkerConfig, stop: StopFlag
-) -> SyncedNetwork | None:
-    """The namespace's network as soon as there is one; None when told to stop before that.
+def wait_for_network(store: WeightStore, config: WorkerConfig, stop: StopFlag) -> SyncedNetwork:
+    """The namespace's network as soon as there is one.
 
     Passing faults are waited out without end; each is said once.
 
     Raises:
+        Stopped: told to, before there was one.
         ExchangeError: what is there cannot be used, or access is refused.
     """
     is_new = Once()
-    while not stop():
+    while True:
+        if stop():
+            raise Stopped
         try:
             weights = store.pull()
         except TransientError as error:
@@ -129,4 +130,3 @@ def wait_for_network(
         if is_new(text):
             emit(news)
         stop.wait(pause)
-    return None

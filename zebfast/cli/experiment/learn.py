@@ -24,7 +24,7 @@ from zebfast.cli.experiment.runs import draw_curves
 from zebfast.cli.experiment.settings import origins, plain_settings, resolve
 from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
-from zebfast.system.signals import exit_on_sigterm
+from zebfast.system.signals import exit_on_signals
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
@@ -62,7 +62,7 @@ def _beside(experiment: Experiment, config: LearnerConfig, *, local_worker: bool
         stack.enter_context(told)
         stack.enter_context(_showing(watch))
         if local_worker:
-            exit_on_sigterm()  # the learner listens to it only while it is there
+            exit_on_signals()  # the learner listens to it only while it is there
             stack.enter_context(LocalWorker(experiment))
         yield
 
@@ -105,7 +105,12 @@ def _showing(watch: RecipeWatch) -> Iterator[None]:
 
 _SELFPLAY: Final = "selfplay"
 _EVALAUX: Final = "evalaux"
-_ENDS = {0: "finished", 130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}
+_ENDS = {
+    0: "finished",
+    129: "stopped by SIGHUP",
+    130: "stopped by Ctrl-C",
+    143: "stopped by SIGTERM",
+}
 
 
 @click.command(

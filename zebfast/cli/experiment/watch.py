@@ -6,6 +6,8 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +150,7 @@ watch_options = together(
 @experiments_dir_option
 @click.pass_context
 def watch(context: click.Context, /, **flags: Any) -> None:
-    """Print a file, or look and judge. Exit codes: as the help says; 130 and 143 without --once."""
+    """Print a file, or look and judge. Exit codes: as the help says, or 130, 143 and 129."""
     if flags["print_as"]:
         print_job(context)
         return
@@ -164,11 +166,11 @@ def watch(context: click.Context, /, **flags: Any) -> None:
                 click.echo(_line(each))
         codes = (_CODES.get(each.verdict.state, EXIT_FAILED) for each in found)
         raise click.exceptions.Exit(max(codes, key=(EXIT_OK, EXIT_STALLED, EXIT_FAILED).index))
-    from zebfast.system.signals import StopFlag
+    from zebfast.system.signals import StopFlag, Stopped
 
-    with StopFlag() as stop:
+    with StopFlag() as stop, suppress(Stopped):
         while not stop():
-            for each in _look_at_all(name, directory, config):
+            for each in _look_at_all(name, directory, config, stop.interrupting):
                 click.echo(json.dumps(each.to_json()) if flags["as_json"] else _line(each))
             stop.wait(flags["every"])
     raise click.exceptions.Exit(stop.exit_code)
@@ -197,7 +199,15 @@ def _config(flags: dict[str, Any]) -> WatchConfig:
     )
 
 
-def _look_at_all(name: str | None, directory: Path, config: WatchConfig) -> list[Watched]:
+_Interrupting = Callable[[], AbstractContextManager[None]]
+
+
+def _look_at_all(
+    name: str | None,
+    directory: Path,
+    config: WatchConfig,
+    interrupting: _Interrupting = nullcontext,
+) -> list[Watched]:
     """One look at each; what keeps one from being looked at is its verdict."""
     from zebfast.experiment.experiment import ExperimentError, list_experiments
 
@@ -206,17 +216,20 @@ def _look_at_all(name: str | None, directory: Path, config: WatchConfig) -> list
         # A job in the wrong directory must not be satisfied for ever.
         raise ExperimentError(f"there is no experiment in {directory} to watch: give its place "
                               "with --experiments-dir")  # fmt: skip
-    return [_look_at(each, directory, config) for each in names]
+    return [_look_at(each, directory, config, interrupting) for each in names]
 
 
-def _look_at(name: str, directory: Path, config: WatchConfig) -> Watched:
+def _look_at(
+    name: str, directory: Path, config: WatchConfig, interrupting: _Interrupting
+) -> Watched:
     from zebfast.experiment.experiment import read_experiment
     from zebfast.experiment.watch.verdict import Verdict
     from zebfast.experiment.watch.watcher import Watched, watch_once
 
     try:
         experiment = read_experiment(directory / name)
-        return watch_once(experiment, config, _means(experiment))
+        means = replace(_means(experiment), interrupting=interrupting)
+        return watch_once(experiment, config, means)
     except Exception as error:
         sentence = user_sentence(error)
         if sentence is None:

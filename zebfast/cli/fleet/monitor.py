@@ -28,7 +28,7 @@ from zebfast.fleet.report import report
 from zebfast.fleet.state_file import FleetFileError
 from zebfast.system.events import FleetNews
 from zebfast.system.settings import A_DAY
-from zebfast.system.signals import StopFlag
+from zebfast.system.signals import StopFlag, Stopped
 
 # --- `zebfast fleet replenish EXPERIMENT`: one look, and what follows from it; for cron.
 
@@ -117,7 +117,7 @@ _ABOVE_0 = Number(0, A_DAY, low_open=True)
               "looks when nothing has changed for half an hour.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what the first look would do, and stop.")
 def monitor(listed: Sequence[Chosen], fast: float, slow: float, dry_run: bool) -> int:
-    """Tick until told to stop. Exit codes: 0 no longer wanted, 1 unusable state, 130 and 143."""
+    """Tick until told to stop. Exit codes: 0 no longer wanted, 1 unusable state, 130, 143, 129."""
     found = known_fleets(listed)
     if dry_run:
         _replenish(found, None, dry_run)
@@ -126,7 +126,11 @@ def monitor(listed: Sequence[Chosen], fast: float, slow: float, dry_run: bool) -
     quiet_since = time.monotonic()
     with StopFlag() as stop:
         while not stop():
-            changes = [watch.look() for watch in live]
+            try:
+                with stop.interrupting():  # what is remembered is whole wherever that happens
+                    changes = [watch.look() for watch in live]
+            except Stopped:
+                break
             if any(changes):
                 quiet_since = time.monotonic()
             live = [watch for watch in watches if not watch.is_over]

@@ -383,7 +383,7 @@ def _last_run(facts: Facts) -> Check:
     run = facts.runs[-1]
     how = ending(run, facts.process, here=facts.here)
     found = f"{run.stage}, {how}, {len(run.incidents)} incidents"
-    if run.exit_code in (0, 130, 143) or how == RUNNING or learner_where(facts):
+    if run.exit_code in (0, 129, 130, 143) or how == RUNNING or learner_where(facts):
         return Check("last run", "ok", found)
     fix = learn_command(facts.experiment, stage_or_first(facts))
     return Check("last run", "wrong", found, f"it continues where it was with {fix}")

@@ -36,7 +36,7 @@ State = Literal["healthy", "stalled", "failed", "stopped", "unknown"]
 #: there; ``silent``: the other side never said whether it runs.
 Cause = Literal["", "dead", "lost", "frozen", "no examples", "no cycle", "silent", "unreached"]
 
-_ON_PURPOSE = (0, 130, 143)
+_ON_PURPOSE = (0, 129, 130, 143)
 _REMOTE_SECONDS = 1200.0  # on the Hub a learner renews its state every nine minutes, at the least
 
 

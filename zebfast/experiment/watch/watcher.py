@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -82,6 +83,8 @@ class Means:
         learn: the command that starts the learner as it was started last.
         replenish: the command that brings the fleet back to its number.
         now: unix seconds; ``steady`` seconds tell when that clock was set.
+        interrupting: context of what a stop may end in the middle: all that only looks or tells,
+            not what stops and starts the learner.
     """
 
     look: Callable[[], Facts]
@@ -89,6 +92,7 @@ class Means:
     replenish: Sequence[str]
     now: Callable[[], float]
     steady: Callable[[], float] | None = None
+    interrupting: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True)
@@ -153,8 +157,9 @@ class _Look:
         facts: Facts | None = None
         seen = dict(self.state.seen)
         try:
-            facts = self.means.look()
-            wandb = self._ask_wandb(facts)
+            with self.means.interrupting():
+                facts = self.means.look()
+                wandb = self._ask_wandb(facts)
             marks = marks_of(facts, wandb)
             seen = remember(seen, marks, looked=self.state.looked, now=now)
             facts = replace(facts, seen=seen)
@@ -241,10 +246,11 @@ class _Look:
             self._note(f"would replenish the fleet: {' '.join(command)}")
             return
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=_REPLENISH_SECONDS,
-            )  # fmt: skip
+            with self.means.interrupting():
+                done = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                    timeout=_REPLENISH_SECONDS,
+                )  # fmt: skip
         except subprocess.TimeoutExpired:
             self._note(f"replenishing the fleet took over {age(_REPLENISH_SECONDS)}: given up")
             return
@@ -282,7 +288,8 @@ class _Look:
                  "reason": verdict.reason, "did": self.did,
                  "since_unix": round(self.state.since, 3)}  # fmt: skip
         try:
-            post(url, {"text": text, "content": text, **facts})
+            with self.means.interrupting():
+                post(url, {"text": text, "content": text, **facts})
         except WebhookError as error:
             _LOG.info(f"{name}: {error}; the next look tries again")
             return False

@@ -25,6 +25,7 @@ from zebfast.core.solver_pool import SolverPool
 from zebfast.rules import HAND_SIZE, N_PLIES, Stream
 from zebfast.selfplay.groups import BatchEvaluator
 from zebfast.selfplay.producer_kinds import EVAL_AUX
+from zebfast.system.signals import Stopped, interrupting
 from zebfast.worker.config import EvalAuxConfig
 from zebfast.worker.producer import Batch
 
@@ -115,10 +116,14 @@ class EvalAuxProducer:
             values[rows, rng.plies] = slot_values(batch, rows, decided.points)
             return decided.dominoes
 
-        while not paired.over:
-            if should_stop():
-                return None
-            paired.advance(choose_eq, self._network.choose)
+        try:
+            with interrupting(should_stop):  # a play of all these games can take a minute
+                while not paired.over:
+                    if should_stop():
+                        return None
+                    paired.advance(choose_eq, self._network.choose)
+        except Stopped:
+            return None
         known = values if self.config.eq_policy_targets else None
         temperature = self.config.target_temperature
         return label_games(paired.batch, values=known, temperature=temperature), paired.played()

@@ -1,0 +1,106 @@
+"""Stops: a flag, at once in the middle of a long work, or the end of the program in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from zebfast.core.engine import GameBatch
+from zebfast.core.solver_pool import SolverPool
+from zebfast.system.signals import StopFlag, Stopped, exit_on_signals, interrupting
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """As they were, afterwards."""
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def stopped_in_the_middle(number: int) -> None:
+    """A work that lasts a minute, never looks at a flag, and is told to stop as it begins."""
+    send(number)
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_first_is_a_question_and_the_second_an_order(number: int) -> None:
+    came: list[int] = []
+    signal.signal(number, lambda which, _frame: came.append(which))
+    with StopFlag() as stop:
+        assert (stop(), stop.exit_code) == (False, 0)
+        send(number)
+        assert (stop(), stop.exit_code, came) == (True, 128 + number, [])
+        send(number)
+        assert came == [number]
+    send(number)
+    assert came == [number, number]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_within_a_work_it_is_heard_at_once(number: int) -> None:
+    began = time.monotonic()
+    with StopFlag() as stop, pytest.raises(Stopped), stop.interrupting():
+        stopped_in_the_middle(number)
+    assert stop.signal_number == number
+    assert time.monotonic() - began < 30
+
+
+def test_one_that_came_before_is_heard_first_and_one_after_is_a_flag() -> None:
+    with StopFlag() as stop:
+        with interrupting(stop):
+            pass
+        send(signal.SIGTERM)
+        with pytest.raises(Stopped), interrupting(stop):
+            raise AssertionError("the work began")
+    with StopFlag() as stop, interrupting(lambda: False):
+        send(signal.SIGTERM)
+        assert stop()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_solvers_leave_a_long_question_for_it(n_threads: int) -> None:
+    """Opening positions by the thousand, which take minutes; the pool answers afterwards."""
+    deals = GameBatch.deal(4000, seed=1)
+    positions = deals.positions(np.arange(len(deals)))
+    began = time.monotonic()
+    with SolverPool(n_threads) as pool, StopFlag() as stop:
+        before = signal.signal(signal.SIGALRM, lambda *_: send(signal.SIGTERM))
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Stopped), stop.interrupting():
+            pool.play_values(positions)
+        signal.signal(signal.SIGALRM, before)
+        assert len(pool.values(positions[:1])) == 1
+    assert time.monotonic() - began < 30
+
+
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    """As nohup has it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopFlag() as stop:
+        send(signal.SIGHUP)
+        assert not stop()
+    exit_on_signals()
+    send(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("number", NUMBERS[1:])
+def test_a_program_without_a_flag_ends_in_order(number: int) -> None:
+    exit_on_signals()
+    with pytest.raises(SystemExit) as ended:
+        stopped_in_the_middle(number)
+    assert ended.value.code == 128 + number
