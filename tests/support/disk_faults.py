@@ -27,7 +27,7 @@ PASSING = (errno.ESTALE, errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ETIMEDOUT, 
 #: By the name that rules have for it: the module and name of each function that is patched.
 #: ``open`` is of files; ``list`` of directories; ``sync`` and ``sync_directory`` are fsync.
 CALLS: dict[str, tuple[tuple[Any, str], ...]] = {
-    "open": ((builtins, "open"), (io, "open")),
+    "open": ((builtins, "open"), (io, "open"), (os, "open")),
     "list": ((os, "scandir"), (os, "listdir")),
     "stat": ((os, "stat"), (os, "lstat")),
     "rename": ((os, "replace"), (os, "rename")),
@@ -124,6 +124,8 @@ class DiskFaults:
 
     def _rule_of(self, call: str, args: Sequence[Any]) -> tuple[Rule | None, str]:
         paths = [_path(arg) for arg in args[: 2 if call in ("rename", "link") else 1]]
+        if call == "open" and isinstance(args[0], int):
+            return None, ""  # what is open already
         if call == "sync" and _real_isdir(paths[0]):
             call = "sync_directory"
         with self._lock:
