@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runs import Start, publish
-from workers import examples_in, finish, games_of, wait_for_files
+from workers import examples_in, finish, games_of, one_batch, wait_for_files
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
+from zebfast.exchange import LocalWeightStore
 from zebfast.selfplay.example_files import read_examples
+from zebfast.worker.network import SyncedNetwork
 
 
 def test_batches_and_their_lines(run_dir: Path, start: Start) -> None:
@@ -152,6 +154,25 @@ def test_newer_weights_are_used_and_other_networks_refused(run_dir: Path, start:
     assert code == 1
     assert "different network" in err
     assert "Traceback" not in err
+
+
+def test_a_namespace_that_was_begun_anew_is_followed_from_its_first_step(tmp_path: Path) -> None:
+    config, run_dir = one_batch(tmp_path), tmp_path / "run"
+    store = LocalWeightStore(run_dir, config.namespace)
+    publish(run_dir, step=500, lineage="first")
+    weights = store.pull()
+    assert weights is not None
+    network = SyncedNetwork(store, weights, config)
+    publish(run_dir, step=499, lineage="first")  # as from an older snapshot: not newer
+    network.sync("w")
+    assert network.step == 500
+    publish(run_dir, step=2, lineage="second")
+    network.sync("w")
+    assert network.step == 2
+    network.sync("w")
+    publish(run_dir, step=3, lineage="second")
+    network.sync("w")
+    assert network.step == 3
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class SyncedNetwork:
 
     def __init__(self, store: WeightStore, weights: Weights, config: WorkerConfig) -> None:
         self._store, self.label, self.step = store, store.label, weights.step
+        self._lineage = weights.state.get("lineage")
         self.config = dict(weights.config)
         self.tokenizer = str(self.config.get("tokenizer", "v1"))
         self._producer: dict[str, Any] | None = None
@@ -67,13 +68,16 @@ class SyncedNetwork:
     def sync(self, worker_id: str) -> None:
         """Swap newer weights in, if there are any; a passing fault keeps the old ones.
 
-        So do weights that are no numbers.
+        So do weights that are no numbers. Newer are those of a higher step, and all of a namespace
+        that was begun anew.
 
         Raises:
             ExchangeError: the namespace now holds another network.
         """
         try:
             weights = self._store.pull(newer_than=self.step)
+            if weights is None and self._is_begun_anew():
+                weights = self._store.pull()
         except (TransientError, Unusable) as error:
             emit(Incident(what="exchange", text=f"  weight sync error (will retry): {error}"))
             return
@@ -92,8 +96,13 @@ class SyncedNetwork:
             if self._is_new(text):
                 emit(Incident(what="diverged", text=text))
             return
-        self.step = weights.step
+        self.step, self._lineage = weights.step, weights.state.get("lineage")
         _LOG.info(f"[{worker_id}] new weights: step {weights.step}")
+
+    def _is_begun_anew(self) -> bool:
+        """Is it another lineage by now, of which no step says how new it is?"""
+        lineage = (self._store.read_state() or {}).get("lineage")
+        return None not in (lineage, self._lineage) and lineage != self._lineage
 
 
 def wait_for_network(store: WeightStore, config: WorkerConfig, stop: StopFlag) -> SyncedNetwork:
