@@ -45,6 +45,7 @@ from zebfast.exchange.quarantine import Quarantine
 from zebfast.exchange.state import (
     MAX_JSON_BYTES,
     MAX_LEDGER_BYTES,
+    MAX_OLD_STATE_BYTES,
     MAX_WEIGHT_BYTES,
     UNPUBLISHED,
     HalfFull,
@@ -130,7 +131,7 @@ class LocalWeightStore:
     @passing_faults()
     def read_state(self) -> dict[str, Any] | None:
         path = self.directory / self.namespace.state_file
-        data = _read(path, MAX_JSON_BYTES)
+        data = _read(path, MAX_OLD_STATE_BYTES)
         return None if data is None else parse_state(data, str(path))
 
     @passing_faults()
@@ -196,9 +197,13 @@ class LocalWeightStore:
         new_bytes = self._state_bytes(new_state, ledger)
         config_path = self.directory / self.namespace.config_file
         config_bytes = object_bytes(config, str(config_path))
-        self._write_ledger(ledger)
         if current is not None:
-            self._write_state(self._state_bytes({**current, "pending": {"weights_sha256": digest}}))
+            pending = {**current, "pending": {"weights_sha256": digest}}
+            before, old_ledger = apart(pending, self.namespace, versioned=True)
+            before_bytes = self._state_bytes(before, old_ledger)
+            self._write_ledger(old_ledger)
+            self._write_state(before_bytes)
+        self._write_ledger(ledger)
         # The config goes first: without weights it means nothing, so a first publish that is cut
         # short anywhere leaves either no weights yet or weights that can be used.
         if self.read_config() != dict(config):

@@ -25,6 +25,8 @@ from zebfast.system.parse import parse_json
 
 MAX_WEIGHT_BYTES = 1 << 30
 MAX_JSON_BYTES = 16 << 20
+MAX_OLD_STATE_BYTES = 20 << 20
+"""Of a state that is read: an earlier version could write more than it read itself."""
 MAX_COUNT = 1 << 53  # of games or steps: what every JSON reader holds exactly
 UNPUBLISHED = {"step": 0, "total_games": 0}
 """The state of weights that came without one."""
@@ -48,10 +50,14 @@ def state_bytes(state: Mapping[str, Any], source: str) -> bytes:
     return data
 
 
-def parse_object(data: bytes, source: str) -> dict[str, Any]:
-    """The JSON object in ``data``; ExchangeError, naming ``source``, when it is anything else."""
+def parse_object(data: bytes, source: str, *, most: int | None = None) -> dict[str, Any]:
+    """The JSON object in ``data``; ExchangeError, naming ``source``, when it is anything else.
+
+    Args:
+        most: bytes that it may have instead of MAX_JSON_BYTES.
+    """
     try:
-        value = parse_json(data, tame=True) if len(data) <= MAX_JSON_BYTES else None
+        value = parse_json(data, tame=True) if len(data) <= (most or MAX_JSON_BYTES) else None
     except ValueError:
         value = None
     if not isinstance(value, dict):
@@ -61,7 +67,7 @@ def parse_object(data: bytes, source: str) -> dict[str, Any]:
 
 def parse_state(data: bytes, source: str) -> dict[str, Any]:
     """A state file's content with usable counters. ExchangeError names ``source``."""
-    state = parse_object(data, source)
+    state = parse_object(data, source, most=MAX_OLD_STATE_BYTES)
     for key in ("step", "total_games"):
         value = state.get(key, 0)
         if type(value) is not int or not 0 <= value < MAX_COUNT:

@@ -13,7 +13,13 @@ from typing import Any
 from zebfast.exchange.errors import ExchangeError, TransientError
 from zebfast.exchange.hub.client import HubClient
 from zebfast.exchange.names import Namespace
-from zebfast.exchange.state import MAX_JSON_BYTES, MAX_LEDGER_BYTES, parse_object, parse_state
+from zebfast.exchange.state import (
+    MAX_JSON_BYTES,
+    MAX_LEDGER_BYTES,
+    MAX_OLD_STATE_BYTES,
+    parse_object,
+    parse_state,
+)
 
 _LOOK_SECONDS = 3600.0  # counting thousands of commits takes dozens of calls
 
@@ -107,7 +113,7 @@ class VersionReader:
             found = api.get_paths_info(self._repo_id, paths, revision=sha)
             version = Version(sha, sizes_of(found), None)
             if names.state_file in version.sizes:
-                data = self.read(version, names.state_file, limit=MAX_JSON_BYTES)
+                data = self.read(version, names.state_file, limit=MAX_OLD_STATE_BYTES)
                 state = parse_state(data, self.source(names.state_file, version))
                 version = Version(sha, version.sizes, state)
         except RevisionNotFoundError as error:
