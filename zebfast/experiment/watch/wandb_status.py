@@ -69,7 +69,7 @@ def ask(path: str, *, seconds: float = _SECONDS) -> WandbStatus:
             return WandbStatus(**answer)
     except (IndexError, TypeError, ValueError, AttributeError):
         problem = f"its client ended with exit code {done.returncode}"
-    raise WandbUnread(f"W&B run {path} cannot be read: {problem}")
+    raise WandbUnread(f"W&B run {path} cannot be read: {' '.join(str(problem).split())[:300]}")
 
 
 def _ask_client(path: str) -> WandbStatus:
