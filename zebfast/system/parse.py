@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from typing import Any
 
 MAX_TOML_BYTES = 100_000
@@ -51,6 +50,8 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def parse_toml(text: str) -> dict[str, Any]:
     """What a TOML text holds. ValueError, one clause about "it", for anything else."""
+    import tomllib  # most programs read none
+
     if len(text) > MAX_TOML_BYTES:
         raise ValueError(f"it is longer than {MAX_TOML_BYTES:,} characters")
     try:
