@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,22 @@ def test_passing_faults_are_waited_out(tmp_path: Path, disk_faults: DiskFaults) 
     assert {f.metadata["first_game"] for f in files} == {0, 4}
     told = [line for line in said if "retry" in line or "trying again" in line]
     assert all(str(tmp_path) in line for line in told), "each names its file"
+
+
+def test_a_stop_while_a_disk_fails_still_hands_over(
+    tmp_path: Path, disk_faults: DiskFaults
+) -> None:
+    """The games in hand are tried for a while longer, not given up with the first fault."""
+    disk_faults.fail("rename", r"/worker-0_", errno.EIO, times=8)
+
+    def stop(line: str) -> None:
+        if "will retry" in line:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert work(one_batch(tmp_path), say=stop) == 143
+    assert not disk_faults.failed[8:]
+    [path] = (tmp_path / "examples").glob("worker-0_*")
+    assert read_examples(path).n_games == 4
 
 
 def test_passing_faults_under_a_spool_are_waited_out(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ from zebfast.worker.config import WorkerConfig
 from zebfast.worker.progress import SeedProgress
 
 _LOG = logging.getLogger(__name__)
+_LAST_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class ExampleWriter:
     def put(self, games: NDArray[np.void], metadata: Mapping[str, Any], *, next_game: int) -> None:
         """Write GAME_DTYPE[G]: as one file, or several where one may not hold so many games.
 
-        A full disk and passing faults are waited out.
+        A full disk and passing faults are waited out; these for at most ``upload_grace`` seconds
+        once the worker is told to stop.
 
         Args:
             metadata: of the file, with the ``first_game`` of them.
@@ -103,11 +106,15 @@ class ExampleWriter:
             self.progress.advance(next_game)
             self.examples.put(name, write)
 
-        is_new = Once()
+        is_new, ends = Once(), math.inf
 
         def again(error: Exception, _attempt: int, _seconds: float) -> None:
+            nonlocal ends
             if self.stop():
-                raise error
+                now = time.monotonic()
+                ends = min(ends, now + config.upload_grace)
+                if not isinstance(error, TransientError) or now >= ends:
+                    raise error
             if isinstance(error, TransientError):
                 text = f"  upload error (will retry): {error}"
                 if is_new(text):
@@ -123,7 +130,14 @@ class ExampleWriter:
             emit(Incident(what="full disk", text=text))
 
         pause = constant(config.disk_retry_seconds)
-        retrying(put, on=(OSError, TransientError), pause=pause, wait=self.stop.wait, again=again)
+        retrying(put, on=(OSError, TransientError), pause=pause, wait=self._wait, again=again)
+
+    def _wait(self, seconds: float) -> None:
+        """Until a stop, and after one a moment."""
+        if self.stop():
+            time.sleep(min(seconds, _LAST_PAUSE_SECONDS))
+        else:
+            self.stop.wait(seconds)
 
 
 @contextmanager
