@@ -143,6 +143,8 @@ def whole() -> str:
         whole().replace('"n_groups": 3', '"n_groups": 7'),
         whole().replace('"threads": 2', '"threads": "2"'),
         whole().replace('"threads"', '"thread"'),
+        whole().replace('"threads": 2', '"threads": 100000'),
+        whole().replace('"n_parallel_games": 6', '"n_parallel_games": 1e300'),
         whole().replace('"date"', '"day"'),
         whole()[:-5],
         "\udcff",

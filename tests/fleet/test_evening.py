@@ -51,7 +51,7 @@ def test_an_evening(evening: FleetSite) -> None:
     assert "eval_aux_policy_w=0," in evening.wait_for("learner", mixed)[0]
 
     lines = [line for each in evening.machines() for line in each.command_lines()]
-    assert len(lines) > 6
+    assert len(lines) >= 6  # supervisor and worker of each
     assert not [line for line in lines if TOKEN in line]
 
     # A host hangs: no process ends, but no work comes; it is replaced.

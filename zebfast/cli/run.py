@@ -18,7 +18,6 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 from zebfast.system.files import fault_text
-from zebfast.system.redaction import redacted
 from zebfast.system.signals import exit_on_signals, terminate_at_end_of_input
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -69,6 +68,8 @@ _SECRETS = (
 
 def hidden(text: str) -> str:
     """A text for people, without the secrets of the environment and what else looks like one."""
+    from zebfast.system.redaction import redacted
+
     return redacted(text, [os.environ.get(name, "") for name in _SECRETS])
 
 
