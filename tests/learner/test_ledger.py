@@ -237,6 +237,15 @@ def test_workers_have_room_in_a_state_whatever_they_are_called() -> None:
     assert len(streams.workers) == 300
 
 
+def test_a_push_that_waits_says_what_was_counted_when_it_was_made() -> None:
+    progress = Progress("l", total_games=2)
+    progress.note_counted("a", Serial(SESSION, 0))
+    told = counted_state(progress, 1)
+    as_it_was = json.dumps(told)
+    progress.note_counted("b", Serial(SESSION, 1))
+    assert json.dumps(told) == as_it_was
+
+
 def test_a_checkpoint_knows_the_sessions(tmp_path: Path) -> None:
     progress = Progress(lineage="l", ledger={"a", "b"}, numbered={"b"})
     progress.sessions.add(Serial(SESSION, 4))

@@ -6,6 +6,7 @@ Everything that is kept, counted, sent, read or decided is the program's own.
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -146,7 +147,7 @@ class Producer:
     def play(
         self, n_games: int, *, should_stop: Callable[[], bool], on_step: Callable[[int], None]
     ) -> Batch:
-        n = 1 + (self._seed + self.next_game) % n_games
+        n = 1 + zlib.crc32(b"%d %d" % (self._seed, self.next_game)) % n_games
         task = self._kernel.current
         assert task is not None
         seconds = 0.0

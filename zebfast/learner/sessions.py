@@ -64,7 +64,6 @@ class CountedSessions:
         """Count the numbers from ``start`` to before ``stop``, unless one of them is counted."""
         edges = self.edges.pop(session, [])
         self._n_edges -= len(edges)
-        self.edges[session] = edges
         at = bisect_right(edges, start)
         is_new = at % 2 == 0 and (at == len(edges) or stop <= edges[at])
         if is_new:
@@ -72,7 +71,9 @@ class CountedSessions:
             left = at > 0 and edges[at - 1] == start
             right = at < len(edges) and edges[at] == stop
             new = [edge for edge, shared in ((start, left), (stop, right)) if not shared]
-            edges[at - left : at + right] = new
+            # A new list: a push that waits has the old one, as its other counts stood then.
+            edges = [*edges[: at - left], *new, *edges[at + right :]]
+        self.edges[session] = edges
         self._n_edges += len(edges)
         while len(self.edges) > 1 and (
             len(self.edges) > MOST_SESSIONS or self._n_edges > _MOST_EDGES
