@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-MOST_EVENTS = 3_000_000  # of one run; beyond that something turns in circles
+LEAST = 1e-6  # seconds of a wait: less than that may be lost in a sum, and time would stand still
+MOST_EVENTS = 100_000  # of one run; beyond that something turns in circles
 
 
 class Killed(BaseException):
@@ -169,7 +170,7 @@ class Kernel:
         if task.process.dead:
             raise Killed
         if seconds is not None:
-            self._push(self.now + max(0.0, seconds), task)
+            self._push(self.now + max(LEAST, seconds), task)
         self._next(task)
         if task.process.dead:
             raise Killed
