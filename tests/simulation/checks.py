@@ -23,6 +23,7 @@ class Checks:
         self.games: dict[str, int] = {}  # of every file that a worker has written
         self.there: set[str] = set()  # files that have been handed over
         self.doubtful: set[str] = set()  # and that a loss of power took back
+        self.same: dict[tuple[int, int], dict[int, list[str]]] = {}  # by seed, step and game: files
         self.content: dict[str, bytes] = {}
         self.newest = (0, 0)  # step and games that have been published
         self.steps: dict[str, int] = {}  # of the network of each worker
@@ -37,6 +38,11 @@ class Checks:
         if step < self.steps.get(who, 0):
             raise Broken(f"{who} went back from step {self.steps[who]} to {step}")
         self.steps[who] = step
+        if self._world.settings["seeded"]:
+            games = self.same.setdefault((int(metadata["seed"]), step), {})
+            first = int(metadata["first_game"])
+            for game in range(first, first + n_games):
+                games.setdefault(game, []).append(name)
 
     def named(self, process: Process, path: str) -> None:
         """A file has got its name."""
@@ -98,9 +104,15 @@ class Checks:
         self._snapshots(saved.progress.step, saved.progress.total_games, str(state["lineage"]))
 
     def _counts(self, counted: int, where: str) -> None:
+        twice = {
+            name for games in self.same.values() for names in games.values()
+            if len(self.there.intersection(names)) > 1 for name in names
+        }  # fmt: skip
+        # Of files that hold a game of the same seed and weights, one at least is counted.
+        sure = self.there - twice
         expected = sum(self.games[name] for name in self.there)
-        possible = {expected}
-        for name in self.doubtful:
+        possible = {sum(self.games[name] for name in sure)}
+        for name in self.doubtful | twice:
             possible |= {n + self.games[name] for n in possible}
         if counted not in possible:
             raise Broken(

@@ -186,7 +186,7 @@ class World:
             weight_sync_interval=1,
             poll_seconds=300.0,
             disk_retry_seconds=60.0,
-            seed=11 if self.settings["seeded"] else None,
+            seed=int(worker_id[-1]) if self.settings["seeded"] else None,
         )
         return partial(work, config)
 
