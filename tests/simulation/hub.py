@@ -6,6 +6,7 @@ done.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -146,7 +147,7 @@ class Api:
         self._hub.asked()
         repo = self._hub.repository(repo_id, repo_type)
         tree = repo.at(revision).tree
-        return [_item(path, tree[path], repo) for path in paths if path in tree]
+        return [_item(path, tree[path], repo, expand=expand) for path in paths if path in tree]
 
     def list_repo_tree(
         self, repo_id: str, path_in_repo: str | None = None, *, repo_type: str | None = None,
@@ -241,13 +242,27 @@ class Pool:
         pass
 
 
-def _item(path: str, data: bytes, repo: Repository) -> Any:
-    digest = hashlib.sha256(data).hexdigest()
-    changed = next(c for c in repo.commits if c.tree.get(path) == data)
-    return SimpleNamespace(
-        path=path, size=len(data), lfs=SimpleNamespace(sha256=digest), blob_id=digest[:40],
-        last_commit=SimpleNamespace(oid=changed.commit_id, date=changed.created_at),
-    )  # fmt: skip
+@dataclass
+class Item:
+    """A file of a listing; ``last_commit`` only where it was asked for."""
+
+    path: str
+    size: int
+    lfs: Any
+    blob_id: str
+    last_commit: Any = None
+
+
+_digest = functools.lru_cache(4096)(lambda data: hashlib.sha256(data).hexdigest())
+
+
+def _item(path: str, data: bytes, repo: Repository, *, expand: bool = False) -> Item:
+    digest = _digest(data)
+    item = Item(path, len(data), SimpleNamespace(sha256=digest), digest[:40])
+    if expand:
+        changed = next(c for c in repo.commits if c.tree.get(path) == data)
+        item.last_commit = SimpleNamespace(oid=changed.commit_id, date=changed.created_at)
+    return item
 
 
 def _content(operation: Any) -> bytes:

@@ -6,7 +6,7 @@ module that knows it, so that it does not matter in which file something is used
 
 from __future__ import annotations
 
-import inspect
+import functools
 import queue
 import random
 import secrets
@@ -15,12 +15,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FunctionType, SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import huggingface_hub.utils
 
@@ -40,6 +39,8 @@ from zebfast.worker import network, producer_switch
 
 EPOCH = 1_790_000_000.0  # unix seconds at which all simulations begin
 _TIME, _MONOTONIC = time.time, time.monotonic
+#: Functions that the program has as defaults of arguments, too.
+_TAKEN = frozenset({_TIME, _MONOTONIC, shutil.disk_usage})
 
 
 class Clock:
@@ -78,42 +79,81 @@ def _modules() -> list[Any]:
     ]  # fmt: skip
 
 
-def _everywhere(stack: ExitStack, old: Any, new: Any) -> None:
-    """``new`` for ``old`` under every name that a module has it by."""
-    for module in _modules():
-        for name, value in list(vars(module).items()):
-            if value is old:
-                stack.enter_context(patch.object(module, name, new))
+class Names:
+    """Where the program knows what it gets from outside: looked for once, as that takes longest."""
+
+    def __init__(self) -> None:
+        self.n_modules = len(_modules())
+        self._by_id: dict[int, list[tuple[Any, str]]] = {}
+        self.defaults: list[tuple[FunctionType, str, Any]] = []
+        seen: set[FunctionType] = set()
+        for module in _modules():
+            for name, value in vars(module).items():
+                if not isinstance(value, str | int | float | None):
+                    self._by_id.setdefault(id(value), []).append((module, name))
+            for function in _functions(module):
+                if function not in seen:
+                    seen.add(function)
+                    self._note_defaults(function)
+
+    def _note_defaults(self, function: FunctionType) -> None:
+        """Defaults were taken when the function was made, whatever its module knows now."""
+        by_name = function.__kwdefaults__ or {}
+        if any(value in _TAKEN for value in by_name.values() if callable(value)):
+            self.defaults.append((function, "__kwdefaults__", by_name))
+        in_order = function.__defaults__ or ()
+        if any(value in _TAKEN for value in in_order if callable(value)):
+            self.defaults.append((function, "__defaults__", in_order))
+
+    def of(self, value: Any) -> list[tuple[Any, str]]:
+        return self._by_id.get(id(value), [])
+
+    @classmethod
+    @functools.lru_cache(1)
+    def known(cls, _n_modules: int) -> Names:
+        return cls()
 
 
-def _defaults(stack: ExitStack, changes: dict[Any, Any]) -> None:
-    """The same for defaults of arguments, which were taken when a function was made."""
-
-    def functions(space: Any) -> Iterator[FunctionType]:
-        for value in list(vars(space).values()):
-            if isinstance(value, FunctionType):
-                yield value
-            elif inspect.isclass(value) and value.__module__.startswith("zebfast"):
-                yield from (f for f in vars(value).values() if isinstance(f, FunctionType))
-
-    seen = set()
-    for module in _modules():
-        for function in functions(module):
-            if function in seen:
-                continue
-            seen.add(function)
-            keyword = function.__kwdefaults__ or {}
-            if any(_known(value, changes) for value in keyword.values()):
-                renewed = {k: changes[v] if _known(v, changes) else v for k, v in keyword.items()}
-                stack.enter_context(patch.object(function, "__kwdefaults__", renewed))
-            plain = function.__defaults__ or ()
-            if any(_known(value, changes) for value in plain):
-                changed = tuple(changes[v] if _known(v, changes) else v for v in plain)
-                stack.enter_context(patch.object(function, "__defaults__", changed))
+def _functions(space: Any) -> Iterator[FunctionType]:
+    for value in vars(space).values():
+        if isinstance(value, FunctionType):
+            yield value
+        elif isinstance(value, type) and value.__module__.startswith("zebfast"):
+            yield from (each for each in vars(value).values() if isinstance(each, FunctionType))
 
 
-def _known(value: Any, changes: dict[Any, Any]) -> bool:
-    return callable(value) and getattr(value, "__hash__", None) is not None and value in changes
+class Patches:
+    """Attributes that are other than they were until ``undo``."""
+
+    def __init__(self) -> None:
+        self._names = Names.known(len(_modules()))
+        self._before: list[tuple[Any, str, Any]] = []
+
+    def set(self, target: Any, name: str, new: Any) -> None:
+        self._before.append((target, name, getattr(target, name)))
+        setattr(target, name, new)
+
+    def everywhere(self, old: Any, new: Any) -> None:
+        """``new`` for ``old`` under every name that a module has it by."""
+        for module, name in self._names.of(old):
+            self.set(module, name, new)
+
+    def defaults(self, changes: Mapping[Any, Any]) -> None:
+        for function, kind, before in self._names.defaults:
+            if isinstance(before, dict):
+                new: Any = {key: _changed(value, changes) for key, value in before.items()}
+            else:
+                new = tuple(_changed(value, changes) for value in before)
+            self._before.append((function, kind, before))
+            setattr(function, kind, new)
+
+    def undo(self) -> None:
+        for target, name, before in reversed(self._before):
+            setattr(target, name, before)
+
+
+def _changed(value: Any, changes: Mapping[Any, Any]) -> Any:
+    return changes[value] if callable(value) and value in _TAKEN else value
 
 
 @contextmanager
@@ -178,20 +218,21 @@ def simulated(
     def open_producer(_config: Any, _evaluator: Any, *, seed: int, first_game: int) -> Any:
         return stand_ins.Producer(kernel, game_seconds, seed=seed, first_game=first_game)
 
+    patches = Patches()
     with ExitStack() as stack:
-        _everywhere(stack, time, clock)
-        _everywhere(stack, threading, threads)
-        _everywhere(stack, queue, queues)
-        _everywhere(stack, events.emit, emit)
-        _everywhere(stack, events.subscribed, subscribed)
-        _everywhere(stack, StopFlag, partial(sim.StopFlag, kernel))
-        _everywhere(stack, Trainer, partial(stand_ins.Trainer, kernel, step_seconds))
-        _everywhere(stack, Evaluator, stand_ins.Evaluator)
-        _everywhere(stack, machine_clock.boot_id, boot_id)
-        _everywhere(stack, random, random.Random(rng.random()))
-        _defaults(
-            stack,
-            {_TIME: clock.time, _MONOTONIC: clock.monotonic, shutil.disk_usage: disks.usage},
+        stack.callback(patches.undo)
+        patches.everywhere(time, clock)
+        patches.everywhere(threading, threads)
+        patches.everywhere(queue, queues)
+        patches.everywhere(events.emit, emit)
+        patches.everywhere(events.subscribed, subscribed)
+        patches.everywhere(StopFlag, partial(sim.StopFlag, kernel))
+        patches.everywhere(Trainer, partial(stand_ins.Trainer, kernel, step_seconds))
+        patches.everywhere(Evaluator, stand_ins.Evaluator)
+        patches.everywhere(machine_clock.boot_id, boot_id)
+        patches.everywhere(random, random.Random(rng.random()))
+        patches.defaults(
+            {_TIME: clock.time, _MONOTONIC: clock.monotonic, shutil.disk_usage: disks.usage}
         )
         for target, name, new in (
             (session, "build_net", stand_ins.build_net),
@@ -205,8 +246,8 @@ def simulated(
             (secrets, "token_hex", lambda n=16: f"{rng.getrandbits(8 * n):0{2 * n}x}"),
             (secrets, "randbits", rng.getrandbits),
         ):
-            stack.enter_context(patch.object(target, name, new))
-        stack.enter_context(patch.object(loop, "_NAP_SECONDS", nap_seconds))
+            patches.set(target, name, new)
+        patches.set(loop, "_NAP_SECONDS", nap_seconds)
         stack.enter_context(disks.installed())
         yield
 

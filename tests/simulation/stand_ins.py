@@ -99,6 +99,9 @@ class Trainer:
             )  # fmt: skip
             if self.schedule is not None:
                 rate = self.schedule(self.optimizer_steps)
+            task = self._kernel.current
+            assert task is not None
+            task.process.stopping.append(task)  # a stop ends the wait
             self._kernel.block(self._step_seconds)
             seconds += self._step_seconds
             self.net.w = self.net.w + torch.tensor([1.0, self.optimizer_steps % 7])

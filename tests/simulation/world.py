@@ -26,6 +26,7 @@ from tests.simulation.hub import Api, Hub
 from tests.simulation.kernel import Broken, Kernel, Process
 from tests.simulation.seams import EPOCH, simulated
 from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace, Place, StoreOptions
+from zebfast.exchange.hub.weights import HubWeightStore
 from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.exchange.state import parse_state
 from zebfast.learner import session
@@ -38,6 +39,7 @@ from zebfast.worker.config import WorkerConfig
 from zebfast.worker.loop import work
 
 MINUTE, HOUR = 60.0, 3600.0
+LEASE_HOURS = 1.0  # of a learner's hold on the Hub: renewed as seldom as everything else happens
 WEIGHTS, EXAMPLES = "me/zeb", "me/zebx"
 CYCLE_STEPS = 2
 _REPLAY = 400  # examples
@@ -166,9 +168,9 @@ class World:
             eval_every=0,
             max_example_age=0.0,
             replay_cache_dir=self.root / host.name / "cache",
-            poll_seconds=900.0,
+            poll_seconds=1800.0,
             squash_after=40,
-            push_seconds=1200.0,
+            push_seconds=1800.0,
             sync_to="file:///far",
             sync_grace=600.0,
             **{name: settings[name] for name in (
@@ -184,7 +186,7 @@ class World:
             worker_id=worker_id,
             games_per_batch=4,
             weight_sync_interval=1,
-            poll_seconds=300.0,
+            poll_seconds=900.0,
             disk_retry_seconds=60.0,
             seed=int(worker_id[-1]) if self.settings["seeded"] else None,
         )
@@ -236,11 +238,14 @@ class World:
                 simulated(
                     self.kernel, self.disks, random.Random(f"names {self.seed}"),
                     Api(self.hub),
-                    step_seconds=30 * MINUTE, game_seconds=900.0, nap_seconds=900.0,
+                    step_seconds=1 * HOUR, game_seconds=0.5 * HOUR, nap_seconds=0.5 * HOUR,
                     told=self.told,
                 )
             )  # fmt: skip
             stack.enter_context(patch.object(session, "open_mirror", self._mirror))
+            lease = {"lease_seconds": LEASE_HOURS * HOUR}
+            stack.enter_context(patch.object(HubWeightStore.__init__, "__kwdefaults__", lease))
+            stack.enter_context(patch.object(tempfile, "tempdir", str(self.root.parent)))
             real = example_writer.write_native
 
             def write(path: Path, games: Any, metadata: Mapping[str, Any]) -> None:
@@ -278,12 +283,12 @@ class World:
             host.up = True
         for role in self.roles:
             self.start(role)
-        self._run(2 * HOUR)
+        self._run(LEASE_HOURS * HOUR + 1 * HOUR)
         for role in self.workers:
             role.wanted = False
             if role.process is not None and role.runs:
                 role.process.stop(signal.SIGTERM)
-        self._run(1 * HOUR)
+        self._run(0.5 * HOUR)
         for role in self.workers:
             if role.runs:
                 raise Broken(f"{role.name} does not end")
