@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.kernel import Broken, Process
+from tests.simulation.market import TICK_SECONDS
 from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.learner.snapshots import Snapshots
 from zebfast.learner.state import load_checkpoint
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+    from zebfast.fleet.reconcile import Tick
 
 
 class Checks:
@@ -28,6 +30,7 @@ class Checks:
         self.newest = (0, 0)  # step and games that have been published
         self.steps: dict[str, int] = {}  # of the network of each worker
         self.publishers: list[str] = []
+        self.doomed: dict[str, int] = {}
 
     def plays(self, name: str, n_games: int, metadata: Mapping[str, Any]) -> None:
         """A worker writes a file."""
@@ -83,6 +86,29 @@ class Checks:
         self.there -= lost
         self.doubtful |= lost
 
+    def looked(self, tick: Tick) -> None:
+        """A fleet was looked at: is its money capped, and are its machines no more than wanted?"""
+        world, spec = self._world, self._world.spec
+        if world.market.most_alive > spec.n + spec.max_surge:
+            raise Broken(f"{world.market.most_alive} machines at once; {spec.n} are wanted")
+        if not tick.state.wanted and not tick.observed.silent:
+            for rental in world.market.alive():
+                self.doomed.setdefault(rental.id, 0)
+                self.doomed[rental.id] += 1
+                if self.doomed[rental.id] > 20:
+                    raise Broken(f"{rental.id} lives on, though nothing is wanted")
+
+    def _money(self) -> None:
+        """Nothing is rented any more, and no more was spent than could be seen in time."""
+        spec, market = self._world.spec, self._world.market
+        if market.alive():
+            raise Broken(f"machines are left: {[each.id for each in market.alive()]}")
+        if spec.budget_dollars is not None:
+            most_an_hour = (spec.n + spec.max_surge) * market.dearest
+            blind = (market.longest_gap + 2 * TICK_SECONDS) / 3600
+            if market.dollars() > spec.budget_dollars * 1.02 + most_an_hour * blind:
+                raise Broken(f"${market.dollars():.2f} were spent of ${spec.budget_dollars:.2f}")
+
     def failed(self, process: Process, error: Exception) -> None:
         """A program has ended with an error: was it one that a person can understand?"""
         if not self._world.allowed(error):
@@ -98,6 +124,8 @@ class Checks:
         saved = load_checkpoint(config)
         if saved is None:
             raise Broken("there is no checkpoint")
+        if world.fleet is not None:
+            self._money()
         self._counts(saved.progress.total_games, "the checkpoint")
         if saved.progress.step != state["step"]:
             raise Broken(f"step {saved.progress.step} was saved, {state['step']} published")

@@ -34,9 +34,11 @@ def plan(world: World) -> None:
 
 def happen(world: World, kind: Callable[[World], str | None]) -> None:
     told = kind(world)
-    if told is not None:
-        world.faults[kind.__name__] += 1
-        world.log(f"FAULT {kind.__name__}: {told}")
+    while told is None:  # there is nothing of that kind: another comes instead
+        kind = world.rng.choice(list(KINDS))
+        told = kind(world)
+    world.faults[kind.__name__] += 1
+    world.log(f"FAULT {kind.__name__}: {told}")
 
 
 def kill_learner(world: World) -> str | None:
@@ -44,7 +46,7 @@ def kill_learner(world: World) -> str | None:
 
 
 def kill_worker(world: World) -> str | None:
-    return _kill(world, world.rng.choice(world.workers))
+    return _kill(world, world.rng.choice(world.workers)) if world.workers else None
 
 
 def _kill(world: World, role: Role) -> str | None:
@@ -250,6 +252,44 @@ def network(world: World) -> str | None:
     return f"the Hub {kind} for {seconds:.0f} s"
 
 
+def kill_fleet(world: World) -> str | None:
+    return None if world.fleet is None else _kill(world, world.fleet)
+
+
+def machine_dies(world: World) -> str | None:
+    """A rented machine stops, and is listed as that or not at all."""
+    alive = world.market.alive()
+    if not alive:
+        return None
+    rental, gone = world.rng.choice(alive), world.rng.random() < 0.5
+    world.market.die(rental, gone=gone)
+    return f"{rental.id}{' is gone' if gone else ' is down'}"
+
+
+def price_change(world: World) -> str | None:
+    alive = world.market.alive()
+    if not alive:
+        return None
+    rental, price = world.rng.choice(alive), round(world.rng.uniform(0.02, 0.4), 3)
+    world.market.reprice(rental, price)
+    return f"{rental.id} costs ${price}/h"
+
+
+def provider_trouble(world: World) -> str | None:
+    """The provider does not answer, loses answers, or leaves machines out of its lists."""
+    if world.fleet is None:
+        return None
+    rng, market = world.rng, world.market
+    seconds = rng.uniform(600, 2 * HOUR)
+    kind = rng.choice(("away", "loses", "short"))
+    if kind == "away":
+        market.away_until = world.kernel.now + seconds
+        return f"away for {seconds:.0f} s"
+    setattr(market, kind, 0.4)
+    world.kernel.at(world.kernel.now + seconds, partial(setattr, market, kind, 0.0))
+    return f"{kind} for {seconds:.0f} s"
+
+
 #: How often each comes, in proportion.
 KINDS: dict[Callable[[World], str | None], int] = {
     kill_learner: 6,
@@ -266,4 +306,8 @@ KINDS: dict[Callable[[World], str | None], int] = {
     far_away: 2,
     network: 4,
     lost_worker: 1,
+    kill_fleet: 2,
+    machine_dies: 2,
+    price_change: 1,
+    provider_trouble: 2,
 }

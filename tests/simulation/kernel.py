@@ -13,8 +13,11 @@ import queue
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from zebfast.system.signals import Stopped
 
 LEAST = 1e-6  # seconds of a wait: less than that may be lost in a sum, and time would stand still
 MOST_EVENTS = 100_000  # of one run; beyond that something turns in circles
@@ -67,15 +70,21 @@ class Process:
         self.stop_signal = number
         while self.stopping:
             self.kernel.wake(self.stopping.popleft())
+        for task in self.tasks:
+            if task.interrupts and not task.done:
+                self.kernel.wake(task)
 
 
 class Task:
-    """One thread of a process; ``turn`` counts its waits, so that old wake-ups are known."""
+    """One thread of a process; ``turn`` counts its waits, so that old wake-ups are known.
+
+    ``interrupts``: a stop ends what it does, whatever that is.
+    """
 
     def __init__(self, process: Process, run: Callable[[], None], name: str) -> None:
         self.process, self.name, self._run = process, name, run
         self.turn = 0
-        self.done = False
+        self.done = self.interrupts = False
         self.baton = threading.Lock()
         self.baton.acquire()
         self.joiners: deque[Task] = deque()
@@ -174,6 +183,9 @@ class Kernel:
         self._next(task)
         if task.process.dead:
             raise Killed
+        if task.interrupts and task.process.stop_signal is not None:
+            task.interrupts = False
+            raise Stopped
 
     def wake(self, task: Task) -> None:
         self._push(self.now, task)
@@ -462,6 +474,18 @@ class StopFlag:
 
     def __call__(self) -> bool:
         return self._process.stop_signal is not None
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        task = self._kernel.current
+        assert task is not None
+        try:
+            task.interrupts = True
+            if self():
+                raise Stopped
+            yield
+        finally:
+            task.interrupts = False
 
     def wait(self, seconds: float) -> None:
         kernel, deadline = self._kernel, self._kernel.now + seconds

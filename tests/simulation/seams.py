@@ -207,6 +207,10 @@ def simulated(
                 left.remove(each)
             process.subscribers = tuple(left)
 
+    class Flag(sim.StopFlag):
+        def __init__(self) -> None:
+            super().__init__(kernel)
+
     def host_name() -> str:
         task = kernel.current
         return str(task.process.host.name) if task else "nowhere"
@@ -226,7 +230,7 @@ def simulated(
         patches.everywhere(queue, queues)
         patches.everywhere(events.emit, emit)
         patches.everywhere(events.subscribed, subscribed)
-        patches.everywhere(StopFlag, partial(sim.StopFlag, kernel))
+        patches.everywhere(StopFlag, Flag)
         patches.everywhere(Trainer, partial(stand_ins.Trainer, kernel, step_seconds))
         patches.everywhere(Evaluator, stand_ins.Evaluator)
         patches.everywhere(machine_clock.boot_id, boot_id)

@@ -31,5 +31,5 @@ def test_a_seed_happens_again_to_the_letter() -> None:
 def test_a_day_without_faults_counts_what_was_played() -> None:
     world = World(1, n_faults=0).live()
     step, games = world.checks.newest
-    assert step >= 24
-    assert games == sum(world.checks.games.values()) > 100
+    assert step >= 12
+    assert games == sum(world.checks.games.values()) > 50

@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import tempfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -24,11 +25,14 @@ from tests.simulation.disks import Disks
 from tests.simulation.far_place import FarPlace
 from tests.simulation.hub import Api, Hub
 from tests.simulation.kernel import Broken, Kernel, Process
-from tests.simulation.seams import EPOCH, simulated
+from tests.simulation.market import Market, look_after, spec_of
+from tests.simulation.seams import EPOCH, Clock, simulated
 from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace, Place, StoreOptions
 from zebfast.exchange.hub.weights import HubWeightStore
 from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.exchange.state import parse_state
+from zebfast.fleet.reconcile import FleetBusy
+from zebfast.fleet.state_file import FleetFileError
 from zebfast.learner import session
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.loop import learn
@@ -104,13 +108,22 @@ class World:
             Role(f"worker-{n}", self.hosts[f"w{n}"], partial(self._worker, f"worker-{n}"))
             for n in range(1, 1 + self.rng.randint(2, 3))
         ]
+        self.market = Market(self, random.Random(f"market {seed}"))
+        self.clock = Clock(self.kernel)
+        self.fleet: Role | None = None
+        self.fleet_ends = False
+        self.spec = spec_of(self.rng)
+        if self.settings["fleet"]:
+            self.hosts["f1"] = self._host("f1")
+            self.fleet = Role("fleet", self.hosts["f1"], partial(look_after, self))
         self.checks = Checks(self)
         self.disks.watch = self.checks.named
         self.hub.watch = self.checks.committed
 
     @property
     def roles(self) -> list[Role]:
-        return [self.learner, *self.workers]
+        fleet = [] if self.fleet is None else [self.fleet]
+        return [self.learner, *self.workers, *fleet]
 
     @property
     def examples(self) -> Path:
@@ -133,12 +146,13 @@ class World:
             "checkpoint_every": rng.choice((1, 1, 2)),
             "own_disk": rng.random() < 0.6,
             "hub": rng.random() < 0.4,
+            "fleet": rng.random() < 0.35,
             "seeded": rng.random() < 0.5,
         }
 
     # --- the programs ---
 
-    def _options(self, host: Host) -> StoreOptions:
+    def options(self, host: Host) -> StoreOptions:
         has_own = self.settings["own_disk"] or self.on_hub
         own = self.root / host.name / "state" if has_own else self.shared
         return StoreOptions(state_dir=own, retry_seconds=20.0, upload_interval=1800.0)
@@ -147,7 +161,7 @@ class World:
     def on_hub(self) -> bool:
         return bool(self.settings["hub"])
 
-    def _places(self) -> dict[str, Any]:
+    def places(self) -> dict[str, Any]:
         if self.on_hub:
             weights, examples = Place("model", WEIGHTS), Place("dataset", EXAMPLES)
         else:
@@ -158,8 +172,8 @@ class World:
     def _learner(self, host: Host) -> Callable[[], int]:
         settings = self.settings
         config = LearnerConfig(
-            **self._places(),
-            stores=self._options(host),
+            **self.places(),
+            stores=self.options(host),
             checkpoint=self.shared / "start.pt",
             recipe=led_recipe(
                 training_steps_per_cycle=CYCLE_STEPS, replay_buffer_size=_REPLAY,
@@ -181,16 +195,23 @@ class World:
 
     def _worker(self, worker_id: str, host: Host) -> Callable[[], int]:
         config = WorkerConfig(
-            **self._places(),
-            stores=self._options(host),
+            **self.places(),
+            stores=self.options(host),
             worker_id=worker_id,
             games_per_batch=4,
             weight_sync_interval=1,
             poll_seconds=900.0,
             disk_retry_seconds=60.0,
-            seed=int(worker_id[-1]) if self.settings["seeded"] else None,
+            seed=zlib.crc32(worker_id.encode()) if self.settings["seeded"] else None,
         )
         return partial(work, config)
+
+    def rented(self, name: str, worker_id: str) -> Role:
+        """A machine is had, on which a worker will be started."""
+        self.hosts[name] = host = self._host(name)
+        role = Role(worker_id, host, partial(self._worker, worker_id))
+        self.workers.append(role)
+        return role
 
     def start(self, role: Role) -> None:
         """Start it where it is to run, unless it runs, or its machine is down."""
@@ -215,9 +236,9 @@ class World:
             why = f"exit {process.exit_code}"
         role.ends.append(why)
         self.log(f"{process.name} on {role.host.name} ended: {why}")
-        if role.wanted:
+        if role.wanted and not (role is self.fleet and process.exit_code == 0):
             self.kernel.at(
-                self.kernel.now + self.rng.choice((5.0, 60.0, 600.0)), partial(self.start, role)
+                self.kernel.now + self.rng.choice((60.0, 600.0, 1800.0)), partial(self.start, role)
             )
 
     def log(self, line: str) -> None:
@@ -264,7 +285,7 @@ class World:
         from tests.simulation.faults import plan
 
         self.kernel.at(0.0, partial(self.start, self.learner))
-        for role in self.workers:
+        for role in self.roles[1:]:
             self.kernel.at(self.rng.uniform(0, HOUR), partial(self.start, role))
         plan(self)
         end = self.hours * HOUR
@@ -276,6 +297,7 @@ class World:
         """Faults are over: everything goes on, then the workers end, then the learner."""
         self.disks.troubles.clear()
         self.disks.die_at.clear()
+        self.market.away_until = self.market.loses = self.market.short = 0.0
         self.far.away_until = self.far.loses_replies = 0.0
         self.hub.away.clear()
         self.hub.loses = self.hub.fails = 0.0
@@ -284,6 +306,11 @@ class World:
         for role in self.roles:
             self.start(role)
         self._run(LEASE_HOURS * HOUR + 1 * HOUR)
+        self.fleet_ends = True
+        if self.fleet is not None:
+            self._run(2 * HOUR)
+            if self.fleet.ends[-1:] != ["exit 0"]:
+                raise Broken(f"the fleet does not end: {self.fleet.ends[-3:]}")
         for role in self.workers:
             role.wanted = False
             if role.process is not None and role.runs:
@@ -346,10 +373,10 @@ class World:
         return LocalWeightStore(self.shared, self.namespace).read_state()
 
     def checkpoint_path(self) -> Path:
-        return self._options(self.learner.host).state_dir / self.namespace.checkpoint_file
+        return self.options(self.learner.host).state_dir / self.namespace.checkpoint_file
 
     def snapshots_path(self) -> Path:
-        return self._options(self.learner.host).state_dir / "snapshots" / self.namespace.stem
+        return self.options(self.learner.host).state_dir / "snapshots" / self.namespace.stem
 
     def epoch(self) -> float:
         """Unix seconds now, by a clock that is right."""
@@ -357,4 +384,4 @@ class World:
 
     def allowed(self, error: Exception) -> bool:
         """May a program end with this? A person reads one sentence then."""
-        return isinstance(error, ExchangeError | OSError)
+        return isinstance(error, ExchangeError | OSError | FleetFileError | FleetBusy)
