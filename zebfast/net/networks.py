@@ -18,6 +18,7 @@ from zebfast.net import v1, v2
 from zebfast.net.v1 import NetConfig, V1Net
 from zebfast.net.v2 import V2Config, V2Net
 from zebfast.system.finite import first_non_finite
+from zebfast.system.settings import shown
 
 AnyConfig = NetConfig | V2Config
 AnyNet = V1Net | V2Net
@@ -41,14 +42,14 @@ def config_from_dict(fields: Mapping[str, object]) -> AnyConfig:
     tokenizer = fields.get("tokenizer", v1.TOKENIZER)
     if not isinstance(tokenizer, str) or tokenizer not in _KINDS:
         names = ", ".join(TOKENIZERS)
-        raise ValueError(f"unknown tokenizer {tokenizer!r}; this version knows: {names}")
+        raise ValueError(f"unknown tokenizer {shown(tokenizer)}; this version knows: {names}")
     kind = _KINDS[tokenizer]
     known = dataclasses.fields(kind)
     needed = {found.name for found in known if found.default is dataclasses.MISSING}
     missing = sorted(needed - fields.keys())
-    unknown = sorted(map(repr, fields.keys() - {found.name for found in known}))
+    unknown = sorted(map(shown, fields.keys() - {found.name for found in known}))
     if missing or unknown:
-        what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
+        what = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown[:5])}"
         raise ValueError(f"the network config {what}")
     made: AnyConfig = kind(**fields)  # type: ignore[arg-type]  # checked in __post_init__
     return made
@@ -137,7 +138,7 @@ def check_weights(config: AnyConfig, weights: Mapping[str, Any]) -> dict[str, Te
     missing = sorted(expected.keys() - weights.keys())
     foreign = sorted(weights.keys() - expected.keys(), key=repr)
     if missing or foreign:
-        what = f"lack {missing[0]!r}" if missing else f"have {foreign[0]!r}, which it has not"
+        what = f"lack {missing[0]!r}" if missing else f"have {shown(foreign[0])}, which it has not"
         raise BadCheckpoint(f"the weights do not fit the network {config.to_dict()}: they {what}")
     checked = {}
     for name, like in expected.items():

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from zebfast.rules import HAND_SIZE, N_SEATS, TOTAL_POINTS
+from zebfast.system.settings import shown
 
 N_SLOTS = HAND_SIZE  # a slot is a domino of the observer's seven
 N_OTHER_SEATS = N_SEATS - 1
@@ -36,9 +37,9 @@ def check_shape(config: Any, limits: Mapping[str, int], tokenizer: str) -> None:
     for name, limit in limits.items():
         size = getattr(config, name)
         if type(size) is not int or not 1 <= size <= limit:
-            raise ValueError(f"{name} must be a whole number from 1 to {limit}, not {size!r}")
+            raise ValueError(f"{name} must be a whole number from 1 to {limit}, not {shown(size)}")
     if config.tokenizer != tokenizer:
         found = config.tokenizer
-        raise ValueError(f"a {tokenizer} network has tokenizer {tokenizer}, not {found!r}")
+        raise ValueError(f"a {tokenizer} network has tokenizer {tokenizer}, not {shown(found)}")
     if type(config.belief_head) is not bool:
-        raise ValueError(f"belief_head must be true or false, not {config.belief_head!r}")
+        raise ValueError(f"belief_head must be true or false, not {shown(config.belief_head)}")

@@ -25,6 +25,7 @@ from zebfast.system.redaction import redacted
 VERSION = 1
 _MARK = "zebfast"  # the first key of a line, by which it is known among others
 LINE_START = '{"' + _MARK + '":'
+_MOST = 1 << 63  # of a number in an event
 _MAX_FILE_BYTES = 1 << 20  # some hundreds of cycles; whoever looks reads both files
 
 Row = Mapping[str, float | int | None]
@@ -307,9 +308,11 @@ def _fits(value: Any, wanted: str) -> bool:
     """Is a plain value of the type that a field is annotated with?"""
     if wanted.endswith(" | None"):
         return value is None or _fits(value, wanted.removesuffix(" | None"))
-    types: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
-    if wanted in types:
-        return type(value) in types[wanted]
+    if wanted == "bool":
+        return type(value) is bool
+    if wanted in ("int", "float"):
+        kinds = (int,) if wanted == "int" else (int, float)
+        return type(value) in kinds and abs(value) < _MOST  # which not a number is not
     return isinstance(value, dict if wanted == "Row" or wanted.startswith("Mapping") else str)
 
 
