@@ -16,7 +16,12 @@ from listening import listening
 from zebfast.exchange import ExchangeError, LocalExampleStore, Namespace, Place, StoreOptions
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.experiment.experiment import Experiment
-from zebfast.experiment.status.checks import check_heartbeats, run_checks, silent_after
+from zebfast.experiment.status.checks import (
+    check_heartbeats,
+    check_selfplay_files,
+    run_checks,
+    silent_after,
+)
 from zebfast.experiment.status.report import status_of
 from zebfast.experiment.status.snapshot import Facts, Producer, gather
 from zebfast.experiment.watch.progress import marks_of, remember
@@ -84,6 +89,17 @@ def test_who_looks_again_counts_by_its_own_clock(look: Callable[..., Facts]) -> 
     assert check.found.startswith("1 live; ")
     assert "gone silent for 18 min" in check.found
     assert "ahead silent for 16 min" in check.found
+
+
+def test_a_file_from_the_future_is_as_old_as_the_learner_counted_it(
+    look: Callable[..., Facts],
+) -> None:
+    ahead = Producer("w", 3, NOW + 86_400, "selfplay-mcts", 90)
+    counted = {"workers": {"w": {"source": "selfplay-mcts", "last_unix": NOW - 4000, "games": 9,
+                                 "model_step": 90}}}  # fmt: skip
+    check = check_selfplay_files(look(producers=(ahead,), state=counted))
+    assert (check.state, check.found) == ("wrong", "3, newest 1 h 6 min old, 1 workers")
+    assert check_selfplay_files(look(producers=(ahead,))).state == "ok"
 
 
 def test_a_clock_that_is_wrong_is_named(look: Callable[..., Facts]) -> None:

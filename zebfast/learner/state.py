@@ -107,7 +107,7 @@ class Streams:
                 entry[0], entry[1] = max(entry[0], now), entry[1] + games
                 return
         recent.append([now, games])
-        recent[:] = [entry for entry in recent if newest - entry[0] <= _RATE_SECONDS]
+        recent[:] = [each for each in recent if 0 <= newest - each[0] <= _RATE_SECONDS]
 
     def _note_worker(self, worker: str, now: int, examples: Examples) -> None:
         workers = self.workers

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.exchange.lease import LEASE_SECONDS, Lease
+from zebfast.experiment.status.observed import SKEW_SECONDS
 from zebfast.experiment.status.snapshot import Facts, Producer
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, SELFPLAY, Role
 
@@ -27,9 +28,17 @@ def beat_mark(beat: Heartbeat) -> str:
 
 
 def files_age(facts: Facts, producer: Producer) -> float:
-    """Seconds since a worker last handed something over."""
-    name = files_mark(producer)
-    age = facts.seconds_since(name, producer.last_unix)
+    """Seconds since a worker last handed something over.
+
+    Of a file from the future only the learner can say when it came.
+    """
+    name, told = files_mark(producer), producer.last_unix
+    if told > facts.now + SKEW_SECONDS:
+        workers = (facts.state or {}).get("workers")
+        entry = workers.get(producer.worker_id) if isinstance(workers, dict) else None
+        counted_at = number(entry.get("last_unix")) if isinstance(entry, dict) else None
+        told = told if counted_at is None else counted_at
+    age = facts.seconds_since(name, told)
     counted = facts.seen.get(f"{name} counted")
     return age if counted is None else min(age, max(0.0, facts.now - counted.since))
 
