@@ -210,7 +210,8 @@ class LocalWeightStore:
             _write(config_path, config_bytes)
         _write(weights_path, data)
         self._write_state(new_bytes)
-        self._remove_ledgers(but=new_state)
+        if ledger_file(current or {}) != ledger_file(new_state):
+            self._remove_ledgers(but=new_state)
         return new_state
 
     @passing_faults()
@@ -286,7 +287,7 @@ class LocalWeightStore:
     def _remove_ledgers(self, *, but: Mapping[str, Any]) -> None:
         """Delete all that the state just written does not name."""
         named = ledger_file(but)
-        for path in self.directory.glob(f"{self.namespace.ledger_stem}*"):
+        for path in self.directory.glob(f"{self.namespace.ledger_stem}-*"):
             if path.name != named and is_ledger_name(path.name, self.namespace):
                 with suppress(OSError):
                     path.unlink()

@@ -45,19 +45,19 @@ def object_bytes(value: Mapping[str, Any], source: str) -> bytes:
 
 def state_bytes(state: Mapping[str, Any], source: str) -> bytes:
     """A state file that ``parse_state`` reads; ExchangeError, naming ``source``, if it does not."""
-    data = object_bytes(state, source)
-    parse_state(data, source)
+    data = json_bytes(state)
+    parse_state(data, source, most=MAX_JSON_BYTES)
     return data
 
 
-def parse_object(data: bytes, source: str, *, most: int | None = None) -> dict[str, Any]:
+def parse_object(data: bytes, source: str, *, most: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """The JSON object in ``data``; ExchangeError, naming ``source``, when it is anything else.
 
     Args:
-        most: bytes that it may have instead of MAX_JSON_BYTES.
+        most: bytes that it may have.
     """
     try:
-        value = parse_json(data, tame=True) if len(data) <= (most or MAX_JSON_BYTES) else None
+        value = parse_json(data, tame=True) if len(data) <= most else None
     except ValueError:
         value = None
     if not isinstance(value, dict):
@@ -65,9 +65,9 @@ def parse_object(data: bytes, source: str, *, most: int | None = None) -> dict[s
     return value
 
 
-def parse_state(data: bytes, source: str) -> dict[str, Any]:
+def parse_state(data: bytes, source: str, *, most: int = MAX_OLD_STATE_BYTES) -> dict[str, Any]:
     """A state file's content with usable counters. ExchangeError names ``source``."""
-    state = parse_object(data, source, most=MAX_OLD_STATE_BYTES)
+    state = parse_object(data, source, most=most)
     for key in ("step", "total_games"):
         value = state.get(key, 0)
         if type(value) is not int or not 0 <= value < MAX_COUNT:
