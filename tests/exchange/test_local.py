@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from zebfast.exchange import (
     hold_namespace,
     local,
 )
+from zebfast.exchange.names import MAX_LISTED, bounded
 
 CONFIG = {"embed_dim": 16}
 
@@ -55,6 +57,10 @@ def test_names_of_namespaces() -> None:
     for bad in ("../x", "a/b", ".hidden", "x.pt", "a b", "x" * 200):
         with pytest.raises(ValueError, match="weights name"):
             Namespace.parse(bad)
+
+
+def test_of_endless_listings_a_part_is_looked_at() -> None:
+    assert sum(1 for _ in bounded(itertools.count())) == MAX_LISTED
 
 
 def test_back_end_fits_the_protocols(tmp_path: Path) -> None:
