@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -99,25 +100,45 @@ def test_publish_cut_short_leaves_a_readable_pair(
     """Killed (here: disk full) after any number of renames: old or new weights, never neither."""
     store = store_in(tmp_path)
     store.publish(weights(1), CONFIG, {"step": 1, "total_games": 1})
+    with (
+        replacing(monkeypatch, n_replaced),
+        nullcontext() if n_replaced >= 3 else pytest.raises(OSError, match="No space"),
+    ):
+        store.publish(weights(2), CONFIG, {"step": 2, "total_games": 2})
+    pulled = store.pull()
+    assert pulled is not None
+    assert pulled.state_dict["w"][0] >= pulled.step
+    assert not [p for p in tmp_path.iterdir() if p.name.endswith(".tmp")]
+
+
+@contextmanager
+def replacing(monkeypatch: pytest.MonkeyPatch, n: int) -> Iterator[None]:
+    """Only so many files are replaced: then the disk is full."""
     real, calls = os.replace, []
 
     def replace(source: Any, target: Any) -> None:
-        if len(calls) >= n_replaced:
+        if len(calls) >= n:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         calls.append(target)
         real(source, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", replace)
-        if n_replaced < 3:
-            with pytest.raises(OSError, match="No space"):
-                store.publish(weights(2), CONFIG, {"step": 2, "total_games": 2})
-        else:
-            store.publish(weights(2), CONFIG, {"step": 2, "total_games": 2})
+        yield
+
+
+def test_a_second_publish_cut_short_still_announces_the_weights_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is killed behind its weights, the next one before them: what is there stays readable."""
+    store = store_in(tmp_path)
+    store.publish(weights(1), CONFIG, {"step": 1, "total_games": 1})
+    for value, n_replaced in ((2, 2), (3, 1)):
+        with replacing(monkeypatch, n_replaced), pytest.raises(OSError, match="No space"):
+            store.publish(weights(value), CONFIG, {"step": value, "total_games": 1})
     pulled = store.pull()
     assert pulled is not None
-    assert pulled.state_dict["w"][0] >= pulled.step
-    assert not [p for p in tmp_path.iterdir() if p.name.endswith(".tmp")]
+    assert torch.equal(pulled.state_dict["w"], weights(2)["w"])
 
 
 def test_weights_that_the_state_does_not_announce_are_refused(tmp_path: Path) -> None:

@@ -206,6 +206,24 @@ def test_published_weights_of_somebody_else_win(make_config: Make, add_file: Add
     assert state_of(config)["total_games"] == 2
 
 
+def test_a_push_cut_short_behind_its_weights_is_the_run_s_own(
+    make_config: Make, add_file: AddFile
+) -> None:
+    """The state is still that of the push before, and announces these weights."""
+    config = make_config(max_cycles=1)
+    add_file(config.examples.path, 1)
+    run(config)
+    before = state_of(config)
+    run(config)
+    path = config.stores.state_dir / config.namespace.state_file
+    pending = {"weights_sha256": state_of(config)["weights_sha256"]}
+    path.write_text(json.dumps(before | {"pending": pending}))
+    lines = run(config)
+    assert not any("fresh optimizer" in line for line in lines)
+    assert any(line.startswith("Cycle    3:") for line in lines)
+    assert state_of(config)["step"] == 3
+
+
 def test_what_cannot_be_started_is_one_sentence(make_config: Make, tmp_path: Path) -> None:
     with pytest.raises(StartError, match="--checkpoint FILE"):
         run(make_config(checkpoint=None))

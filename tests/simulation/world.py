@@ -37,7 +37,7 @@ from zebfast.learner import session
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.loop import learn
 from zebfast.learner.recipe import led_recipe
-from zebfast.system.events import Event, console_text
+from zebfast.system.events import Event, Incident, console_text
 from zebfast.worker import example_writer
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.loop import work
@@ -247,6 +247,9 @@ class World:
 
     def told(self, process: Process, event: Event) -> None:
         text = console_text(event)
+        is_strange = isinstance(event, Incident) and event.what == "fresh optimizer"
+        if is_strange and not self.faults["twin_learner"]:
+            self.kernel.fail(Broken(f"{process.name} does not know its own run again: {text}"))
         self.log(f"{process.name}: {type(event).__name__} {text or ''}")
 
     # --- the whole life ---

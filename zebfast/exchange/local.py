@@ -8,6 +8,7 @@ of its weights, and before weights are replaced the state announces the coming S
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import time
@@ -198,7 +199,7 @@ class LocalWeightStore:
         config_path = self.directory / self.namespace.config_file
         config_bytes = object_bytes(config, str(config_path))
         if current is not None:
-            pending = {**current, "pending": {"weights_sha256": digest}}
+            pending = self._as_it_lies(current) | {"pending": {"weights_sha256": digest}}
             before, old_ledger = apart(pending, self.namespace, versioned=True)
             before_bytes = self._state_bytes(before, old_ledger)
             self._write_ledger(old_ledger)
@@ -213,6 +214,19 @@ class LocalWeightStore:
         if ledger_file(current or {}) != ledger_file(new_state):
             self._remove_ledgers(but=new_state)
         return new_state
+
+    def _as_it_lies(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state, naming the weights that are there where a publish of others was cut short.
+
+        Another publish takes the place of what was announced then, and the weights may be those.
+        """
+        if "pending" not in state:
+            return state
+        path = self.directory / self.namespace.weights_file
+        data = _read(path, MAX_WEIGHT_BYTES)
+        if data is None or not announced(state, data):
+            return state
+        return {**state, "weights_sha256": hashlib.sha256(data).hexdigest()}
 
     @passing_faults()
     def update_state(self, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def continuation(saved: TrainingCheckpoint | None, weights: Weights, path: Path)
         return fresh
     own, step = saved.progress, saved.progress.step
     if own.lineage == published.lineage and saved.model_config == weights.config:
-        if published.published[0] in own.published:
+        if _is_of(own, published):
             _LOG.info(f"Continuing {path.name} from cycle {step}, optimizer included")
             # Both counts only grow; of the same weights, one of the two counted what the other did.
             more_games = published.total_games > own.total_games
@@ -194,6 +194,17 @@ def continuation(saved: TrainingCheckpoint | None, weights: Weights, path: Path)
     )
     emit(Incident(what="fresh optimizer", text=text))
     return fresh
+
+
+def _is_of(own: Progress, published: Progress) -> bool:
+    """Were these weights handed to the publisher by a run that stood where ``own`` does?
+
+    A push that was cut short in a directory left newer weights than its state tells of; older
+    weights as a later step are those of a revert.
+    """
+    step, _, digest = published.published[0].partition(":")
+    known = (each.partition(":") for each in own.published)
+    return any(own_digest == digest and int(at) >= int(step) for at, _, own_digest in known)
 
 
 def _without_average(saved: TrainingCheckpoint) -> dict[str, Any]:
