@@ -48,7 +48,8 @@ class Folder:
                 return []
 
         found = self._client.once(look)
-        return [(f.path.removeprefix(self._prefix), f) for f in found if f.type == "file"]
+        files = [f for f in found if f.type == "file" and isinstance(f.path, str)]
+        return [(f.path.removeprefix(self._prefix), f) for f in files if type(f.size) is int]
 
     def _named(self, names: Sequence[str]) -> list[tuple[str, Any]]:
         paths = [self._prefix + name for name in names]

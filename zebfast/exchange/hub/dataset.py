@@ -79,7 +79,7 @@ class Folder:
         found, own = {}, self._path("")
         for item in items:
             size = getattr(item, "size", None)  # folders have none
-            if size is not None:
+            if type(size) is int and isinstance(item.path, str):
                 large = getattr(item, "lfs", None)
                 found[item.path.removeprefix(own)] = RemoteFile(
                     size, large and large.sha256, item.blob_id
