@@ -276,16 +276,16 @@ def price_change(world: World) -> str | None:
 
 
 def provider_trouble(world: World) -> str | None:
-    """The provider does not answer, loses answers, or leaves machines out of its lists."""
+    """The provider does not answer, loses answers, or lists new machines late."""
     if world.fleet is None:
         return None
     rng, market = world.rng, world.market
     seconds = rng.uniform(600, 2 * HOUR)
-    kind = rng.choice(("away", "loses", "short"))
+    kind = rng.choice(("away", "loses", "lag"))
     if kind == "away":
         market.away_until = world.kernel.now + seconds
         return f"away for {seconds:.0f} s"
-    setattr(market, kind, 0.4)
+    setattr(market, kind, 0.4 if kind == "loses" else 100.0)
     world.kernel.at(world.kernel.now + seconds, partial(setattr, market, kind, 0.0))
     return f"{kind} for {seconds:.0f} s"
 

@@ -59,7 +59,7 @@ class Market:
     Attributes:
         away_until: nobody is answered before.
         loses: chance that an answer is lost after what was asked has been done.
-        short: chance that a machine is missing in a list.
+        lag: seconds for which a new machine is missing in lists.
         looks: when it was last asked for machines and answered, and the longest time between two.
     """
 
@@ -69,7 +69,7 @@ class Market:
         self._world, self._rng = world, rng
         self.rentals: dict[str, Rental] = {}
         self.away_until = 0.0
-        self.loses = self.short = 0.0
+        self.loses = self.lag = 0.0
         self.last_look, self.longest_gap = 0.0, 0.0
         self.most_alive = 0
         self.dearest = MOST_PRICE
@@ -122,7 +122,7 @@ class Market:
         self.last_look = now
         listed = [
             rental for rental in self.alive()
-            if is_of_fleet(rental.label, fleet) and self._rng.random() >= self.short
+            if is_of_fleet(rental.label, fleet) and now - rental.began >= self.lag
         ]  # fmt: skip
         return [
             Machine(
