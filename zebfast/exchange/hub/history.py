@@ -69,10 +69,10 @@ class Version:
 
 def sizes_of(found: Iterable[Any]) -> dict[str, int]:
     """Bytes of the files of a listing by path. TransientError for an answer of another form."""
-    sizes = {item.path: item.size for item in found if hasattr(item, "size")}
-    if not all(type(size) is int and size >= 0 for size in sizes.values()):
-        raise TransientError("the Hub listed a file without a size")
-    return sizes
+    files = [(item.path, item.size) for item in found if hasattr(item, "size")]
+    if not all(isinstance(p, str) and type(size) is int and size >= 0 for p, size in files):
+        raise TransientError("the Hub listed a file without a path or a size")
+    return dict(files)
 
 
 class VersionReader:
