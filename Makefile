@@ -24,6 +24,7 @@ NAME ?= base
 SEEDS ?= 1000
 FIRST ?= 1
 HOURS ?= 24
+KILLS ?= 50
 BASE ?= HEAD
 GATE_ARGS ?=
 RECIPE ?= fast
@@ -78,8 +79,8 @@ fuzz: $(VENV)/.built $(VENV)/.fuzz ## a minute of fuzzing for each reader (FUZZ_
 sanitize: $(VENV)/.installed ## Python tests of the compiled core under the address, UB and thread sanitizers
 	@$(PY) tools/sanitize.py $(SANITIZE_ARGS)
 
-ordeal: $(VENV)/.built ## worker and learner killed fifty times over a loopback Hub; exact counts at the end
-	@$(PY) -m pytest tests/experiment/test_hub_kill.py --kills 50
+ordeal: $(VENV)/.built ## worker and learner killed KILLS=50 times over a loopback Hub, and on a failing disk
+	@$(PY) -m pytest tests/experiment/test_hub_kill.py tests/experiment/test_kill.py --kills $(KILLS)
 
 bench: $(VENV)/.built ## the speed suite and its gates (pass options with BENCH_ARGS=...)
 	@$(PY) -m pytest bench $(BENCH_ARGS)

@@ -21,7 +21,7 @@ LOOPBACK = ("127.", "::1", "localhost")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=12, help="SIGKILLs of the ordeal over the Hub")
+    parser.addoption("--kills", type=int, default=12, help="SIGKILLs of each ordeal")
     parser.addoption("--renew-golden", action="store_true", help="the slow twin's trees, anew")
 
 
