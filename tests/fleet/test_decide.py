@@ -31,6 +31,7 @@ class Row:
 FOUR = replace(SPEC, n=4)
 TWO = replace(SPEC, n=2)
 A, B, C = known("a"), known("b"), known("c")
+GONE = known("a", missing_since=NOW - 3 * MIN)
 ALL_PLAY = (machine("a"), machine("b"), machine("c"))
 LOAD = (known("a", up_since=None, progress=None, progress_at=None, games_per_s=None),)
 QUIET = {"progress": None, "games_per_s": None}
@@ -124,17 +125,22 @@ ROWS = [
     # requests without an answer
     Row("asked for just now, not listed yet", known=(asked("a", 1),)),
     Row("asked for 9 minutes ago, never listed", known=(asked("a", 9),)),
-    Row("asked for 11 minutes ago, never listed", known=(asked("a", 11),), rent=1, said="is gone"),
+    Row("asked for 11 minutes ago, first seen not listed now", known=(asked("a", 11),)),
+    Row("asked for 11 minutes ago, never listed", known=(asked("a", 11, missing_since=NOW - MIN),),
+        rent=1, said="is gone"),
     Row("asked for 11 minutes ago, its provider is silent", known=(asked("a", 11),),
         seen={"silent": frozenset({"vast"})}),
     Row("asked for, and now listed", known=(asked("a", 2),), machines=(machine("a", "loading"),)),
-    Row("gone from the list", known=(A,), rent=1, said="is gone"),
     Row("missing in one list", known=(known("a", listed_at=NOW - MIN),)),
-    Row("missing in lists for 3 minutes", known=(known("a", listed_at=NOW - 3 * MIN),), rent=1,
-        said="is gone"),
+    Row("missing in one list, and nobody looked for an hour",
+        known=(known("a", listed_at=NOW - 60 * MIN),)),
+    Row("missing in lists for a minute", known=(known("a", missing_since=NOW - MIN),)),
+    Row("missing in lists for 3 minutes", known=(GONE,), rent=1, said="is gone"),
+    Row("missing in lists for 3 minutes, and works", known=(GONE,),
+        beats=(beat("a"),)),
     Row("rented a minute ago, not listed yet", known=(asked("a", 1, id="id-a"),)),
     Row("its provider is silent", known=(A,), seen={"silent": frozenset({"vast"})}),
-    Row("another provider is silent", known=(A,), rent=1, said="is gone",
+    Row("another provider is silent", known=(GONE,), rent=1, said="is gone",
         seen={"silent": frozenset({"runpod"})}),
     # scaling down
     Row("too many: one that is not running goes first", known=(A, B, C), destroyed="b", spec=TWO,

@@ -122,12 +122,20 @@ class _Sight:
         return instance.price_per_hour * min(self.elapsed, age) / 3600
 
     def is_gone(self, instance: Instance) -> bool:
-        """Not listed: is that to be believed? One list that is short must not double a fleet."""
+        """Not listed: is that to be believed? One list that is short must not double a fleet.
+
+        However seldom anybody looks: it was missing at the look before, too, and shows no work.
+        """
         if instance.provider in self.observed.silent:
             return False
-        patience = UNANSWERED if instance.id is None else LISTING_LAG
-        last_sign = instance.asked if instance.listed_at is None else instance.listed_at
-        return bool(instance.terminating) or self.now - last_sign > patience
+        if instance.terminating:
+            return True
+        beat = self.observed.beat_of(instance.label, self.spec.role)
+        if instance.missing_since is None or (beat and beat.progress != instance.progress):
+            return False
+        if instance.id is None:
+            return self.now - instance.asked > UNANSWERED
+        return self.now - instance.missing_since > LISTING_LAG
 
     def dispensable(self, instance: Instance) -> tuple[bool, bool, float, float, str]:
         """Sort key, first to go first: not running, not playing, youngest, dearest a game."""

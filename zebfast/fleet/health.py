@@ -51,7 +51,7 @@ def remember(
     """
     now = seen.now
     # Times from before the clock was set back would stop every deadline until it has caught up.
-    times = ("asked", "up_since", "listed_at", "progress_at", "failing_since")
+    times = ("asked", "up_since", "listed_at", "missing_since", "progress_at", "failing_since")
     known = {name: at for name in times if (at := getattr(instance, name)) is not None}
     instance = replace(instance, **{name: min(at, now) for name, at in known.items()})
     if machine is not None:
@@ -64,9 +64,12 @@ def remember(
             host=machine.host or instance.host,
             price_per_hour=instance.price_per_hour if price is None else price,
             listed_at=now,
+            missing_since=None,
         )
         if machine.state == "running" and instance.up_since is None:
             instance = replace(instance, up_since=now, progress_at=now)
+    elif instance.provider not in seen.silent:
+        instance = replace(instance, missing_since=instance.missing_since or now)
     progress_at, failing_since = instance.progress_at, instance.failing_since
     if not seen.heard:  # the clocks of silence stand still
         until = None if progress_at is None else min(now, progress_at + elapsed)
@@ -76,6 +79,8 @@ def remember(
         is_failing = bool(seen.log_errors.get(instance.label))
         return replace(instance, failing_since=(failing_since or now) if is_failing else None)
     has_worked = beat.progress != instance.progress
+    if has_worked and instance.missing_since is not None:
+        instance = replace(instance, missing_since=now)
     if beat.phase == "failed":
         failing_since = failing_since or now
     elif has_worked:

@@ -197,7 +197,8 @@ class Instance:
     Attributes:
         id: the provider's; None while the answer to the request has not been seen.
         asked: when it was asked for; ``up_since`` when it was first seen running; ``listed_at``
-            when its provider last listed it.
+            when its provider last listed it, ``missing_since`` the first look since then at which
+            it was not listed, or after which it still worked.
         progress: the last sign of work that was seen (batch and games of its heartbeat), and
             ``progress_at`` when that last changed, by this machine's clock.
         failing_since: when a fatal error was first seen that has not gone since.
@@ -216,6 +217,7 @@ class Instance:
     price_per_hour: float = _amount(0.0, key="dph")
     up_since: float | None = moment(None)
     listed_at: float | None = moment(None)
+    missing_since: float | None = moment(None)
     progress: str | None = None
     progress_at: float | None = moment(None)
     failing_since: float | None = moment(None)
