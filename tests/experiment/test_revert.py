@@ -22,6 +22,7 @@ from zebfast.experiment.revert import (
 from zebfast.learner.state import Progress, TrainingCheckpoint, save_checkpoint
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.v1 import SIZES
+from zebfast.system.files import file_mark
 
 STATE = {"step": 40, "total_games": 900, "lineage": "L", "ingested": ["a", "b"],
          "optimizer_steps": 4000, "wandb_run_id": "w1", "learning": {"cycle": 40}}  # fmt: skip
@@ -164,22 +165,12 @@ def test_a_start_that_fits_several_revisions_is_refused() -> None:
 
 
 def test_bad_published_weights_are_one_sentence(
-    store: LocalWeightStore, make_bad: Callable[[], dict[str, torch.Tensor]]
+    store: LocalWeightStore, old: checkpoints.Checkpoint
 ) -> None:
-    config = store.read_config()
-    assert config is not None
-    store.publish(make_bad(), config, {"step": 41})
+    """Weights with a NaN among them, as an earlier version could publish them."""
+    bad = {name: weight.clone() for name, weight in old.weights.items()}
+    next(iter(bad.values())).view(-1)[0] = float("nan")
+    torch.save(bad, path := store.directory / store.namespace.weights_file)
+    store.update_state({"weights_sha256": file_mark(path).sha256})
     with pytest.raises(ExchangeError, match=r"first\.pt in .* cannot be used: .* NaN"):
         published_checkpoint(store, revision=None)
-
-
-@pytest.fixture
-def make_bad(old: checkpoints.Checkpoint) -> Callable[[], dict[str, torch.Tensor]]:
-    """Weights with a NaN among them."""
-
-    def make() -> dict[str, torch.Tensor]:
-        bad = {name: weight.clone() for name, weight in old.weights.items()}
-        next(iter(bad.values())).view(-1)[0] = float("nan")
-        return bad
-
-    return make
