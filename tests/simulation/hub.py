@@ -253,7 +253,7 @@ class Item:
     last_commit: Any = None
 
 
-_digest = functools.lru_cache(4096)(lambda data: hashlib.sha256(data).hexdigest())
+_digest = functools.lru_cache(256)(lambda data: hashlib.sha256(data).hexdigest())
 
 
 def _item(path: str, data: bytes, repo: Repository, *, expand: bool = False) -> Item:
