@@ -299,22 +299,24 @@ class Gatekeeper:
         if found is None:
             return
         self._schedule.tick()
-        saved.looks, saved.looked_at, saved.finished = saved.looks + 1, saved.minutes, last
-        record, versus = self._record(found), found.versus_best
+        number, versus = saved.looks + 1, found.versus_best
+        # Told before it is counted: should that end the run, what is saved then has no look without
+        # its row.
         emit(
             Evaluated(
                 cycle=progress.step,
                 results=found.told(),
                 metrics=found.row(progress.total_games)
-                | found.gate_row(saved.looks)
+                | found.gate_row(number)
                 | self._schedule.row(),
-                number=saved.looks,
+                number=number,
                 outcome="first" if saved.best is None or versus is None else found.outcome,
                 decided=None if versus is None else decided_share(versus),
                 best_cycle=None if saved.best is None else saved.best["step"],
             )
         )
-        saved.last = record
+        saved.looks, saved.looked_at, saved.finished = number, saved.minutes, last
+        saved.last = record = self._record(found)
         if found.is_best:
             progress.best_weights, saved.best = weights, record
         elif best is not None and (found.outcome == "collapsed" or last):
