@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Host, Role, World
 
 HOUR = 3600.0
-TICK_SECONDS = 900.0
+TICK_SECONDS = 1800.0
 FLEET = "zeb-sim-selfplay"
 MOST_PRICE = 0.15
 

@@ -43,7 +43,7 @@ from zebfast.worker.config import WorkerConfig
 from zebfast.worker.loop import work
 
 MINUTE, HOUR = 60.0, 3600.0
-LEASE_HOURS = 1.0  # of a learner's hold on the Hub: renewed as seldom as everything else happens
+LEASE_HOURS = 2.0  # of a learner's hold on the Hub: renewed as seldom as everything else happens
 WEIGHTS, EXAMPLES = "me/zeb", "me/zebx"
 CYCLE_STEPS = 2
 _REPLAY = 400  # examples
@@ -145,8 +145,8 @@ class World:
             "replay_cache_save_every": rng.choice((1, 2, 4)),
             "checkpoint_every": rng.choice((1, 1, 2)),
             "own_disk": rng.random() < 0.6,
-            "hub": rng.random() < 0.4,
-            "fleet": rng.random() < 0.35,
+            "hub": rng.random() < 0.3,
+            "fleet": rng.random() < 0.2,
             "seeded": rng.random() < 0.5,
         }
 
