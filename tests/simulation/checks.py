@@ -29,7 +29,8 @@ class Checks:
         self.content: dict[str, bytes] = {}
         self.newest = (0, 0)  # step and games that have been published
         self.steps: dict[str, int] = {}  # of the network of each worker
-        self.publishers: list[str] = []
+        self.publisher: Process | None = None
+        self.dispossessed: set[Process] = set()  # that published before another one did
         self.doomed: dict[str, int] = {}
 
     def plays(self, name: str, n_games: int, metadata: Mapping[str, Any]) -> None:
@@ -77,8 +78,12 @@ class Checks:
         if now[0] < self.newest[0] or now[1] < self.newest[1]:
             raise Broken(f"{process.name} published {now} after {self.newest}")
         self.newest = now
-        if not self.publishers or self.publishers[-1] != process.name:
-            self.publishers.append(process.name)
+        if process is not self.publisher:
+            if process in self.dispossessed:
+                raise Broken(f"{process.name} publishes again, which had been dispossessed")
+            if self.publisher is not None:
+                self.dispossessed.add(self.publisher)
+            self.publisher = process
 
     def taken_back(self, before: set[str]) -> None:
         """A loss of power: example files that there were before may be gone."""

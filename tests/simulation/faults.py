@@ -149,7 +149,7 @@ def twin_learner(world: World) -> str | None:
     shutil.copytree(world.root / learner.host.name, target)
     twin = Role("twin", host, learner.main, wanted=False)
     world.extras.append(twin)
-    seconds = rng.uniform(600, 2 * HOUR)
+    seconds = rng.uniform(600, 6 * HOUR)
 
     def end() -> None:
         if twin.process is not None:
