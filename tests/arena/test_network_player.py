@@ -67,7 +67,7 @@ def test_the_digest_is_that_of_the_weights(tmp_path: Path) -> None:
     ("options", "device", "words"),
     [
         ("none.pt", None, "does not exist"),
-        ("bad.pt", None, "bad.pt: it is no weights file"),
+        ("bad.pt", None, "bad.pt: it is no file of torch.save"),
         ("good.pt,weights_name=large", None, "is not a directory"),
         (".", None, "model.pt does not exist"),
         (".,weights_name=large", None, "large.pt does not exist"),

@@ -135,7 +135,7 @@ def test_what_was_put_there_by_hand_is_checked(
     with pytest.raises(Failed, match=message) as caught:
         pull(lfs_client, repo, tmp_path)
     is_another = message == "is not the file that"
-    assert caught.value.kind == ("Unannounced" if is_another else "ExchangeError")
+    assert caught.value.kind == ("Unannounced" if is_another else "Unusable")
 
 
 def test_published_layout_without_a_state_is_step_0(
