@@ -106,6 +106,17 @@ def test_a_fresh_machine_goes_on_with_everything(
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
 
 
+def test_a_snapshot_from_before_its_weights_were_published_is_known_again(
+    site: Site, add_file: AddFile, examples: Path
+) -> None:
+    """Kept after a cycle that is not published, which the end of the run then is."""
+    add_file(examples, 1)
+    run(site.on("one", max_cycles=3, push_every=2))
+    lines = run(site.on("two", checkpoint=None))
+    said(lines, "Continuing model.ckpt from cycle 3, optimizer included")
+    assert site.state()["optimizer_steps"] == 20
+
+
 def test_the_machine_that_has_it_all_fetches_nothing(
     site: Site, add_file: AddFile, examples: Path
 ) -> None:

@@ -276,16 +276,16 @@ def price_change(world: World) -> str | None:
 
 
 def provider_trouble(world: World) -> str | None:
-    """The provider does not answer, loses answers, or lists new machines late."""
+    """The provider does not answer, loses answers, lists machines late, or leaves some out."""
     if world.fleet is None:
         return None
     rng, market = world.rng, world.market
     seconds = rng.uniform(600, 2 * HOUR)
-    kind = rng.choice(("away", "loses", "lag"))
+    kind = rng.choice(("away", "loses", "lag", "short"))
     if kind == "away":
         market.away_until = world.kernel.now + seconds
         return f"away for {seconds:.0f} s"
-    setattr(market, kind, 0.4 if kind == "loses" else 100.0)
+    setattr(market, kind, 100.0 if kind == "lag" else 0.4)
     world.kernel.at(world.kernel.now + seconds, partial(setattr, market, kind, 0.0))
     return f"{kind} for {seconds:.0f} s"
 

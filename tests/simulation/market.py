@@ -60,6 +60,7 @@ class Market:
         away_until: nobody is answered before.
         loses: chance that an answer is lost after what was asked has been done.
         lag: seconds for which a new machine is missing in lists.
+        short: chance that a machine is missing in a list.
         looks: when it was last asked for machines and answered, and the longest time between two.
     """
 
@@ -69,7 +70,8 @@ class Market:
         self._world, self._rng = world, rng
         self.rentals: dict[str, Rental] = {}
         self.away_until = 0.0
-        self.loses = self.lag = 0.0
+        self.loses = self.lag = self.short = 0.0
+        self._missed: set[str] = set()
         self.last_look, self.longest_gap = 0.0, 0.0
         self.most_alive = 0
         self.dearest = MOST_PRICE
@@ -123,6 +125,7 @@ class Market:
         listed = [
             rental for rental in self.alive()
             if is_of_fleet(rental.label, fleet) and now - rental.began >= self.lag
+            and not self._leaves_out(rental.id)
         ]  # fmt: skip
         return [
             Machine(
@@ -132,6 +135,14 @@ class Market:
             )
             for each in listed
         ]  # fmt: skip
+
+    def _leaves_out(self, machine_id: str) -> bool:
+        """Is it missing in this list? Never in two that follow each other."""
+        if machine_id in self._missed or self._rng.random() >= self.short:
+            self._missed.discard(machine_id)
+            return False
+        self._missed.add(machine_id)
+        return True
 
     def destroy(self, machine_id: str) -> None:
         self._answer()

@@ -300,7 +300,7 @@ class World:
         """Faults are over: everything goes on, then the workers end, then the learner."""
         self.disks.troubles.clear()
         self.disks.die_at.clear()
-        self.market.away_until = self.market.loses = self.market.lag = 0.0
+        self.market.away_until = self.market.loses = self.market.lag = self.market.short = 0.0
         self.far.away_until = self.far.loses_replies = 0.0
         self.hub.away.clear()
         self.hub.loses = self.hub.fails = 0.0

@@ -167,6 +167,9 @@ def continuation(saved: TrainingCheckpoint | None, weights: Weights, path: Path)
         return fresh
     own, step = saved.progress, saved.progress.step
     if own.lineage == published.lineage and saved.model_config == weights.config:
+        own_mark = fingerprint(step, saved.published_weights)
+        if own_mark not in own.published:  # saved, or kept as a snapshot, before that was published
+            own.published.append(own_mark)
         if _is_of(own, published):
             _LOG.info(f"Continuing {path.name} from cycle {step}, optimizer included")
             # Both counts only grow; of the same weights, one of the two counted what the other did.
@@ -178,7 +181,7 @@ def continuation(saved: TrainingCheckpoint | None, weights: Weights, path: Path)
             published.published = own.published
             published.steps_into_cycle = own.steps_into_cycle
             published.best_weights = own.best_weights
-            if fingerprint(step, saved.published_weights) == published.published[0]:
+            if own_mark == published.published[0]:
                 return Continuation(saved.model_state_dict, published, saved.trainer, n_steps)
             return Continuation(weights.state_dict, published, _without_average(saved), n_steps)
         if _went_on_from(saved, weights):
