@@ -54,8 +54,12 @@ def write_state(path: Path, state: FleetState) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"format": _FORMAT, **encode(state)}
-    if state.last_steady is None:  # as all these files were once
+    # What says nothing is left out: all these files were without it once.
+    if state.last_steady is None:
         del facts["last_steady"], facts["boot"]
+    for machine in facts["machines"].values():
+        if machine["missing_since"] is None:
+            del machine["missing_since"]
     data = (json.dumps(facts, indent=1) + "\n").encode()
     try:
         _parse(data)

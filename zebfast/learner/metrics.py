@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -59,8 +60,9 @@ class JsonlMetrics:
         finite = {k: v if v is None or math.isfinite(v) else None for k, v in row.items()}
         line = json.dumps({"step": step, "time": round(time.time(), 3), **finite})
         append_line(self.path, f"{line}\n".encode())
-        if self.path.stat().st_size > self._limit:
-            self._thin_out()
+        with suppress(OSError):  # the row is there: tried again it would be there twice
+            if self.path.stat().st_size > self._limit:
+                self._thin_out()
 
     def _thin_out(self) -> None:
         rows = read_metrics(self.path)
