@@ -71,9 +71,9 @@ class Pair:
 
     def wait_for_files(self, n: int) -> None:
         """Until so many example files have got their final names."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while len(self.seen) < n:
-            assert time.monotonic() < deadline, f"only {len(self.seen)} files after a minute"
+            assert time.monotonic() < deadline, f"only {len(self.seen)} files after four minutes"
             time.sleep(0.05)
             self.seen |= self.named()
 
