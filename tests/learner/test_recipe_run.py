@@ -21,6 +21,7 @@ from zebfast.learner.evaluation import Evaluation, MatchEvaluator
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import TrainingCheckpoint, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
+from zebfast.system.files import write_atomic
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v2 import V2Config
 
@@ -132,7 +133,7 @@ def test_stages_change_what_is_trained(make: Make) -> None:
     def deliver(line: str) -> None:
         if line.startswith("Cycle    4"):
             for path, data in later:
-                path.write_bytes(data)
+                write_atomic(path, data)  # as a worker does: half of one would be refused
 
     # Two files, four games, are the first stage: it ends with the first of the later ones.
     run_config = replace(config, recipe=tiny_recipe(("until_games = 4", "until_games = 5")))
