@@ -21,9 +21,9 @@ from zebfast.learner.evaluation import Evaluation, MatchEvaluator
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.state import TrainingCheckpoint, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
-from zebfast.system.files import write_atomic
 from zebfast.net import checkpoint as model_file
 from zebfast.net.v2 import V2Config
+from zebfast.system.files import write_atomic
 
 TINY = V2Config(width=16, n_blocks=1, belief_head=True)
 Make = Callable[..., LearnerConfig]
