@@ -66,7 +66,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     faults = environment(rules, seed=SEED, log=root / "faults.log")
     pair = Pair(run, flags, lambda: named(run), env=os.environ | faults)
     try:
-        pair.ordeal(n_kills, seed=SEED, files=n_kills + 1)
+        pair.ordeal(n_kills, seed=SEED, files=min(n_kills + 1, 40))
         # What a failing disk kept from the last look is counted by the next start on a sound one.
         pair.env, since = dict(os.environ), len(pair.log("learner").read_text())
         pair.start("learner")
