@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,12 @@ from fake_provider import LOST_REPLY, REFUSED, FakeProvider, beat, offer, offers
 
 from zebfast.fleet.decide import PAUSE, UNANSWERED
 from zebfast.fleet.market_history import read_history
-from zebfast.fleet.model import FleetState
+from zebfast.fleet.model import FleetState, Instance
 from zebfast.fleet.provider import NoCredit, OfferGone, SearchQuota, Unreachable
 from zebfast.fleet.reconcile import Change, Tick, reconcile
 from zebfast.fleet.state_file import FleetFileError
 from zebfast.system.events import Ended, to_line
+from zebfast.system.settings import MOST_UNIX, setting_of
 
 ENDED = to_line(Ended(program="start", code=1)).decode()
 
@@ -321,3 +322,14 @@ def test_the_next_start_of_the_machine_believes_its_clock() -> None:
     assert state.at(5000.0, steady=100.0, boot="one").first == 4900.0
     assert state.at(5000.0, steady=3.0, boot="two").first == 0.0
     assert state.at(102.0, steady=100.0, boot="one").first == 0.0
+
+
+def test_all_times_of_a_machine_move_with_a_clock_that_was_set() -> None:
+    """One missing in lists, too: a jump of the clock is no second look at which it is missing."""
+    times = {each.name for each in fields(Instance) if setting_of(each).most == MOST_UNIX}
+    machine = Instance(label="a", provider="vast", **dict.fromkeys(times, 50.0))
+    state = FleetState(
+        spec=SPEC, machines={"a": machine}, last_look=100.0, last_steady=100.0, boot="one"
+    )
+    moved = state.at(5000.0, steady=100.0, boot="one").machines["a"]
+    assert {name: getattr(moved, name) for name in times} == dict.fromkeys(times, 4950.0)

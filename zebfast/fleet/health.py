@@ -51,8 +51,7 @@ def remember(
     """
     now = seen.now
     # Times from before the clock was set back would stop every deadline until it has caught up.
-    times = ("asked", "up_since", "listed_at", "missing_since", "progress_at", "failing_since")
-    known = {name: at for name in times if (at := getattr(instance, name)) is not None}
+    known = {name: at for name in instance.TIMES if (at := getattr(instance, name)) is not None}
     instance = replace(instance, **{name: min(at, now) for name, at in known.items()})
     if machine is not None:
         price = machine.price_per_hour

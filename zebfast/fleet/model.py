@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.selfplay.producer_kinds import Role
@@ -224,6 +224,11 @@ class Instance:
     games_per_s: float | None = counted(None)
     terminating: str = setting("", key="doomed")
 
+    #: Its times, by this machine's clock: all of them are moved where that was set.
+    TIMES: ClassVar = (
+        "asked", "up_since", "listed_at", "missing_since", "progress_at", "failing_since",
+    )  # fmt: skip
+
     def quiet(self, now: float) -> float:
         """Seconds since the last sign of work, or else since it was asked for."""
         return now - (self.asked if self.progress_at is None else self.progress_at)
@@ -264,9 +269,9 @@ class FleetState:
         return replace(self._moved(moved), last_steady=steady, boot=boot)
 
     def _moved(self, seconds: float) -> FleetState:
-        machines = {label: _moved(each, seconds, "asked", "up_since", "listed_at", "progress_at",
-                                  "failing_since")
-                    for label, each in self.machines.items()}  # fmt: skip
+        machines = {
+            label: _moved(each, seconds, *each.TIMES) for label, each in self.machines.items()
+        }
         state = _moved(self, seconds, "paused_until", "first", "last_look")
         return replace(state, machines=machines)
 
