@@ -53,6 +53,16 @@ def disk_faults() -> Iterator[DiskFaults]:
 
 
 @pytest.fixture
+def signal_handlers() -> Iterator[None]:
+    """Those of the signals that end a program are afterwards what they were."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 def one_torch_thread() -> Iterator[None]:
     """Two threads on a busy machine wait for each other far longer than they compute."""
     import torch

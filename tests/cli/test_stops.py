@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,13 +32,7 @@ ALL = pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
 QUICK = ("--device", "cpu", "--threads", "1")
 
 
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """As they were, afterwards."""
-    before = {number: signal.getsignal(number) for number in NUMBERS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signal_handlers")
 
 
 class Unit:

@@ -79,24 +79,22 @@ def json_changed(data: bytes, rng: random.Random) -> bytes | None:
 
 
 def lines_changed(data: bytes, rng: random.Random) -> bytes | None:
-    lines = data.split(b"\n")
-    at = rng.randrange(len(lines))
-    changed = json_changed(lines[at], rng)
-    if changed is None:
-        return None
-    lines[at] = changed
-    return b"\n".join(lines)
+    return _part_changed(data, rng, b"\n")
 
 
 def parts_changed(data: bytes, rng: random.Random) -> bytes | None:
     """JSON texts with empty lines between them, or one."""
-    parts = data.split(b"\n\n\n")
+    return _part_changed(data, rng, b"\n\n\n")
+
+
+def _part_changed(data: bytes, rng: random.Random, between: bytes) -> bytes | None:
+    parts = data.split(between)
     at = rng.randrange(len(parts))
     changed = json_changed(parts[at], rng)
     if changed is None:
         return None
     parts[at] = changed
-    return b"\n\n\n".join(parts)
+    return between.join(parts)
 
 
 def tree_changed(value: Any, rng: random.Random) -> Any:

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from zebfast.system.events import Incident, emit
 from zebfast.system.files import (
     fault_text,
     file_mark,
-    is_passing,
+    lasting_faults_suppressed,
     naming,
     read_plain,
     sync_directory,
@@ -157,17 +158,12 @@ class Snapshots:
                 self.remove(snapshot)
 
     def _read(self, path: Path) -> Snapshot | None:
-        try:
+        with suppress(IncompleteState), lasting_faults_suppressed():
             manifest = parse_manifest(read_plain(path / MANIFEST, MAX_JSON_BYTES), path.name)
             sizes = {name: (path / name).stat().st_size for name in manifest.files}
-        except IncompleteState:
-            return None
-        except OSError as error:
-            if is_passing(error):  # what cannot be read now must not count as not there
-                raise
-            return None
-        whole = all(sizes[name] == mark.size for name, mark in manifest.files.items())
-        return Snapshot(path, manifest) if whole else None
+            if all(sizes[name] == mark.size for name, mark in manifest.files.items()):
+                return Snapshot(path, manifest)
+        return None
 
 
 def _take(source: Path, target: Path, *, link: bool) -> None:

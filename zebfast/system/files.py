@@ -35,6 +35,16 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _PASSING
 
 
+@contextmanager
+def lasting_faults_suppressed() -> Iterator[None]:
+    """What cannot be read is not there; but what only cannot be read now must not count as gone."""
+    try:
+        yield
+    except OSError as error:
+        if is_passing(error):
+            raise
+
+
 def fault_text(error: OSError) -> str:
     """What went wrong, and with which file, for people."""
     reason, name = error.strerror or str(error), error.filename

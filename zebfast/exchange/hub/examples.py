@@ -80,6 +80,16 @@ class Transport(Protocol):
         """As ExampleStore.compact."""
 
 
+def listed_heartbeats(transport: Transport) -> dict[str, RemoteFile]:
+    """The heartbeats that are there, by path; nothing else, however it got there."""
+    found = {}
+    for path, entry in transport.entries(HEARTBEATS).items():
+        folder, _, name = path.rpartition("/")
+        if folder == HEARTBEATS and is_heartbeat_name(name):
+            found[path] = entry
+    return found
+
+
 class RemoteHeartbeats:
     """Reads the heartbeats of one place; only what has changed is fetched again.
 
@@ -103,10 +113,8 @@ class RemoteHeartbeats:
         """List them and fetch what has changed; why not everything came, if it did not."""
         before, self._seen = self._seen, {}
         wanted = {}
-        for path, entry in self._transport.entries(HEARTBEATS).items():
-            folder, _, name = path.rpartition("/")
-            if folder != HEARTBEATS or not is_heartbeat_name(name):
-                continue
+        for path, entry in listed_heartbeats(self._transport).items():
+            name = path.rpartition("/")[2]
             if entry.size > MAX_BYTES:
                 self._reader.refuse(name, str(too_long(name, entry.size)))
             elif path in before and before[path][0] == entry.version:
@@ -300,12 +308,7 @@ class RemoteExampleStore:
         return deleted
 
     def _heartbeat_versions(self) -> dict[str, str]:
-        entries = self._transport.entries(HEARTBEATS).items()
-        return {
-            path: entry.version
-            for path, entry in entries
-            if is_heartbeat_name(path.rpartition("/")[2])
-        }
+        return {path: entry.version for path, entry in listed_heartbeats(self._transport).items()}
 
     def archive(self, names: Iterable[str]) -> int:
         return 0  # the Hub itself has limits to what a repository may list

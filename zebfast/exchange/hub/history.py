@@ -152,9 +152,9 @@ class VersionReader:
     def ledger(self, version: Version, name: str) -> bytes | None:
         """The file ``name`` that the state of the version names for its ledger; None without it."""
         found = self._client.api.get_paths_info(self._repo_id, [name], revision=version.sha)
-        if not found:
+        sizes = sizes_of(found)
+        if name not in sizes:
             return None
-        sizes = {name: int(found[0].size)}
         return self.read(Version(version.sha, sizes, None), name, limit=MAX_LEDGER_BYTES)
 
     def read(self, version: Version, name: str, *, limit: int | None = None) -> bytes:

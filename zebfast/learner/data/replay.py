@@ -13,8 +13,8 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Iterable, Iterator, KeysView, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, KeysView, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from zebfast.core.records import (
 )
 from zebfast.learner.config import EvalAuxConfig, TrainerConfig
 from zebfast.net.output import N_POINTS
-from zebfast.system.files import is_passing, remove_leftovers, write_atomic
+from zebfast.system.files import lasting_faults_suppressed, remove_leftovers, write_atomic
 from zebfast.system.parse import parse_json
 
 EXAMPLE_BYTES = EXAMPLE_DTYPE.itemsize
@@ -261,7 +261,7 @@ class ReplayCache:
     def _read_manifest(self, name: str) -> dict[str, Any] | None:
         """None where there is none that can be used; passing faults of the disk come through."""
         odd = (ValueError, LookupError, TypeError, AttributeError)
-        with suppress(*odd), _lasting_faults_suppressed():
+        with suppress(*odd), lasting_faults_suppressed():
             manifest = parse_json((self.directory / name).read_bytes())
             if (
                 manifest.get("lineage") == self.lineage
@@ -276,7 +276,7 @@ class ReplayCache:
     ) -> list[tuple[NDArray[np.void], NDArray[np.uint32]]] | None:
         """Records and draws of each buffer of a save; None where its data are not as written."""
         data = b""
-        with _lasting_faults_suppressed():
+        with lasting_faults_suppressed():
             data = (self.directory / manifest["data_file"]).read_bytes()
         sizes = [saved["n_records"] for saved in manifest["buffers"]]
         if len(data) != sum(sizes) * _RECORD_BYTES or zlib.crc32(data) != manifest["crc32"]:
@@ -295,16 +295,6 @@ class ReplayCache:
             if path.name not in used:
                 with suppress(OSError):
                     os.unlink(path)
-
-
-@contextmanager
-def _lasting_faults_suppressed() -> Iterator[None]:
-    """What cannot be read is not there; but what only cannot be read now must not count as gone."""
-    try:
-        yield
-    except OSError as error:
-        if is_passing(error):
-            raise
 
 
 def _is_sound(manifest: dict[str, Any]) -> bool:
