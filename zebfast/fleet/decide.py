@@ -133,8 +133,8 @@ class _Sight:
         beat = self.observed.beat_of(instance.label, self.spec.role)
         if instance.missing_since is None or (beat and beat.progress != instance.progress):
             return False
-        if instance.id is None:
-            return self.now - instance.asked > UNANSWERED
+        if instance.id is None and self.now - instance.asked <= UNANSWERED:
+            return False
         return self.now - instance.missing_since > LISTING_LAG
 
     def dispensable(self, instance: Instance) -> tuple[bool, bool, float, float, str]:
