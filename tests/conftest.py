@@ -25,16 +25,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--renew-golden", action="store_true", help="the slow twin's trees, anew")
 
 
-# Files that take long: begun first, so that none is left running alone at the end.
-LONG = ("test_many_workers.py", "test_archive.py", "test_stages.py", "test_demo.py", "test_hub.py",
-        "test_experiment_hub.py", "test_tools.py", "test_selftest.py", "test_hub_kill.py",
-        "test_kill.py", "test_wandb.py", "test_process.py", "test_worker.py",
-        "test_stubs.py")  # fmt: skip
+# Files that take longest, the longest first (`make test-costs` prints them): begun first, so that
+# no process is left running one alone when the others have nothing more to do.
+LONG = (
+    "tests/package/test_selftest.py",  # compiles for a minute where build/ has nothing yet
+    "tests/learner/test_wandb.py",
+    "tests/package/test_archive.py",
+    "tests/learner/test_hub.py",
+    "tests/worker/test_hub.py",
+    "tests/experiment/test_stages.py",
+    "tests/worker/test_worker.py",
+    "tests/worker/test_eval_aux.py",
+    "tests/experiment/test_many_workers.py",
+    "tests/cli/test_experiment_hub.py",
+    "bench/test_counts.py",
+    "tests/worker/test_teaching.py",
+    "tests/cli/test_demo.py",
+    "tests/experiment/test_hub_kill.py",
+    "tests/worker/test_supervisor.py",
+    "tests/package/test_lint.py",
+    "tests/experiment/test_kill.py",
+    "tests/arena/test_pimc.py",
+    "tests/learner/test_loop.py",
+    "tests/net/test_evaluator.py",
+    "tests/learner/test_resume_auto.py",
+    "tests/experiment/test_recipe_run.py",
+    "tests/learner/test_recipe_run.py",
+    "tests/experiment/test_curves.py",
+    "tests/core/test_solve.py",
+    "tests/package/test_gate.py",
+    "tests/learner/test_resume_process.py",
+    "tests/cli/test_experiment_watch.py",
+    "tests/package/test_stubs.py",
+    "tests/package/test_strength.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 def pytest_configure() -> None:

@@ -1,7 +1,8 @@
-"""Where the processor time of the tests goes, as a plugin of pytest: `make test-costs`.
+"""Where the time of the tests goes, as a plugin of pytest: `make test-costs`.
 
-Counted are this process and each process it waits for, with what those waited for in turn. Every
-worker of xdist writes lines of JSON to build/test-costs/; their sums are printed at the end.
+Processor time is counted of this process and of each process it waits for, with what those waited
+for in turn; wall time of each file. Every worker of xdist writes lines of JSON to
+build/test-costs/; their sums are printed at the end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,8 +66,11 @@ class Costs:
 
     def _phase(self, item: pytest.Item, when: str) -> Iterator[None]:
         self._test, before = item.nodeid, seconds(getrusage(RUSAGE_SELF))
+        began = time.perf_counter()
         yield
-        self.write(phase=when, test=item.nodeid, cpu=seconds(getrusage(RUSAGE_SELF)) - before)
+        wall = time.perf_counter() - began
+        cpu = seconds(getrusage(RUSAGE_SELF)) - before
+        self.write(phase=when, test=item.nodeid, cpu=cpu, wall=wall)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
@@ -86,10 +91,12 @@ class Costs:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         texts = [path.read_text().splitlines() for path in FOLDER.glob("*.jsonl")]
         lines = [json.loads(line) for text in texts for line in text]
-        say, split, tests = terminalreporter.write_line, Counter(), Counter()
+        say, split = terminalreporter.write_line, Counter()
+        tests, files = Counter(), Counter()
         for line in lines:
             split[line.get("process") or line["phase"]] += line["cpu"]
             tests[line["test"].partition("[")[0]] += line["cpu"]
+            files[line["test"].partition("::")[0]] += line.get("wall", 0.0)
         total = seconds(getrusage(RUSAGE_SELF)) + seconds(getrusage(RUSAGE_CHILDREN))
         split["the rest"] = total - sum(split.values())
         terminalreporter.section(f"{total:.0f} seconds of processor")
@@ -97,6 +104,9 @@ class Costs:
             say(f"{cpu:7.1f} s {kind}")
         for test, cpu in tests.most_common(N_SHOWN):
             say(f"{cpu:7.1f} s {test or 'imports and collection'}")
+        terminalreporter.section("files that took longest, by the clock")
+        for name, wall in files.most_common(N_SHOWN):
+            say(f"{wall:7.1f} s {name}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
