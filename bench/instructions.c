@@ -170,7 +170,7 @@ static uint64_t answers(size_t n) {
     float sum = 0.0f;
     for (size_t i = 0; i < N_STATES * ZF_N_SCORES; i++) scores[i] = (float)(i % 7);
     for (size_t i = 0; i < n; i++) {
-        zf_answers(out[0], observed, N_STATES, scores);
+        zf_answers(out[0], observed, N_STATES, scores, ZF_N_SCORES);
         sum += out[i % N_STATES][0];
     }
     return (uint64_t)sum;

@@ -4,10 +4,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cache.h"
 #include "engine.h"
 #include "labelling.h"
+#include "net.h"
 #include "observe.h"
 #include "rng.h"
 #include "rollouts.h"
@@ -69,12 +71,58 @@ static void test_features(void) {
         for (int i = 0; i < ZF_FEATURE_BYTES; i++) n += (uint32_t)__builtin_popcount(bits[i]);
         CHECK(zf_first_layer(sums, &o, 1, ones, ones, 80) == 1);
         CHECK(sums[0] == (float)(n + 1) && sums[79] == sums[0]);
-        zf_answers(answer, &o, 1, scores);
+        zf_answers(answer, &o, 1, scores, ZF_N_SCORES);
         for (int i = 0; i < 7; i++) sum += answer[i];
         CHECK(sum > 0.999f && sum < 1.001f && answer[7] > -0.1f && answer[7] < 0.1f);
         o.decl = ZF_N_DECLARATIONS;
         CHECK(zf_features(bits, &o, 1) == 0);
     }
+}
+
+/* A network of small whole numbers over and over, of which every kernel makes the same however many
+ * rows are asked for, from an array that ends where the last row does. */
+static void test_network(void) {
+    enum { WIDTH = 48, N = 70 };
+    static float numbers[ZF_N_FEATURES * WIDTH], all[8 * N], belief[ZF_N_BELIEF * N];
+    static float scores[ZF_N_SCORES * N];
+    zf_obs obs[N];
+    for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++)
+        numbers[i] = (float)((int)(i * 7919 % 13) - 6) / 16.0f;
+    for (uint64_t i = 0; i < N; i++) {
+        zf_state s;
+        zf_deal(&s, 7, ZF_STREAM_DEAL, i);
+        zf_observe(&obs[i], &s);
+    }
+    zf_linear square[2] = {{numbers, numbers, WIDTH, WIDTH}, {numbers + 5, numbers, WIDTH, WIDTH}};
+    zf_net_weights w = {{WIDTH, 2, true}, numbers, numbers, square, square,
+                        {numbers, numbers, WIDTH, ZF_N_SCORES},
+                        {numbers, numbers, WIDTH, ZF_N_BELIEF}};
+    float activations[2] = {8.0f, 8.0f};
+    zf_net_scales scales = {activations, activations};
+    for (const zf_net_kernel *const *k = zf_net_kernels; *k; k++) {
+        CHECK(zf_net_kernel_named((*k)->name) == *k);
+        zf_net *net = zf_net_new(&w, *k, &scales);
+        CHECK(!net == !(*k)->supported());
+        if (!net) continue;
+        CHECK(zf_net_evaluate(net, obs, N, all) == N);
+        CHECK(zf_net_scores(net, obs, N, scores, belief) == N);
+        for (size_t n = 1; n < N; n++) {
+            float *some = malloc(8 * n * sizeof *some);
+            CHECK(zf_net_evaluate(net, obs + N - n, n, some) == n);
+            CHECK(memcmp(some, all + 8 * (N - n), 8 * n * sizeof *some) == 0);
+            free(some);
+        }
+        obs[66].decl = ZF_N_DECLARATIONS;
+        CHECK(zf_net_evaluate(net, obs, N, all) == 66);
+        obs[66].decl = 0;
+        zf_net_free(net);
+    }
+    w.shape.n_blocks = ZF_NET_MAX_BLOCKS + 1;
+    CHECK(!zf_net_new(&w, zf_net_kernel_for("fp32"), NULL));
+    w.shape.n_blocks = 2;
+    w.heads.n_out = ZF_N_SCORES - 1;
+    CHECK(!zf_net_new(&w, zf_net_kernel_for("fp32"), NULL));
+    CHECK(!zf_net_kernel_named("") && !zf_net_kernel_for("fp8"));
 }
 
 static void test_games_and_undo(void) {
@@ -401,6 +449,7 @@ int main(void) {
     test_tables();
     test_bits();
     test_features();
+    test_network();
     test_games_and_undo();
     test_worlds();
     test_cache();

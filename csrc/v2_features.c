@@ -223,8 +223,9 @@ ZF_INLINE float chance_of_more(const float points[ZF_N_POINTS]) {
     return (more - fewer) / (fewer + even + more);
 }
 
-ZF_HOT void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores) {
-    for (size_t i = 0; i < n; i++, out += 8, scores += ZF_N_SCORES) {
+ZF_HOT void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores,
+                       size_t stride) {
+    for (size_t i = 0; i < n; i++, out += 8, scores += stride) {
         uint32_t legal = obs[i].legal, left = obs[i].hand, slot = 0;
         float logit[ZF_HAND_SIZE] = {0}, most = -INFINITY, sum = 0.0f;
         for (; left && slot < ZF_HAND_SIZE; left &= left - 1, slot++) {

@@ -54,9 +54,10 @@ size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n);
 size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
                       const float *bias, size_t width);
 
-/* What the last layer's scores [n][28 + 43] of each observation come to, out [n][8]: the softmax of
- * the first 28 over the legal dominoes, by slot, then the chance of more than 21 points less that
- * of fewer, by the softmax of the others. Scores that are not finite give NaN. */
-void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores);
+/* What the last layer's scores of each observation, ZF_N_SCORES of every `stride` numbers, come to,
+ * out [n][8]: the softmax of the first 28 over the legal dominoes, by slot, then the chance of more
+ * than 21 points less that of fewer, by the softmax of the others. Scores that are not finite give
+ * NaN. */
+void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores, size_t stride);
 
 #endif

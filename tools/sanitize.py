@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPILER = os.environ.get("CC", "cc")
 _THREADS = (
     "tests/core/test_solver_pool.py", "tests/core/test_solve.py", "tests/core/test_worlds.py",
-    "tests/core/test_rollouts.py", "tests/forest", "tests/selfplay/test_threads.py",
+    "tests/core/test_rollouts.py", "tests/core/test_network.py", "tests/forest",
+    "tests/selfplay/test_threads.py",
 )  # fmt: skip
 
 

@@ -1,0 +1,33 @@
+"""Types of network.pyx; what everything does is said there, where help() shows it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+def kernels() -> list[tuple[str, str, bool]]: ...
+
+class Network:
+    def __init__(
+        self,
+        width: int,
+        n_blocks: int,
+        belief_head: bool,
+        tensors: Mapping[str, np.ndarray],
+        *,
+        precision: str = "fp32",
+        kernel: str | None = None,
+    ) -> None: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def n_blocks(self) -> int: ...
+    @property
+    def belief_head(self) -> bool: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def kernel(self) -> str: ...
+    @property
+    def nbytes(self) -> int: ...
+    def evaluate(self, obs: np.ndarray, evals: np.ndarray) -> None: ...
+    def scores(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]: ...
