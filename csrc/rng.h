@@ -21,7 +21,9 @@ enum zf_stream {
     ZF_STREAM_GUMBEL = 8,      /* noise of the gumbel root */
     ZF_STREAM_CAP = 9,         /* which decisions of self-play are searched in full */
     ZF_STREAM_LOOK = 10,       /* a seed for every look at how strong a learner's network is */
-    ZF_N_STREAMS = 11,
+    ZF_STREAM_WHOLE_DEAL = 11, /* of a whole game: its first shaker, and a seed for every hand */
+    ZF_STREAM_WHOLE_PLAY = 12, /* random calls, declarations and plays of whole games */
+    ZF_N_STREAMS = 13,
 };
 
 ZF_INLINE uint64_t zf_mix(uint64_t z) {

@@ -38,6 +38,9 @@ def render_header() -> str:
         "N_DOMINOES": rules.N_DOMINOES,
         "ALL_DOMINOES": f"0x{(1 << rules.N_DOMINOES) - 1:08X}u",
         "N_DECLARATIONS": rules.N_DECLARATIONS,
+        "N_ALL_DECLARATIONS": f"{rules.N_ALL_DECLARATIONS} /* with those of house contracts */",
+        "NELLO": f"{int(rules.HouseDeclaration.NELLO)} /* the first of those; so are all but */",
+        "SEVENS": f"{int(rules.HouseDeclaration.SEVENS)} /* this one, the last */",
         "N_SEATS": rules.N_SEATS,
         "HAND_SIZE": f"{rules.HAND_SIZE} /* dominoes dealt to a seat */",
         "N_TRICKS": rules.N_TRICKS,
@@ -57,11 +60,13 @@ def render_header() -> str:
             "",
             *(f"#define ZF_{name} {value}" for name, value in sizes.items()),
             "",
-            "extern const uint8_t zf_count[ZF_N_DOMINOES];            /* points in a trick */",
-            "extern const uint8_t zf_led_suit[ZF_N_DECLARATIONS][32]; /* suit a lead asks for */",
-            "extern const uint32_t zf_follow[ZF_N_DECLARATIONS][8];   /* dominoes of a led suit */",
-            "extern const uint8_t zf_rank[ZF_N_DECLARATIONS][8][32];  /* strength, 0 = loses */",
-            "extern const uint32_t zf_beats[ZF_N_DECLARATIONS][32];   /* beat it as a lead */",
+            "extern const uint8_t zf_count[ZF_N_DOMINOES]; /* points in a trick */",
+            "/* Suit that a lead asks for; dominoes of a suit; strength in a trick, 0 = loses. */",
+            "extern const uint8_t zf_led_suit[ZF_N_ALL_DECLARATIONS][32];",
+            "extern const uint32_t zf_follow[ZF_N_ALL_DECLARATIONS][8];",
+            "extern const uint8_t zf_rank[ZF_N_ALL_DECLARATIONS][8][32];",
+            "/* The dominoes that beat a lead. */",
+            "extern const uint32_t zf_beats[ZF_N_DECLARATIONS][32];",
             "",
             "#endif",
             "",
@@ -79,17 +84,17 @@ def render_tables() -> str:
         f"    {_rows(list(rules.COUNT), 'd')},",
         "};",
         "",
-        "const uint8_t zf_led_suit[ZF_N_DECLARATIONS][32] = {",
+        "const uint8_t zf_led_suit[ZF_N_ALL_DECLARATIONS][32] = {",
     ]
-    for decl in range(rules.N_DECLARATIONS):
+    for decl in range(rules.N_ALL_DECLARATIONS):
         suits = [rules.led_suit(d, decl) for d in range(rules.N_DOMINOES)]
         out.append(f"    {{{', '.join(map(str, suits))}}},")
-    out += ["};", "", "const uint32_t zf_follow[ZF_N_DECLARATIONS][8] = {"]
-    for decl in range(rules.N_DECLARATIONS):
+    out += ["};", "", "const uint32_t zf_follow[ZF_N_ALL_DECLARATIONS][8] = {"]
+    for decl in range(rules.N_ALL_DECLARATIONS):
         masks = [f"0x{_follow_mask(decl, suit):07x}" for suit in range(8)]
         out.append(f"    {{{', '.join(masks)}}},")
-    out += ["};", "", "const uint8_t zf_rank[ZF_N_DECLARATIONS][8][32] = {"]
-    for decl in range(rules.N_DECLARATIONS):
+    out += ["};", "", "const uint8_t zf_rank[ZF_N_ALL_DECLARATIONS][8][32] = {"]
+    for decl in range(rules.N_ALL_DECLARATIONS):
         out.append("    {")
         for suit in range(8):
             ranks = [rules.rank(d, suit, decl) for d in range(rules.N_DOMINOES)]

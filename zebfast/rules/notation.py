@@ -43,8 +43,8 @@ class BadNotation(ValueError):
 
 def to_line(hands: Iterable[Iterable[int]], decl: int, leader: int, dominoes: Iterable[int]) -> str:
     """The line of four hands, a declaration, a leader and dominoes played, all as ids."""
-    listed = "/".join(_dominoes(sorted(hand)) for hand in hands)
-    return f"{listed} {DECLARATIONS[decl]} {leader} {_dominoes(dominoes)}"
+    listed = hands_text(hands)
+    return f"{listed} {DECLARATIONS[decl]} {leader} {dominoes_text(dominoes)}"
 
 
 def from_line(text: str) -> tuple[list[list[int]], int, int, list[int]]:
@@ -60,45 +60,56 @@ def from_line(text: str) -> tuple[list[list[int]], int, int, list[int]]:
     fields = text.split()
     if len(fields) != 4:
         raise BadNotation(
-            f"{_shown(text)} has {len(fields)} fields: expected four with spaces between them, "
+            f"{shown(text)} has {len(fields)} fields: expected four with spaces between them, "
             "hands, declaration, leader and dominoes played"
         )
-    hands = [_read_dominoes(hand) for hand in fields[0].split("/")]
-    if len(hands) != N_SEATS:
-        raise BadNotation(f"{_shown(fields[0])}: expected {N_SEATS} hands with / between them")
-    return hands, _read_declaration(fields[1]), _read_leader(fields[2]), _read_dominoes(fields[3])
+    hands, decl = read_hands(fields[0]), one_of(DECLARATIONS, fields[1], "declaration")
+    return hands, decl, read_seat(fields[2]), read_dominoes(fields[3])
 
 
-def _dominoes(ids: Iterable[int]) -> str:
+def hands_text(hands: Iterable[Iterable[int]]) -> str:
+    """The field of four hands."""
+    return "/".join(dominoes_text(sorted(hand)) for hand in hands)
+
+
+def dominoes_text(ids: Iterable[int]) -> str:
+    """The field of some dominoes in their order."""
     return ",".join("{}{}".format(*DOMINOES[domino]) for domino in ids) or "-"
 
 
-def _read_dominoes(text: str) -> list[int]:
-    return [] if text == "-" else [_read_domino(part) for part in text.split(",")]
+def read_hands(text: str) -> list[list[int]]:
+    """Four hands of a field, as ids. Raises BadNotation."""
+    hands = [read_dominoes(hand) for hand in text.split("/")]
+    if len(hands) != N_SEATS:
+        raise BadNotation(f"{shown(text)}: expected {N_SEATS} hands with / between them")
+    return hands
 
 
-def _read_domino(text: str) -> int:
+def read_dominoes(text: str) -> list[int]:
+    """Dominoes of a field, as ids. Raises BadNotation."""
+    return [] if text == "-" else [read_domino(part) for part in text.split(",")]
+
+
+def read_domino(text: str) -> int:
     if len(text) != 2 or not set(text) <= set("0123456"):
-        raise BadNotation(f"{_shown(text)} is no domino: expected two ends from 0 to 6, as in 64")
+        raise BadNotation(f"{shown(text)} is no domino: expected two ends from 0 to 6, as in 64")
     return domino_id(int(text[0]), int(text[1]))
 
 
-def _read_declaration(text: str) -> int:
-    return _one_of(DECLARATIONS, text, "declaration")
+def read_seat(text: str) -> int:
+    """A seat. Raises BadNotation."""
+    return one_of([str(seat) for seat in range(N_SEATS)], text, "seat")
 
 
-def _read_leader(text: str) -> int:
-    return _one_of([str(seat) for seat in range(N_SEATS)], text, "seat")
-
-
-def _one_of(names: Sequence[str], text: str, what: str) -> int:
-    """Place of a name; where all names are words, its number will do."""
+def one_of(names: Sequence[str], text: str, what: str) -> int:
+    """Place of a name; where all names are words, its number will do. Raises BadNotation."""
     numbers = [str(i) for i in range(len(names))]
     for choice in (names, numbers):
         if text in choice:
             return list(choice).index(text)
-    raise BadNotation(f"{_shown(text)} is no {what}: expected {', '.join(names)}")
+    raise BadNotation(f"{shown(text)} is no {what}: expected {', '.join(names)}")
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """What was read, as messages have it."""
     return repr(text if len(text) <= 40 else text[:40] + "...")

@@ -8,8 +8,8 @@ from zebfast.rules.tiles import (
     DECLARATIONS,
     HAND_SIZE,
     N_DOMINOES,
-    N_PLIES,
     N_SEATS,
+    N_TRICKS,
     domino_name,
     legal_plays,
     trick_points,
@@ -27,6 +27,15 @@ class IllegalPlay(ValueError):
 
 def check_deal(hands: Sequence[Sequence[int]], decl: int, leader: int) -> None:
     """Raise ImpossibleDeal, naming the rule, unless this is a full deal of 28 dominoes."""
+    check_hands(hands)
+    if not 0 <= decl < len(DECLARATIONS):
+        raise ImpossibleDeal(f"declaration {decl}: ids run from 0 to 9")
+    if not 0 <= leader < N_SEATS:
+        raise ImpossibleDeal(f"leader {leader}: seats run from 0 to 3")
+
+
+def check_hands(hands: Sequence[Sequence[int]]) -> None:
+    """The same of the four hands alone."""
     if len(hands) != N_SEATS:
         raise ImpossibleDeal(f"a deal has 4 hands, not {len(hands)}")
     holder: dict[int, int] = {}
@@ -42,10 +51,6 @@ def check_deal(hands: Sequence[Sequence[int]], decl: int, leader: int) -> None:
                     f"by seat {seat}"
                 )
             holder[domino] = seat
-    if not 0 <= decl < len(DECLARATIONS):
-        raise ImpossibleDeal(f"declaration {decl}: ids run from 0 to 9")
-    if not 0 <= leader < N_SEATS:
-        raise ImpossibleDeal(f"leader {leader}: seats run from 0 to 3")
 
 
 class Position:
@@ -57,8 +62,27 @@ class Position:
         leader: seat that leads the first trick.
     """
 
+    closed: int | None = None  # seat that has laid its hand down, so that tricks are of three
+
     def __init__(self, hands: Sequence[Sequence[int]], decl: int, leader: int) -> None:
         check_deal(hands, decl, leader)
+        self._begin(hands, decl, leader)
+
+    @classmethod
+    def of_contract(
+        cls, hands: Sequence[Sequence[int]], decl: int, leader: int, closed: int | None
+    ) -> Position:
+        """A hand of any contract: a declaration, or one of the house's; arguments are not checked.
+
+        Args:
+            closed: the seat that does not play in nello.
+        """
+        self = cls.__new__(cls)
+        self._begin(hands, decl, leader)
+        self.closed = closed
+        return self
+
+    def _begin(self, hands: Sequence[Sequence[int]], decl: int, leader: int) -> None:
         self.dealt = [sorted(h) for h in hands]
         self.hands = [sorted(h) for h in hands]
         self.decl = decl
@@ -68,19 +92,31 @@ class Position:
         self._trick_leaders = [leader]
 
     @property
+    def seats(self) -> list[int]:
+        """Seats in the order of the trick on the table, the leader first."""
+        leader = self._trick_leaders[-1]
+        order = [(leader + place) % N_SEATS for place in range(N_SEATS)]
+        return [seat for seat in order if seat != self.closed]
+
+    @property
+    def trick_size(self) -> int:
+        """Dominoes in a trick."""
+        return N_SEATS if self.closed is None else N_SEATS - 1
+
+    @property
     def trick(self) -> list[int]:
         """Dominoes on the table, the lead first."""
-        done = len(self.plays) // N_SEATS * N_SEATS
+        done = len(self.plays) // self.trick_size * self.trick_size
         return [d for _, d in self.plays[done:]]
 
     @property
     def over(self) -> bool:
-        return len(self.plays) == N_PLIES
+        return len(self.plays) == N_TRICKS * self.trick_size
 
     @property
     def to_play(self) -> int:
         """Seat to play (after the last trick: its winner)."""
-        return (self._trick_leaders[-1] + len(self.plays) % N_SEATS) % N_SEATS
+        return self.seats[len(self.plays) % self.trick_size]
 
     def legal(self) -> list[int]:
         """Legal dominoes of the seat to play, ascending; empty when the game is over."""
@@ -92,7 +128,9 @@ class Position:
     def play(self, domino: int) -> None:
         """Play one domino. IllegalPlay if it is not legal now."""
         if self.over:
-            raise IllegalPlay(f"{_name(domino)} cannot be played: all 28 dominoes are down")
+            raise IllegalPlay(
+                f"{_name(domino)} cannot be played: all {len(self.plays)} dominoes are down"
+            )
         legal = self.legal()
         if domino not in legal:
             allowed = ", ".join(domino_name(d) for d in legal)
@@ -102,12 +140,12 @@ class Position:
         seat = self.to_play
         self.hands[seat].remove(domino)
         self.plays.append((seat, domino))
-        if len(self.plays) % N_SEATS == 0:
+        if len(self.plays) % self.trick_size == 0:
             self._finish_trick()
 
     def _finish_trick(self) -> None:
-        dominoes = [d for _, d in self.plays[-N_SEATS:]]
-        winner = (self._trick_leaders[-1] + trick_winner(dominoes, self.decl)) % N_SEATS
+        dominoes = [d for _, d in self.plays[-self.trick_size :]]
+        winner = self.seats[trick_winner(dominoes, self.decl)]
         self.points[winner % 2] += trick_points(dominoes)
         self._trick_leaders.append(winner)
 
@@ -115,9 +153,9 @@ class Position:
         """Take the last play back. IndexError when nothing was played."""
         if not self.plays:
             raise IndexError("nothing to undo: no domino has been played")
-        if len(self.plays) % N_SEATS == 0:
+        if len(self.plays) % self.trick_size == 0:
             winner = self._trick_leaders.pop()
-            self.points[winner % 2] -= trick_points(d for _, d in self.plays[-N_SEATS:])
+            self.points[winner % 2] -= trick_points(d for _, d in self.plays[-self.trick_size :])
         seat, domino = self.plays.pop()
         self.hands[seat] = sorted([*self.hands[seat], domino])
 

@@ -29,6 +29,8 @@ class Stream(IntEnum):
     GUMBEL = 8
     CAP = 9
     LOOK = 10
+    WHOLE_DEAL = 11
+    WHOLE_PLAY = 12
 
 
 def _mix(z: int) -> int:
@@ -67,3 +69,13 @@ def deal(seed: int, game: int, stream: int = Stream.DEAL) -> tuple[list[list[int
         order[i], order[j] = order[j], order[i]
     hands = [sorted(order[HAND_SIZE * s : HAND_SIZE * (s + 1)]) for s in range(N_SEATS)]
     return hands, bounded(key, last, N_DECLARATIONS), bounded(key, last + 1, N_SEATS)
+
+
+def whole_game_seed(seed: int, game: int, hand: int) -> int:
+    """Seed whose deal 0 is hand ``hand``, from 1, of a whole game: paired games deal the same."""
+    return bits(stream_key(seed, Stream.WHOLE_DEAL, game), hand)
+
+
+def first_shaker(seed: int, game: int) -> int:
+    """Seat that shakes the first hand of a whole game: draw 0 of its stream of deals."""
+    return bounded(stream_key(seed, Stream.WHOLE_DEAL, game), 0, N_SEATS)

@@ -44,10 +44,51 @@ class Declaration(IntEnum):
 
 N_DECLARATIONS = len(Declaration)
 
+
+class HouseDeclaration(IntEnum):
+    """Contracts of some houses that are declared in place of a suit; ids go on from Declaration's.
+
+    Nello is to take no trick, three to a trick, without trump; what its names say is what becomes
+    of the doubles. In sevens there are no suits, and pips nearest to seven win.
+    """
+
+    NELLO = 10  # doubles are a suit of their own
+    NELLO_HIGH = 11  # doubles are the highest of their suits
+    NELLO_LOW = 12  # doubles are the lowest of their suits
+    NELLO_INVERTED = 13  # doubles are a suit of their own in which the double blank is highest
+    SEVENS = 14
+
+    @property
+    def label(self) -> str:
+        """The name as it is written: ``"nello-high"``."""
+        return self.name.lower().replace("_", "-")
+
+    @property
+    def is_nello(self) -> bool:
+        """Whether the declarer's partner lays the hand down and tricks are of three."""
+        return self is not HouseDeclaration.SEVENS
+
+
+N_ALL_DECLARATIONS = N_DECLARATIONS + len(HouseDeclaration)
+
 #: Declaration id -> its label.
 DECLARATIONS: tuple[str, ...] = tuple(decl.label for decl in Declaration)
-_DOUBLES_TRUMP, _DOUBLES_SUIT = int(Declaration.DOUBLES), int(Declaration.DOUBLES_SUIT)
-_NO_TRUMP = int(Declaration.NO_TRUMP)
+#: The same, with those of house contracts.
+ALL_DECLARATIONS: tuple[str, ...] = DECLARATIONS + tuple(decl.label for decl in HouseDeclaration)
+_SEVENS = int(HouseDeclaration.SEVENS)
+_NELLO_INVERTED = int(HouseDeclaration.NELLO_INVERTED)
+_NELLO_LOW = int(HouseDeclaration.NELLO_LOW)
+_DOUBLES_TRUMP = int(Declaration.DOUBLES)
+#: Doubles are a suit of their own.
+_OWN_SUIT = (
+    int(Declaration.DOUBLES),
+    int(Declaration.DOUBLES_SUIT),
+    int(HouseDeclaration.NELLO),
+    _NELLO_INVERTED,
+)
+#: Nothing leaves its pip suits.
+_NOTHING_CALLED = (int(Declaration.NO_TRUMP), int(HouseDeclaration.NELLO_HIGH), _NELLO_LOW)
+_MOST_PIPS_FROM_SEVEN = 7
 
 
 def domino_id(a: int, b: int) -> int:
@@ -79,13 +120,13 @@ COUNT: tuple[int, ...] = tuple(_count(high, low) for high, low in DOMINOES)
 
 
 def in_called_suit(domino: int, decl: int) -> bool:
-    """Whether the declaration takes this domino out of its pip suits."""
+    """Whether the declaration takes this domino out of its pip suits (in sevens: every one)."""
     high, low = DOMINOES[domino]
-    if decl in (_DOUBLES_TRUMP, _DOUBLES_SUIT):
+    if decl in _OWN_SUIT:
         return high == low
-    if decl == _NO_TRUMP:
+    if decl in _NOTHING_CALLED:
         return False
-    return decl in (high, low)
+    return decl == _SEVENS or decl in (high, low)
 
 
 def led_suit(domino: int, decl: int) -> int:
@@ -101,8 +142,14 @@ def follows(domino: int, suit: int, decl: int) -> bool:
 
 
 def legal_plays(hand: Iterable[int], lead: int | None, decl: int) -> list[int]:
-    """Dominoes of ``hand`` that may follow ``lead`` (None = this seat leads), ascending."""
+    """Dominoes of ``hand`` that may follow ``lead`` (None = this seat leads), ascending.
+
+    In sevens these are the nearest to seven pips, the lead included.
+    """
     held = sorted(hand)
+    if decl == _SEVENS:
+        nearest = max((rank(d, CALLED_SUIT, decl) for d in held), default=0)
+        return [d for d in held if rank(d, CALLED_SUIT, decl) == nearest]
     if lead is None:
         return held
     suit = led_suit(lead, decl)
@@ -114,18 +161,26 @@ def rank(domino: int, suit: int, decl: int) -> int:
     """Strength of a domino in a trick whose led suit is ``suit``; 0 = it cannot win.
 
     Any trump beats any follower; the double is highest in a pip suit, then the pip sum decides;
-    within the doubles the pip decides.
+    within the doubles the pip decides. House contracts alone have equals: in sevens the first
+    played of them wins.
     """
     high, low = DOMINOES[domino]
     called = in_called_suit(domino, decl)
-    trump = called and decl != _DOUBLES_SUIT
+    trump = called and decl <= _DOUBLES_TRUMP
     if not trump and not follows(domino, suit, decl):
         return 0
-    if called and decl in (_DOUBLES_TRUMP, _DOUBLES_SUIT):
-        strength = high
-    else:
-        strength = 14 if high == low else high + low
-    return (32 if trump else 16) + strength
+    if decl == _SEVENS:
+        return 1 + _MOST_PIPS_FROM_SEVEN - abs(7 - high - low)
+    return (32 if trump else 16) + _strength(high, low, called, decl)
+
+
+def _strength(high: int, low: int, called: bool, decl: int) -> int:
+    """Place within trumps or a suit."""
+    if called and decl in _OWN_SUIT:
+        return 6 - high if decl == _NELLO_INVERTED else high
+    if high == low:
+        return 0 if decl == _NELLO_LOW else 14
+    return high + low
 
 
 def trick_winner(dominoes: Sequence[int], decl: int) -> int:
