@@ -14,6 +14,7 @@
 #include "selfplay.h"
 #include "solve.h"
 #include "v2_features.h"
+#include "whole_game.h"
 #include "worlds.h"
 
 #define SEED 42u
@@ -48,6 +49,17 @@ static uint64_t random_games(size_t n) {
     uint64_t sum = 0;
     zf_random_games(points, n, SEED, 0);
     for (size_t i = 0; i < n; i++) sum += points[i];
+    return sum;
+}
+
+static uint64_t whole_games(size_t n) {
+    static zf_whole_game games[256];
+    const zf_rule_set straight = {.target = 7, .most_reshakes = 20, .forced_bid = 30,
+                                  .opening_marks = 2, .most_marks = 7, .straight = 2,
+                                  .nello_marks = 1, .partner_leads = 1, .early_end = 1};
+    uint64_t sum = 0;
+    zf_whole_random_games(games, &straight, n, SEED, 0);
+    for (size_t i = 0; i < n; i++) sum += games[i].n_actions;
     return sum;
 }
 
@@ -201,6 +213,7 @@ static uint64_t examples(size_t n) {
 
 static const kernel kernels[] = {
     {"random games", 2000, random_games},
+    {"whole games", 200, whole_games},
     {"observe", 500, observe},
     {"worlds", 200, worlds},
     {"solve", 20, solve},

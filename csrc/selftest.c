@@ -15,6 +15,7 @@
 #include "rollouts.h"
 #include "selfplay.h"
 #include "v2_features.h"
+#include "whole_game.h"
 #include "worlds.h"
 #include "solve.h"
 
@@ -444,6 +445,67 @@ static void test_rollouts(void) {
     }
 }
 
+/* Auctions by their number, as the rules of tournaments have it, and with a shaker who must bid. */
+static void test_auctions(void) {
+    static const uint64_t counts[ZF_MOST_MARKS] = {2380, 3060, 3196, 3213, 3214, 3214, 3214};
+    zf_rule_set r = {.forced_bid = ZF_LEAST_BID, .opening_marks = 2};
+    for (uint8_t most = 1; most <= ZF_MOST_MARKS; most++) {
+        r.most_marks = most;
+        r.force = 0;
+        CHECK(zf_auction_perft(&r) == counts[most - 1]);
+        r.force = 1;
+        CHECK(zf_auction_perft(&r) == counts[most - 1] - 1);
+    }
+    r.plunge = 4;
+    r.splash = 3;
+    CHECK(zf_legal_calls(&r, 3 * ZF_MARK, 7, false) >> ZF_PLUNGE_BIT == 1); /* no splash over 3 */
+    CHECK(zf_call_of_bit(&r, 4 * ZF_MARK + 1, ZF_PLUNGE_BIT) == 5 * ZF_MARK + 1);
+}
+
+/* Whole games of random actions end, by every rule set; a batch of them, action by action, is the
+ * same as the loop. */
+static void test_whole_games(void) {
+    enum { N = 40 };
+    static const zf_rule_set sets[] = {
+        {.target = 7, .most_reshakes = 20, .forced_bid = 30, .opening_marks = 2, .most_marks = 7,
+         .straight = 2, .partner_leads = 1, .early_end = 1},
+        {.target = 12, .most_reshakes = 2, .forced_bid = 31, .opening_marks = 2, .most_marks = 7,
+         .straight = 3, .nello = 15, .nello_marks = 1, .plunge = 4, .splash = 2, .sevens = 1},
+        {.target = 250, .for_points = 1, .force = 1, .forced_bid = 30, .opening_marks = 2,
+         .most_marks = 7, .straight = 2},
+        {.target = 7, .drop30 = 1, .forced_bid = 30, .opening_marks = 2, .most_marks = 7,
+         .straight = 2, .early_end = 1},
+    };
+    for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
+        static zf_whole_game games[N], steps[N];
+        int64_t rows[N];
+        uint64_t numbers[N];
+        size_t over = 0;
+        zf_whole_random_games(games, &sets[k], N, 3, 7);
+        for (size_t i = 0; i < N; i++) {
+            rows[i] = (int64_t)i;
+            numbers[i] = 7 + i;
+            zf_whole_init(&steps[i], zf_whole_first_shaker(3, numbers[i]));
+            zf_whole_deal_seeded(&steps[i], &sets[k], 3, numbers[i]);
+        }
+        while (over < N) {
+            zf_whole_random_actions(steps, &sets[k], rows, numbers, N, 3);
+            over = 0;
+            for (size_t i = 0; i < N; i++) {
+                over += steps[i].phase == ZF_PHASE_OVER;
+                CHECK((zf_whole_legal(&steps[i], &sets[k]) == 0) ==
+                      (steps[i].phase == ZF_PHASE_OVER));
+                CHECK((zf_whole_seat(&steps[i]) == ZF_NOBODY) == (steps[i].phase == ZF_PHASE_OVER));
+            }
+        }
+        CHECK(memcmp(games, steps, sizeof games) == 0);
+        for (size_t i = 0; i < N; i++) {
+            CHECK(games[i].winner < 2 && games[i].marks[games[i].winner] >= sets[k].target);
+            CHECK(games[i].last.made <= ZF_MADE);
+        }
+    }
+}
+
 int main(void) {
     test_rng();
     test_tables();
@@ -458,6 +520,8 @@ int main(void) {
     test_update_refuses_nan();
     test_solver();
     test_rollouts();
+    test_auctions();
+    test_whole_games();
     printf("C core: all checks passed (%s)\n", zf_engine_isa());
     return 0;
 }

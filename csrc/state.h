@@ -39,18 +39,18 @@ ZF_INLINE void zf_init(zf_state *s, const uint32_t hands[4], uint8_t decl, uint8
 
 ZF_INLINE bool zf_over(const zf_state *s) { return s->n_plays == ZF_N_PLIES; }
 
-/* Legal dominoes of the seat to play; 0 when the game is over (all hands are empty). */
-ZF_INLINE uint32_t zf_legal(const zf_state *s) {
+/* The next two take how many seats make a trick (four, or three where a contract of the house closes
+ * one seat's hand) and that seat (ZF_N_SEATS: none). As constants they cost nothing. */
+ZF_INLINE uint32_t zf_legal_among(const zf_state *s, uint32_t n_seats) {
     uint32_t hand = s->hand[s->to_play];
     uint32_t following = hand & zf_follow[s->decl][s->suit];
     /* A leader follows nothing; a void seat may play anything. */
-    return (s->n_plays & 3) == 0 || following == 0 ? hand : following;
+    return s->n_plays % n_seats == 0 || following == 0 ? hand : following;
 }
 
-/* Play a legal domino. */
-ZF_INLINE void zf_play(zf_state *s, uint32_t domino) {
+ZF_INLINE void zf_play_among(zf_state *s, uint32_t domino, uint32_t n_seats, uint32_t closed) {
     uint32_t seat = s->to_play;
-    bool leads = (s->n_plays & 3) == 0;
+    bool leads = s->n_plays % n_seats == 0;
     s->suit = leads ? zf_led_suit[s->decl][domino] : s->suit;
     uint8_t rank = zf_rank[s->decl][s->suit][domino];
     bool wins = leads || rank > s->best_rank;
@@ -59,9 +59,19 @@ ZF_INLINE void zf_play(zf_state *s, uint32_t domino) {
     s->table_points = (uint8_t)((leads ? 0 : s->table_points) + zf_count[domino]);
     s->hand[seat] &= ~(1u << domino);
     s->plays[s->n_plays++] = (uint8_t)(domino | seat << 5);
-    bool full = (s->n_plays & 3) == 0;
+    bool full = s->n_plays % n_seats == 0;
+    uint32_t next = (seat + 1) & 3;
+    next = next == closed ? (next + 1) & 3 : next;
     s->points[s->best & 1] += full ? s->table_points + 1 : 0;
-    s->to_play = full ? s->best : (uint8_t)((seat + 1) & 3);
+    s->to_play = full ? s->best : (uint8_t)next;
+}
+
+/* Legal dominoes of the seat to play; 0 when the game is over (all hands are empty). */
+ZF_INLINE uint32_t zf_legal(const zf_state *s) { return zf_legal_among(s, ZF_N_SEATS); }
+
+/* Play a legal domino. */
+ZF_INLINE void zf_play(zf_state *s, uint32_t domino) {
+    zf_play_among(s, domino, ZF_N_SEATS, ZF_N_SEATS);
 }
 
 /* The game after its first n plays, with what was dealt as it stands: they are played again. */

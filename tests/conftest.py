@@ -156,6 +156,12 @@ def rules_games(rules_games_path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def full_games_path(shared_dir: Path) -> Path:
+    """332 recorded games to seven marks, gzipped JSON lines; tests/golden has 42 of them."""
+    return _recorded(shared_dir, "golden/full_games.jsonl.gz")
+
+
+@pytest.fixture(scope="session")
 def v1_observations(shared_dir: Path) -> dict[str, np.ndarray]:
     """Recorded positions with tokens, masks and the published network's outputs, by array name."""
     path = _recorded(shared_dir, "golden/v1_observations_zeb-557k-1m.npz")

@@ -3,7 +3,8 @@
 Importing this package is cheap and needs neither torch nor the compiled core; the names below are
 loaded when they are first used.
 
-- A game: `Game`, many of them: `GameBatch`; `Declaration`, and helpers for dominoes and masks.
+- A hand: `Game`, many of them: `GameBatch`; `Declaration`, and helpers for dominoes and masks.
+- A game to seven marks: `WholeGame`, many of them: `WholeGameBatch`; `RuleSet` says what is played.
 - Exact tools: `Solver` and `SolverPool` for positions with open hands, `WorldSet` and
   `sample_worlds` for the layouts of hidden dominoes that a seat thinks possible.
 - A player: `load_player`.
@@ -18,25 +19,39 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 __all__ = [
+    "CALLS",
     "DOMINOES",
     "NO_PLAY",
+    "PHASES",
     "POSITION_DTYPE",
     "BadNotation",
     "Declaration",
     "Game",
     "GameBatch",
     "GamePlayer",
+    "HandResult",
+    "HouseDeclaration",
+    "IllegalCall",
+    "IllegalDeclaration",
     "IllegalPlay",
     "ImpossibleDeal",
     "ImpossiblePosition",
     "ImpossibleWorlds",
+    "NoStraightHand",
     "PlayerLoadError",
     "PlayerSpecError",
+    "RuleSet",
+    "SeatView",
     "Solver",
     "SolverInterrupted",
     "SolverPool",
+    "WholeGame",
+    "WholeGameBatch",
     "WorldSet",
+    "WrongPhase",
     "__version__",
+    "call_name",
+    "call_of",
     "check_positions",
     "domino_id",
     "domino_name",
@@ -68,6 +83,7 @@ if TYPE_CHECKING:
         positions_to_text,
     )
     from zebfast.core.solver_pool import SolverPool
+    from zebfast.core.whole_game import NoStraightHand, WholeGame, WholeGameBatch
     from zebfast.core.worlds import (
         ImpossibleWorlds,
         WorldSet,
@@ -76,11 +92,22 @@ if TYPE_CHECKING:
         world_positions,
     )
     from zebfast.rules import (
+        CALLS,
         DOMINOES,
+        PHASES,
         BadNotation,
         Declaration,
+        HandResult,
+        HouseDeclaration,
+        IllegalCall,
+        IllegalDeclaration,
         IllegalPlay,
         ImpossibleDeal,
+        RuleSet,
+        SeatView,
+        WrongPhase,
+        call_name,
+        call_of,
         domino_id,
         domino_name,
     )
@@ -95,8 +122,11 @@ _HOMES = {
     "core.solve": "NO_PLAY ImpossiblePosition Solver SolverInterrupted check_positions "
     "points_to_come positions_from_text positions_to_text",
     "core.solver_pool": "SolverPool",
+    "core.whole_game": "NoStraightHand WholeGame WholeGameBatch",
     "core.worlds": "ImpossibleWorlds WorldSet sample_worlds world_counts world_positions",
-    "rules": "DOMINOES BadNotation Declaration IllegalPlay ImpossibleDeal domino_id domino_name",
+    "rules": "CALLS DOMINOES PHASES BadNotation Declaration HandResult HouseDeclaration "
+    "IllegalCall IllegalDeclaration IllegalPlay ImpossibleDeal RuleSet SeatView WrongPhase "
+    "call_name call_of domino_id domino_name",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 

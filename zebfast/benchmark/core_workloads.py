@@ -41,6 +41,12 @@ def random_games(_folder: Path) -> Work:
     return lambda: Done(5000, trace=play(5000, seed=SEED))
 
 
+def whole_games(_folder: Path) -> Work:
+    from zebfast.core.whole_game import random_whole_games as play
+
+    return lambda: Done(1000, trace=play(1000, seed=SEED))
+
+
 def simulations(_folder: Path, *, n_trees: int = 64, n_steps: int = 500) -> Work:
     """Trees alone: a constant evaluator, true deals, nothing solved; games never run out."""
     options = SearchOptions(n_simulations=N_SIMULATIONS, exact_tricks=0)
@@ -203,6 +209,7 @@ def examples_made(_folder: Path) -> Work:
 # fmt: off
 WORKLOADS = (
     workload(EVERYWHERE, "random_games", "games/s", "random games, one core", random_games),
+    workload(GATE, "whole_games", "games/s", "random games to seven marks, one core", whole_games),
     workload(REPORT, "simulations", "simulations/s",
              f"tree search, constant evaluator, {N_SIMULATIONS} a play, one core", simulations),
     workload(GATE, "trees", "simulations/s", "16 games of search on true deals, 100 simulations",

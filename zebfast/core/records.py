@@ -69,3 +69,16 @@ POSITION_DTYPE = np.dtype(
         ("pad", "u1", (2,)),
     ]
 )
+
+#: What a hand of a whole game brought (12 bytes).
+HAND_RESULT_DTYPE = np.dtype(
+    [
+        ("award", "<u2", (2,)),  # to the two teams: marks, or points in a game for points
+        ("bid", "<u2"),  # the call that won the auction; 0 where the hand was thrown in
+        ("bidder", "u1"),  # 4 where it was thrown in
+        ("decl", "u1"),  # house contracts included; 255 where there was none
+        ("made", "u1"),  # 0 set, 1 made, 2 thrown in, 3 before the first hand has ended
+        ("points", "u1", (2,)),  # of the two teams in the tricks that were played
+        ("pad", "u1"),
+    ]
+)
