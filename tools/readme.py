@@ -232,6 +232,20 @@ def recipe_keys(root: str = "") -> str:
     return "\n\n".join(parts)
 
 
+def rule_set(root: str = "") -> str:
+    """The settings of a rule set."""
+    del root
+    from zebfast.rules import RuleSet
+    from zebfast.system.settings import describe
+
+    lines = ["| setting | default | values | means |", "|---|---|---|---|"]
+    lines += [
+        f"| `{key.name}` | `{key.default}` | {key.values} | {escaped(key.help)} |"
+        for key in describe(RuleSet)
+    ]
+    return "\n".join(lines)
+
+
 def events(root: str = "") -> str:
     """The kinds of event, what each says, and its fields."""
     del root
@@ -313,6 +327,7 @@ PARTS = {
     "cost": Part("docs/performance.md", cost),
     "recipe": Part("docs/recipes.md", recipe),
     "recipe keys": Part("docs/recipes.md", recipe_keys),
+    "rule set": Part("docs/rules.md", rule_set),
     "events": Part("docs/formats.md", events),
     "commands": Part("docs/commands.md", commands),
 }
