@@ -2,8 +2,14 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from zebfast.core.forest cimport zf_counts
+from zebfast.core.network cimport zf_net
 from zebfast.core.observe cimport zf_game, zf_obs
 from zebfast.core.options cimport zf_search
+
+
+cdef extern from "clock.h" nogil:
+    double zf_now()
+    double zf_on_core()
 
 
 cdef extern from "game_queue.h" nogil:
@@ -41,12 +47,29 @@ cdef extern from "selfplay.h" nogil:
     size_t zf_selfplay_bytes(const zf_selfplay *f)
 
 
+# What a run of games did: batches asked, and seconds of trees and evaluator; and its last look at
+# the clocks.
+cdef struct Spent:
+    bint finished
+    int64_t batches
+    double trees
+    double evaluator
+    double trees_on_core
+    double evaluator_on_core
+    double wall
+    double core
+
+
 cdef class RunningGames:
     cdef zf_game_queue *queue
     cdef readonly Py_ssize_t room
     cdef Py_ssize_t n_waiting
-    cdef object records, done
-    cdef object capacity, limit, taken
+    cdef object records
+    cdef uint8_t[::1] done
+    cdef int64_t capacity, limit, taken
+    cdef bint _finished(self, int64_t n) noexcept nogil
+    cdef Spent _run(self, zf_net *net, zf_obs *obs, float *evals, double seconds,
+                    int64_t until) noexcept nogil
     cdef size_t _select(self, zf_obs *obs) noexcept nogil
     cdef int64_t _update(self, const float *evals) noexcept nogil
 

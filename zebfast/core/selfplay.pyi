@@ -1,7 +1,9 @@
 """Types of selfplay.pyx; what everything does is said there, where help() shows it."""
 
 import numpy as np
+from numpy.typing import NDArray
 
+from zebfast.core.network import Network
 from zebfast.core.options import SearchOptions
 
 class RunningGames:
@@ -10,6 +12,17 @@ class RunningGames:
     def allow(self, limit: int) -> None: ...
     def select(self, obs: np.ndarray) -> int: ...
     def update(self, evals: np.ndarray) -> None: ...
+    @property
+    def waiting(self) -> int: ...
+    def run(
+        self,
+        network: Network,
+        obs: np.ndarray,
+        evals: NDArray[np.float32],
+        *,
+        seconds: float,
+        until: int,
+    ) -> tuple[bool, dict[str, float]]: ...
     def take(self) -> np.ndarray: ...
 
 class SelfPlayForest(RunningGames):

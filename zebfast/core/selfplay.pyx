@@ -1,16 +1,26 @@
 """Games of self-play side by side, a search tree each; leaves out, finished games back."""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memset
 
 import numpy as np
 
 from zebfast.core.forest import check_worlds
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 
+from zebfast.core.network cimport Network, zf_net_evaluate
 from zebfast.core.options cimport search_struct
 
 
 _NO_GAMES = np.zeros(0, GAME_DTYPE)
+
+
+cdef inline void lap(Spent *spent, double *part, double *part_on_core) noexcept nogil:
+    """What was done since the last lap was this part."""
+    cdef double wall = zf_now(), core = zf_on_core()
+    part[0] += wall - spent.wall
+    part_on_core[0] += core - spent.core
+    spent.wall, spent.core = wall, core
 
 
 cdef class RunningGames:
@@ -36,6 +46,7 @@ cdef class RunningGames:
 
         Must not shrink (ValueError). Room for records grows with it; what is finished stays.
         """
+        cdef int64_t number
         if limit < self.limit:
             raise ValueError(f"the limit must not shrink from {self.limit} to {limit}")
         self.limit = limit
@@ -49,8 +60,8 @@ cdef class RunningGames:
         if not self.capacity:
             return
         cdef uint8_t[::1] raw = self.records.view(np.uint8)
-        cdef uint8_t[::1] d = self.done
-        zf_game_queue_limit(self.queue, limit, <zf_game *>&raw[0], &d[0], self.capacity)
+        zf_game_queue_limit(
+            self.queue, limit, <zf_game *>&raw[0], &self.done[0], self.capacity)
 
     def select(self, obs):
         """Run the games to where they need the network, playing as many dominoes as that takes.
@@ -91,16 +102,84 @@ cdef class RunningGames:
                 f"the evaluation of observation {bad} is not finite: check the network's weights")
         self.n_waiting = 0
 
+    @property
+    def waiting(self):
+        """Observations of the last select, or run, that wait for their evaluations."""
+        return self.n_waiting
+
+    cdef bint _finished(self, int64_t n) noexcept nogil:
+        """Whether the games up to number n of the queue, not including it, are finished."""
+        cdef int64_t number
+        for number in range(self.taken, min(n, self.limit)):
+            if not self.done[number % self.capacity]:
+                return False
+        return n <= self.limit
+
+    cdef Spent _run(self, zf_net *net, zf_obs *obs, float *evals, double seconds,
+                    int64_t until) noexcept nogil:
+        cdef Spent spent
+        cdef double ends = zf_now() + seconds
+        cdef size_t n
+        memset(&spent, 0, sizeof(spent))
+        spent.wall, spent.core = zf_now(), zf_on_core()
+        while True:
+            n = self._select(obs)
+            self.n_waiting = n
+            lap(&spent, &spent.trees, &spent.trees_on_core)
+            spent.finished = n == 0
+            if n == 0 or zf_net_evaluate(net, obs, n, evals) < n:
+                return spent
+            lap(&spent, &spent.evaluator, &spent.evaluator_on_core)
+            if self._update(evals) >= 0:
+                return spent
+            self.n_waiting = 0
+            spent.batches += 1
+            lap(&spent, &spent.trees, &spent.trees_on_core)
+            if spent.wall >= ends or self._finished(until):
+                return spent
+
+    def run(self, Network network not None, obs, float[:, ::1] evals not None, *, double seconds,
+            int64_t until):
+        """Select, ask a network of the core and update, again and again; the GIL is released.
+
+        Games and counts are those of as many calls of select and update. If an answer is not finite
+        it stops with that batch `waiting` in obs, for whoever is to say so.
+
+        Args:
+            network: its answers hang on nothing but each observation.
+            obs, evals: OBS_DTYPE [room] and float32 [room, 8], C-contiguous, which it writes.
+            seconds: after which it returns, give or take a batch. One is asked.
+            until: it returns, too, once the games below this number of the queue are finished.
+
+        Returns:
+            (more, spent): False when all allowed games are finished; and a dict of the batches that
+            were asked and the seconds of trees and evaluator by the wall's clock and, as
+            trees_on_core and evaluator_on_core, of this thread on a core.
+        """
+        if obs.dtype != OBS_DTYPE or len(obs) < self.room:
+            raise ValueError(f"obs must hold {self.room} records of {OBS_DTYPE.itemsize} bytes")
+        if evals.shape[0] < self.room or evals.shape[1] != 8:
+            raise ValueError(f"evals must have shape [{self.room}, 8]")
+        if self.n_waiting:
+            raise ValueError(f"{self.n_waiting} observations still wait for their evaluations")
+        cdef uint8_t[::1] raw = obs.view(np.uint8)
+        cdef Spent spent
+        with nogil:
+            spent = self._run(network.net, <zf_obs *>&raw[0], &evals[0, 0], seconds, until)
+        return not spent.finished, {
+            "batches": spent.batches, "trees": spent.trees, "evaluator": spent.evaluator,
+            "trees_on_core": spent.trees_on_core, "evaluator_on_core": spent.evaluator_on_core}
+
     def take(self):
         """Finished games in order of their number, up to the first unfinished one: GAME_DTYPE [k]."""
-        end = self.taken
+        cdef int64_t end = self.taken
         while end < self.limit and self.done[end % self.capacity]:
             end += 1
         if end == self.taken:  # at nearly every step; what follows would cost it microseconds
             return _NO_GAMES
-        at = np.arange(self.taken, end) % max(self.capacity, 1)
+        at = np.arange(self.taken, end) % self.capacity
         games = self.records[at]
-        self.done[at] = 0
+        np.asarray(self.done)[at] = 0
         self.taken = end
         return games
 

@@ -1,7 +1,9 @@
 """Groups of games on threads of their own: the trees of one, while another's leaves are evaluated.
 
-The games of a group are an engine's: it runs them to where they need the network, with the GIL
-released, and the evaluator releases it inside its kernels (or waits for its device). Group k of K
+The games of a group are an engine's. Where the evaluator is a network of the core it asks that
+itself, for some milliseconds at a time without Python. Else it runs the games to where they need
+one, with the GIL released, and the evaluator releases it inside its kernels (or waits for its
+device). The games are the same either way. Group k of K
 plays the games k, k + K, k + 2K, ... of the seed; since a game depends on nothing but its own
 number, groups, threads and batch sizes change when games are finished, never what happens in them.
 """
@@ -12,22 +14,29 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 from zebfast.selfplay.stats import SelfPlayStats, StepClock
 from zebfast.system.settings import SettingError
 
+if TYPE_CHECKING:
+    from zebfast.core.network import Network
+
 MOST_PARALLEL = 1 << 16  # games at once
+SLICE_SECONDS = 0.03  # that games run in C before someone looks whether they should go on
+_ALL = 1 << 62  # more games than there will ever be
 
 
 class BatchEvaluator(Protocol):
     """What says of observations what a network would; called from several threads at once.
 
     `net.evaluator.Evaluator` is the one with a network. One whose weights can change has a number
-    ``version`` that changes with them.
+    ``version`` that changes with them. One that asks a network of the core, whose answers hang on
+    nothing but each observation, has it as ``core``: loops in C then ask that instead.
     """
 
     def evaluate(self, obs: np.ndarray, evals: np.ndarray) -> None:
@@ -49,6 +58,17 @@ class Engine(Protocol):
     def allow(self, limit: int) -> None: ...
     def select(self, obs: np.ndarray, /) -> int: ...
     def update(self, evals: np.ndarray, /) -> None: ...
+    def run(
+        self,
+        network: Network,
+        obs: np.ndarray,
+        evals: NDArray[np.float32],
+        *,
+        seconds: float,
+        until: int,
+    ) -> tuple[bool, dict[str, float]]: ...
+    @property
+    def waiting(self) -> int: ...
     def clear_cache(self) -> None: ...
     def take(self) -> np.ndarray: ...
     def counts(self) -> dict[str, int]: ...
@@ -56,6 +76,12 @@ class Engine(Protocol):
     def nbytes(self) -> int: ...
     @property
     def room(self) -> int: ...
+
+
+def core_of(evaluator: BatchEvaluator) -> Network | None:
+    """The network of the core that it asks just now, if it does."""
+    core: Network | None = getattr(evaluator, "core", None)
+    return core
 
 
 def _version(evaluator: BatchEvaluator) -> int:
@@ -82,8 +108,28 @@ class _Group:
         self.limit = max(self.limit, limit)
         self.engine.allow(self.limit)
 
-    def step(self) -> bool:
-        """Ask the network once, and apply it. False when all allowed games are finished."""
+    def step(self, wanted: int) -> bool:
+        """Play on for a moment. False when all allowed games are finished.
+
+        ``wanted``: games whose end is the end of the step; if they are finished, none is.
+        """
+        core = core_of(self.evaluator)
+        if core is None:
+            return self._ask_once()
+        until = wanted if wanted > self.n_finished else _ALL
+        self.clock.run()
+        more, spent = self.engine.run(
+            core, self.obs, self.evals, seconds=SLICE_SECONDS, until=until
+        )
+        self.clock.ran(spent)
+        self.batches += int(spent["batches"])
+        self._take()
+        if n := self.engine.waiting:  # an answer was no number: the evaluator has the sentence
+            self._evaluate(n)
+        return more
+
+    def _ask_once(self) -> bool:
+        """Ask the network once, and apply it."""
         clock = self.clock
         clock.step()
         n = self.engine.select(self.obs)
@@ -91,12 +137,15 @@ class _Group:
         clock.lap("trees")
         if n == 0:
             return False
-        self.evaluator.evaluate(self.obs[:n], self.evals[:n])
-        clock.lap("evaluator")
-        self.engine.update(self.evals[:n])
-        clock.lap("trees")
+        self._evaluate(n)
         self.batches += 1
         return True
+
+    def _evaluate(self, n: int) -> None:
+        self.evaluator.evaluate(self.obs[:n], self.evals[:n])
+        self.clock.lap("evaluator")
+        self.engine.update(self.evals[:n])
+        self.clock.lap("trees")
 
     def _take(self) -> None:
         games = self.engine.take()
@@ -242,7 +291,7 @@ class GroupedGames:
             groups[k].clock.start()
             try:
                 while not (complete() or failed.is_set() or should_stop()):
-                    if not groups[k].step():
+                    if not groups[k].step(wanted[k]):
                         return
                     if k == 0 and on_step is not None:
                         on_step(self._in_order(done, n_games))

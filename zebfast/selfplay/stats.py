@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -85,7 +85,8 @@ _SAMPLE_EVERY = 8  # steps of a run
 class StepClock:
     """Where the time of one group goes, step by step; used by one thread at a time.
 
-    Wall time is taken of every step. Time on a core, which takes microseconds to ask for, is taken
+    Steps that run in C say themselves where it went, on both clocks. Of the others, wall time is
+    taken of every step. Time on a core, which takes microseconds to ask for, is taken
     of the first step of a run and of every eighth after it, from its start to the start of the
     next. It is kept apart and never scaled by wall time: how much of that a thread is on a core
     changes with what else runs, so an estimate from both can even fall from one call to the next.
@@ -131,6 +132,22 @@ class StepClock:
         self._sampling = sample
         self._n_steps += 1
         self._lap_began = now
+
+    def run(self) -> None:
+        """Steps in C begin, and with them ends the step before."""
+        on_core = time.thread_time()
+        if self._sampling:
+            self.sampled["rest"] += on_core - self._sample_began
+        self._sample_began, self._sampling = on_core, True
+        self._n_steps = 0  # the next step in Python is sampled
+
+    def ran(self, spent: Mapping[str, float]) -> None:
+        """They are over: seconds of trees and evaluator, and of both with ``_on_core`` behind."""
+        for part in ("trees", "evaluator"):
+            self.wall[part] += spent[part]
+            self.sampled[part] += spent[f"{part}_on_core"]
+            self._sample_began += spent[f"{part}_on_core"]
+        self._lap_began = time.perf_counter()
 
     def lap(self, part: str) -> None:
         """What was done since the step's start or its last lap was this part."""
