@@ -1,12 +1,15 @@
 /* Rollouts: games that go on side by side, each until a number of plays is made in it.
  *
- * Who plays is outside: forced plays are made here, and where a seat has a choice its observation
- * is handed out. Twin: tests/support/slow_rollouts.py, one game at a time by the plain rules. */
+ * Forced plays are made, and where a seat has a choice it plays the network's favourite: by a
+ * network that is asked here, or by one outside, to which the observations are handed out. Players
+ * and teacher (labelling.c) roll out by the same steps. Twin: tests/support/slow_rollouts.py, one
+ * game at a time by the plain rules. */
 #ifndef ZF_ROLLOUTS_H
 #define ZF_ROLLOUTS_H
 
 #include <stddef.h>
 
+#include "net.h"
 #include "records.h"
 #include "state.h"
 
@@ -34,5 +37,25 @@ size_t zf_rollouts_advance(zf_state *s, const uint8_t *until, int64_t *live, siz
 
 /* Each rollout of live plays greedily. evals is [n][8], seven priors and a value. */
 void zf_rollouts_greedy(zf_state *s, const int64_t *live, size_t n, const float *evals);
+
+/* What may end a rollout before: the network's value of its player's first choice once `since`
+ * plays are made. All of it by rollout. */
+typedef struct {
+    const uint8_t *player, *since;
+    float *value; /* written for those that end so */
+} zf_rollout_values;
+
+typedef enum {
+    ZF_ROLLOUTS_DONE,
+    ZF_ROLLOUTS_OPEN,    /* the time is up */
+    ZF_ROLLOUTS_REFUSED, /* the network's answer to some choice is not finite */
+} zf_rollouts_end;
+
+/* Roll live[0..*n) out, for so many seconds at most (but a batch at least): a few hundred at a
+ * time, so that all of them stay in the cache and batches stay full. live and *n become those that
+ * are not done. values may be NULL. Threads may share net, and each its own part of live. */
+zf_rollouts_end zf_rollouts_run(zf_net *net, zf_state *s, const uint8_t *until,
+                                const zf_rollout_values *values, int64_t *live, size_t *n,
+                                double seconds);
 
 #endif

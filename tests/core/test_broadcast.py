@@ -23,7 +23,7 @@ from zebfast.core.features import answers, first_layer
 from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
-from zebfast.core.rollouts import RolloutGames, laid_out, rewound
+from zebfast.core.rollouts import RolloutGames, laid_out, past_choices
 from zebfast.core.worlds import WorldSet, sample_worlds, world_counts, world_positions
 
 N = 4
@@ -192,7 +192,7 @@ NOTHING: dict[str, Call] = {
     "world_positions": lambda none: world_positions(none, None, np.zeros((1, 1, 4), np.uint32)),  # type: ignore[arg-type]
     "WorldSet": lambda none: WorldSet(none, 0),  # type: ignore[arg-type]
     "laid_out": lambda none: laid_out(none, None, np.zeros((1, 1, 4), np.uint32)),  # type: ignore[arg-type]
-    "rewound": lambda none: rewound(none, 0),  # type: ignore[arg-type]
+    "past_choices": past_choices,  # type: ignore[dict-item]
     "RolloutGames": RolloutGames,  # type: ignore[dict-item]
     "play_greedy": lambda none: RolloutGames(games()).play_greedy(none),  # type: ignore[arg-type]
     "Forest": lambda none: Forest(none, options=SearchOptions()),  # type: ignore[arg-type]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from core_evaluator import small_network
 from slow_rollouts import copied, favourite, play_on
 from slow_tree import hashed_evaluate
 from world_games import as_position, batch_after, relaid, single
@@ -11,7 +14,7 @@ from world_games import as_position, batch_after, relaid, single
 from zebfast import rules
 from zebfast.core.engine import GameBatch
 from zebfast.core.records import OBS_DTYPE
-from zebfast.core.rollouts import RolloutGames, laid_out, rewound
+from zebfast.core.rollouts import RolloutGames, laid_out, past_choices
 from zebfast.core.worlds import sample_worlds
 
 
@@ -138,14 +141,77 @@ def test_layouts_that_do_not_fit() -> None:
         laid_out(games, None, np.zeros((3, 1, 4), np.uint32))
 
 
-def test_rewound_games_are_games_played_less_far() -> None:
-    games = batch_after(12, 19, seed=8)
-    for plies in (0, 1, 8, 19):
-        found = rewound(games, plies)
-        for row in range(12):
-            same(found, row, as_position(games, row, plies))
-    with pytest.raises(ValueError, match="game 0 has 19 plays, not 20"):
-        rewound(games, 20)
+def test_past_choices_are_those_of_single_games() -> None:
+    games = mixed(20).take(np.repeat(np.arange(20), 2))
+    obs, asked = past_choices(games)
+    met: list[bytes] = []
+    for row in range(len(games)):
+        viewer = int(games.to_play[row])
+        plays = games.history[row, : games.n_plays[row]].tolist()
+        position = as_position(games, row, 0)
+        places = asked[row].tolist()
+        assert places[len(plays) :] == [-1] * (28 - len(plays))
+        for domino, place in zip(plays, places, strict=False):
+            seat, legal = position.to_play, position.legal()
+            assert (place >= 0) == (seat != viewer and len(legal) > 1)
+            if place >= 0:
+                assert place % 8 == position.dealt[seat].index(domino)
+                seen = obs[place // 8]
+                assert seen["n_plays"] == len(position.plays)
+                assert seen["hand"] == sum(1 << d for d in position.dealt[seat])
+                met.append(seen.tobytes())
+            position.play(domino)
+    assert list(dict.fromkeys(met)) == [one.tobytes() for one in obs]
+    assert len(met) >= 2 * len(obs) > 100
+    assert [len(part) for part in past_choices(games.take([]))] == [0, 0]
+
+
+def running(games: GameBatch, until: np.ndarray, **values: Any) -> RolloutGames:
+    """Rolled out in C, with a look after every batch."""
+    rollouts, network, looks = RolloutGames(games, until=until), small_network(), 0
+    while not rollouts.run(network, seconds=0.0, **values):
+        looks += 1
+    assert looks > 3
+    assert rollouts.run(network, seconds=0.0)
+    assert len(rollouts.waiting) == 0
+    return rollouts
+
+
+def test_a_network_of_the_core_rolls_out_as_one_from_outside() -> None:
+    """More than are under way at once, so that those that end make room for others."""
+    games = mixed(30).take(np.resize(np.arange(30), 700))
+    until = np.resize([28, 12, 28, 5, 24], 700)
+    wanted, network = RolloutGames(games, until=until), small_network()
+    obs, evals = np.empty(700, OBS_DTYPE), np.empty((700, 8), np.float32)
+    values, starts = np.full(700, np.nan, np.float32), games.n_plays + np.uint8(5)
+    while n := wanted.advance(obs):
+        network.evaluate(obs[:n], evals[:n])
+        at = wanted.waiting
+        met = (wanted.games.to_play[at] == games.to_play[at]) & (obs["n_plays"][:n] >= starts[at])
+        first = met & np.isnan(values[at])
+        values[at[first]] = evals[:n][first, 7]
+        wanted.play_greedy(evals[:n])
+    assert running(games, until).games == wanted.games
+    found = np.full(700, np.nan, np.float32)
+    stopped = running(games, until, values=(games.to_play, starts, found))
+    np.testing.assert_array_equal(found, values)
+    left = ~np.isnan(values)
+    assert 100 < left.sum() < 650
+    assert stopped.games.take(np.flatnonzero(~left)) == wanted.games.take(np.flatnonzero(~left))
+
+
+def test_impossible_runs() -> None:
+    rollouts, obs = RolloutGames(batch_after(4, 0, seed=1)), np.empty(4, OBS_DTYPE)
+    wrong = np.zeros(3, np.uint8), np.zeros(4, np.uint8), np.zeros(4, np.float32)
+    with pytest.raises(ValueError, match="three arrays of 4"):
+        rollouts.run(small_network(), seconds=1.0, values=wrong)
+    with pytest.raises(TypeError):
+        rollouts.run(None, seconds=1.0)  # type: ignore[arg-type]
+    with pytest.raises(FloatingPointError, match="not finite"):
+        rollouts.run(small_network(scale=1e38), seconds=1.0)
+    assert rollouts.advance(obs) == 4, "whoever is asked next finds them where they were"
+    with pytest.raises(RuntimeError, match="4 rollouts still wait"):
+        rollouts.run(small_network(), seconds=1.0)
 
 
 def test_the_slow_twin_itself() -> None:

@@ -1,7 +1,8 @@
 # Games that go on side by side: csrc/rollouts.h.
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from zebfast.core.engine cimport GameBatch, zf_state
+from zebfast.core.network cimport zf_net
 from zebfast.core.observe cimport zf_obs
 
 
@@ -9,6 +10,25 @@ cdef extern from "rollouts.h" nogil:
     size_t zf_rollouts_advance(zf_state *s, const uint8_t *until, int64_t *live, size_t n,
                                zf_obs *obs)
     void zf_rollouts_greedy(zf_state *s, const int64_t *live, size_t n, const float *evals)
+
+    ctypedef struct zf_rollout_values:
+        const uint8_t *player
+        const uint8_t *since
+        float *value
+
+    ctypedef enum zf_rollouts_end:
+        ZF_ROLLOUTS_DONE
+        ZF_ROLLOUTS_OPEN
+        ZF_ROLLOUTS_REFUSED
+
+    zf_rollouts_end zf_rollouts_run(zf_net *net, zf_state *s, const uint8_t *until,
+                                    const zf_rollout_values *values, int64_t *live, size_t *n,
+                                    double seconds)
+
+
+cdef extern from "past.h" nogil:
+    size_t zf_past_choices(const zf_state *s, size_t n, zf_obs *obs, int32_t (*asked)[28],
+                           uint32_t *table, size_t n_places)
 
 
 cdef class RolloutGames:

@@ -1,22 +1,29 @@
 """Rollouts: games that go on side by side, forced plays made, each until so many plays are made.
 
     rollouts = RolloutGames(games)
+    while not rollouts.run(network, seconds=0.05):
+        pass
+
+With a network of the core that is all: what everybody would play is asked and played in C. Any
+other evaluator is asked a batch at a time:
+
     obs, evals = np.empty(len(games), OBS_DTYPE), np.empty((len(games), 8), np.float32)
     while n := rollouts.advance(obs):
         evaluator.evaluate(obs[:n], evals[:n])
         rollouts.play_greedy(evals[:n])
 
-The GIL is released while rollouts advance.
+The GIL is released while rollouts run or advance.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 import numpy as np
 
 from zebfast.core.arrays import integers
 from zebfast.core.records import OBS_DTYPE
 
-from zebfast.core.engine cimport ZF_N_PLIES, zf_rewind
+from zebfast.core.engine cimport ZF_N_PLIES
+from zebfast.core.network cimport Network
 from zebfast.core.worlds cimport layouts_of, refuse_misfit, zf_worlds_apply, zf_worlds_fit
 
 
@@ -47,18 +54,32 @@ def laid_out(GameBatch games not None, rows, hands):
     return out
 
 
-def rewound(GameBatch games not None, int n_plays):
-    """Every game as it was after its first n_plays plays, with the same dominoes dealt.
+def past_choices(GameBatch games not None):
+    """What seats saw at the choices that they have made so far; those of the seats to play left out.
 
-    Raises ValueError for a game with fewer plays.
+    Returns:
+        (obs, asked): every distinct observation once, OBS_DTYPE [m], in the order in which games
+        and their plays come to them; and int32 [n, 28] by game and ply, 8 times the number of the
+        observation plus the slot that was played, which is that prior's place in an evaluator's
+        [m, 8]; -1 where nobody else chose.
     """
-    cdef GameBatch out = games.copy()
-    cdef Py_ssize_t i
-    for i in range(out.size):
-        if not 0 <= n_plays <= out.states[i].n_plays:
-            raise ValueError(f"game {i} has {out.states[i].n_plays} plays, not {n_plays}")
-        zf_rewind(&out.states[i], n_plays)
-    return out
+    cdef Py_ssize_t i, n_plays = 0, n_places = 2
+    for i in range(games.size):
+        n_plays += games.states[i].n_plays
+    while n_places <= 2 * n_plays:
+        n_places *= 2
+    obs = np.empty(n_plays + 1, OBS_DTYPE)
+    asked = np.empty((games.size, ZF_N_PLIES), np.int32)
+    cdef uint8_t[::1] raw = obs.view(np.uint8)
+    cdef int32_t[:, ::1] places = asked
+    cdef uint32_t[::1] table = np.empty(n_places, np.uint32)
+    if games.size == 0:
+        return obs[:0], asked
+    with nogil:
+        n_plays = <Py_ssize_t>zf_past_choices(
+            games.states, <size_t>games.size, <zf_obs *>&raw[0], <int32_t (*)[28]>&places[0, 0],
+            &table[0], <size_t>n_places)
+    return obs[:n_plays], asked
 
 
 cdef class RolloutGames:
@@ -149,3 +170,45 @@ cdef class RolloutGames:
             with nogil:
                 zf_rollouts_greedy(self.games.states, &self.live[0], <size_t>self.n_live,
                                    &evals[0, 0])
+
+    def run(self, Network network not None, *, double seconds, values=None):
+        """Roll out by a network of the core: every choice is the one that play_greedy would make.
+
+        Args:
+            network: its answers hang on nothing but each observation.
+            seconds: after which it returns at the latest, give or take a batch. One is asked.
+            values: (players, since, value), uint8 [n], uint8 [n] and float32 [n], C-contiguous, or
+                None. A rollout then stops at its player's first choice once `since` plays are made,
+                and the network's value of that choice is written; the others' is left as it is.
+
+        Returns:
+            True when all rollouts have stopped.
+
+        Raises:
+            FloatingPointError: an answer is not finite; those who wait still do.
+            ValueError: values of another shape.
+            RuntimeError: rollouts still wait for plays.
+        """
+        cdef zf_rollout_values v
+        cdef zf_rollouts_end end
+        cdef size_t n = self.n_live
+        cdef const uint8_t[::1] players, since
+        cdef float[::1] value
+        cdef const zf_rollout_values *ends = NULL
+        if self.waiting_now:
+            raise RuntimeError(f"{self.n_live} rollouts still wait for a play")
+        if not self.n_live:
+            return True
+        if values is not None:
+            players, since, value = values
+            if not players.shape[0] == since.shape[0] == value.shape[0] == self.games.size:
+                raise ValueError(f"values are three arrays of {self.games.size}, one for a rollout")
+            v.player, v.since, v.value = &players[0], &since[0], &value[0]
+            ends = &v
+        with nogil:
+            end = zf_rollouts_run(network.net, self.games.states, &self.until[0], ends,
+                                  &self.live[0], &n, seconds)
+        self.n_live = n
+        if end == ZF_ROLLOUTS_REFUSED:
+            raise FloatingPointError("an evaluation is not finite: check the network's weights")
+        return end == ZF_ROLLOUTS_DONE

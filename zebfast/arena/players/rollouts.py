@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from zebfast.core.masks import domino_bits
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.rollouts import RolloutGames
 from zebfast.rules import N_DOMINOES, N_PLIES, N_SEATS
+from zebfast.selfplay.groups import SLICE_SECONDS, core_of
 from zebfast.selfplay.play_values import EPSILON, TAU
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
 DECISIONS, TIMED_DECISIONS = 64, 16
 PART_WORLDS = 1 << 14  # of all decisions side by side, unless time bounds them; bounds memory
 FIRST_WORLDS = 8  # of every decision; then as many again as there were, until there are enough
+LEAST_WORLDS = 2  # worth another stage in what time is left
 _LEAST_PRIOR = 1e-6
+#: Whose value ends rollouts, once how many plays are made, and where it goes: u1[n], u1[n], f4[n].
+Values = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]
 DROP_ERRORS = 2.0  # standard errors behind the best at which a play has lost
 RACE_FROM_WORLDS = 8  # before which no play has
 
@@ -84,8 +89,7 @@ class Rollouts:
     ) -> NDArray[np.float32]:
         """Utilities f4[n] for the sides of players u1[n], whose play came after `before` i8[n]."""
         rollouts = RolloutGames(games, until=np.minimum(self._opened(games), self._depth(before)))
-        for _, evals in self._asked(rollouts):
-            rollouts.play_greedy(evals)
+        self._roll_out(rollouts)
         margins = self._margins(rollouts.games, players)
         ahead: NDArray[np.float32] = np.sign(margins) + np.float32(EPSILON) * margins
         return ahead
@@ -99,18 +103,29 @@ class Rollouts:
         tricks = N_PLIES if self.depth is None else self.depth
         return N_SEATS * (before // N_SEATS + tricks)
 
-    def _asked(
-        self, rollouts: RolloutGames
-    ) -> Iterator[tuple[NDArray[np.void], NDArray[np.float32]]]:
-        """Until all are done: OBS_DTYPE[w] of those that wait, and the network's f4[w, 8] of them.
+    def _roll_out(self, rollouts: RolloutGames, values: Values | None = None) -> None:
+        """Until all are done: in C if the evaluator has a network there, else batch by batch.
 
-        Whoever asks for the next ones has played on those, or left them.
+        ``values``: as `RolloutGames.run` takes them.
         """
-        obs = np.empty(len(rollouts.games), OBS_DTYPE)
-        evals = np.empty((len(rollouts.games), 8), np.float32)
+        if core := core_of(self.evaluator):
+            with suppress(FloatingPointError):  # asked again below, the evaluator has the sentence
+                while not rollouts.run(core, seconds=SLICE_SECONDS, values=values):
+                    pass
+        obs = np.empty(len(rollouts), OBS_DTYPE)
+        evals = np.empty((len(rollouts), 8), np.float32)
         while n := rollouts.advance(obs):
             self.evaluator.evaluate(obs[:n], evals[:n])
-            yield obs[:n], evals[:n]
+            stay = np.ones(n, np.bool_)
+            if values is not None:
+                players, since, worth = values
+                at = rollouts.waiting
+                stay = (rollouts.games.to_play[at] != players[at]) | (
+                    obs["n_plays"][:n] < since[at]
+                )
+                worth[at[~stay]] = evals[:n][~stay, 7]
+                rollouts.leave(~stay)
+            rollouts.play_greedy(evals[:n][stay])
 
     def _margins(self, games: GameBatch, players: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Final points f4[n] of the player's side less the other's, what is to come solved."""
@@ -133,15 +148,8 @@ class ValuedRollouts(Rollouts):
         self, games: GameBatch, players: NDArray[np.uint8], before: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         rollouts = RolloutGames(games, until=self._opened(games))
-        since = self._depth(before)
         worth = np.full(len(games), np.nan, np.float32)
-        for obs, evals in self._asked(rollouts):
-            at = rollouts.waiting
-            own = rollouts.games.to_play[at] == players[at]
-            met = own & (obs["n_plays"] >= since[at])
-            worth[at[met]] = evals[met, 7]
-            rollouts.leave(met)
-            rollouts.play_greedy(evals[~met])
+        self._roll_out(rollouts, (players, self._depth(before).astype(np.uint8), worth))
         rest = np.flatnonzero(np.isnan(worth))
         worth[rest] = np.sign(self._margins(rollouts.games.take(rest), players[rest]))
         return worth
@@ -293,7 +301,7 @@ class RolloutPlayer(ThinkingPlayer):
         """First and last + 1 of the worlds of each stage, each as many as all before it.
 
         Where time is limited, a stage is cut to what is left of it at the pace of the last one,
-        and there is none if that is less than FIRST_WORLDS. Decisions that are made together
+        and there is none if that is less than LEAST_WORLDS. Decisions that are made together
         share their time.
         """
         ends = began + self.options.seconds * n_decisions
@@ -306,4 +314,4 @@ class RolloutPlayer(ThinkingPlayer):
             last = min(2 * first, self.options.n_worlds)
             if self.options.seconds:
                 room = int(size * (ends - after) / max(after - before, 1e-9))
-                last = min(last, first + room) if room >= FIRST_WORLDS else first
+                last = min(last, first + room) if room >= LEAST_WORLDS else first

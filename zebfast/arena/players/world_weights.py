@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.pairs import PlayRng
+from zebfast.arena.players.base import EVALUATION_ROWS
 from zebfast.core.engine import GameBatch
-from zebfast.core.masks import count_dominoes, followers, has_choice
-from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
-from zebfast.core.rollouts import laid_out, rewound
+from zebfast.core.masks import followers, has_choice
+from zebfast.core.records import POSITION_DTYPE
+from zebfast.core.rollouts import laid_out, past_choices
 from zebfast.core.solve import NO_PLAY
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import sample_worlds
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Chance that a play was none of the network's: keeps a world that it thinks absurd in the race.
 SURPRISE = 0.02
+
+_WORLDS_AT_ONCE = 2048  # whose past is looked at together; bounds memory
 
 #: For OBS_DTYPE[k]: probabilities f8[k, 28, 3] of who was dealt a domino: left, partner, right.
 Belief = Callable[[np.ndarray], NDArray[np.float64]]
@@ -98,36 +101,27 @@ def past_log_likelihoods(worlds: GameBatch, evaluator: BatchEvaluator) -> NDArra
 
     A seat that saw the same in several worlds is asked about once.
     """
-    viewers, n_plays, seats = worlds.to_play, worlds.n_plays, worlds.seats
-    history = worlds.history
     out = np.zeros(len(worlds))
-    for ply in range(int(n_plays.max(initial=0))):
-        rows = np.flatnonzero((n_plays > ply) & (seats[:, ply] != viewers))
-        if not len(rows):
-            continue
-        past = rewound(worlds.take(rows), ply)
-        legal = past.legal()
-        choice = np.flatnonzero(has_choice(legal))
-        seen = past.observe(choice)
-        if len(seen):
-            out[rows[choice]] += _log_policy(seen, history[rows[choice], ply], evaluator)
+    for first in range(0, len(worlds), _WORLDS_AT_ONCE):
+        part = np.arange(first, min(first + _WORLDS_AT_ONCE, len(worlds)))
+        out[part] = _log_likelihoods(*past_choices(worlds.take(part)), evaluator)
     return out
 
 
-def _log_policy(
-    seen: np.ndarray, dominoes: NDArray[np.uint8], evaluator: BatchEvaluator
+def _log_likelihoods(
+    seen: np.ndarray, asked: NDArray[np.int32], evaluator: BatchEvaluator
 ) -> NDArray[np.float64]:
-    """Log probabilities f8[m] of plays, whose seats saw OBS_DTYPE[m]."""
-    whole = np.ascontiguousarray(seen).view(np.dtype((np.void, OBS_DTYPE.itemsize)))
-    distinct, which = np.unique(whole, return_inverse=True)
-    observations = distinct.view(OBS_DTYPE)
-    evals = np.empty((len(observations), 8), np.float32)
-    evaluator.evaluate(observations, evals)
-    below = (np.uint32(1) << dominoes.astype(np.uint32)) - np.uint32(1)
-    slots = count_dominoes(seen["hand"] & below)
-    made = evals[which, slots].astype(np.float64)
-    logs: NDArray[np.float64] = np.log((1.0 - SURPRISE) * made + SURPRISE / 7)
-    return logs
+    """Of each of m worlds, f8[m], with what `past_choices` says of them."""
+    evals = np.empty((len(seen), 8), np.float32)
+    for first in range(0, len(seen), EVALUATION_ROWS):
+        rows = slice(first, first + EVALUATION_ROWS)
+        evaluator.evaluate(seen[rows], evals[rows])
+    chose, logs = asked >= 0, np.zeros(asked.shape)
+    made = evals.ravel()[asked[chose]].astype(np.float64)
+    logs[chose] = np.log((1.0 - SURPRISE) * made + SURPRISE / 7)
+    # In the order of plays, whatever else is asked: a world's likelihood hangs on that world alone.
+    likelihoods: NDArray[np.float64] = logs.cumsum(axis=1)[:, -1]
+    return likelihoods
 
 
 @dataclass(frozen=True)
