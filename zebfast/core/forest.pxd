@@ -69,6 +69,10 @@ cdef extern from "tree.h" nogil:
     void zf_tree_policy(const zf_tree *t, const zf_search *p, uint16_t *weights)
 
 
+cdef extern from "clock.h" nogil:
+    double zf_now()
+
+
 cdef extern from "tree_pool.h" nogil:
     ctypedef struct zf_tree_pool:
         zf_tree *trees
@@ -86,5 +90,7 @@ cdef class Forest:
     cdef uint32_t *waiting
     cdef uint64_t[::1] numbers
     cdef uint64_t seed, stream
-    cdef _open(self, Py_ssize_t tree)
+    cdef Py_ssize_t _select(self, zf_obs *leaves) noexcept nogil
+    cdef bint _update(self, const float *evals) noexcept nogil
+    cdef void _open(self, Py_ssize_t tree) noexcept nogil
     cdef list _slots(self, Py_ssize_t tree)

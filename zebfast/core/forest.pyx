@@ -12,6 +12,7 @@ compare the determinized search of Cowling, Powley & Whitehouse 2012). Positions
 exact_tricks tricks left, and hands that one side has won by points, are endings valued exactly.
 """
 
+from libc.math cimport isfinite
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
@@ -23,6 +24,7 @@ from zebfast.rules import Stream
 
 from zebfast.core.engine cimport (
     ZF_HAND_SIZE, ZF_N_DOMINOES, ZF_N_SEATS, GameBatch, dominoes_of, zf_legal, zf_over)
+from zebfast.core.network cimport Network, zf_net_evaluate
 from zebfast.core.observe cimport zf_obs
 from zebfast.core.options cimport search_struct
 
@@ -97,6 +99,11 @@ cdef class Forest:
     def __len__(self):
         return self.size
 
+    @property
+    def waiting(self):
+        """Leaves that wait for their evaluations."""
+        return self.n_waiting
+
     def select(self, leaves):
         """Run every unfinished tree to its next leaf; the GIL is released.
 
@@ -107,20 +114,23 @@ cdef class Forest:
             Number of leaves; 0 = every search is complete.
         """
         cdef uint8_t[::1] raw = leaves.view(np.uint8)
-        cdef Py_ssize_t i
         if leaves.dtype != OBS_DTYPE or len(leaves) < self.size:
             raise ValueError(f"leaves must hold {self.size} records of {OBS_DTYPE.itemsize} bytes")
         if self.n_waiting:
             raise ValueError(f"{self.n_waiting} leaves still wait for their evaluations")
         if self.size == 0:
             return 0
-        cdef zf_obs *out = <zf_obs *>&raw[0]
         with nogil:
-            for i in range(self.size):
-                if zf_tree_descend(&self.trees[i], &self.search, out + self.n_waiting,
-                                   &self.totals) == ZF_LEAF:
-                    self.waiting[self.n_waiting] = i
-                    self.n_waiting += 1
+            self._select(<zf_obs *>&raw[0])
+        return self.n_waiting
+
+    cdef Py_ssize_t _select(self, zf_obs *leaves) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            if zf_tree_descend(&self.trees[i], &self.search, leaves + self.n_waiting,
+                               &self.totals) == ZF_LEAF:
+                self.waiting[self.n_waiting] = i
+                self.n_waiting += 1
         self.totals.evaluations += self.n_waiting
         return self.n_waiting
 
@@ -133,22 +143,62 @@ cdef class Forest:
             FloatingPointError: an evaluation is not finite; nothing was applied.
         """
         cdef const float[:, ::1] e = evals
-        cdef Py_ssize_t i
-        cdef zf_tree *tree
-        cdef bint is_root
         if e.shape[0] < self.n_waiting or e.shape[1] != 8:
             raise ValueError(f"evaluations have shape {evals.shape}, not [{self.n_waiting}, 8]")
-        if not np.isfinite(evals[:self.n_waiting]).all():
+        if self.n_waiting and not self._update(&e[0, 0]):
             raise FloatingPointError("an evaluation is not finite: check the network's weights")
+
+    cdef bint _update(self, const float *evals) noexcept nogil:
+        """False, and nothing applied, if an evaluation is not finite."""
+        cdef Py_ssize_t i
+        cdef bint is_root
+        for i in range(8 * self.n_waiting):
+            if not isfinite(evals[i]):
+                return False
         for i in range(self.n_waiting):
-            tree = &self.trees[self.waiting[i]]
-            is_root = tree.n_nodes == 0
-            zf_tree_expand(tree, &e[i, 0], &self.totals)
+            is_root = self.trees[self.waiting[i]].n_nodes == 0
+            zf_tree_expand(&self.trees[self.waiting[i]], evals + 8 * i, &self.totals)
             if is_root:
                 self._open(self.waiting[i])
         self.n_waiting = 0
+        return True
 
-    cdef _open(self, Py_ssize_t tree):
+    def run(self, Network network not None, leaves, float[:, ::1] evals not None, *,
+            double seconds):
+        """Select, ask a network of the core and update, again and again; the GIL is released.
+
+        Searches are those of as many calls of select and update. If an answer is not finite it
+        stops with that batch `waiting` in leaves, for whoever is to say so.
+
+        Args:
+            network: its answers hang on nothing but each leaf.
+            leaves, evals: OBS_DTYPE [trees] and float32 [trees, 8], C-contiguous, which it writes.
+            seconds: after which it returns, give or take a batch. One is asked.
+
+        Returns:
+            False when every search is complete.
+        """
+        if leaves.dtype != OBS_DTYPE or len(leaves) < self.size:
+            raise ValueError(f"leaves must hold {self.size} records of {OBS_DTYPE.itemsize} bytes")
+        if evals.shape[0] < self.size or evals.shape[1] != 8:
+            raise ValueError(f"evals must have shape [{self.size}, 8]")
+        if self.n_waiting:
+            raise ValueError(f"{self.n_waiting} leaves still wait for their evaluations")
+        if self.size == 0:
+            return False
+        cdef uint8_t[::1] raw = leaves.view(np.uint8)
+        cdef size_t n = 0
+        cdef double ends = zf_now() + seconds
+        with nogil:
+            while True:
+                n = self._select(<zf_obs *>&raw[0])
+                if n == 0 or zf_net_evaluate(network.net, <zf_obs *>&raw[0], n, &evals[0, 0]) < n:
+                    break
+                if not self._update(&evals[0, 0]) or zf_now() >= ends:
+                    break
+        return n > 0
+
+    cdef void _open(self, Py_ssize_t tree) noexcept nogil:
         """Noise and worlds of an expanded root."""
         zf_tree_open(
             &self.trees[tree], &self.search, self.seed, self.stream, self.numbers[tree])

@@ -14,6 +14,7 @@ from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 from zebfast.rules import Stream
+from zebfast.selfplay.groups import SLICE_SECONDS, core_of
 
 if TYPE_CHECKING:
     from zebfast.selfplay.groups import BatchEvaluator
@@ -53,9 +54,13 @@ class SearchPlayer(ThinkingPlayer):
 
 
 def search(forest: Forest, evaluator: BatchEvaluator) -> None:
-    """Run every search of a forest to its end."""
+    """Run every search of a forest to its end: in C, if the evaluator has a network there."""
     obs = np.zeros(len(forest), OBS_DTYPE)
     evals = np.zeros((len(forest), 8), np.float32)
-    while n := forest.select(obs):
+    core, more = core_of(evaluator), True
+    while core is not None and more and not forest.waiting:
+        more = forest.run(core, obs, evals, seconds=SLICE_SECONDS)
+    # All of it without such a network; else what that has no finite answer to, which is then said.
+    while n := forest.waiting or forest.select(obs):
         evaluator.evaluate(obs[:n], evals[:n])
         forest.update(evals[:n])

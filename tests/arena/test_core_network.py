@@ -1,0 +1,67 @@
+"""Players whose network is asked in C choose what they choose when it is asked from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from choices import choose
+from core_evaluator import CoreEvaluator, OutsideEvaluator, small_network
+from world_games import batch_after
+
+from zebfast.arena.players import rollouts, search
+from zebfast.arena.players.base import Player
+from zebfast.arena.players.options import RolloutOptions
+from zebfast.arena.players.rollouts import RolloutPlayer, Rollouts, ValuedRollouts
+from zebfast.arena.players.search import SearchPlayer
+from zebfast.arena.players.world_weights import WorldSource
+from zebfast.core.options import SearchOptions
+from zebfast.core.solver_pool import SolverPool
+
+#: A player that asks this evaluator.
+Make = Callable[[OutsideEvaluator], Player]
+
+
+def roller(evaluator: OutsideEvaluator, pool: SolverPool, **told: Any) -> Player:
+    options = RolloutOptions(n_worlds=24, exact_tricks=2, prior_worlds=4.0, **told)
+    depth = None if options.method == "rollout" else options.depth
+    kind = ValuedRollouts if options.method == "value" else Rollouts
+    return RolloutPlayer(
+        name="r",
+        rollouts=kind(evaluator, pool, options.exact_tricks, depth),
+        worlds=WorldSource(options.belief, options.power, evaluator),
+        options=options,
+    )
+
+
+@pytest.fixture(params=["rollout", "value", "epimc", "tree"])
+def make(request: pytest.FixtureRequest, pool: SolverPool) -> Make:
+    if request.param != "tree":
+        return lambda evaluator: roller(evaluator, pool, method=request.param)
+    options = SearchOptions(n_simulations=16, n_worlds=4, exact_tricks=2, temperature=0.0)
+    return lambda evaluator: SearchPlayer(name="s", evaluator=evaluator, options=options)
+
+
+@pytest.mark.parametrize("plies", [0, 9, 18])
+def test_choices_are_the_same(make: Make, plies: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where C comes back after every batch, as it does for those who want to stop."""
+    batch, rows = batch_after(12, plies, seed=4), np.arange(12)
+    inside, outside = CoreEvaluator(small_network()), OutsideEvaluator(small_network())
+    wanted = choose(make(outside), batch, rows, rows)
+    assert choose(make(inside), batch, rows, rows).tolist() == wanted.tolist()
+    assert inside.rows < outside.rows  # priors, and how likely worlds are, are asked outside
+    for module in (rollouts, search):
+        monkeypatch.setattr(module, "SLICE_SECONDS", 0.0)
+    assert choose(make(inside), batch, rows, rows).tolist() == wanted.tolist()
+    alone = [choose(make(inside), batch, rows[[i]], rows[[i]])[0] for i in range(3)]
+    assert alone == wanted[:3].tolist()
+
+
+def test_an_answer_that_is_no_number_is_told_by_the_evaluator(make: Make) -> None:
+    rows = np.arange(2)
+    with pytest.raises(FloatingPointError, match="told from outside"):
+        choose(
+            make(CoreEvaluator(small_network(scale=1e38))), batch_after(2, 4, seed=4), rows, rows
+        )
