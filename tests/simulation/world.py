@@ -304,6 +304,9 @@ class World:
         self.far.away_until = self.far.loses_replies = 0.0
         self.hub.away.clear()
         self.hub.loses = self.hub.fails = 0.0
+        for twin in self.extras:
+            if twin.process is not None:
+                self.kernel.kill(twin.process)
         for host in self.hosts.values():
             host.up = True
         for role in self.roles:
