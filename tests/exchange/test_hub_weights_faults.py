@@ -51,6 +51,14 @@ def test_weights_come_whole_through_a_xet_store_that_fails(
     assert hub.control()["faults_given"] > 0
 
 
+def test_no_two_clients_publish_the_same_bytes(
+    xet_client: HubClient, lfs_client: HubClient
+) -> None:
+    """Else what one sent in an earlier test is there, and another's faults are never met."""
+    salts = [each.do("return tensors(1)['salt'].tolist()") for each in (xet_client, lfs_client)]
+    assert salts[0] != salts[1]
+
+
 def test_a_retry_is_said(hub: Hub, lfs_client: HubClient, repo: str, tmp_path: Path) -> None:
     publish(lfs_client, repo, tmp_path, 1)
     hub.fault(f"{repo}/commit/", status=503)

@@ -241,6 +241,7 @@ def _become(job: Job, files: Sequence[int]) -> None:
     sys.stdout = sys.__stdout__ = _writer(1, unbuffered)
     sys.stderr = sys.__stderr__ = _writer(2, unbuffered, errors="backslashreplace")
     sys.modules["numpy"].random.seed()
+    sys.modules["torch"].default_generator.seed()
     _shared.update(sys.modules.keys() - {"__main__", "builtins", "sys"})
 
 
