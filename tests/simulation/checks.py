@@ -53,11 +53,9 @@ class Checks:
         world = self._world
         folder, _, name = path.rpartition("/")
         if folder == str(world.examples) and name in self.games:
-            with open(path, "rb") as handle:
-                self._handed_over(name, handle.read())
+            self._handed_over(name, world.disks.peek(path))
         elif name == world.namespace.state_file and folder == str(world.shared):
-            with open(path, "rb") as handle:
-                self.published(process, json.load(handle))
+            self.published(process, json.loads(world.disks.peek(path)))
 
     def committed(self, process: Process, files: Mapping[str, bytes]) -> None:
         """A commit was made on the Hub."""

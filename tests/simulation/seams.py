@@ -22,6 +22,7 @@ from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import huggingface_hub.utils
+import numpy.random  # noqa: F401 - draws a number as it is loaded, which would be the world's
 
 from tests.simulation import kernel as sim
 from tests.simulation import stand_ins
