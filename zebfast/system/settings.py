@@ -23,7 +23,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
@@ -162,10 +162,6 @@ def variable_of(found: Field[Any], prefix: str = "") -> str:
     return prefix + (setting_of(found).flag or found.name)
 
 
-def _key_of(found: Field[Any]) -> str:
-    return setting_of(found).key or found.name
-
-
 def is_required(found: Field[Any]) -> bool:
     """Has the field no default?"""
     return found.default is MISSING and found.default_factory is MISSING
@@ -184,49 +180,124 @@ def check(record: DataclassInstance, *, prefix: str = "") -> None:
     Raises:
         SettingError: for the first value that cannot be used.
     """
-    hints = hints_of(type(record))
-    for found in fields(record):
-        name, value = found.name, getattr(record, found.name)
-        _check_plain(value, kinds_of(hints[name]), setting_of(found), prefix + name)
+    for member in _members_of(type(record)):
+        value = getattr(record, member.name)
+        wanted = _expected(value, member.type, member.about)
+        if wanted is not None:
+            raise SettingError(f"{prefix}{member.name} is {shown(value)}: expected {wanted}")
 
 
-def _check_plain(value: Any, kinds: tuple[Any, ...], bounds: Setting, name: str) -> None:
-    """SettingError where a field for plain values has another one; other fields pass."""
-    choices = bounds.choices or tuple(
-        c for k in kinds if get_origin(k) is Literal for c in k.__args__
-    )
-    plain = [kind for kind in kinds if kind in _NAMES]
-    if (value is None and NoneType in kinds) or not (choices or plain):
-        return
+def _expected(value: Any, kind: _Type, bounds: Setting) -> str | None:
+    """What was expected in place of a value that does not fit; None where it fits.
+
+    Fields that are not for plain values take any here.
+    """
+    choices, plain = bounds.choices or kind.choices, kind.plain
+    if (value is None and kind.optional) or not (choices or plain):
+        return None
     if choices:
-        wanted = None if value in choices else f"one of {', '.join(map(str, choices))}"
-    else:
-        wanted = _expected(value, plain, bounds)
-    if wanted is not None:
-        raise SettingError(f"{name} is {shown(value)}: expected {wanted}")
-
-
-def _expected(value: Any, plain: list[Any], bounds: Setting) -> str | None:
-    """What was expected in place of a value that does not fit; None where it fits."""
-    of_kind = " or ".join(_NAMES[kind] for kind in plain)
-    if isinstance(value, bool | str):
-        return None if type(value) in plain else of_kind
-    whole = isinstance(value, Integral)
-    if not (float in plain and isinstance(value, Real)) and not (int in plain and whole):
-        return of_kind
+        return None if value in choices else f"one of {', '.join(map(str, choices))}"
+    if isinstance(value, (bool, str)):
+        return None if type(value) in plain else _of_kind(plain)
+    whole = type(value) is int or isinstance(value, Integral)
+    if not (int in plain and whole) and not (
+        float in plain and (type(value) is float or isinstance(value, Real))
+    ):
+        return _of_kind(plain)
     finite = -MOST_WHOLE - 1 <= value <= MOST_WHOLE if whole else math.isfinite(value)
     if finite and bounds.allows(value):
         return None
-    return bounds.wanted or (f"{of_kind} of at most 64 bits" if whole else "a finite number")
+    return bounds.wanted or (
+        f"{_of_kind(plain)} of at most 64 bits" if whole else "a finite number"
+    )
 
 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _of_kind(plain: tuple[Any, ...]) -> str:
+    return " or ".join(_NAMES[kind] for kind in plain)
 
 
 def kinds_of(hint: Any) -> tuple[Any, ...]:
     """The types of a union, or the one type there is."""
     is_union = isinstance(hint, UnionType) or get_origin(hint) is Union
     return get_args(hint) if is_union else (hint,)
+
+
+class _Type:
+    """A field's type, taken apart once: a look of a fleet reads thousands of values.
+
+    Attributes:
+        plain: those of its kinds that are flags, numbers and text.
+        choices: the only values that there are, where it is a Literal.
+        optional: None is one of its values.
+        anything: any value is.
+        whole: what it is besides: a record, a mapping, a list, a path or a time.
+        origin: of that, without what is in brackets, which is ``parts``, one for each.
+        is_record: that is a dataclass.
+    """
+
+    def __init__(self, hint: Any) -> None:
+        kinds = kinds_of(hint)
+        literals = [kind for kind in kinds if get_origin(kind) is Literal]
+        self.plain = tuple(kind for kind in kinds if kind in _NAMES)
+        self.choices = tuple(each for kind in literals for each in get_args(kind))
+        self.optional, self.anything = NoneType in kinds, Any in kinds
+        others = [k for k in kinds if k not in (*self.plain, *literals, NoneType, Any)]
+        self.whole: Any = others[0] if others else None
+        self.origin: Any = get_origin(self.whole) or self.whole
+        self.is_record = bool(others) and is_dataclass(self.origin)
+
+    @cached_property
+    def parts(self) -> tuple[_Type, ...]:
+        return tuple(map(_Type, get_args(self.whole)))
+
+    @property
+    def is_plain(self) -> bool:
+        return bool(self.plain or self.choices)
+
+
+_ANYTHING = _Type(Any)
+_type_of = cache(_Type)
+
+
+class _Member(NamedTuple):
+    """A field of a record, as checks and decoding need it."""
+
+    name: str
+    key: str
+    variable: str
+    about: Setting
+    type: _Type
+    required: bool
+    init: bool
+    base: Any  # the record that is its default, if one is
+
+
+@cache
+def _members_of(kind: type[DataclassInstance]) -> tuple[_Member, ...]:
+    hints = hints_of(kind)
+    return tuple(
+        _Member(
+            name=found.name,
+            key=setting_of(found).key or found.name,
+            variable=variable_of(found),
+            about=setting_of(found),
+            type=_Type(hints[found.name]),
+            required=is_required(found),
+            init=found.init,
+            base=found.default if is_dataclass(found.default) else None,
+        )
+        for found in fields(kind)
+    )
+
+
+@cache
+def _taken_by(kind: type[DataclassInstance], by_flags: bool) -> dict[str, _Member]:
+    """The members that a table gives, by its keys."""
+    taken = (member for member in _members_of(kind) if member.init)
+    return {member.variable if by_flags else member.key: member for member in taken}
 
 
 def shown(value: Any) -> str:
@@ -269,20 +340,19 @@ def decode(
     """
     if not isinstance(table, Mapping):
         raise SettingError(f"{where} is {shown(table)}: expected a table")
-    hints = hints_of(kind)
-    key_of = variable_of if by_flags else _key_of
-    known = {key_of(found): found for found in fields(kind) if found.init}
+    known = _taken_by(kind, by_flags)
     refuse_unknown(() if drop_unknown else table, known, where)
-    missing = [key for key, found in known.items() if is_required(found) and key not in table]
+    missing = [key for key, member in known.items() if member.required and key not in table]
     if missing and base is None:
         raise SettingError(f"{where} lacks {', '.join(missing)}")
     values = {}
-    for key, found in known.items():
+    for key, member in known.items():
         if key in table:
-            place, bounds = _Place.of(key, where, drop_unknown), setting_of(found)
+            place = _Place(key, where, drop_unknown)
             # A table of its own begins from the record that is the field's default.
-            begin = found.default if is_dataclass(found.default) else None
-            values[found.name] = _decode_value(table[key], hints[found.name], bounds, place, begin)
+            values[member.name] = _decode_value(
+                table[key], member.type, member.about, place, member.base
+            )
     try:
         return kind(**values) if base is None else replace(base, **values)
     except ValueError as error:
@@ -291,37 +361,40 @@ def decode(
 
 def refuse_unknown(found: Iterable[Any], known: Iterable[str], where: str) -> None:
     """SettingError for a key that is not among the known ones."""
-    names = list(known)
+    names = known if isinstance(known, Mapping) else list(known)
     for key in found:
         if key not in names:
             hint = did_you_mean(str(key), names) or f"; expected {', '.join(names)}"
             raise SettingError(f"unknown key in {where}: {shown(key)}{hint}")
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a value stands: its name, and what its table and a table at its place are called."""
+class _Place(NamedTuple):
+    """Where a value stands: its name, and what its table is called.
+
+    ``own``: what a table at this place is called, where that does not follow from the two.
+    """
 
     name: str
     where: str
-    table: str
     drop_unknown: bool
+    own: str = ""
 
-    @classmethod
-    def of(cls, name: str, where: str, drop_unknown: bool) -> _Place:
-        """The entry ``name`` of the table that is called ``where``."""
-        if where == TOP:
-            table = f"[{name}]"
-        elif where.startswith("[") and where.endswith("]"):
-            table = f"[{where[1:-1]}.{name}]"
-        else:
-            table = f"{name} of {where}"
-        return cls(name, where, table, drop_unknown)
+    @property
+    def table(self) -> str:
+        """What a table at this place is called."""
+        if self.own:
+            return self.own
+        if self.where == TOP:
+            return f"[{self.name}]"
+        if self.where.startswith("[") and self.where.endswith("]"):
+            return f"[{self.where[1:-1]}.{self.name}]"
+        return f"{self.name} of {self.where}"
 
     def item(self, number: int) -> _Place:
         """Entry ``number``, from 1, of a list at this place."""
-        table = f"[{self.table}] {number}" if self.table[0] == "[" else f"{number} in {self.table}"
-        return replace(self, name=f"{self.name}[{number}]", table=table)
+        table = self.table
+        own = f"[{table}] {number}" if table[0] == "[" else f"{number} in {table}"
+        return _Place(f"{self.name}[{number}]", self.where, self.drop_unknown, own)
 
     def wrong(self, value: Any, kind: Any) -> SettingError:
         """For a value in place of a record, a mapping, a list, a path or a time."""
@@ -342,34 +415,31 @@ def _word(kind: Any, table: str) -> str:
     return "a list of texts" if str in parts else "a list"
 
 
-def _decode_value(value: Any, hint: Any, bounds: Setting, place: _Place, base: Any = None) -> Any:
-    kinds = kinds_of(hint)
-    if Any in kinds or (value is None and NoneType in kinds):
+def _decode_value(value: Any, kind: _Type, bounds: Setting, place: _Place, base: Any = None) -> Any:
+    if kind.anything or (value is None and kind.optional):
         return value
-    plain = [kind for kind in kinds if kind in _NAMES or get_origin(kind) is Literal]
-    if not plain or isinstance(value, Mapping | list | tuple):
-        others = [kind for kind in kinds if kind not in plain and kind is not NoneType]
-        if others:
-            return _decode_whole(value, others[0], place, base)
+    if kind.whole is not None and (not kind.is_plain or isinstance(value, (Mapping, list, tuple))):
+        return _decode_whole(value, kind, place, base)
     is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if is_whole and float in kinds and int not in kinds and abs(value) <= MOST_WHOLE:
+    if is_whole and float in kind.plain and int not in kind.plain and abs(value) <= MOST_WHOLE:
         value = float(value)
-    try:
-        _check_plain(value, kinds, bounds, place.name)
-    except SettingError as error:
-        raise SettingError(f"in {place.where}, {error}") from None
+    wanted = _expected(value, kind, bounds)
+    if wanted is not None:
+        name = place.name
+        raise SettingError(f"in {place.where}, {name} is {shown(value)}: expected {wanted}")
     return value
 
 
-def _decode_whole(value: Any, kind: Any, place: _Place, base: Any) -> Any:
+def _decode_whole(value: Any, kind: _Type, place: _Place, base: Any) -> Any:
     """What is no plain value: a record, a mapping, a list, a path or a time."""
-    origin, parts = get_origin(kind) or kind, get_args(kind) or (Any, Any)
-    if is_dataclass(origin) and isinstance(value, Mapping):
-        return decode(kind, value, place.table, base=base, drop_unknown=place.drop_unknown)
+    origin, parts = kind.origin, kind.parts or (_ANYTHING, _ANYTHING)
+    if kind.is_record and isinstance(value, Mapping):
+        return decode(kind.whole, value, place.table, base=base, drop_unknown=place.drop_unknown)
     if issubclass(origin, Mapping) and isinstance(value, Mapping):
-        if get_origin(parts[0]) is Literal:
-            refuse_unknown(value, get_args(parts[0]), place.table)
-        inside = {key: _Place.of(str(key), place.table, place.drop_unknown) for key in value}
+        table = place.table
+        if parts[0].choices:
+            refuse_unknown(value, parts[0].choices, table)
+        inside = {key: _Place(str(key), table, place.drop_unknown) for key in value}
         return {
             _decode_value(key, parts[0], _PLAIN, at): _decode_value(
                 value[key], parts[1], _PLAIN, at
@@ -379,7 +449,7 @@ def _decode_whole(value: Any, kind: Any, place: _Place, base: Any) -> Any:
     if (
         issubclass(origin, Iterable)
         and not issubclass(origin, Mapping)
-        and isinstance(value, list | tuple)
+        and isinstance(value, (list, tuple))
     ):
         made = [
             _decode_value(each, parts[0], _PLAIN, place.item(i)) for i, each in enumerate(value, 1)
@@ -389,7 +459,7 @@ def _decode_whole(value: Any, kind: Any, place: _Place, base: Any) -> Any:
         return Path(value)
     if origin is datetime and isinstance(value, datetime):
         return value
-    raise place.wrong(value, kind)
+    raise place.wrong(value, kind.whole)
 
 
 def decode_as(hint: Any, value: Any, name: str, *, drop_unknown: bool = False) -> Any:
@@ -398,7 +468,7 @@ def decode_as(hint: Any, value: Any, name: str, *, drop_unknown: bool = False) -
     Raises:
         SettingError: as ``decode``.
     """
-    return _decode_value(value, hint, _PLAIN, _Place.of(name, TOP, drop_unknown))
+    return _decode_value(value, _type_of(hint), _PLAIN, _Place(name, TOP, drop_unknown))
 
 
 def encode(value: Any, *, leave_none: bool = False) -> Any:
@@ -407,7 +477,7 @@ def encode(value: Any, *, leave_none: bool = False) -> Any:
     Times stay, which TOML holds; it does not hold None, which ``leave_none`` leaves out of records.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        own = {_key_of(each): getattr(value, each.name) for each in fields(value)}
+        own = {each.key: getattr(value, each.name) for each in _members_of(type(value))}
         value = {name: each for name, each in own.items() if not (leave_none and each is None)}
     if isinstance(value, Mapping):
         return {key: encode(each, leave_none=leave_none) for key, each in value.items()}
