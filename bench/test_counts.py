@@ -110,8 +110,8 @@ def test_operators_of_a_learner_step(pinned: Pinned, tokenizer: str, tmp_path: P
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: str) -> None:
     """From packed observations to answers, on torch's device without data: no way to wait."""
-    from zebfast.net.encoding import record_bytes
-    from zebfast.net.folded import fold
+    from zebfast.net.torch.encoding import record_bytes
+    from zebfast.net.torch.folded import fold
 
     config, weights = workload.fresh_network("medium", tokenizer)
     meta = torch.device("meta")

@@ -64,8 +64,8 @@ def evaluator_and_module(batch: int = 128) -> tuple[Callable[[], None], Callable
     """The same positions through the leaf evaluator and through the plain module."""
     import torch
 
-    from zebfast.net.encoding import expand, record_bytes
-    from zebfast.net.v1 import V1Net
+    from zebfast.net.torch.encoding import expand, record_bytes
+    from zebfast.net.torch.v1 import V1Net
 
     config, weights = workload.fresh_network()
     net = V1Net(config)

@@ -24,9 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(ROOT))
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.folded import fold
-from zebfast.net.networks import build, sized
-from zebfast.net.pipeline import plan
+from zebfast.net.networks import sized
+from zebfast.net.torch.folded import fold
+from zebfast.net.torch.pipeline import plan
 
 DATA = ROOT / "tools" / "cost_model.json"
 _BATCH = 4096  # leaves sent to a GPU at once
@@ -60,8 +60,7 @@ def batch_lengths(lengths: Mapping[int, int]) -> np.ndarray:
 def operations(tokenizer: str, size: str, lengths: Mapping[int, int]) -> float:
     """Floating-point operations an evaluation, padding of the GPU's pieces included."""
     config = sized(tokenizer, size, belief_head=False)
-    with torch.device("meta"):
-        weights = build(config).state_dict()
+    weights = {name: np.zeros(shape, np.float32) for name, shape in config.parameters().items()}
     net = fold(config, weights, device=torch.device("meta"), dtype=torch.float16)
     wanted = batch_lengths(lengths) if tokenizer == "v1" else np.zeros(_BATCH, np.int64)
     total = 0

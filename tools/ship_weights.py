@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from generated import ROOT
 from provenance import here, stamp
-from torch import Tensor
 
 from zebfast.arena.match import play_match
 from zebfast.arena.players.base import NetworkPlayer, plain_player
@@ -27,7 +27,7 @@ from zebfast.arena.stats import MatchResult
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.checkpoint import Checkpoint
-from zebfast.net.evaluator import Evaluator
+from zebfast.net.devices import open_evaluator
 
 OPPONENTS = ("random", "heuristic", "heuristic2")
 GAMES = 4000
@@ -58,19 +58,19 @@ def packed(trained: Checkpoint) -> tuple[Checkpoint, str]:
 
     Raises NotShipped if half precision does not fit, either.
     """
-    n = sum(weight.numel() for weight in trained.weights.values())
+    n = trained.n_parameters
     if 4 * n + HEADER_ROOM <= shipped.MAX_BYTES:
         return trained, "fp32"
     if 2 * n + HEADER_ROOM > shipped.MAX_BYTES:
         most = (shipped.MAX_BYTES - HEADER_ROOM) // 2
         raise NotShipped(f"the network has {n:,} parameters; at most {most:,} fit into the package")
-    halves: dict[str, Tensor] = {name: weight.half() for name, weight in trained.weights.items()}
+    halves = {name: weight.astype(np.float16) for name, weight in trained.weights.items()}
     return replace(trained, weights=halves), "fp16"
 
 
 def player(network: Checkpoint, name: str) -> NetworkPlayer:
     """The bare network, as `zeb` plays it."""
-    return NetworkPlayer(name=name, evaluator=Evaluator(network.config, network.weights))
+    return NetworkPlayer(name=name, evaluator=open_evaluator(network.config, network.weights))
 
 
 def strength(network: Checkpoint, n_games: int) -> dict[str, dict[str, Any]]:

@@ -11,8 +11,9 @@ from world_games import batch_after
 
 from zebfast.arena.players.world_weights import BeliefHead
 from zebfast.net import checkpoint
-from zebfast.net.encoding import record_bytes
-from zebfast.net.v2 import V2Config, V2Net
+from zebfast.net.torch.encoding import record_bytes
+from zebfast.net.torch.v2 import V2Net
+from zebfast.net.v2 import V2Config
 
 TINY = V2Config(width=32, n_blocks=1, belief_head=True)
 
@@ -20,10 +21,10 @@ TINY = V2Config(width=32, n_blocks=1, belief_head=True)
 def test_chances_are_the_softmax_of_the_head() -> None:
     found = checkpoint.fresh(TINY, seed=3)
     observations = batch_after(5, 9, seed=2).observe()
-    net = V2Net(TINY)
-    net.load_state_dict(dict(found.weights))
+    net = found.network().eval()
+    assert isinstance(net, V2Net)
     with torch.inference_mode():
-        output = net.eval().run(net.prepare(record_bytes(observations)))
+        output = net.run(net.prepare(record_bytes(observations)))
     assert output.belief is not None
     logits = output.belief.double().numpy()
     wanted = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from experiments import create, experiment, zebfast
 from quick import tiny_checkpoint
 from runs import publish
@@ -63,7 +63,7 @@ def test_warm_start_from_a_file(tmp_path: Path) -> None:
     assert made.lineage["kind"] == "file"
     assert made.lineage["file"] == str(source)
     old, new = checkpoints.load(source), checkpoints.load(made.bootstrap)
-    assert all(torch.equal(old.weights[name], new.weights[name]) for name in old.weights)
+    assert all(np.array_equal(old.weights[name], new.weights[name]) for name in old.weights)
 
 
 def test_warm_start_from_a_published_namespace_adds_a_belief_head(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_warm_start_from_a_published_namespace_adds_a_belief_head(tmp_path: Path
     pulled = source.pull()
     assert pulled is not None
     for name, weight in pulled.state_dict.items():
-        assert torch.equal(warm.weights[name], weight)
+        assert np.array_equal(warm.weights[name], weight)
     assert warm.provenance["warm_start"]["step"] == 374
 
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
 from zebfast.exchange import (
     ExampleStore,
@@ -28,12 +28,13 @@ from zebfast.exchange import (
     local,
 )
 from zebfast.exchange.names import MAX_LISTED, bounded
+from zebfast.exchange.state import pack_weights
 
 CONFIG = {"embed_dim": 16}
 
 
-def weights(value: float) -> dict[str, torch.Tensor]:
-    return {"w": torch.full((3,), value)}
+def weights(value: float) -> dict[str, np.ndarray]:
+    return {"w": np.full(3, value, np.float32)}
 
 
 def store_in(path: Path, name: str | None = None) -> LocalWeightStore:
@@ -79,7 +80,7 @@ def test_publish_and_pull(tmp_path: Path) -> None:
     store.publish(weights(2), CONFIG, {"step": 5, "total_games": 70})
     pulled = store.pull()
     assert pulled is not None
-    assert torch.equal(pulled.state_dict["w"], weights(2)["w"])
+    assert np.array_equal(pulled.state_dict["w"], weights(2)["w"])
     assert (pulled.step, pulled.total_games, pulled.config) == (5, 70, CONFIG)
     assert pulled.state["note"] == "kept"
     assert "pending" not in pulled.state
@@ -138,19 +139,19 @@ def test_a_second_publish_cut_short_still_announces_the_weights_of_the_first(
             store.publish(weights(value), CONFIG, {"step": value, "total_games": 1})
     pulled = store.pull()
     assert pulled is not None
-    assert torch.equal(pulled.state_dict["w"], weights(2)["w"])
+    assert np.array_equal(pulled.state_dict["w"], weights(2)["w"])
 
 
 def test_weights_that_the_state_does_not_announce_are_refused(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.publish(weights(1), CONFIG, {"step": 1, "total_games": 1})
-    torch.save(weights(9), tmp_path / "model.pt")
+    (tmp_path / "model.pt").write_bytes(pack_weights(weights(9))[0])
     with pytest.raises(ExchangeError, match="not the file that"):
         store.pull()
 
 
 def test_weights_without_a_state_are_step_0(tmp_path: Path) -> None:
-    torch.save(weights(9), tmp_path / "model.pt")
+    (tmp_path / "model.pt").write_bytes(pack_weights(weights(9))[0])
     with pytest.raises(ExchangeError, match="no config"):
         store_in(tmp_path).pull()
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))

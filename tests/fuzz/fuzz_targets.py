@@ -196,7 +196,8 @@ def training_seeds() -> list[bytes]:
     progress = Progress(lineage="a", step=3, total_games=40, ledger={"w_1_ab.pt", "w_2_ab.pt"})
     trainer = {"optimizer": {"state": {0: {"step": torch.tensor(3.0)}}}, "optimizer_steps": 7,
                "rng": {"cpu": torch.zeros(8, dtype=torch.uint8)}, "scaler": None}  # fmt: skip
-    held = TrainingCheckpoint(progress, {"a": torch.ones(2)}, network().config.to_dict(), trainer)
+    weights, config = {"a": np.ones(2, np.float32)}, network().config.to_dict()
+    held = TrainingCheckpoint(progress, weights, config, trainer)
     return [written(lambda p: save_checkpoint(p, held), "t.ckpt")]
 
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from learning import run, state_of
 from listening import listening
 
@@ -42,7 +41,7 @@ from zebfast.selfplay.examples import Examples, write_native
 Make = Callable[..., LearnerConfig]
 AddNumbered = Callable[..., str]
 SESSION = "0123456789abcdef"
-WEIGHTS = {"w": torch.zeros(2)}
+WEIGHTS = {"w": np.zeros(2)}
 LOOK, STATE = (
     100_000,
     1_000_000,
@@ -298,7 +297,7 @@ def test_a_kill_between_any_two_writes_leaves_a_whole_state(
 ) -> None:
     store = LocalWeightStore(tmp_path, Namespace())
     old = {"step": 1, "total_games": 1, **LARGE}
-    store.publish({"w": torch.ones(1)}, {"a": 1}, old)
+    store.publish({"w": np.ones(1)}, {"a": 1}, old)
     new = {**old, "step": 2, "ingested": [*LARGE["ingested"], "another"]}  # type: ignore[misc]
     replaced, real = itertools.count(), os.replace
 
@@ -310,7 +309,7 @@ def test_a_kill_between_any_two_writes_leaves_a_whole_state(
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", replace_some)
         try:
-            store.publish({"w": torch.full((1,), 2.0)}, {"a": 2}, new)
+            store.publish({"w": np.full(1, 2.0)}, {"a": 2}, new)
         except KeyboardInterrupt:
             assert n_replaced < max(count_to)
         else:
@@ -321,10 +320,10 @@ def test_a_kill_between_any_two_writes_leaves_a_whole_state(
     whole = again.whole(pulled.state)
     assert pulled.state_dict["w"][0] >= pulled.step == whole["step"]
     assert whole["ingested"] == (old if whole["step"] == 1 else new)["ingested"]
-    again.publish({"w": torch.ones(1)}, {"a": 3}, new)
+    again.publish({"w": np.ones(1)}, {"a": 3}, new)
     ledgers = list(tmp_path.glob("model-ledger*"))
     assert len(ledgers) == 1, "what a killed writer left is gone"
-    again.publish({"w": torch.ones(1)}, {"a": 3}, {**new, "ingested": ["one"], "counted": {}})
+    again.publish({"w": np.ones(1)}, {"a": 3}, {**new, "ingested": ["one"], "counted": {}})
     state = again.read_state()
     assert state is not None
     assert (state["ingested"], state["optimizer_steps"]) == (["one"], 5)

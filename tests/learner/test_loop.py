@@ -98,10 +98,10 @@ def test_two_and_two_cycles_are_four(make_config: Make, add_file: AddFile) -> No
         theirs.progress, lineage="", published=[], streams=Streams()
     )
     for name, weight in ours.model_state_dict.items():
-        assert torch.equal(weight, theirs.model_state_dict[name]), name
+        assert np.array_equal(weight, theirs.model_state_dict[name]), name
     for index, moments in ours.trainer["optimizer"]["state"].items():
         for key, value in moments.items():
-            assert torch.equal(value, theirs.trainer["optimizer"]["state"][index][key])
+            assert np.array_equal(value, theirs.trainer["optimizer"]["state"][index][key])
     assert [r["step"] for r in read_metrics(halves.stores.state_dir / "metrics.jsonl")] == [
         1,
         2,
@@ -281,7 +281,7 @@ def test_diverged_training_is_not_saved(make_config: Make, add_file: AddFile) ->
         run(config)
     pulled = LocalWeightStore(config.stores.state_dir, Namespace()).pull()
     assert pulled is not None
-    assert all(torch.isfinite(w).all() for w in pulled.state_dict.values())
+    assert all(np.isfinite(w).all() for w in pulled.state_dict.values())
 
 
 def test_kinds_of_errors_are_users_sentences() -> None:

@@ -18,8 +18,8 @@ from zebfast.learner.train.losses import (
     compute_losses,
     unpack_batch,
 )
-from zebfast.net.encoding import expand
-from zebfast.net.output import Output
+from zebfast.net.torch.encoding import expand
+from zebfast.net.torch.output import Output
 
 
 def log_softmax(x: np.ndarray) -> np.ndarray:

@@ -23,8 +23,8 @@ from zebfast.learner.train.losses import (
 )
 from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
-from zebfast.net.encoding import TokenBatch, expand
-from zebfast.net.output import Output
+from zebfast.net.torch.encoding import TokenBatch, expand
+from zebfast.net.torch.output import Output
 from zebfast.net.v2 import V2Config
 from zebfast.selfplay.play_values import EPSILON, TAU, labelled_examples, pack, unpack
 

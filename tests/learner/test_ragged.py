@@ -12,7 +12,8 @@ from zebfast.core.observe import games_to_examples
 from zebfast.learner.data.replay import packed_rows
 from zebfast.learner.train import ragged
 from zebfast.learner.train.losses import compute_losses, unpack_batch
-from zebfast.net.v1 import NetConfig, V1Net
+from zebfast.net.torch.v1 import V1Net
+from zebfast.net.v1 import NetConfig
 
 
 @pytest.mark.parametrize("belief_head", [False, True])

@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from learning import learn, run, state_of
 from taught import add_taught_file, tiny_recipe
 
@@ -54,14 +54,14 @@ def saved_by(config: LearnerConfig) -> TrainingCheckpoint:
     return saved
 
 
-def published_by(config: LearnerConfig) -> dict[str, torch.Tensor]:
+def published_by(config: LearnerConfig) -> dict[str, np.ndarray]:
     pulled = LocalWeightStore(config.stores.state_dir, config.namespace).pull()
     assert pulled is not None
     return pulled.state_dict
 
 
 def same_weights(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
-    return all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
+    return all(np.array_equal(weight, theirs[name]) for name, weight in ours.items())
 
 
 def versus(wins: int, losses: int) -> MatchResult:

@@ -22,7 +22,7 @@ from zebfast.learner.train.trainer import (
     merge_reports,
     mixed_precision,
 )
-from zebfast.net.networks import build
+from zebfast.net.torch.modules import build
 from zebfast.net.v1 import NetConfig
 from zebfast.net.v2 import V2Config
 from zebfast.rules import Stream

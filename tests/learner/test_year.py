@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from zebfast.core.records import EXAMPLE_DTYPE
 from zebfast.exchange import LocalWeightStore, Namespace, Serial, example_name
@@ -39,7 +38,7 @@ from zebfast.selfplay.examples import Examples
 
 N_WORKERS, DAYS, SCANS_A_DAY, FILES_A_DAY = 1000, 365, 8, 1
 LOOK, STATE = 100_000, 1_000_000  # bytes that a worker reads at a look, and all that is published
-WEIGHTS = {"w": torch.zeros(2)}
+WEIGHTS = {"w": np.zeros(2)}
 
 
 class Reader:

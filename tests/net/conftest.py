@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net import checkpoint as checkpoints
-from zebfast.net.encoding import expand, record_bytes
 from zebfast.net.packing import pack_tokens
-from zebfast.net.v1 import SIZES, V1Net
+from zebfast.net.torch.encoding import expand, record_bytes
+from zebfast.net.torch.v1 import V1Net
+from zebfast.net.v1 import SIZES
 from zebfast.rules import legal_plays, trick_winner
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from slow_attention import slow_attention
 
 from zebfast.core.attention import MAX_TOKENS, attention, fits
-from zebfast.net import v1_fast
 from zebfast.net.checkpoint import Checkpoint
-from zebfast.net.evaluator import Evaluator
+from zebfast.net.torch import v1_fast
+from zebfast.net.torch.evaluator import TorchEvaluator
 
 EVERY_LENGTH = np.arange(1, MAX_TOKENS + 1)
 
@@ -93,7 +93,7 @@ def test_the_evaluator_says_the_same_with_and_without_it(
     atol: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    evaluator = Evaluator(small.config, small.weights, dtype=dtype)
+    evaluator = TorchEvaluator(small.config, small.weights, dtype=dtype)
     used: list[bool] = []
     own = v1_fast._own_attention
     monkeypatch.setattr(v1_fast, "_own_attention", lambda *a: used.append(True) or own(*a))

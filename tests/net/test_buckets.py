@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zebfast.net.pipeline import largest_piece, length_bucket, padding, plan, rows_bucket
+from zebfast.net.torch.pipeline import largest_piece, length_bucket, padding, plan, rows_bucket
 
 
 def test_buckets_are_few_and_never_too_small() -> None:

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.encoding import expand, record_bytes, slow_tokens
-from zebfast.net.packing import check_observations, pack_tokens
+from zebfast.net.packing import check_observations, pack_tokens, slow_tokens, unpack_tokens
+from zebfast.net.torch.encoding import expand, record_bytes
 
 Change = Callable[[NDArray[Any], NDArray[np.bool_]], None]
 
@@ -28,6 +28,9 @@ def test_expansion_equals_every_recorded_observation(
 
 def test_expansion_equals_its_slow_twin(observations: NDArray[Any]) -> None:
     batch = expand(record_bytes(observations))
+    unpacked, counts = unpack_tokens(observations)
+    np.testing.assert_array_equal(unpacked, batch.tokens)
+    np.testing.assert_array_equal(counts, batch.mask)
     for i, record in enumerate(observations):
         tokens, mask = slow_tokens(record)
         np.testing.assert_array_equal(batch.tokens[i], tokens)

@@ -6,23 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint
-from zebfast.net.encoding import record_bytes
 from zebfast.net.networks import (
     SIZE_NAMES,
     TOKENIZERS,
     AnyConfig,
-    build,
     config_from_dict,
     size_name,
     sized,
-    skeleton,
 )
+from zebfast.net.torch.encoding import record_bytes
+from zebfast.net.torch.modules import build, skeleton
 from zebfast.net.v2 import V2Config
 
 KINDS = [(tokenizer, belief) for tokenizer in TOKENIZERS for belief in (False, True)]
@@ -42,6 +42,16 @@ def test_a_named_config_is_its_dict_and_its_name(
 
 def _other_depth(config: AnyConfig) -> dict[str, Any]:
     return {"n_blocks": 7} if isinstance(config, V2Config) else {"n_layers": 7}
+
+
+@pytest.mark.parametrize(("tokenizer", "belief_head"), KINDS)
+def test_a_config_knows_the_parameters_of_its_module(tokenizer: str, belief_head: bool) -> None:
+    for size in SIZE_NAMES:
+        config = sized(tokenizer, size, belief_head=belief_head)
+        module = skeleton(build, config).state_dict()
+        assert [(name, tuple(w.shape)) for name, w in module.items()] == [
+            *config.parameters().items()
+        ]
 
 
 @pytest.mark.parametrize(("tokenizer", "belief_head"), KINDS)
@@ -84,9 +94,9 @@ def test_saved_is_loaded(tmp_path: Path, name: str, tokenizer: str, belief_head:
     checkpoints.save(made, tmp_path / name)
     back = checkpoints.load(tmp_path / name)
     assert (back.config, back.epoch, back.total_games) == (config, 4, 5)
-    assert all(torch.equal(back.weights[k], w) for k, w in made.weights.items())
+    assert all(np.array_equal(back.weights[k], w) for k, w in made.weights.items())
     state = back.network().state_dict()
-    assert all(torch.equal(state[k], w) for k, w in made.weights.items())
+    assert all(np.array_equal(state[k], w) for k, w in made.weights.items())
     checkpoints.save_state_dict(made.weights, tmp_path / "plain.pt")
     assert checkpoints.load(tmp_path / "plain.pt").config == config
 
@@ -102,7 +112,7 @@ def test_warm_start_adds_a_belief_head_to_a_v2_network() -> None:
     warm = checkpoints.warm_start(replace(source, epoch=9), belief_head=True, seed=2)
     assert warm.config == sized("v2", "small", belief_head=True)
     assert warm.epoch == 0
-    assert all(torch.equal(warm.weights[k], w) for k, w in source.weights.items())
+    assert all(np.array_equal(warm.weights[k], w) for k, w in source.weights.items())
     assert warm.network().belief_proj is not None
 
 

@@ -17,10 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import Checkpoint
-from zebfast.net.encoding import record_bytes
-from zebfast.net.evaluator import Evaluator
-from zebfast.net.folded import Folded, fold
-from zebfast.net.networks import TOKENIZERS, AnyConfig, build, sized
+from zebfast.net.networks import TOKENIZERS, AnyConfig, sized
+from zebfast.net.torch.encoding import record_bytes
+from zebfast.net.torch.evaluator import TorchEvaluator
+from zebfast.net.torch.folded import Folded, fold
+from zebfast.net.torch.modules import arrays, build
 
 Lines = list[str]
 
@@ -34,7 +35,7 @@ class Bench:
         self, checkpoint: Checkpoint, *, copies_first: bool = True, graph: Any = None
     ) -> None:
         self.devices: list[FakeDevice] = []
-        self.evaluator = Evaluator(checkpoint.config, checkpoint.weights)
+        self.evaluator = TorchEvaluator(checkpoint.config, checkpoint.weights)
 
         def opened() -> FakeDevice:
             device = FakeDevice(copies_first=copies_first)
@@ -66,7 +67,7 @@ def many(observations: NDArray[Any]) -> NDArray[Any]:
 @pytest.fixture(scope="module")
 def on_cpu(small: Checkpoint, many: NDArray[Any]) -> NDArray[np.float32]:
     out = np.empty((len(many), 8), dtype=np.float32)
-    Evaluator(small.config, small.weights).evaluate(many, out)
+    TorchEvaluator(small.config, small.weights).evaluate(many, out)
     return out
 
 
@@ -109,7 +110,7 @@ def test_new_weights_drop_the_graphs(small: Checkpoint, many: NDArray[Any]) -> N
     other = checkpoints.fresh(small.config, seed=98)
     bench.evaluator.load(other.weights)
     want = np.empty((len(many), 8), dtype=np.float32)
-    Evaluator(other.config, other.weights).evaluate(many, want)
+    TorchEvaluator(other.config, other.weights).evaluate(many, want)
     np.testing.assert_allclose(bench.answers(many), want, rtol=0, atol=1e-5)
     assert bench.devices[0].captures == 2 * captures
 
@@ -203,8 +204,9 @@ class OnDevice(TorchDispatchMode):
 
 def _folded(config: AnyConfig, device: str, dtype: torch.dtype) -> Folded:
     torch.manual_seed(4)
-    weights = {name: w.to(device) for name, w in build(config).state_dict().items()}
-    return fold(config, weights, device=torch.device(device), dtype=dtype)
+    return fold(
+        config, arrays(build(config).state_dict()), device=torch.device(device), dtype=dtype
+    )
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
@@ -249,7 +251,7 @@ def test_rows_only_there_to_fill_a_shape_change_no_answer(
 def test_graphs_are_captured_and_give_the_same_on_a_gpu(
     small: Checkpoint, many: NDArray[Any], on_cpu: NDArray[np.float32]
 ) -> None:
-    evaluator = Evaluator(small.config, small.weights, device="cuda")
+    evaluator = TorchEvaluator(small.config, small.weights, device="cuda")
     out = np.empty((len(many), 8), dtype=np.float32)
     for _ in range(3):
         evaluator.evaluate(many, out)

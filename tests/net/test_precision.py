@@ -11,16 +11,16 @@ import torch
 from listening import listening
 from numpy.typing import NDArray
 
-from zebfast.net import evaluator as evaluator_module
-from zebfast.net import precision
 from zebfast.net.checkpoint import Checkpoint
-from zebfast.net.evaluator import Evaluator
-from zebfast.net.precision import settle
+from zebfast.net.torch import precision
+from zebfast.net.torch.evaluator import TorchEvaluator
+from zebfast.net.torch.precision import settle
+from zebfast.net.torch.v1_fast import FoldedV1
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
-def answers(evaluator: Evaluator, records: NDArray[Any]) -> NDArray[np.float32]:
+def answers(evaluator: TorchEvaluator, records: NDArray[Any]) -> NDArray[np.float32]:
     out = np.empty((len(records), 8), dtype=np.float32)
     evaluator.evaluate(records, out)
     return out
@@ -53,8 +53,10 @@ def test_which_precision_is_taken(
     assert lines == (
         [] if native else ["this CPU has no bf16 arithmetic: the network runs in fp32"]
     )
-    with pytest.raises(ValueError, match="unknown dtype 'int8'; choose one of auto, fp32"):
-        settle("int8", CPU)
+    with pytest.raises(ValueError, match="unknown dtype 'int4'; choose one of auto, fp32"):
+        settle("int4", CPU)
+    with pytest.raises(ValueError, match="int8 is for v2 networks on a CPU; choose auto, fp32"):
+        settle("int8", CUDA)
 
 
 def test_a_torch_that_cannot_tell_means_no(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,13 +70,13 @@ def test_a_torch_that_cannot_tell_means_no(monkeypatch: pytest.MonkeyPatch) -> N
 def test_good_weights_stay_in_half_precision(
     small: Checkpoint, observations: NDArray[Any], lines: list[str], dtype: str
 ) -> None:
-    evaluator = Evaluator(small.config, small.weights, dtype=dtype)
-    exact = answers(Evaluator(small.config, small.weights), observations[:100])
+    evaluator = TorchEvaluator(small.config, small.weights, dtype=dtype)
+    exact = answers(TorchEvaluator(small.config, small.weights), observations[:100])
     got = answers(evaluator, observations[:100])
     assert 0 < np.abs(got - exact).max() < 0.05
     assert lines == []
     assert evaluator.describe() == f"cpu {dtype}"
-    assert evaluator._loaded.exact is None  # compared once, then let go
+    assert evaluator._loaded.unjudged is None  # compared once, then let go
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
@@ -83,14 +85,14 @@ def test_weights_that_half_precision_gets_wrong_are_used_in_fp32(
     small: Checkpoint, observations: NDArray[Any], lines: list[str], dtype: str
 ) -> None:
     """bf16 loses what matters beside a large offset that fp32 cancels; fp16 overflows."""
-    wild = {name: w.clone() for name, w in small.weights.items()}
+    wild = {name: w.copy() for name, w in small.weights.items()}
     if dtype == "bf16":
         wild["embeddings.proj.bias"] += 1000
     else:
         wild["encoder.layers.0.linear1.weight"] *= 1e5
         wild["encoder.layers.0.linear2.weight"] /= 1e5
-    exact = answers(Evaluator(small.config, wild), observations[:100])
-    evaluator = Evaluator(small.config, small.weights, dtype=dtype)
+    exact = answers(TorchEvaluator(small.config, wild), observations[:100])
+    evaluator = TorchEvaluator(small.config, small.weights, dtype=dtype)
     answers(evaluator, observations[:100])
     evaluator.load(wild)
     for _ in range(2):
@@ -110,12 +112,16 @@ def test_half_precision_that_does_not_run_gives_way_to_fp32(
     lines: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: Any) -> Any:
-        raise RuntimeError("not implemented for 'Half'\nwith more lines")
+    whole = FoldedV1.on_cpu
 
-    monkeypatch.setattr(evaluator_module, "compare", refuse)
-    evaluator = Evaluator(small.config, small.weights, dtype="fp16")
-    exact = answers(Evaluator(small.config, small.weights), observations[:20])
+    def refuse(net: FoldedV1, obs: NDArray[Any], *, chunk: int) -> Any:
+        if net.embedded.dtype == torch.float16:
+            raise RuntimeError("not implemented for 'Half'\nwith more lines")
+        return whole(net, obs, chunk=chunk)
+
+    monkeypatch.setattr(FoldedV1, "on_cpu", refuse)
+    evaluator = TorchEvaluator(small.config, small.weights, dtype="fp16")
+    exact = answers(TorchEvaluator(small.config, small.weights), observations[:20])
     np.testing.assert_array_equal(answers(evaluator, observations[:20]), exact)
     assert lines == [
         "cpu fp16: it does not run here (not implemented for 'Half'): fp32 is used from now on"
@@ -123,7 +129,7 @@ def test_half_precision_that_does_not_run_gives_way_to_fp32(
 
 
 def test_every_load_has_a_version_of_its_own(small: Checkpoint) -> None:
-    evaluator = Evaluator(small.config, small.weights)
+    evaluator = TorchEvaluator(small.config, small.weights)
     assert evaluator.version == 1
     evaluator.load(small.weights)
     assert evaluator.version == 2

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from zebfast.net import checkpoint as checkpoints
-from zebfast.net.encoding import expand, record_bytes
 from zebfast.net.networks import config_from_dict
-from zebfast.net.output import n_parameters
-from zebfast.net.v1 import SIZES, NetConfig, V1Net
+from zebfast.net.torch.encoding import expand, record_bytes
+from zebfast.net.torch.output import n_parameters
+from zebfast.net.torch.v1 import V1Net
+from zebfast.net.v1 import SIZES, NetConfig
 
 PARAMETERS = {
     "small": (75_094, 84_714),

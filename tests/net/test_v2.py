@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import Checkpoint
-from zebfast.net.encoding import record_bytes
-from zebfast.net.evaluator import Evaluator
-from zebfast.net.features import expand
-from zebfast.net.folded import fold
+from zebfast.net.devices import open_evaluator
 from zebfast.net.networks import sized
-from zebfast.net.output import n_parameters
-from zebfast.net.v2 import SIZES, V2Config, V2Net, value_of_points
-from zebfast.net.v2_fast import FoldedV2
+from zebfast.net.torch.encoding import record_bytes
+from zebfast.net.torch.features import expand
+from zebfast.net.torch.folded import fold
+from zebfast.net.torch.output import n_parameters
+from zebfast.net.torch.v2 import V2Net, value_of_points
+from zebfast.net.torch.v2_fast import FoldedV2
+from zebfast.net.v2 import SIZES, V2Config
 
 CPU = torch.device("cpu")
 PARAMETERS = {
@@ -34,7 +35,7 @@ def trained_like(config: V2Config) -> Checkpoint:
     made = checkpoints.fresh(config, seed=2)
     for name, weight in made.weights.items():
         spread = 0.3 if "norm" in name else 0.05
-        weight += spread * torch.randn(weight.shape, generator=generator)
+        weight += spread * torch.randn(weight.shape, generator=generator).numpy()
     return made
 
 
@@ -108,7 +109,7 @@ def test_half_precision_stays_close(observations: NDArray[Any]) -> None:
 def test_evaluator_takes_a_v2_network(observations: NDArray[Any]) -> None:
     config = SIZES["small"]
     held, other = trained_like(config), checkpoints.fresh(config, seed=9)
-    evaluator = Evaluator(config, held.weights)
+    evaluator = open_evaluator(config, held.weights)
     out = np.empty((len(observations), 8), np.float32)
     evaluator.evaluate(observations, out)
     np.testing.assert_allclose(out, module_answers(held.network(), observations), atol=1e-5)

@@ -16,8 +16,9 @@ from zebfast import rules
 from zebfast.core.engine import Game, GameBatch
 from zebfast.core.features import answers, feature_bits, first_layer
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.encoding import record_bytes
-from zebfast.net.features import GROUPS, N_BITS, START, expand, expand_on_cpu
+from zebfast.net.features import GROUPS, N_BITS, START
+from zebfast.net.torch.encoding import record_bytes
+from zebfast.net.torch.features import expand, expand_on_cpu
 
 
 def unpacked(obs: NDArray[Any]) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ def perturbed(network: Checkpoint, seed: int) -> Checkpoint:
     return replace(
         network,
         weights={
-            name: weight * (1 + 0.1 * torch.randn(weight.shape, generator=generator))
+            name: weight * (1 + 0.1 * torch.randn(weight.shape, generator=generator)).numpy()
             for name, weight in network.weights.items()
         },
     )

@@ -32,7 +32,7 @@ from zebfast.rules import Position
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 from zebfast.selfplay.example_files import read_examples
 from zebfast.selfplay.examples import BadExampleFile, write_native
-from zebfast.selfplay.examples_pt import tensors_from_examples, write_pt
+from zebfast.selfplay.examples_pt import arrays_from_examples, write_pt
 
 N_GAMES = 4
 METADATA = {
@@ -56,8 +56,8 @@ def games() -> np.ndarray:
 @pytest.fixture
 def tensors(games: np.ndarray) -> dict[str, Any]:
     """What a .pt file of the games holds; tests damage it."""
-    content: dict[str, Any] = tensors_from_examples(games_to_examples(games), belief=True)
-    return {**{k: v.clone() for k, v in content.items()}, "metadata": dict(METADATA)}
+    content: dict[str, Any] = arrays_from_examples(games_to_examples(games), belief=True)
+    return {**{k: torch.tensor(v) for k, v in content.items()}, "metadata": dict(METADATA)}
 
 
 @pytest.fixture

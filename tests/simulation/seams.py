@@ -32,7 +32,7 @@ from tests.simulation.kernel import Kernel
 from zebfast.exchange.hub import bucket, client, dataset, examples  # noqa: F401 - to be patched
 from zebfast.learner import loop, session
 from zebfast.learner.train.trainer import Trainer
-from zebfast.net.evaluator import Evaluator
+from zebfast.net.devices import open_evaluator
 from zebfast.system import clock as machine_clock
 from zebfast.system import events
 from zebfast.system.signals import StopFlag
@@ -233,7 +233,7 @@ def simulated(
         patches.everywhere(events.subscribed, subscribed)
         patches.everywhere(StopFlag, Flag)
         patches.everywhere(Trainer, partial(stand_ins.Trainer, kernel, step_seconds))
-        patches.everywhere(Evaluator, stand_ins.Evaluator)
+        patches.everywhere(open_evaluator, stand_ins.Evaluator)
         patches.everywhere(machine_clock.boot_id, boot_id)
         patches.everywhere(random, random.Random(rng.random()))
         patches.defaults(

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from random_games import random_games
 
 from tests.simulation.kernel import Kernel
+from zebfast.exchange import StateDict
 from zebfast.learner.train.trainer import TrainReport
 from zebfast.worker.producer import Batch
 
@@ -36,8 +38,8 @@ class Net:
     belief_proj = None
     config = Config()
 
-    def __init__(self, weights: Mapping[str, torch.Tensor]) -> None:
-        self.w = weights["w"].clone()
+    def __init__(self, weights: StateDict) -> None:
+        self.w = torch.tensor(weights["w"])
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return {"w": self.w}
@@ -51,14 +53,14 @@ class Checkpoint:
     """What a new namespace begins with."""
 
     config: Config
-    weights: dict[str, torch.Tensor]
+    weights: StateDict
 
 
 def first_checkpoint(_path: Any) -> Checkpoint:
-    return Checkpoint(Config(), {"w": torch.zeros(2)})
+    return Checkpoint(Config(), {"w": np.zeros(2, np.float32)})
 
 
-def build_net(_config: Any, weights: Mapping[str, torch.Tensor], **_: Any) -> Net:
+def build_net(_config: Any, weights: StateDict, **_: Any) -> Net:
     return Net(weights)
 
 
@@ -74,11 +76,11 @@ class Trainer:
         self.batch_size = 4
         self.schedule: Callable[[int], float] | None = None
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        return {"w": self.net.w.clone()}
+    def weights(self) -> StateDict:
+        return {"w": self.net.w.clone().numpy()}
 
-    def go_on_from(self, weights: Mapping[str, torch.Tensor]) -> None:
-        self.net.w = weights["w"].clone()
+    def go_on_from(self, weights: StateDict) -> None:
+        self.net.w = torch.tensor(weights["w"])
 
     def train(
         self,
@@ -119,14 +121,17 @@ class Trainer:
 class Evaluator:
     """Holds weights; nothing is asked of it."""
 
-    def __init__(self, _config: Any, weights: Mapping[str, torch.Tensor], **_: Any) -> None:
+    def __init__(self, _config: Any, weights: StateDict, **_: Any) -> None:
         self.load(weights)
 
-    def load(self, weights: Mapping[str, torch.Tensor]) -> None:
+    def load(self, weights: StateDict) -> None:
         self.w = weights["w"]
 
     def describe(self) -> str:
         return "a simulated device"
+
+    def use_threads(self, n: int) -> None:
+        """It has none."""
 
 
 @functools.cache

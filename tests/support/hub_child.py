@@ -8,13 +8,14 @@ answers ``{"value"}`` or ``{"error", "text"}``, with the lines that were said me
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
 import traceback
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from listening import listening
 
 import zebfast.exchange
@@ -43,9 +44,10 @@ def examples(kind: Any, repo: str, name: str | None, home: str, **changes: Any) 
     return open_examples(Place(kind, repo), Namespace.parse(name), options=options(home, **changes))
 
 
-def tensors(value: float) -> dict[str, torch.Tensor]:
+def tensors(value: float) -> dict[str, np.ndarray]:
     """Weights that say ``value``, in a file like no other: the Hub keeps equal ones once."""
-    return {"w": torch.full((3,), value), "salt": torch.randint(1 << 60, (2,))}
+    salt = np.frombuffer(os.urandom(16), np.int64)
+    return {"w": np.full(3, value, np.float32), "salt": salt}
 
 
 def put(store: Any, *names: str) -> None:

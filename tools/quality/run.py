@@ -22,7 +22,8 @@ from zebfast.arena.players.search import SearchPlayer
 from zebfast.arena.players.specs import parse_spec
 from zebfast.core.solver_pool import SolverPool
 from zebfast.net import checkpoint
-from zebfast.net.evaluator import Evaluator
+from zebfast.net.devices import open_evaluator
+from zebfast.selfplay.groups import BatchEvaluator
 
 OTHER = 1_000_003  # added to the seed: exact values are over other worlds than searches see,
 MATCH = 2_000_003  # and matches over other deals than positions
@@ -53,7 +54,7 @@ class Network:
     """Weights under the name that the record and the table use."""
 
     name: str
-    evaluator: Evaluator
+    evaluator: BatchEvaluator
     facts: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,10 +71,10 @@ def load_network(given: str) -> Network:
     facts = {
         "file": Path(path).name,
         "sha256": weights_digest(parse_spec(f"zeb:source={path}")),
-        "parameters": sum(weight.numel() for weight in found.weights.values()),
+        "parameters": found.n_parameters,
         "tokenizer": found.config.tokenizer,
     }
-    return Network(name, Evaluator(found.config, found.weights, device="cpu"), facts)
+    return Network(name, open_evaluator(found.config, found.weights, device="cpu"), facts)
 
 
 class Run:
@@ -219,7 +220,7 @@ class Run:
             figures["match"] = self._match(found, evaluator, base)
         return figures
 
-    def _match(self, method: Method, evaluator: Evaluator, opponent: Player) -> dict[str, Any]:
+    def _match(self, method: Method, evaluator: BatchEvaluator, opponent: Player) -> dict[str, Any]:
         said = [time.monotonic()]
 
         def say(text: str) -> None:

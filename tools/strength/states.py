@@ -25,10 +25,11 @@ from zebfast.arena.records import RecordError
 from zebfast.core.engine import GameBatch
 from zebfast.core.masks import domino_bits
 from zebfast.net import checkpoint
-from zebfast.net.encoding import record_bytes
-from zebfast.net.evaluator import Evaluator
-from zebfast.net.features import GROUPS, START, expand_on_cpu
+from zebfast.net.devices import open_evaluator
+from zebfast.net.features import GROUPS, START
 from zebfast.net.output import N_OTHER_SEATS
+from zebfast.net.torch.encoding import record_bytes
+from zebfast.net.torch.features import expand_on_cpu
 from zebfast.rules import HAND_SIZE, N_DOMINOES, N_SEATS, TOTAL_POINTS
 
 CHUNK = 4096  # observations in one call; bounds memory
@@ -59,7 +60,7 @@ class Network:
         self.name = name
         self.net: Any = found.network().eval().requires_grad_(False)  # of either kind
         self.has_belief = found.config.belief_head
-        self.evaluator = Evaluator(found.config, found.weights, device="cpu")
+        self.evaluator = open_evaluator(found.config, found.weights, device="cpu")
         self.player: Player = NetworkPlayer(name=name, evaluator=self.evaluator, temperature=0.0)
 
     @property

@@ -141,19 +141,17 @@ class Trials:
     """The games of every setting of a job that is still in the running."""
 
     def __init__(self, job: Job) -> None:
-        from zebfast.net.evaluator import Evaluator
+        from zebfast.net.devices import open_evaluator
         from zebfast.net.networks import config_from_dict
 
         config = config_from_dict(job.network)
-        self._evaluator = Evaluator(config, job.weights, device=job.device, dtype=job.dtype)
+        self._evaluator = open_evaluator(config, job.weights, device=job.device, dtype=job.dtype)
         self._selfplay = job.selfplay
         self._open: dict[Setting, Trial] = {}
 
     def look(self, setting: Setting, seconds: float) -> SelfPlayStats:
         """Play on; the first look at a setting begins its games. MemoryError if there is none."""
-        import torch
-
-        torch.set_num_threads(setting.threads)
+        self._evaluator.use_threads(setting.threads)
         try:
             if setting not in self._open:
                 config = replace(
@@ -164,7 +162,9 @@ class Trials:
                 self._open[setting] = Trial(self._evaluator, config=config, seed=SEED)
                 self._open[setting].run(0)  # the first step pays for buffers
             return self._open[setting].run(seconds)
-        except torch.cuda.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":  # of torch, for a GPU
+                raise
             raise MemoryError(str(error)) from None
 
     def drop(self, setting: Setting) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from zebfast.benchmark.tuning import Setting
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.system.files import write_atomic
-from zebfast.system.machine import cpu_model, usable_cores, usable_threads
+from zebfast.system.machine import cpu_model, installed_version, usable_cores, usable_threads
 from zebfast.system.parse import parse_json
 from zebfast.system.settings import decode_as
 
 if TYPE_CHECKING:
     from zebfast.worker.config import WorkerConfig
+    from zebfast.worker.loop import Settle
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 1
@@ -31,15 +32,18 @@ _TUNE = "zebfast bench --tune"
 
 def machine_facts(device: str) -> dict[str, str | int | None]:
     """What decides how fast a command runs on ``device``: cpu, cores, gpu, torch, zebfast."""
-    import torch
-
     import zebfast
 
+    gpu = None
+    if device.startswith("cuda"):
+        from zebfast.net.torch.runtime import gpu_name
+
+        gpu = gpu_name(device)
     return {
         "cpu": cpu_model(),
         "cores": usable_cores(),
-        "gpu": torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
-        "torch": str(torch.__version__),
+        "gpu": gpu,
+        "torch": installed_version("torch"),
         "zebfast": zebfast.__version__,
     }
 
@@ -169,14 +173,14 @@ def as_flags(values: Mapping[str, int]) -> str:
     return " ".join(f"--{name.replace('_', '-')} {n}" for name, n in values.items())
 
 
-def settling(path: Path, given: Collection[str]) -> Callable[..., WorkerConfig]:
+def settling(path: Path, given: Collection[str]) -> Settle:
     """How a worker comes to play as the file says is best; ``given`` flags are left as they are.
 
     Returns:
         What ``zebfast.worker.loop.work`` takes as ``settle``.
     """
 
-    def settle(config: WorkerConfig, network: Mapping[str, Any]) -> WorkerConfig:
+    def settle(config: WorkerConfig, network: Mapping[str, Any]) -> tuple[WorkerConfig, int | None]:
         selfplay = config.producer
         assert isinstance(selfplay, SelfPlayConfig), "only self-play is tuned"
         here = Circumstances.of(network, selfplay, device=config.device, dtype=config.dtype)
@@ -184,17 +188,13 @@ def settling(path: Path, given: Collection[str]) -> Callable[..., WorkerConfig]:
         if entry is None:
             if why_not:
                 _LOG.info(why_not)
-            return config
+            return config, None
         taken = {name: n for name, n in asdict(entry.setting).items() if name not in given}
         _LOG.info(f"tuned for this machine on {entry.date}: {as_flags(taken)} ({_TUNE} renews it)")
-        if "threads" in taken:
-            import torch
-
-            torch.set_num_threads(usable_threads(taken.pop("threads")))
+        threads = usable_threads(taken.pop("threads", None))
         n_games = taken.get("n_parallel_games", selfplay.n_parallel_games)
         n_groups = min(taken.get("n_groups", selfplay.n_groups), n_games)
-        return replace(
-            config, producer=replace(selfplay, n_parallel_games=n_games, n_groups=n_groups)
-        )
+        playing = replace(selfplay, n_parallel_games=n_games, n_groups=n_groups)
+        return replace(config, producer=playing), threads
 
     return settle

@@ -209,35 +209,23 @@ def fresh_network(
     size: str = SIZE, tokenizer: str = "v1", *, belief_head: bool = False
 ) -> tuple[Any, dict[str, Any]]:
     """(config, weights) of an untrained network, always the same one."""
-    import torch
+    from zebfast.net import checkpoint
+    from zebfast.net.networks import sized
 
-    from zebfast.net import networks
-
-    config = networks.sized(tokenizer, size, belief_head=belief_head)
-    generator_state = torch.random.get_rng_state()
-    torch.manual_seed(SEED)
-    weights = networks.build(config).state_dict()
-    torch.random.set_rng_state(generator_state)
-    return config, weights
-
-
-def default_device() -> str:
-    """The GPU where there is one."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    config = sized(tokenizer, size, belief_head=belief_head)
+    return config, checkpoint.fresh(config, seed=SEED).weights
 
 
 def evaluator(
     size: str = SIZE, tokenizer: str = "v1", *, belief_head: bool = False, **options: Any
 ) -> Any:
-    """A leaf evaluator with fresh weights; one torch thread, as each of self-play's has."""
-    import torch
+    """A leaf evaluator with fresh weights; one thread, as each of self-play's has."""
+    from zebfast.net.devices import open_evaluator
 
-    from zebfast.net.evaluator import Evaluator
-
-    torch.set_num_threads(1)
-    return Evaluator(*fresh_network(size, tokenizer, belief_head=belief_head), **options)
+    network = fresh_network(size, tokenizer, belief_head=belief_head)
+    ready = open_evaluator(*network, **options)
+    ready.use_threads(1)
+    return ready
 
 
 def trainer(
@@ -249,17 +237,14 @@ def trainer(
     **settings: Any,
 ) -> tuple[Any, Any]:
     """(trainer, sources) with fresh weights and examples of 64 games."""
-    import torch
-
     from zebfast.core.observe import games_to_examples
     from zebfast.learner.data.replay import ReplayMixture
     from zebfast.learner.train.trainer import Trainer
-    from zebfast.net.networks import build
+    from zebfast.net.torch.modules import network as module_of
+    from zebfast.net.torch.runtime import use_threads
 
-    torch.set_num_threads(n_threads)
-    network, weights = fresh_network(size, tokenizer, belief_head=belief_head)
-    module = build(network)
-    module.load_state_dict(weights)
+    use_threads(n_threads)
+    module = module_of(*fresh_network(size, tokenizer, belief_head=belief_head))
     config = training_config(**settings)
     sources = ReplayMixture(config)
     sources.selfplay.add(games_to_examples(finished_games(64)))

@@ -26,7 +26,6 @@ from zebfast.benchmark.workload import (
     Missing,
     Work,
     Workload,
-    default_device,
     evaluator,
     example_writer,
     finished_games,
@@ -38,6 +37,7 @@ from zebfast.benchmark.workload import (
 )
 from zebfast.core.observe import games_to_examples
 from zebfast.core.options import SearchOptions
+from zebfast.net.devices import default_device
 from zebfast.rules import N_PLIES
 from zebfast.system.machine import usable_cores
 
@@ -207,7 +207,7 @@ def games_of(_folder: Path, *, network: str, n_games: int, **search: Any) -> Wor
     batches.
     """
     from zebfast.net import checkpoint
-    from zebfast.net.evaluator import Evaluator
+    from zebfast.net.devices import open_evaluator
 
     if network == "compact":
         n_games *= 4
@@ -218,7 +218,7 @@ def games_of(_folder: Path, *, network: str, n_games: int, **search: Any) -> Wor
     else:
         raise Missing(f"{PUBLISHED.name} is not on this machine")
     device = default_device()
-    ready = Evaluator(config, weights, device=device, dtype="auto")
+    ready = open_evaluator(config, weights, device=device, dtype="auto")
     n_groups = 2 if device == "cuda" else max(2, usable_cores())
     return whole_games(ready, n_groups=n_groups, n_games=n_games, **search)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import nullcontext
@@ -61,8 +60,6 @@ def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
     compared with its untrained self. The run can be continued with the commands printed at the
     end. Ctrl-C while it learns ends the learning early; a second Ctrl-C quits.
     """
-    import torch
-
     from zebfast.cli.experiment.runs import draw_curves
     from zebfast.experiment.local_run import LocalRun, LocalRunConfig
     from zebfast.net import checkpoint as checkpoints
@@ -70,7 +67,6 @@ def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
 
     exit_on_signals()  # through the contexts below, which take worker and learner with them
     dir = _new_directory(dir)
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
     began = time.monotonic()
     checkpoint = dir / "untrained.pt"
     network = sized("v2", "medium", belief_head=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -20,7 +19,7 @@ import click
 
 import zebfast
 from zebfast.cli.run import hidden
-from zebfast.system.machine import usable_cores
+from zebfast.system.machine import installed_version, usable_cores
 
 # --- One line of `zebfast doctor`.
 
@@ -40,14 +39,6 @@ class Check:
         if self.ok:
             return "ok"
         return "MISSING" if self.required else "-"
-
-
-def installed_version(distribution: str) -> str | None:
-    """Version of an installed package by its metadata (nothing is imported), or None."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 OPTIONAL = {
@@ -115,21 +106,28 @@ def check_shipped() -> Check:
     return _tried("shipped network", origin, "pip install --force-reinstall --no-deps zebfast")
 
 
+def check_torch() -> Check:
+    """Only training, v1 networks and GPUs need torch; one that is there must import."""
+    if installed_version("torch") is None:
+        detail = "not installed; for training, v1 networks and GPUs"
+        return Check("torch", False, detail, required=False, fix="pip install 'zebfast[train]'")
+    return check_package("torch")
+
+
 def check_cuda() -> Check:
     try:
-        import torch
+        from zebfast.net.torch import runtime
     except ImportError:
         return Check("cuda", False, "needs torch", required=False)
-    if not torch.cuda.is_available():
-        built = torch.version.cuda
+    built = runtime.cuda_version()
+    if not runtime.n_gpus():
         if built is None:
             detail, fix = "this torch is built for the CPU", "install a CUDA build of torch"
         else:
             detail, fix = f"torch has CUDA {built}, but no device answers", "check nvidia-smi"
         return Check("cuda", False, detail, required=False, fix=f"{fix}, if there is a GPU")
-    device = torch.cuda.get_device_properties(0)
-    memory = device.total_memory / 2**30
-    return Check("cuda", True, f"{device.name}, {memory:.0f} GiB, CUDA {torch.version.cuda}")
+    found = f"{runtime.gpu_name()}, {runtime.gpu_gib():.0f} GiB, CUDA {built}"
+    return Check("cuda", True, found)
 
 
 def check_optional(name: str) -> Check:
@@ -144,8 +142,9 @@ def all_checks() -> Iterator[Check]:
     yield Check("python", python, where, fix="install Python 3.11 or newer")
     yield Check("zebfast", True, f"{zebfast.__version__} at {Path(zebfast.__file__).parent}")
     yield check_core()
-    yield from map(check_package, ("numpy", "torch", "safetensors", "click", "rich"))
+    yield from map(check_package, ("numpy", "safetensors", "click", "rich"))
     yield check_shipped()
+    yield check_torch()
     yield check_cuda()
     yield from map(check_optional, OPTIONAL)
     compilers = (shutil.which(name) for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"))

@@ -193,7 +193,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     except OSError as problem:
         raise click.ClickException(f"Cannot write {path}: {problem.strerror}.") from problem
     config = checkpoint.config
-    size, n_parameters = size_name(config), sum(w.numel() for w in checkpoint.weights.values())
+    size, n_parameters = size_name(config), checkpoint.n_parameters
     belief = ", belief head" if config.belief_head else ""
     note(
         f"Wrote {path}: {size or 'custom'} network, {n_parameters:,} parameters, tokenizer "

@@ -123,8 +123,6 @@ def run_learner(flags: dict[str, Any]) -> int:
 
     Returns the exit code.
     """
-    import torch
-
     from zebfast.cli.messages import account, messages_to
     from zebfast.learner.loop import learn
     from zebfast.system.events import Ended, EventFile, Started, emit, subscribed
@@ -133,11 +131,11 @@ def run_learner(flags: dict[str, Any]) -> int:
     events = EventFile(config.stores.state_dir / config.namespace.events_file)
     with messages_to(account), subscribed(events.take):
         # Threads beyond the cores that are free wait for each other by spinning: many times slower.
-        torch.set_num_threads(usable_threads(flags["threads"]) or max(1, usable_cores() // 2))
+        threads = usable_threads(flags["threads"]) or max(1, usable_cores() // 2)
         host = socket.gethostname()
         emit(Started(program="learner", version=__version__, host=host, pid=os.getpid()))
         try:
-            code = learn(config)
+            code = learn(config, threads=threads)
         finally:
             emit(Ended(program="learner", code=code))
     return code

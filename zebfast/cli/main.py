@@ -36,7 +36,8 @@ def print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     if not wanted or ctx.resilient_parsing:
         return
     import zebfast
-    from zebfast.cli.doctor import core_build, installed_version
+    from zebfast.cli.doctor import core_build
+    from zebfast.system.machine import installed_version
 
     python = ".".join(map(str, sys.version_info[:3]))
     torch = installed_version("torch") or "missing"

@@ -167,10 +167,6 @@ def open_players(
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
     threads = usable_threads(threads)
-    if threads is not None and any(spec.needs_network for spec in specs):
-        import torch
-
-        torch.set_num_threads(threads)
     with ExitStack() as stack:
         pool = None
         if any(spec.needs_pool for spec in specs):
@@ -178,7 +174,9 @@ def open_players(
 
             pool = stack.enter_context(SolverPool(threads or usable_cores()))
         try:
-            players = [build_player(spec, device=device, pool=pool) for spec in specs]
+            players = [
+                build_player(spec, device=device, pool=pool, threads=threads) for spec in specs
+            ]
         except PlayerLoadError as error:
             raise click.ClickException(str(error)) from error
         yield players

@@ -204,17 +204,16 @@ def events_option(command: Decorated) -> Decorated:
 
 
 def choose_device(name: str | None) -> str:
-    """A torch device name. ValueError when it is none, or not on this machine."""
-    import torch
+    """A device for networks; by default the GPU where there is one that torch can use.
+
+    ValueError when it is none, or not on this machine; NeedsTorch for a GPU without torch.
+    """
+    from zebfast.net.devices import DEVICE, default_device, is_there
 
     if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
+        return default_device()
+    if not DEVICE.fullmatch(name):
         raise ValueError(f"--device {name} is not known: expected cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if not is_there(name):
         raise ValueError(f"--device {name} is not there: use --device cpu, or leave it out")
     return name

@@ -263,8 +263,6 @@ def worker(context: click.Context, /, **flags: Any) -> int:
     Where --n-parallel-games, --n-groups or --threads are not given, what zebfast bench --tune found
     for this machine, network and search is used.
     """
-    import torch
-
     from zebfast.cli.console import batch_progress
     from zebfast.worker.loop import work
 
@@ -277,8 +275,7 @@ def worker(context: click.Context, /, **flags: Any) -> int:
         )
     with messages_to(account), batch_progress() as on_progress:
         config, threads = config_from_flags(flags | {"threads": usable_threads(flags["threads"])})
-        torch.set_num_threads(threads)
-        return work(config, on_progress=on_progress, settle=_settling(context))
+        return work(config, on_progress=on_progress, settle=_settling(context), threads=threads)
 
 
 def _settling(context: click.Context) -> Settle | None:

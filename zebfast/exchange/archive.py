@@ -1,4 +1,6 @@
-"""What ``torch.save`` wrote, read without unpickling: tensors and plain values, and nothing else.
+"""What ``torch.save`` wrote, read without unpickling, and without torch.
+
+Such files hold tensors, which become NumPy arrays, and plain values, and nothing else.
 
 Such a file is a zip archive of a pickle, which describes, and of storages, which hold the numbers.
 The few instructions that describe tensors, dictionaries, lists and plain values are carried out
@@ -6,7 +8,7 @@ here; any other refuses the file. What a tensor claims is compared with the stor
 has for it before a byte of that is read, so nothing can grow larger than the file it came in, and
 no tensor is of a kind (sparse, nested, without data, seen through a view) that others stumble over.
 
-torch is imported where numbers are read.
+NumPy is imported where numbers are read. What writes such files is `archive_writer`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    import torch
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_PICKLE_BYTES = 1 << 20
 _MAX_MEMBERS = 10_000
@@ -36,7 +39,7 @@ _MAX_SHARED = 4  # tensors of one storage: the best network may be the last and 
 _PICKLE = re.compile(r"[^/]+/data\.pkl")
 
 #: The classes of storages in pickles -> torch's name of their type, bytes of an element.
-_STORAGES = {
+STORAGES = {
     "torch DoubleStorage": ("float64", 8),
     "torch FloatStorage": ("float32", 4),
     "torch HalfStorage": ("float16", 2),
@@ -143,10 +146,11 @@ class Archive:
         if len(members) < len(entries) or sum(entry.file_size for entry in entries) > size:
             raise BadArchive("is an archive that lists the same bytes twice")
 
-    def load(self, stored: StoredTensor) -> torch.Tensor:
-        """The tensor, on the CPU, in memory of its own. Raises BadArchive, OSError."""
-        import torch
+    def load(self, stored: StoredTensor) -> NDArray[Any]:
+        """The tensor as an array, in memory of its own. Raises BadArchive, OSError.
 
+        bfloat16, which NumPy lacks, comes as float32 of the same values.
+        """
         storage = stored.storage
         data = bytearray(storage.member.file_size)
         filled = 0
@@ -159,14 +163,7 @@ class Archive:
             raise _as_bad(error) from error
         if filled != storage.member.file_size:
             raise BadArchive("is cut short")
-        dtype = getattr(torch, stored.dtype)
-        if not math.prod(stored.shape):
-            return torch.empty(stored.shape, dtype=dtype)
-        if dtype is torch.bool:  # any byte but 0 and 1 is none, and what it does is undefined
-            flat = torch.frombuffer(data, dtype=torch.uint8) != 0
-        else:
-            flat = torch.frombuffer(data, dtype=dtype)
-        return flat.as_strided(stored.shape, stored.stride, stored.offset)
+        return _values(stored, data)
 
     def loaded(self) -> Any:
         """``content`` with every tensor read. Raises BadArchive, OSError."""
@@ -183,12 +180,38 @@ class Archive:
 
 
 def read_archive(source: BinaryIO, *, max_pickle_bytes: int = MAX_PICKLE_BYTES) -> Any:
-    """All of a file of ``torch.save``: tensors on the CPU, dictionaries, lists, plain values.
+    """All of a file of ``torch.save``: tensors as arrays, dictionaries, lists, plain values.
 
     Raises:
         BadArchive, OSError: as ``Archive``.
     """
     return Archive(source, max_pickle_bytes=max_pickle_bytes).loaded()
+
+
+def _values(stored: StoredTensor, data: bytearray) -> NDArray[Any]:
+    """The array that is stored in the bytes of a storage."""
+    import numpy as np
+
+    flat: NDArray[Any]
+    if stored.dtype == "bool":  # any byte but 0 and 1 is none, and what it does is undefined
+        flat = np.frombuffer(data, np.uint8) != 0
+    elif stored.dtype == "bfloat16":
+        flat = widened(np.frombuffer(data, "<u2"))
+    else:
+        flat = np.frombuffer(data, np.dtype(stored.dtype).newbyteorder("<"))
+    if not math.prod(stored.shape):
+        return np.empty(stored.shape, flat.dtype)
+    strides = [step * flat.itemsize for step in stored.stride]
+    # The reader has compared offset, shape and stride with the storage.
+    view = np.lib.stride_tricks.as_strided(flat[stored.offset :], stored.shape, strides)
+    return np.require(view, requirements="C")
+
+
+def widened(bfloat16: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """float32 of the same values as these bits of bfloat16."""
+    import numpy as np
+
+    return (bfloat16.astype(np.uint32) << 16).view(np.float32)
 
 
 def _as_bad(error: Exception) -> Exception:
@@ -317,11 +340,11 @@ class _Reader:
     def _storage(self, _: Any) -> None:
         word, kind, key, place, n_items = self._stack.pop()
         name = kind.name if isinstance(kind, _Name) else ""
-        if word != "storage" or name not in _STORAGES or not _is_count(n_items):
+        if word != "storage" or name not in STORAGES or not _is_count(n_items):
             raise BadArchive(f"has a storage of an unknown kind ({name[:60]})")
         if not isinstance(key, str) or not isinstance(place, str):
             raise BadArchive("is damaged")
-        dtype, item_bytes = _STORAGES[name]
+        dtype, item_bytes = STORAGES[name]
         member = self._members[f"{self._folder}/data/{key}"]
         if member.file_size != n_items * item_bytes:
             raise BadArchive(

@@ -1,7 +1,7 @@
 """What a namespace's files must look like, wherever they lie: checks on bytes from outside.
 
-torch is imported where weights are packed or unpacked: commands that only look at places start in
-a fraction of a second without it.
+NumPy is imported where weights are packed or unpacked: commands that only look at places start
+without it.
 """
 
 from __future__ import annotations
@@ -86,12 +86,10 @@ def usable_run_id(state: Mapping[str, Any]) -> str | None:
 
 def pack_weights(state_dict: StateDict) -> tuple[bytes, str]:
     """The bytes of a weights file, and their SHA-256. NotFinite for what is no numbers."""
-    import torch
+    from zebfast.exchange.archive_writer import archive_bytes
 
     require_finite(state_dict, "the weights file")
-    buffer = io.BytesIO()
-    torch.save({k: v.detach().cpu().contiguous() for k, v in state_dict.items()}, buffer)
-    data = buffer.getvalue()
+    data = archive_bytes(state_dict)
     return data, hashlib.sha256(data).hexdigest()
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zebfast.exchange.names import Namespace
 
 if TYPE_CHECKING:
-    import torch
+    from numpy.typing import NDArray
 
     from zebfast.exchange.heartbeat import Heartbeat
 
-StateDict = dict[str, "torch.Tensor"]
-"""Plain weights: parameter name -> tensor on the CPU."""
+StateDict = dict[str, "NDArray[Any]"]
+"""Plain weights: parameter name -> its numbers."""
 
 
 @dataclass(frozen=True)

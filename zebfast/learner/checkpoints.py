@@ -17,9 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torch import Tensor
-
-from zebfast.exchange import Patience, TransientError, Weights, WeightStore
+from zebfast.exchange import Patience, StateDict, TransientError, Weights, WeightStore
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import Ingestor
 from zebfast.learner.data.replay import ReplayCache
@@ -33,6 +31,7 @@ from zebfast.learner.state import (
     save_checkpoint,
 )
 from zebfast.learner.train.trainer import Trainer
+from zebfast.net.torch.modules import arrays
 from zebfast.system.background import BackgroundSender
 from zebfast.system.events import Incident, Published, emit
 from zebfast.system.retry import Once, doubling
@@ -47,12 +46,12 @@ _MAX_FINGERPRINTS = 20_000
 class PublishRequest:
     """What one push says: keys of the state and, where there are new weights, these.
 
-    The weights are on the CPU, and nobody changes them. ``ledger`` are the files that the state
+    Nobody changes the weights. ``ledger`` are the files that the state
     counts.
     """
 
     state: Mapping[str, Any]
-    weights: Mapping[str, Tensor] | None = None
+    weights: StateDict | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     ledger: frozenset[str] = frozenset()
@@ -108,7 +107,7 @@ class Publisher(BackgroundSender[PublishRequest]):
         if request.weights is None:
             self.store.update_state(request.state)
         else:
-            self.store.publish(dict(request.weights), request.config, request.state)
+            self.store.publish(request.weights, request.config, request.state)
             with self._arrival:
                 self._arrived = request
             self._compact()
@@ -189,7 +188,7 @@ class CheckpointManager:
         trainer = self._trainer
         checkpoint = TrainingCheckpoint(
             self._progress,
-            trainer.net.state_dict(),
+            arrays(trainer.net.state_dict()),
             trainer.net.config.to_dict(),
             trainer.state(),
         )

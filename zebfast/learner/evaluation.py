@@ -37,7 +37,7 @@ from zebfast.learner.schedule import Schedule
 from zebfast.learner.state import Progress
 from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
-from zebfast.net.evaluator import Evaluator
+from zebfast.net.devices import open_evaluator
 from zebfast.net.networks import AnyConfig
 from zebfast.rules import Stream
 from zebfast.rules.rng import bits, stream_key
@@ -211,7 +211,7 @@ class MatchEvaluator:
             self._pool.close()
 
     def _player(self, name: str, weights: StateDict) -> Player:
-        evaluator = Evaluator(self._network, weights, device=self._device)
+        evaluator = open_evaluator(self._network, weights, device=self._device)
         return NetworkPlayer(name=name, evaluator=evaluator)
 
 

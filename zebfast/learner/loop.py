@@ -17,6 +17,7 @@ from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
 from zebfast.learner.session import Session, open_session
 from zebfast.learner.train.trainer import TrainingDiverged, TrainReport, merge_reports
+from zebfast.net.torch.runtime import use_threads
 from zebfast.system.events import Incident, emit
 from zebfast.system.signals import StopFlag, Stopped
 
@@ -26,10 +27,11 @@ _NAP_SECONDS = 0.1
 _GO_BACK = 3  # divergences between two looks after which the best network is no help
 
 
-def learn(config: LearnerConfig) -> int:
+def learn(config: LearnerConfig, *, threads: int | None = None) -> int:
     """Run a learner until it is told to stop, or its recipe is done.
 
-    What happens is told in events (``system.events``), ordinary messages are logged.
+    What happens is told in events (``system.events``), ordinary messages are logged. ``threads``:
+    of torch on the CPU; None leaves them as they are.
 
     Returns:
         The exit code: 0, 129, 130 or 143.
@@ -37,6 +39,8 @@ def learn(config: LearnerConfig) -> int:
     Raises:
         ExchangeError and its kinds, OSError: one sentence; what was saved before stays whole.
     """
+    if threads is not None:
+        use_threads(threads)
     store = open_weights(config.weights, config.namespace, options=config.stores)
     with StopFlag() as stop, ExitStack() as held:
 

@@ -23,9 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from zebfast.exchange import ExchangeError, TransientError, Weights, WeightStore
+from zebfast.exchange import ExchangeError, StateDict, TransientError, Weights, WeightStore
 from zebfast.exchange.mirror.manifest import IncompleteState, Manifest, Standing
 from zebfast.exchange.mirror.mirror import Mirror
 from zebfast.learner.config import LearnerConfig
@@ -42,7 +40,8 @@ from zebfast.learner.state import (
     save_checkpoint,
 )
 from zebfast.net import checkpoint as model_file
-from zebfast.net.networks import AnyNet, Diverged, check_weights, config_from_dict
+from zebfast.net.networks import Diverged, check_weights, config_from_dict
+from zebfast.net.torch.modules import AnyNet, network
 from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
 
@@ -57,7 +56,7 @@ class StartError(ExchangeError):
 class Continuation:
     """Where training goes on: weights, counters, and what the trainer had besides, if known."""
 
-    weights: Mapping[str, Tensor]
+    weights: StateDict
     progress: Progress
     trainer: dict[str, Any] | None
     optimizer_steps: int
@@ -94,7 +93,7 @@ def published_weights(
         }
         net_config = bootstrap.config.to_dict()
         written = store.publish(bootstrap.weights, net_config, state)
-        weights = Weights(dict(bootstrap.weights), net_config, written)
+        weights = Weights(bootstrap.weights, net_config, written)
         place = store.label if config.weights.path else f"HF repo {store.label}"
         _LOG.info(f"Bootstrapped {place} with {config.namespace.weights_file} (step 0)")
     else:
@@ -112,7 +111,7 @@ def published_weights(
 
 def build_net(
     config: Mapping[str, Any],
-    state_dict: Mapping[str, Tensor],
+    state_dict: StateDict,
     *,
     source: str,
     earlier: Callable[[], Path | None] = lambda: None,
@@ -136,7 +135,7 @@ def build_net(
             f"config and weights in {source} do not belong together ({error}): put back the config "
             "that these weights were published with"
         ) from error
-    return model_file.Checkpoint(config=net_config, weights=weights).network()
+    return network(net_config, weights)
 
 
 def earlier_network(config: LearnerConfig, lineage: str) -> Path | None:

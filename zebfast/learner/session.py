@@ -42,9 +42,9 @@ from zebfast.learner.state import Progress, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
 from zebfast.learner.wandb import WandbMetrics
 from zebfast.net import checkpoint as model_file
-from zebfast.net.networks import AnyNet
-from zebfast.net.output import n_parameters
-from zebfast.net.v2 import V2Net
+from zebfast.net.torch.modules import AnyNet
+from zebfast.net.torch.output import n_parameters
+from zebfast.net.torch.v2 import V2Net
 from zebfast.system.events import Row, subscribed
 from zebfast.system.files import remove_leftovers
 from zebfast.system.signals import StopFlag

@@ -1,40 +1,40 @@
 """Checkpoints: fresh, loaded safely, saved whole or not at all.
 
-Nothing is ever unpickled: ``.pt`` files go through ``exchange.archive``. Every way a file can be
-wrong becomes a BadCheckpoint of one sentence.
+Weights are NumPy arrays: files are read and written without torch, which only untrained weights are
+drawn with. Nothing is ever unpickled: ``.pt`` files go through ``exchange.archive``. Every way a
+file can be wrong becomes a BadCheckpoint of one sentence.
 """
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import safe_open
-from safetensors.torch import save as serialize
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 import zebfast
-from zebfast.exchange.archive import BadArchive, read_archive
+from zebfast.exchange.archive import BadArchive, read_archive, widened
+from zebfast.exchange.archive_writer import archive_bytes
 from zebfast.net.networks import (
     AnyConfig,
-    AnyNet,
     BadCheckpoint,
-    build,
     check_weights,
     config_from_dict,
-    filled,
     infer_config,
 )
 from zebfast.net.v2 import V2Config
 from zebfast.system.files import open_plain, read_plain, write_atomic
 from zebfast.system.finite import require_finite
+from zebfast.system.machine import installed_version
 from zebfast.system.parse import parse_json
+
+if TYPE_CHECKING:
+    from zebfast.net.torch.modules import AnyNet
 
 __all__ = [
     "BadCheckpoint",
@@ -52,35 +52,43 @@ __all__ = [
 
 SAFETENSORS = ".safetensors"
 _MAX_CONFIG_BYTES = 1 << 16
+#: Types of numbers as safetensors calls them -> as NumPy does, which has no bfloat16.
+_KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _HEADS = ("policy_proj", "value_head", "belief_proj")
 METADATA_KEY = "zebfast"  # of a safetensors header: the model config and metadata as JSON
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Weights of one network (float32, CPU), its config, and what the file said about them."""
+    """Weights of one network (float32), its config, and what the file said about them."""
 
     config: AnyConfig
-    weights: dict[str, Tensor]
+    weights: dict[str, NDArray[Any]]
     epoch: int = 0
     total_games: int = 0
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def network(self) -> AnyNet:
-        """The module with these weights, in training mode, on the CPU."""
-        own = {k: v.clone() for k, v in self.weights.items()}
-        return filled(build, self.config, own).requires_grad_(True)
+        """The torch module with copies of these weights, in training mode, on the CPU."""
+        from zebfast.net.torch.modules import network
+
+        return network(self.config, self.weights)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the weights are."""
+        return sum(weight.size for weight in self.weights.values())
 
 
 def fresh(config: AnyConfig, *, seed: int) -> Checkpoint:
-    """An untrained network; the same seed gives the same weights.
+    """An untrained network; the same seed gives the same weights, drawn by torch.
 
-    Draws from torch's global CPU generator, reseeded and put back: not for use beside other
-    threads that draw from it.
+    Not for use beside other threads that draw from torch's global CPU generator, which is reseeded
+    and put back.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        weights = {name: w.detach() for name, w in build(config).state_dict().items()}
+    from zebfast.net.torch.modules import untrained
+
+    weights = untrained(config, seed=seed)
     return Checkpoint(config=config, weights=weights, provenance=provenance(seed=seed))
 
 
@@ -100,11 +108,12 @@ def warm_start(source: Checkpoint, *, belief_head: bool, seed: int) -> Checkpoin
 
 
 def provenance(**facts: object) -> dict[str, Any]:
-    """What wrote a file: program, version, time in UTC, and the given facts."""
+    """What wrote a file: program, version, torch where it is, time in UTC, and the given facts."""
+    torch = installed_version("torch")
     return {
         "program": "zebfast",
         "version": zebfast.__version__,
-        "torch": str(torch.__version__),
+        **({} if torch is None else {"torch": torch}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
     }
@@ -188,20 +197,28 @@ def _read_pt(path: Path) -> Mapping[str, Any]:
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(path)
+    from safetensors import deserialize
+
+    with open_plain(path) as file:
+        data = file.read()
     try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(METADATA_KEY, "{}")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        facts = parse_json(header)
-    except OSError:
-        raise
-    except Exception:  # as above
+        found: Any = deserialize(data)  # type: ignore[no-untyped-call]  # compares every place and shape with what there is
+        header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        facts = parse_json(header.get("__metadata__", {}).get(METADATA_KEY, "{}"))
+    except Exception:  # hostile bytes can raise anything; refused either way
         raise BadCheckpoint("it is damaged or not a safetensors file") from None
     if not isinstance(facts, dict):
         raise BadCheckpoint(f"its {METADATA_KEY!r} metadata is not a JSON object")
-    return {**facts, "model_state_dict": weights}
+    return {**facts, "model_state_dict": {name: _array(name, held) for name, held in found}}
+
+
+def _array(name: str, held: Mapping[str, Any]) -> NDArray[Any]:
+    """The numbers of one entry of a safetensors file; bfloat16 as float32 of the same values."""
+    kind = held["dtype"]
+    if kind not in _KINDS:
+        raise BadCheckpoint(f"{name!r} holds {kind} instead of floating-point numbers")
+    flat = np.frombuffer(held["data"], _KINDS[kind])
+    return (widened(flat) if kind == "BF16" else flat).reshape(held["shape"])
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -217,23 +234,18 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "total_games": checkpoint.total_games,
         "provenance": checkpoint.provenance,
     }
-    weights = {name: w.detach().contiguous() for name, w in checkpoint.weights.items()}
+    weights = {name: np.ascontiguousarray(w) for name, w in checkpoint.weights.items()}
     if path.suffix == SAFETENSORS:
+        from safetensors.numpy import save as serialize
+
         write_atomic(path, serialize(weights, metadata={METADATA_KEY: json.dumps(facts)}))
     else:
-        write_atomic(path, _pt_bytes({"model_state_dict": weights, **facts}))
+        write_atomic(path, archive_bytes({"model_state_dict": weights, **facts}))
 
 
-def save_state_dict(weights: Mapping[str, Tensor], path: Path) -> None:
+def save_state_dict(weights: Mapping[str, NDArray[Any]], path: Path) -> None:
     """Write the plain ``state_dict`` that weights are exchanged as, whole or not at all."""
-    write_atomic(path, _pt_bytes(dict(weights)))
-
-
-def _pt_bytes(held: Mapping[str, Any]) -> bytes:
-    """Serialised in memory first: torch hides a full disk behind errors of its own."""
-    buffer = io.BytesIO()
-    torch.save(held, buffer)
-    return buffer.getvalue()
+    write_atomic(path, archive_bytes(dict(weights)))
 
 
 def widen(networks: Sequence[Checkpoint]) -> Checkpoint:
@@ -260,7 +272,7 @@ def widen(networks: Sequence[Checkpoint]) -> Checkpoint:
     return Checkpoint(
         config=replace(config, width=config.width * len(networks)),
         weights={
-            name: _joined(name, [network.weights[name].float() for network in networks])
+            name: _joined(name, [network.weights[name] for network in networks])
             for name in networks[0].weights
         },
         provenance=provenance(side_by_side=[network.provenance for network in networks]),
@@ -271,11 +283,15 @@ def _shape(network: Checkpoint) -> str:
     return ", ".join(f"{name} {value}" for name, value in network.config.to_dict().items())
 
 
-def _joined(name: str, tensors: list[Tensor]) -> Tensor:
+def _joined(name: str, parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     if name.startswith(_HEADS):
-        parts = [tensor / len(tensors) for tensor in tensors]
-        return torch.cat(parts, dim=1) if parts[0].dim() == 2 else torch.stack(parts).sum(dim=0)
-    if name.endswith(("up.weight", "down.weight")):
-        square: Tensor = torch.block_diag(*tensors)  # type: ignore[no-untyped-call]
+        shares = [part / np.float32(len(parts)) for part in parts]
+        return np.concatenate(shares, axis=1) if shares[0].ndim == 2 else np.sum(shares, axis=0)
+    joined = np.concatenate(parts)
+    if name.endswith(("up.weight", "down.weight")):  # square: one network's beside another's
+        width = joined.shape[1]
+        square = np.zeros((len(joined), len(joined)), np.float32)
+        for i in range(0, len(joined), width):
+            square[i : i + width, i : i + width] = joined[i : i + width]
         return square
-    return torch.cat(tensors)
+    return joined

@@ -1,29 +1,30 @@
-"""The batched leaf evaluator: packed records in, legal priors and a value out, one call a batch."""
+"""The batched leaf evaluator: packed records in, legal priors and a value out, one call a batch.
+
+`Evaluator` is what every way of running a network has in common; `cpu.CpuEvaluator` runs a v2
+network in the C core, `torch.evaluator.TorchEvaluator` any network on any device. `devices` opens
+the one that a network and a device want.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.cuda import Cuda
-from zebfast.net.folded import WIDTH, Folded, fold
-from zebfast.net.networks import AnyConfig, check_weights
-from zebfast.net.packing import check_observations
-from zebfast.net.pipeline import Device, Graphs, Pipeline, first_line, largest_piece
-from zebfast.net.precision import DTYPES, EXACT, compare, settle
-
-__all__ = ["DTYPES", "Counts", "DeviceMissing", "Evaluator", "NotFinite"]
+from zebfast.net.networks import AnyConfig, Arrays, check_weights
+from zebfast.net.output import WIDTH
+from zebfast.net.precision import EXACT, Difference, sample
 
 _LOG = logging.getLogger(__name__)
+
+_Net = TypeVar("_Net")
 
 
 @dataclass
@@ -44,69 +45,50 @@ class DeviceMissing(RuntimeError):
     """The device asked for is not on this machine; one sentence."""
 
 
+class Unsupported(RuntimeError):
+    """What this device or build cannot compute; the end of a sentence."""
+
+
 @dataclass
-class _Loaded:
-    """One set of weights in use. ``exact``: the same in fp32, until the first batch has shown
-    that ``net``, in half precision, says the same; None from then on, or if there is no need."""
+class _Loaded(Generic[_Net]):
+    """One set of weights in use. ``unjudged``: the weights, until the first batch has shown that
+    ``net``, in a lower precision, says what it does in fp32; None from then on, or if it is."""
 
-    net: Folded
-    exact: Folded | None
+    net: _Net
+    dtype: str
+    unjudged: Arrays | None
 
 
-class Evaluator:
+class Evaluator(ABC, Generic[_Net]):
     """Evaluates information states with one network on one device.
 
-    ``evaluate`` may be called from several threads at once on different arrays. On the CPU it uses
-    torch's thread count as it finds it; on CUDA every calling thread has its own streams, pinned
-    buffers and captured graphs, and waits for its own results only.
+    ``evaluate`` may be called from several threads at once on different arrays. A subclass says how
+    weights are made ready in a precision (`_prepared`) and how a batch is run (`_run`).
     """
 
     def __init__(
-        self,
-        config: AnyConfig,
-        weights: Mapping[str, Tensor],
-        *,
-        device: str | torch.device = "cpu",
-        dtype: str = EXACT,
-        chunk_tokens: int = 1024,
+        self, config: AnyConfig, weights: Mapping[str, Any], dtypes: Iterable[str]
     ) -> None:
-        """Fold ``weights`` for ``device`` (``cpu``, ``cuda``, ``cuda:N``) and ``dtype``.
+        """``dtypes``: in which to compute, each if those before give wrong answers; fp32 is last.
 
-        ``dtype``: one of DTYPES or ``auto``, see `precision.settle`. ``chunk_tokens``: about how
-        many tokens the CPU runs through all layers at a time, so that activations stay in cache.
-        Every fallback is logged as a warning. ValueError for an unknown dtype or weights that do
-        not fit ``config``; DeviceMissing if the device is not there.
+        ValueError (one sentence) for weights that do not fit ``config``.
         """
-        self._config = config
-        self._device = torch.device(device)
-        self._dtype = settle(dtype, self._device)
-        if self._device.type == "cuda" and not torch.cuda.is_available():
-            raise DeviceMissing(f"device {device} was asked for, but no CUDA GPU is available")
-        self._chunk_tokens = chunk_tokens
-        self._limit: int | None = None  # rows at once that the GPU's memory has room for
-        self._lock, self._judging, self._capturing = (threading.Lock() for _ in range(3))
-        self._graphs = Graphs()
-        self._open: Callable[[], Device] | None = None  # an accelerator for the calling thread
-        if self._device.type == "cuda":
-            self._open = lambda: Cuda(self._device, self._capturing)
-        self._local = threading.local()
+        self.config = config
+        self._dtypes = tuple(dtypes)
+        self._lock, self._judging = threading.Lock(), threading.Lock()
         self._counts = Counts()
         self._version = 0
         self.load(weights)
 
-    def load(self, weights: Mapping[str, Tensor]) -> None:
+    def load(self, weights: Mapping[str, Any]) -> None:
         """Swap in other weights of the same network; a call already running finishes with the old.
 
         ValueError (one sentence) if they do not fit; the old ones stay in use then.
         """
-        checked = check_weights(self._config, weights)
-        net = fold(self._config, checked, device=self._device, dtype=DTYPES[self._dtype])
-        exact: Folded | None = None
-        if self._dtype != EXACT:
-            exact = fold(self._config, checked, device=self._device, dtype=DTYPES[EXACT])
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)  # calling threads read it from other streams
-        self._loaded = _Loaded(net, exact)
+        checked = check_weights(self.config, weights)
+        dtype = self._dtypes[0]
+        net = self._prepared(checked, dtype)
+        self._loaded = _Loaded(net, dtype, None if dtype == EXACT else checked)
         self._version += 1
 
     @property
@@ -120,11 +102,26 @@ class Evaluator:
         with self._lock:
             return replace(self._counts)
 
-    def describe(self) -> str:
+    def count(self, states: int, batches: int, tokens: int = 0, padded_tokens: int = 0) -> None:
+        """Add work that was done to the counters."""
+        with self._lock:
+            self._counts.states += states
+            self._counts.batches += batches
+            self._counts.tokens += tokens
+            self._counts.padded_tokens += padded_tokens
+
+    @property
+    def dtype(self) -> str:
+        """The precision in use, one of `precision.DTYPES`."""
+        return self._loaded.dtype
+
+    @abstractmethod
+    def describe(self, dtype: str | None = None) -> str:
         """Where and in what precision it runs, for logs: ``cuda:0 NVIDIA ... fp16``."""
-        if self._device.type != "cuda":
-            return f"{self._device} {self._dtype}"
-        return f"{self._device} {torch.cuda.get_device_name(self._device)} {self._dtype}"
+
+    @abstractmethod
+    def use_threads(self, n: int) -> None:
+        """Compute with so many threads for each calling one, where that is a matter of choice."""
 
     def evaluate(self, obs: NDArray[Any], evals: NDArray[np.float32]) -> None:
         """Evaluate OBS_DTYPE[B] into ``evals`` float32[B, 8], C-contiguous.
@@ -132,7 +129,7 @@ class Evaluator:
         ``evals[b, :7]``: priors over the legal slots (0 elsewhere, sum 1); ``evals[b, 7]``: value
         in [-1, 1] for the observer's side. ValueError for records of no seat to play or a wrong
         ``evals``; NotFinite (a FloatingPointError) if the network gives anything else; MemoryError
-        (one sentence) if the GPU has no room even for half of what it was given before.
+        (one sentence) if a GPU has no room even for half of what it was given before.
         """
         fits = evals.shape == (len(obs), WIDTH) and evals.dtype == np.float32
         if not (fits and evals.flags.c_contiguous):
@@ -141,87 +138,61 @@ class Evaluator:
             raise ValueError(f"expected a vector of packed observations, not {obs.dtype}")
         if not len(obs):
             return
-        check_observations(obs)
-        with torch.inference_mode():
-            net = self._judged(obs)
-            if self._open is None:
-                found, tokens, padded = net.on_cpu(obs, chunk=self._chunk_tokens)
-                evals[:] = found.numpy()
-            else:
-                tokens, padded = self._on_device(net, self._open, obs, evals)
+        tokens, padded = self._run(self._judged(obs), obs, evals)
+        self.require_finite(evals)
+        self.count(len(obs), 1, tokens, padded)
+
+    def require_finite(self, evals: NDArray[np.float32]) -> None:
+        """NotFinite naming the first row of a batch's answers that holds anything but numbers."""
         if not np.isfinite(evals).all():
             row = int(np.argmin(np.isfinite(evals).all(axis=1)))
             raise NotFinite(
-                f"the network's answer to observation {row} of {len(obs)} is not finite "
-                f"({self.describe()}): its weights have diverged or overflow {self._dtype}"
+                f"the network's answer to observation {row} of {len(evals)} is not finite "
+                f"({self.describe()}): its weights have diverged or overflow {self.dtype}"
             )
-        with self._lock:
-            self._counts.states += len(obs)
-            self._counts.batches += 1
-            self._counts.tokens += tokens
-            self._counts.padded_tokens += padded
 
-    def _judged(self, obs: NDArray[Any]) -> Folded:
-        """The network to use: in half precision only once it has been compared with fp32."""
+    @abstractmethod
+    def _prepared(self, weights: Arrays, dtype: str) -> _Net:
+        """Checked weights ready to compute with in this precision. Raises Unsupported."""
+
+    @abstractmethod
+    def _run(self, net: _Net, obs: NDArray[Any], evals: NDArray[np.float32]) -> tuple[int, int]:
+        """Evaluate a batch that is not empty: tokens run, and tokens run as padding.
+
+        Raises ValueError for records of no seat to play, Unsupported.
+        """
+
+    def _judged(self, obs: NDArray[Any]) -> _Net:
+        """The network to use: in a lower precision only once it has been compared with fp32."""
         loaded = self._loaded
-        if loaded.exact is None:
+        if loaded.unjudged is None:
             return loaded.net
         with self._judging:
-            if loaded.exact is not None:  # no other thread has done it meanwhile
-                if wrong := self._wrong(loaded.net, loaded.exact, obs):
-                    _LOG.warning(f"{self.describe()}: {wrong}: fp32 is used from now on")
-                    loaded.net, self._dtype = loaded.exact, EXACT
-                loaded.exact = None
+            if loaded.unjudged is not None:  # no other thread has done it meanwhile
+                self._judge(loaded, loaded.unjudged, sample(obs))
+                loaded.unjudged = None
             return loaded.net
 
-    def _wrong(self, half: Folded, exact: Folded, obs: NDArray[Any]) -> str | None:
-        """What speaks against half precision here; None if nothing does."""
+    def _judge(self, loaded: _Loaded[_Net], weights: Arrays, obs: NDArray[Any]) -> None:
+        """Go on to the next precision until one says what fp32 does; later weights begin there."""
+        exact = self._prepared(weights, EXACT)
+        want = self._answers(exact, obs)
+        while loaded.dtype != EXACT and (wrong := self._wrong(loaded.net, obs, want)):
+            was = self.describe(loaded.dtype)
+            self._dtypes = self._dtypes[self._dtypes.index(loaded.dtype) + 1 :]
+            loaded.dtype = self._dtypes[0]
+            _LOG.warning(f"{was}: {wrong}: {loaded.dtype} is used from now on")
+            loaded.net = exact if loaded.dtype == EXACT else self._prepared(weights, loaded.dtype)
+
+    def _wrong(self, net: _Net, obs: NDArray[Any], want: NDArray[np.float32]) -> str | None:
+        """What speaks against this precision; None if nothing does."""
         try:
-            gap = compare(half, exact, obs, self._device)
-        except torch.cuda.OutOfMemoryError:
-            raise
-        except RuntimeError as error:  # a kernel that this device or build does not have
-            return f"it does not run here ({first_line(error)})"
-        if gap.harmless:
-            return None
-        return (
-            f"priors differ by up to {gap.prior:.2g} and values by {gap.value:.2g} from those in "
-            "fp32"
-        )
+            gap = Difference.between(self._answers(net, obs), want)
+        except Unsupported as error:
+            return f"it does not run here ({error})"
+        return None if gap.harmless else str(gap)
 
-    def _on_device(
-        self,
-        net: Folded,
-        open_device: Callable[[], Device],
-        obs: NDArray[Any],
-        evals: NDArray[np.float32],
-    ) -> tuple[int, int]:
-        """Through this thread's pipeline; again with half the rows at once if memory runs out."""
-        pipeline: Pipeline | None = getattr(self._local, "pipeline", None)
-        if pipeline is None:
-            pipeline = self._local.pipeline = Pipeline(open_device(), self._graphs)
-        while True:
-            limit = self._limit
-            try:
-                return pipeline.run(net, obs, evals, limit)
-            except torch.cuda.OutOfMemoryError:
-                pipeline.release()
-            self._halve(len(obs), limit)
-
-    def _halve(self, n: int, limit: int | None) -> None:
-        """Remember half of what a batch of n under ``limit`` ran at once. MemoryError if that had
-        been halved before; another thread's halving a moment ago is tried first."""
-        rows = largest_piece(n, limit)
-        with self._lock:
-            if self._limit != limit:
-                return
-            if limit is not None or rows < 2:
-                raise MemoryError(
-                    f"{self.describe()} has not enough memory for {rows} observations at once: "
-                    "play fewer games in parallel"
-                )
-            self._limit = rows // 2
-        _LOG.warning(
-            f"{self.describe()} ran out of memory with {rows:,} observations at once: it goes on "
-            f"with {rows // 2:,}"
-        )
+    def _answers(self, net: _Net, obs: NDArray[Any]) -> NDArray[np.float32]:
+        evals = np.empty((len(obs), WIDTH), np.float32)
+        self._run(net, obs, evals)
+        return evals

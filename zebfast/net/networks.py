@@ -6,25 +6,22 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
-import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+import numpy as np
+from numpy.typing import NDArray
 
 from zebfast.net import v1, v2
-from zebfast.net.v1 import NetConfig, V1Net
-from zebfast.net.v2 import V2Config, V2Net
+from zebfast.net.v1 import NetConfig
+from zebfast.net.v2 import V2Config
 from zebfast.system.finite import first_non_finite
 from zebfast.system.settings import shown
 
-AnyConfig = NetConfig | V2Config
-AnyNet = V1Net | V2Net
-
-_Config = TypeVar("_Config")
-_Net = TypeVar("_Net", bound=nn.Module)
+AnyConfig: TypeAlias = NetConfig | V2Config
+#: Parameter name -> its values.
+Arrays: TypeAlias = Mapping[str, NDArray[np.float32]]
 
 _KINDS: Mapping[str, type[NetConfig] | type[V2Config]] = {
     v1.TOKENIZER: NetConfig,
@@ -55,14 +52,6 @@ def config_from_dict(fields: Mapping[str, object]) -> AnyConfig:
     return made
 
 
-def build(config: AnyConfig) -> AnyNet:
-    """The untrained module, in training mode, on torch's default device.
-
-    Draws its weights from torch's global generator.
-    """
-    return V1Net(config) if isinstance(config, NetConfig) else V2Net(config)
-
-
 def sized(tokenizer: str, size: str, *, belief_head: bool) -> AnyConfig:
     """Config of a named size; ValueError for a tokenizer or size there is not."""
     if tokenizer not in TOKENIZERS or size not in SIZE_NAMES:
@@ -83,36 +72,6 @@ def size_name(config: AnyConfig) -> str | None:
     return None
 
 
-def skeleton(build: Callable[[_Config], _Net], config: _Config) -> _Net:
-    """``build(config)`` on the meta device, in training mode; nothing is drawn."""
-    with torch.device("meta"), _Undrawn():
-        return build(config)
-
-
-def filled(
-    build: Callable[[_Config], _Net], config: _Config, weights: Mapping[str, Tensor]
-) -> _Net:
-    """``build(config)`` whose parameters are these very tensors, in training mode."""
-    net = skeleton(build, config)
-    net.load_state_dict(dict(weights), assign=True)
-    return net
-
-
-class _Undrawn(TorchFunctionMode):
-    """Tensors stay as they are where they would be filled with normally distributed numbers.
-
-    To do that on the meta device torch imports its compiler: 2 seconds of every start.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        call = _leave if func is nn.init.normal_ else func
-        return call(*args, **(kwargs or {}))
-
-
-def _leave(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
-    return tensor
-
-
 class BadCheckpoint(ValueError):
     """A file or a set of weights that cannot be used; one sentence that names it."""
 
@@ -128,31 +87,32 @@ class Diverged(BadCheckpoint):
         )
 
 
-def check_weights(config: AnyConfig, weights: Mapping[str, Any]) -> dict[str, Tensor]:
-    """``weights`` as float32 tensors on the CPU if they are exactly those of ``config``.
+def check_weights(config: AnyConfig, weights: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """``weights`` as float32 arrays, C-contiguous, if they are exactly those of ``config``.
 
     BadCheckpoint names the first thing wrong: missing or foreign keys, shapes, types; Diverged is
     for NaN and infinite numbers.
     """
-    expected = skeleton(build, config).state_dict()
+    expected = config.parameters()
     missing = sorted(expected.keys() - weights.keys())
     foreign = sorted(weights.keys() - expected.keys(), key=repr)
     if missing or foreign:
         what = f"lack {missing[0]!r}" if missing else f"have {shown(foreign[0])}, which it has not"
         raise BadCheckpoint(f"the weights do not fit the network {config.to_dict()}: they {what}")
     checked = {}
-    for name, like in expected.items():
+    for name, shape in expected.items():
         weight = weights[name]
-        if not isinstance(weight, Tensor) or weight.layout != torch.strided:
+        if not isinstance(weight, np.ndarray):
             raise BadCheckpoint(f"{name!r} is not a dense tensor")
-        if weight.shape != like.shape:
+        if weight.shape != shape:
             raise BadCheckpoint(
                 f"the weights do not fit the network {config.to_dict()}: {name!r} has shape "
-                f"{list(weight.shape)} instead of {list(like.shape)}"
+                f"{list(weight.shape)} instead of {list(shape)}"
             )
-        if not weight.is_floating_point():
+        if weight.dtype.kind != "f":
             raise BadCheckpoint(f"{name!r} holds {weight.dtype} instead of floating-point numbers")
-        checked[name] = weight.detach().to("cpu", torch.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and told so
+            checked[name] = np.ascontiguousarray(weight, dtype=np.float32)
     bad = first_non_finite(checked)
     if bad is not None:
         raise Diverged(bad)
@@ -203,4 +163,4 @@ def _n_numbered(weights: Mapping[str, Any], pattern: str) -> int:
 
 def _matrix_size(weights: Mapping[str, Any], name: str, axis: int) -> int | None:
     weight = weights.get(name)
-    return weight.shape[axis] if isinstance(weight, Tensor) and weight.ndim == 2 else None
+    return weight.shape[axis] if isinstance(weight, np.ndarray) and weight.ndim == 2 else None

@@ -1,11 +1,12 @@
-"""What every network shares: the sizes of the game, and what it says about a batch."""
+"""What every network shares: the sizes of the game, and what a config may ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
 from zebfast.rules import HAND_SIZE, N_SEATS, TOTAL_POINTS
 from zebfast.system.settings import shown
@@ -13,20 +14,25 @@ from zebfast.system.settings import shown
 N_SLOTS = HAND_SIZE  # a slot is a domino of the observer's seven
 N_OTHER_SEATS = N_SEATS - 1
 N_POINTS = TOTAL_POINTS + 1  # final points of a side: 0..42
+#: Columns of an evaluation: the priors of the seven slots, then the value.
+WIDTH = N_SLOTS + 1
+
+Shape: TypeAlias = tuple[int, ...]
 
 
-class Output(NamedTuple):
-    """What a network says about a batch of B observations."""
+class Heads(NamedTuple):
+    """What a network says about B observations."""
 
-    policy: Tensor  # float[B, 7] logits of all seven slots; the caller masks
-    value: Tensor  # float[B] in [-1, 1], for the observer's side
-    belief: Tensor | None  # float[B, 28, 3] logits: dealt to left, partner, right
-    points: Tensor | None = None  # float[B, 43] logits: final points of the observer's side
+    policy: NDArray[np.float32]  # [B, 7] logits of all seven slots, playable or not
+    value: NDArray[np.float32]  # [B] in [-1, 1], for the observer's side
+    belief: NDArray[np.float32] | None  # [B, 28, 3] logits: dealt to left, partner, right
+    points: NDArray[np.float32] | None  # [B, 43] logits: final points of the observer's side
 
 
-def n_parameters(net: nn.Module) -> int:
-    """Number of trainable scalars."""
-    return sum(p.numel() for p in net.parameters())
+def linear(name: str, n_in: int, n_out: int) -> Iterator[tuple[str, Shape]]:
+    """Names and shapes of a linear map's weight and bias."""
+    yield f"{name}.weight", (n_out, n_in)
+    yield f"{name}.bias", (n_out,)
 
 
 def check_shape(config: Any, limits: Mapping[str, int], tokenizer: str) -> None:

@@ -1,6 +1,7 @@
-"""Packed observations: what makes one valid, and how published v1 tokens become one.
+"""Packed observations: what makes one valid, and v1 tokens of one and into one.
 
-The columns and kinds of a token are named here because both directions need them.
+Token 0 is the declaration, 1..7 the seven original slots (masked and zero once played), 8 + i is
+play i.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.core.masks import count_dominoes
+from zebfast.core.masks import count_dominoes, domino_bits
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.output import N_SLOTS
 from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS, N_DOMINOES, N_PLIES, N_SEATS
@@ -83,6 +84,55 @@ def pack_tokens(tokens: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
     _require((in_range | ~mask).all(axis=1), "has a feature outside 0..9")
     # Masked features mean nothing from here on; zero is a valid index everywhere.
     return _pack(np.where(mask[:, :, None], tokens, 0).astype(np.int64), mask)
+
+
+def unpack_tokens(obs: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """v1 tokens int64[N, 36, 8] and mask bool[N, 36] (True = token counts) of OBS_DTYPE[N].
+
+    Features of masked tokens are zero. ValueError for anything but a vector of observations.
+    """
+    if obs.dtype != OBS_DTYPE or obs.ndim != 1:
+        raise ValueError(f"expected a vector of packed observations, not {obs.dtype}{obs.shape}")
+    n, features = len(obs), domino_features()
+    tokens = np.zeros((n, N_TOKENS, N_FEATURES), np.int64)
+    mask = np.ones((n, N_TOKENS), np.bool_)
+    mask[:, 1:FIRST_PLAY] = obs["in_hand"][:, None] >> np.arange(N_SLOTS) & 1
+    mask[:, FIRST_PLAY:] = np.arange(N_PLIES) < obs["n_plays"][:, None]
+    slots = np.nonzero(domino_bits(obs["hand"]))[1].reshape(n, N_SLOTS)
+    plays = obs["plays"].astype(np.int64)
+    tokens[:, :, Column.DECL] = obs["decl"][:, None]
+    tokens[:, 1:FIRST_PLAY, : Column.COUNT + 1] = features[slots]
+    tokens[:, 1:FIRST_PLAY, Column.IN_HAND] = 1
+    tokens[:, 1:FIRST_PLAY, Column.TYPE] = TYPE_HAND
+    tokens[:, FIRST_PLAY:, : Column.COUNT + 1] = features[plays & 31]
+    tokens[:, FIRST_PLAY:, Column.SEAT] = plays >> 5
+    tokens[:, FIRST_PLAY:, Column.TYPE] = TYPE_PLAY
+    tokens *= mask[:, :, None]
+    return tokens, mask
+
+
+def slow_tokens(record: np.void) -> tuple[list[list[int]], list[bool]]:
+    """Tokens (36 lists of 8) and mask (36) of one OBS_DTYPE record: the slow twin of all others."""
+    hand, decl, n_plays = int(record["hand"]), int(record["decl"]), int(record["n_plays"])
+    in_hand = int(record["in_hand"])
+    tokens = [[0] * N_FEATURES for _ in range(N_TOKENS)]
+    mask = [False] * N_TOKENS
+
+    def put(index: int, domino: int | None, seat: int, held: int, kind: int) -> None:
+        high, low = (0, 0) if domino is None else DOMINOES[domino]
+        double = int(domino is not None and high == low)
+        count = 0 if domino is None else COUNT_CLASS[COUNT[domino]]
+        tokens[index] = [high, low, double, count, seat, held, decl, kind]
+        mask[index] = True
+
+    put(0, None, 0, 0, 0)
+    slots = [d for d in range(N_DOMINOES) if hand >> d & 1]
+    for slot, domino in enumerate(slots):
+        if in_hand >> slot & 1:
+            put(1 + slot, domino, 0, 1, TYPE_HAND)
+    for i, play in enumerate(record["plays"][:n_plays]):
+        put(FIRST_PLAY + i, int(play) & 31, int(play) >> 5, 0, TYPE_PLAY)
+    return tokens, mask
 
 
 def _require(ok: Any, problem: str) -> None:

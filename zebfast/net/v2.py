@@ -1,29 +1,22 @@
-"""The v2 network: a residual MLP over 856 bits of the information state (`features`).
+"""The v2 network by its shape: a residual MLP over 856 bits of the information state (`features`).
 
 Made for throughput: one gathered first layer, a few square matrices, no attention, the same work
 at every ply. The value head gives the distribution of the final points of the observer's side, of
-which Output.value is the chance of more than half less that of fewer.
+which the value is the chance of more than half less that of fewer. `torch.v2` is the module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from zebfast.net.features import N_BITS, FeatureBatch, expand, expand_on_cpu
-from zebfast.net.output import N_OTHER_SEATS, N_POINTS, Output, check_shape
-from zebfast.rules import HALF_POINTS, N_DOMINOES
+from zebfast.net.features import N_BITS
+from zebfast.net.output import N_OTHER_SEATS, N_POINTS, Shape, check_shape, linear
+from zebfast.rules import N_DOMINOES
 
 TOKENIZER = "v2"
 FIRST_WEIGHT = "first.weight"  # of a state_dict: [width, 856]
-# A row of the first layer is seen only when its bit is set. Small at first, so that what is learned
-# about a bit soon outweighs what it began with: the norm that follows makes up for the scale.
-_FIRST_SPREAD = 0.002
 # Far above any size in use; what a file may ask for is bounded before anything is allocated.
 _LIMITS = MappingProxyType({"width": 4096, "n_blocks": 64})
 
@@ -46,6 +39,25 @@ class V2Config:
         """Every field by its name."""
         return asdict(self)
 
+    def parameters(self) -> dict[str, Shape]:
+        """Shape of every parameter by its name, in the order of a ``state_dict``."""
+        return dict(self._parameters())
+
+    def _parameters(self) -> Iterator[tuple[str, Shape]]:
+        width = self.width
+        yield from linear("first", N_BITS, width)
+        for i in range(self.n_blocks):
+            yield f"blocks.{i}.norm.weight", (width,)
+            yield f"blocks.{i}.norm.bias", (width,)
+            yield from linear(f"blocks.{i}.up", width, width)
+            yield from linear(f"blocks.{i}.down", width, width)
+        yield "norm.weight", (width,)
+        yield "norm.bias", (width,)
+        yield from linear("policy_proj", width, N_DOMINOES)
+        yield from linear("value_head", width, N_POINTS)
+        if self.belief_head:
+            yield from linear("belief_proj", width, N_DOMINOES * N_OTHER_SEATS)
+
 
 SIZES: Mapping[str, V2Config] = MappingProxyType(
     {
@@ -54,65 +66,3 @@ SIZES: Mapping[str, V2Config] = MappingProxyType(
         "large": V2Config(width=512, n_blocks=4),
     }
 )
-
-
-class Block(nn.Module):
-    """x + down(relu(up(norm(x)))), all of one width."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, width)
-        self.down = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float[B, width] -> the same shape."""
-        y: Tensor = x + self.down(torch.relu(self.up(self.norm(x))))
-        return y
-
-
-class V2Net(nn.Module):
-    """A first layer over bits, residual blocks, and linear heads: policy, points, belief."""
-
-    def __init__(self, config: V2Config) -> None:
-        super().__init__()
-        self.config = config
-        self.first = nn.Linear(N_BITS, config.width)
-        nn.init.normal_(self.first.weight, std=_FIRST_SPREAD)
-        nn.init.zeros_(self.first.bias)
-        self.blocks = nn.ModuleList(Block(config.width) for _ in range(config.n_blocks))
-        self.norm = nn.LayerNorm(config.width)
-        self.policy_proj = nn.Linear(config.width, N_DOMINOES)
-        self.value_head = nn.Linear(config.width, N_POINTS)
-        self.belief_proj: nn.Linear | None = None
-        if config.belief_head:
-            self.belief_proj = nn.Linear(config.width, N_DOMINOES * N_OTHER_SEATS)
-
-    @staticmethod
-    def prepare(raw: Tensor) -> FeatureBatch:
-        """Packed records uint8[B, 36] as `run` takes them, on their device, without a sync."""
-        return expand_on_cpu(raw) if raw.device.type == "cpu" else expand(raw)
-
-    def run(self, inputs: FeatureBatch) -> Output:
-        """Evaluate what `prepare` gave."""
-        output: Output = self(inputs.features, inputs.slots)
-        return output
-
-    def forward(self, features: Tensor, slots: Tensor) -> Output:
-        """Evaluate features float[B, 856] whose slots hold the dominoes int64[B, 7]."""
-        x = self.first(features)
-        for block in self.blocks:
-            x = block(x)
-        x = self.norm(x)
-        points = self.value_head(x)
-        belief: Tensor | None = None
-        if self.belief_proj is not None:
-            belief = self.belief_proj(x).unflatten(-1, (N_DOMINOES, N_OTHER_SEATS))
-        policy = self.policy_proj(x).gather(1, slots)
-        return Output(policy, value_of_points(points), belief, points)
-
-
-def value_of_points(logits: Tensor) -> Tensor:
-    """float[B]: chance of more than 21 points less that of fewer, of logits float[B, 43]."""
-    chances = F.softmax(logits, dim=-1)
-    return chances[..., HALF_POINTS + 1 :].sum(-1) - chances[..., :HALF_POINTS].sum(-1)

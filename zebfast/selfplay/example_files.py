@@ -43,7 +43,6 @@ def _read(handle: BinaryIO, size: int, suffix: str) -> Examples:
     if suffix == NATIVE_SUFFIX:
         return read_native(handle, size)
     if suffix == PT_SUFFIX:
-        # Imported here so that native files can be read and written without loading torch.
         from zebfast.selfplay.examples_pt import read_pt
 
         return read_pt(handle)

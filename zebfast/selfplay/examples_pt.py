@@ -10,13 +10,11 @@ It has no place for final points: rows read from it know who won, as their value
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zebfast.core.masks import count_dominoes, domino_bits, followers
@@ -27,8 +25,8 @@ from zebfast.core.records import (
     EXAMPLE_HAS_POLICY,
 )
 from zebfast.exchange.archive import Archive, BadArchive, StoredTensor
-from zebfast.net.encoding import expand, record_bytes
-from zebfast.net.packing import pack_tokens
+from zebfast.exchange.archive_writer import archive_bytes
+from zebfast.net.packing import FIRST_PLAY, pack_tokens, unpack_tokens
 from zebfast.rules import HAND_SIZE, N_DOMINOES, N_SEATS
 from zebfast.selfplay.examples import (
     MAX_EXAMPLES,
@@ -41,17 +39,19 @@ from zebfast.system.files import write_atomic
 
 Array: TypeAlias = NDArray[Any]
 
-_FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
-    "observations": (torch.int32, (36, 8)),
-    "masks": (torch.bool, (36,)),
-    "hand_indices": (torch.int64, (7,)),
-    "hand_masks": (torch.bool, (7,)),
-    "policy_targets": (torch.float32, (7,)),
-    "value_targets": (torch.float32, ()),
+#: Name -> type and shape of each example's.
+_Fields: TypeAlias = Mapping[str, tuple[str, tuple[int, ...]]]
+_FIELDS: _Fields = {
+    "observations": ("int32", (36, 8)),
+    "masks": ("bool", (36,)),
+    "hand_indices": ("int64", (7,)),
+    "hand_masks": ("bool", (7,)),
+    "policy_targets": ("float32", (7,)),
+    "value_targets": ("float32", ()),
 }
-_BELIEF_FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
-    "belief_targets": (torch.int64, (N_DOMINOES,)),
-    "belief_mask": (torch.bool, (N_DOMINOES,)),
+_BELIEF_FIELDS: _Fields = {
+    "belief_targets": ("int64", (N_DOMINOES,)),
+    "belief_mask": ("bool", (N_DOMINOES,)),
 }
 _CHUNK = 8192
 _DOMINOES = np.arange(N_DOMINOES, dtype=np.uint32)
@@ -67,33 +67,29 @@ def write_pt(
         ValueError: a game is not legal (names the row).
         OSError: as raised by the file system.
     """
-    tensors = tensors_from_examples(games_to_examples(games), belief=belief)
-    buffer = io.BytesIO()
-    torch.save({**tensors, "metadata": dict(metadata)}, buffer)
-    write_atomic(Path(path), buffer.getbuffer())
+    arrays = arrays_from_examples(games_to_examples(games), belief=belief)
+    write_atomic(Path(path), archive_bytes({**arrays, "metadata": dict(metadata)}))
 
 
-def tensors_from_examples(records: NDArray[np.void], *, belief: bool) -> dict[str, torch.Tensor]:
+def arrays_from_examples(records: NDArray[np.void], *, belief: bool) -> dict[str, Array]:
     """EXAMPLE_DTYPE[N] -> the documented tensors, played slots zeroed."""
-    batch = expand(record_bytes(records["obs"]))
+    tokens, mask = unpack_tokens(records["obs"])
     weights = records["policy"].astype(np.float64)
     total = weights.sum(axis=1, keepdims=True)
     policy = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-    tensors = {
-        "observations": batch.tokens.to(torch.int32),
-        "masks": batch.mask,
-        "hand_indices": batch.hand_indices.contiguous(),
-        "hand_masks": batch.in_hand,
-        "policy_targets": torch.from_numpy(policy.astype(np.float32)),
-        "value_targets": torch.from_numpy(records["value"].astype(np.float32)),
+    arrays: dict[str, Array] = {
+        "observations": tokens.astype(np.int32),
+        "masks": mask,
+        "hand_indices": np.tile(np.arange(1, FIRST_PLAY), (len(records), 1)),
+        "hand_masks": mask[:, 1:FIRST_PLAY],
+        "policy_targets": policy.astype(np.float32),
+        "value_targets": records["value"].astype(np.float32),
     }
     if belief:
         left, partner = domino_bits(records["left"]), domino_bits(records["partner"])
-        tensors["belief_targets"] = torch.from_numpy(
-            np.where(left, 0, np.where(partner, 1, 2)).astype(np.int64)
-        )
-        tensors["belief_mask"] = torch.from_numpy(~domino_bits(records["obs"]["hand"]))
-    return tensors
+        arrays["belief_targets"] = np.where(left, 0, np.where(partner, 1, 2)).astype(np.int64)
+        arrays["belief_mask"] = ~domino_bits(records["obs"]["hand"])
+    return arrays
 
 
 def read_pt(source: BinaryIO) -> Examples:
@@ -111,7 +107,7 @@ def read_pt(source: BinaryIO) -> Examples:
             fields |= _BELIEF_FIELDS
         n = _check_tensors(content, fields)
         metadata = check_metadata(content.get("metadata"), n_examples=n)
-        arrays = {name: archive.load(content[name]).numpy() for name in fields}
+        arrays = {name: archive.load(content[name]) for name in fields}
     except BadArchive as error:
         raise BadExampleFile(f"{error}; expected the tensors that are documented") from error
     records = np.zeros(n, EXAMPLE_DTYPE)
@@ -121,16 +117,14 @@ def read_pt(source: BinaryIO) -> Examples:
     return Examples(records, metadata)
 
 
-def _check_tensors(
-    content: Mapping[str, Any], fields: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
-) -> int:
+def _check_tensors(content: Mapping[str, Any], fields: _Fields) -> int:
     """How many examples the tensors hold, as they are declared: none has been read yet."""
     masks = content.get("masks")
     n = masks.shape[0] if isinstance(masks, StoredTensor) and masks.shape else 0
     if not 0 < n <= MAX_EXAMPLES:
         raise BadExampleFile(f"has {n} examples; expected 1 to {MAX_EXAMPLES}")
     for name, (dtype, shape) in fields.items():
-        wanted = f"{str(dtype).removeprefix('torch.')}{[n, *shape]}"
+        wanted = f"{dtype}{[n, *shape]}"
         tensor = content.get(name)
         if not isinstance(tensor, StoredTensor):
             raise BadExampleFile(f"has no tensor {name}; expected {wanted}")

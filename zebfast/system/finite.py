@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from numpy.typing import NDArray
+
+_Leaf = TypeVar("_Leaf")
 
 
 class NotFinite(ValueError):
     """Numbers that are none were to be written; one sentence. What was there before stays."""
 
-
-def first_non_finite(values: Any) -> str | None:
-    """The name of the first tensor that holds NaN or infinity; None where there is none.
-
-    One fused pass over all of them, for their norm; only where that is no number, which squares of
-    finite numbers may bring about, too, they are looked at one by one. ``values`` are nested
-    mappings and lists; a name is the keys on the way, ``trainer.optimizer.state.0.exp_avg``.
-    """
-    import torch
-    from torch.nn.utils import get_total_norm
-
-    found = list(_tensors(values, ""))
-    if not found or math.isfinite(get_total_norm([each for _, each in found]).item()):
-        return None
-    return next((name for name, each in found if not torch.isfinite(each).all()), None)
-
-
-def require_finite(values: Any, what: str) -> None:
-    """NotFinite where a tensor of ``what`` holds NaN or infinity."""
-    name = first_non_finite(values)
-    if name is not None:
-        raise NotFinite(
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(
             f"{what} is not written, for {name!r} holds NaN or infinite numbers: what was there "
             "before is untouched"
         )
 
 
-def _tensors(values: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    import torch
+def first_non_finite(values: Any) -> str | None:
+    """The name of the first array that holds NaN or infinity; None where there is none.
 
-    if isinstance(values, torch.Tensor):
-        if values.is_floating_point() and values.numel():
-            yield name, values.detach()
-    elif isinstance(values, Mapping | list):
+    ``values`` are nested mappings and lists; a name is the keys on the way, ``state.0.exp_avg``.
+    For tensors: `net.torch.finite`.
+    """
+    import numpy as np
+
+    def numbers(leaf: Any) -> NDArray[Any] | None:
+        return leaf if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else None
+
+    found = leaves(values, numbers)
+    return next((name for name, each in found if not np.isfinite(each).all()), None)
+
+
+def require_finite(values: Any, what: str) -> None:
+    """NotFinite where an array of ``what`` holds NaN or infinity."""
+    name = first_non_finite(values)
+    if name is not None:
+        raise NotFinite(what, name)
+
+
+def leaves(
+    values: Any, wanted: Callable[[Any], _Leaf | None], name: str = ""
+) -> Iterator[tuple[str, _Leaf]]:
+    """Every entry of nested mappings and lists for which ``wanted`` has something, and its name."""
+    if isinstance(values, Mapping | list):
         entries = values.items() if isinstance(values, Mapping) else enumerate(values)
         for key, value in entries:
-            yield from _tensors(value, f"{name}.{key}" if name else str(key))
+            yield from leaves(value, wanted, f"{name}.{key}" if name else str(key))
+    elif (found := wanted(values)) is not None:
+        yield name, found

@@ -85,10 +85,6 @@ def gpu_facts(device: str) -> tuple[str | None, float | None]:
     """Name of the GPU, and the most MB that torch has held on it; None without one."""
     if not device.startswith("cuda"):
         return None, None
-    import torch
+    from zebfast.net.torch import runtime
 
-    try:
-        name = torch.cuda.get_device_name(device)
-        return name, round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
-    except RuntimeError:  # a GPU that has failed: the worker itself says so
-        return None, None
+    return runtime.gpu_facts(device)  # None of one that has failed: the worker itself says so

@@ -147,17 +147,7 @@ def _output(command: tuple[str, ...]) -> str:
 def _torch_on_gpu() -> tuple[str | None, str | None, str]:
     """CUDA of torch, the GPU it has just calculated on, and why there is none."""
     try:
-        import torch
+        from zebfast.net.torch import runtime
     except ImportError as error:
         return None, None, f"{error}"
-    built = torch.version.cuda
-    if built is None:
-        return None, None, "it is built for the CPU"
-    try:
-        # A GPU may be listed and still refuse work: only a result shows that it does it.
-        ones = torch.ones(64, 64, device="cuda")
-        if float((ones @ ones).sum()) != 64.0**3:
-            return built, None, "it miscalculates"
-        return built, torch.cuda.get_device_name(0), ""
-    except (RuntimeError, AssertionError) as error:
-        return built, None, " ".join(str(error).split())[:200]
+    return runtime.cuda_version(), *runtime.calculate()

@@ -38,8 +38,9 @@ class BatchProgress:
 
 
 OnProgress = Callable[[BatchProgress], None]
-#: The configuration to play with, once the network's own is known; says what it changes.
-Settle = Callable[[WorkerConfig, Mapping[str, Any]], WorkerConfig]
+#: The configuration to play with, once the network's own is known, and threads of the network where
+#: they are to be others; says what it changes.
+Settle = Callable[[WorkerConfig, Mapping[str, Any]], tuple[WorkerConfig, int | None]]
 
 
 def work(
@@ -47,11 +48,12 @@ def work(
     *,
     on_progress: OnProgress | None = None,
     settle: Settle | None = None,
+    threads: int | None = None,
 ) -> int:
     """Play and hand over batches of examples until told to stop. Returns the exit code.
 
     SIGINT, SIGTERM and SIGHUP end the batch at once, hand over the games that are finished and
-    upload what waits for an upload, within limits.
+    upload what waits for an upload, within limits. ``threads``: see `Evaluator.use_threads`.
 
     Raises:
         ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
@@ -78,9 +80,12 @@ def work(
             with stop.interrupting():
                 network = wait_for_network(store, config, stop)
                 if settle is not None:
-                    config = settle(config, network.config)
+                    config, others = settle(config, network.config)
+                    threads = others or threads
         except Stopped:
             return stop.exit_code
+        if threads is not None:
+            network.evaluator.use_threads(threads)
         with closing(
             ProducerSwitch(config, network, seed=progress.seed, first_game=progress.next_game)
         ) as switch:

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from zebfast.exchange import ExchangeError, TransientError, Unusable, Weights, WeightStore
-from zebfast.net.evaluator import Evaluator
+from zebfast.net.devices import open_evaluator
 from zebfast.net.networks import Diverged, config_from_dict
 from zebfast.system.events import Incident, Waiting, emit
 from zebfast.system.retry import Once
@@ -38,7 +38,7 @@ class SyncedNetwork:
         self._is_new = Once()
         try:
             network = config_from_dict(weights.config)
-            self.evaluator = Evaluator(
+            self.evaluator = open_evaluator(
                 network, weights.state_dict, device=config.device, dtype=config.dtype
             )
         except Diverged as error:

@@ -82,10 +82,9 @@ class ProducerSwitch:
             worker = self._config.worker_id
             self._wait(f"[{worker}] producer: {NOTHING}, the run has all its games")
             return True
-        if task.threads is not None:
-            import torch
-
-            torch.set_num_threads(usable_threads(task.threads))
+        threads = usable_threads(task.threads)
+        if threads is not None:
+            self._network.evaluator.use_threads(threads)
         line = f"[{self._config.worker_id}] producer: {mode} on {self._begin(config, n_games)}"
         if self._is_new(line):
             _LOG.info(line)

@@ -12,7 +12,7 @@ Whatever hands the game holds, a player is shown only what the seat to play know
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ from zebfast.core.engine import Game, GameBatch
 from zebfast.rules import TOTAL_POINTS
 
 if TYPE_CHECKING:
-    from zebfast.net.networks import AnyNet
-    from zebfast.net.output import Output
+    from zebfast.net.heads import Ask
+    from zebfast.net.output import Heads
 
 
 def load_player(spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu") -> GamePlayer:
@@ -38,9 +38,8 @@ def load_player(spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu
             dominoes. The same seed gives the same plays, unless a search is given a time (`ms`).
         device: where networks run: cpu, cuda or cuda:N.
 
-    torch is imported here, and only for players with a network. Raises PlayerSpecError for a spec
-    that cannot be understood and PlayerLoadError for weights or a device that cannot be used, both
-    a ValueError of one sentence.
+    Raises PlayerSpecError for a spec that cannot be understood and PlayerLoadError for weights or a
+    device that cannot be used, both a ValueError of one sentence. v1 networks and GPUs need torch.
     """
     parsed = parse_spec(spec)
     pool = None
@@ -50,8 +49,12 @@ def load_player(spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu
         pool = SolverPool(1)  # works in the calling thread, so that there is nothing to close
     checkpoint = load_network(parsed) if parsed.needs_network else None
     player = build_player(parsed, device=device, pool=pool, checkpoint=checkpoint)
-    network = None if checkpoint is None else checkpoint.network().eval()
-    return GamePlayer(player, network=network, seed=seed)
+    ask = None
+    if checkpoint is not None:
+        from zebfast.net.heads import open_heads
+
+        ask = open_heads(checkpoint.config, checkpoint.weights)
+    return GamePlayer(player, ask=ask, seed=seed)
 
 
 class GamePlayer:
@@ -63,11 +66,11 @@ class GamePlayer:
         name: the spec.
     """
 
-    def __init__(self, player: Player, *, network: AnyNet | None, seed: int) -> None:
-        """A player of the arena, the module that it asks (None if it asks none), and the seed."""
+    def __init__(self, player: Player, *, ask: Ask | None, seed: int) -> None:
+        """A player of the arena, what asks its network (None if it has none), and the seed."""
         self.name = player.name
         self._player = player
-        self._network = network
+        self._ask = ask
         self._seed = seed
 
     def choose(self, game: Game, *, bid: int = LOWEST_BID, number: int = 0) -> int:
@@ -96,13 +99,13 @@ class GamePlayer:
         As it was trained, before a player's temperature or search: the better it thinks of a play,
         the larger its chance. Raises ValueError if the game is over or there is no network.
         """
-        import torch
+        from zebfast.net.heads import softmax
 
         hand, legal = game.dealt[game.to_play], set(game.legal())
-        logits = self._look(game).policy[0].double()
-        closed = torch.tensor([domino not in legal for domino in hand])
-        chances = torch.softmax(logits.masked_fill(closed, -torch.inf), dim=0).tolist()
-        return {d: chance for d, chance in zip(hand, chances, strict=True) if d in legal}
+        logits = self._look(game).policy[0]
+        slots = [slot for slot, domino in enumerate(hand) if domino in legal]
+        chances = softmax(logits[slots]).tolist()
+        return {hand[slot]: chance for slot, chance in zip(slots, chances, strict=True)}
 
     def points(self, game: Game) -> NDArray[np.float64]:
         """Chances float64[43] that the side to play has 0..42 points in the end; their sum is 1.
@@ -110,30 +113,22 @@ class GamePlayer:
         `points(game)[bid:].sum()` is the chance that its contract is made, if it declared. Raises
         ValueError if the game is over, there is no network, or it tells only who wins (v1).
         """
-        import torch
+        from zebfast.net.heads import softmax
 
         logits = self._look(game).points
         if logits is None:
             raise ValueError(f"the network of {self.name!r} does not predict points; v2 ones do")
-        chances: NDArray[np.float64] = torch.softmax(logits[0].double(), dim=0).numpy()
-        return chances
+        return softmax(logits[0])
 
     def expected_points(self, game: Game) -> float:
         """Points 0..42 that the side to play will have in the end, on average; see `points`."""
         return float(self.points(game) @ np.arange(TOTAL_POINTS + 1))
 
-    def _look(self, game: Game) -> Output:
+    def _look(self, game: Game) -> Heads:
         """What the network says about what the seat to play knows."""
-        if self._network is None:
+        if self._ask is None:
             raise ValueError(f"player {self.name!r} has no network")
-        import torch
-
-        from zebfast.net.encoding import record_bytes
-
-        net: Any = self._network  # each kind of network runs what it has prepared itself
-        with torch.inference_mode():
-            output: Output = net.run(net.prepare(record_bytes(_batch_of(game).observe())))
-        return output
+        return self._ask(_batch_of(game).observe())
 
 
 def _batch_of(game: Game) -> GameBatch:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from zebfast.arena.players.base import NetworkPlayer, Player, plain_player
 from zebfast.arena.players.specs import (
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from zebfast.net.checkpoint import Checkpoint
     from zebfast.net.evaluator import Evaluator
 
-_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
-
 
 class PlayerLoadError(ValueError):
     """A player whose weights or device cannot be used; the message is one sentence."""
@@ -39,12 +36,13 @@ def build_player(
     device: str | None = None,
     pool: SolverPool | None = None,
     checkpoint: Checkpoint | None = None,
+    threads: int | None = None,
 ) -> Player:
     """The player that `spec` names; a network runs on `device` (default: cuda, else cpu).
 
     `pool` solves for players that sample worlds; the caller owns it, all players may share it, and
     the others do without. `checkpoint` is what `load_network` says of the spec, where the caller
-    has read it already. torch is imported only when a network is asked for. Raises
+    has read it already. `threads` bounds a network that torch runs on the CPU. Raises
     PlayerLoadError for weights that are missing, damaged or of another program, and for a device
     that is not there; ValueError where a pool is needed and missing.
     """
@@ -60,6 +58,8 @@ def build_player(
     checkpoint = checkpoint or load_network(spec)
     dtype = "fp32" if isinstance(options, NetworkOptions) else options.dtype
     evaluator = _evaluator(checkpoint, device, dtype)
+    if threads is not None:
+        evaluator.use_threads(threads)
     if isinstance(options, NetworkOptions):
         return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=options.temperature)
     if isinstance(options, TreeSearch):
@@ -83,16 +83,21 @@ def build_player(
     return RolloutPlayer(name=spec.text, rollouts=rollouts, worlds=worlds, options=told)
 
 
-def _evaluator(checkpoint: Checkpoint, device: str | None, dtype: str) -> Evaluator:
-    import torch
+def _evaluator(checkpoint: Checkpoint, device: str | None, dtype: str) -> Evaluator[Any]:
+    from zebfast.net.devices import (
+        DEVICE,
+        NeedsTorch,
+        default_device,
+        open_evaluator,
+    )
 
-    from zebfast.net.evaluator import Evaluator
-
-    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if not _DEVICE.fullmatch(name):
+    name = device or default_device()
+    if not DEVICE.fullmatch(name):
         raise PlayerLoadError(f"Device {name!r} is unknown; expected cpu, cuda or cuda:N.")
     try:
-        return Evaluator(checkpoint.config, checkpoint.weights, device=name, dtype=dtype)
+        return open_evaluator(checkpoint.config, checkpoint.weights, device=name, dtype=dtype)
+    except NeedsTorch as error:
+        raise PlayerLoadError(f"{error}.") from error
     except (RuntimeError, AssertionError) as error:  # torch: not there, or not compiled in
         reason = str(error).splitlines()[0].rstrip(".")
         raise PlayerLoadError(f"Device {name!r} cannot be used: {reason}.") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,15 +219,14 @@ class BeliefHead:
     def __init__(self, checkpoint: Checkpoint) -> None:
         if not checkpoint.config.belief_head:
             raise ValueError("belief=head needs a network with a belief head, which this one lacks")
-        self._net: Any = checkpoint.network().eval()  # every kind runs what it has prepared itself
+        from zebfast.net.heads import open_heads
+
+        self._ask = open_heads(checkpoint.config, checkpoint.weights)
 
     def __call__(self, observations: np.ndarray) -> NDArray[np.float64]:
         """Probabilities f8[k, 28, 3] that each domino was dealt to the left, partner or right."""
-        import torch
+        from zebfast.net.heads import softmax
 
-        from zebfast.net.encoding import record_bytes
-
-        with torch.inference_mode():
-            logits = self._net.run(self._net.prepare(record_bytes(observations))).belief
-            chances: NDArray[np.float64] = torch.softmax(logits.double(), dim=-1).numpy()
-        return chances
+        logits = self._ask(observations).belief
+        assert logits is not None
+        return softmax(logits)

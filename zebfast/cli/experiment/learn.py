@@ -24,6 +24,7 @@ from zebfast.cli.experiment.runs import draw_curves
 from zebfast.cli.experiment.settings import origins, plain_settings, resolve
 from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
+from zebfast.system.machine import installed_version
 from zebfast.system.signals import exit_on_signals
 
 if TYPE_CHECKING:
@@ -255,7 +256,6 @@ def _resolved_toml(
 ) -> str:  # fmt: skip
     """Everything this run is told, with what ran it: a TOML text."""
     import tomli_w
-    import torch
 
     run = {
         "experiment": experiment.name,
@@ -266,7 +266,7 @@ def _resolved_toml(
         "version": zebfast.__version__,
         "commit": _commit() or "unknown",
         "python": platform.python_version(),
-        "torch": str(torch.__version__),
+        "torch": installed_version("torch") or "missing",
     }
     settings = plain_settings(context.params) | {
         "device": config.device,

@@ -36,7 +36,8 @@ from zebfast.core.records import (
     EXAMPLE_HAS_POINTS,
     EXAMPLE_HAS_POLICY,
 )
-from zebfast.net.output import N_POINTS, Output
+from zebfast.net.output import N_POINTS
+from zebfast.net.torch.output import Output
 from zebfast.rules import HALF_POINTS, N_DOMINOES, TOTAL_POINTS
 from zebfast.selfplay.play_values import (
     BALANCE_BITS,

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zebfast.net.encoding import TokenBatch
-from zebfast.net.output import N_OTHER_SEATS, N_SLOTS, Output
-from zebfast.net.v1 import V1Net
+from zebfast.net.output import N_OTHER_SEATS, N_SLOTS
+from zebfast.net.torch.encoding import TokenBatch
+from zebfast.net.torch.output import Output
+from zebfast.net.torch.v1 import V1Net
 from zebfast.rules import N_DOMINOES
 
 _GROUP_ROWS = 32

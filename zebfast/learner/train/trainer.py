@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from zebfast.exchange import ExchangeError
+from zebfast.exchange import ExchangeError, StateDict
 from zebfast.learner.config import TrainerConfig
 from zebfast.learner.data.replay import ReplayMixture
 from zebfast.learner.train import ragged
@@ -32,12 +32,12 @@ from zebfast.learner.train.losses import (
     compute_losses,
     unpack_batch,
 )
-from zebfast.net.networks import AnyNet
-from zebfast.net.output import Output
-from zebfast.net.precision import cpu_has_bf16
-from zebfast.net.v1 import DROPOUT, V1Net
-from zebfast.net.v2 import V2Net
-from zebfast.system.finite import first_non_finite
+from zebfast.net.torch.finite import first_non_finite
+from zebfast.net.torch.modules import AnyNet, arrays, tensors
+from zebfast.net.torch.output import Output
+from zebfast.net.torch.precision import cpu_has_bf16
+from zebfast.net.torch.v1 import DROPOUT, V1Net
+from zebfast.net.torch.v2 import V2Net
 
 
 class EagerAdamW(AdamW):
@@ -247,10 +247,10 @@ class Trainer:
             fused=True,
         )
 
-    def weights(self) -> dict[str, Tensor]:
-        """What is published and evaluated: the average where there is one; copies, on the CPU."""
+    def weights(self) -> StateDict:
+        """What is published and evaluated: the average where there is one; copies."""
         found = self.net.state_dict() if self._average is None else self._average.weights
-        return {name: weight.detach().cpu().clone() for name, weight in found.items()}
+        return arrays({name: weight.detach().clone() for name, weight in found.items()})
 
     @property
     def divergence(self) -> str | None:
@@ -264,9 +264,9 @@ class Trainer:
         name = first_non_finite(held)
         return None if name is None else f"{name} became NaN or infinite"
 
-    def go_on_from(self, weights: Mapping[str, Tensor]) -> None:
+    def go_on_from(self, weights: StateDict) -> None:
         """Train these weights from now on, with a fresh optimizer; steps are counted on."""
-        self.net.load_state_dict(dict(weights))
+        self.net.load_state_dict(tensors(weights))
         self.optimizer = self._fresh_optimizer()
         if self._average is not None:
             self._average.restart()

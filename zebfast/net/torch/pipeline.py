@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.encoding import record_bytes
-from zebfast.net.folded import WIDTH, Folded
+from zebfast.net.output import WIDTH
+from zebfast.net.torch.encoding import record_bytes
+from zebfast.net.torch.folded import Folded
 
 #: A batch is cut into about so many pieces: one is packed on the CPU and one copied back while
 #: another runs, and short rows do not pay for long ones.

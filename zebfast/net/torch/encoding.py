@@ -1,9 +1,4 @@
-"""v1 tokens: from packed observations (36 bytes each) to what the network reads.
-
-`expand` is the batched reference on any device, `slow_tokens` its plain-Python twin for one
-observation; the way back, `pack_tokens`, is in `packing`. Token 0 is the declaration, 1..7 the
-seven original slots (masked and zero once played), 8 + i is play i.
-"""
+"""v1 tokens from packed observations (36 bytes each), on any device: see `packing`."""
 
 from __future__ import annotations
 
@@ -18,7 +13,6 @@ from torch import Tensor
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.output import N_SLOTS
 from zebfast.net.packing import (
-    COUNT_CLASS,
     FIRST_PLAY,
     N_FEATURES,
     N_TOKENS,
@@ -27,7 +21,7 @@ from zebfast.net.packing import (
     Column,
     domino_features,
 )
-from zebfast.rules import COUNT, DOMINOES, N_DOMINOES, N_PLIES
+from zebfast.rules import N_DOMINOES, N_PLIES
 
 
 class TokenBatch(NamedTuple):
@@ -104,27 +98,3 @@ def expand(raw: Tensor) -> TokenBatch:
     tokens *= mask.unsqueeze(-1)
     hand_indices = torch.arange(1, FIRST_PLAY, device=device).expand(n, -1)
     return TokenBatch(tokens, mask, hand_indices, in_hand, bit_columns(fields.legal))
-
-
-def slow_tokens(record: np.void) -> tuple[list[list[int]], list[bool]]:
-    """Tokens (36 lists of 8) and mask (36) of one OBS_DTYPE record, written out in plain Python."""
-    hand, decl, n_plays = int(record["hand"]), int(record["decl"]), int(record["n_plays"])
-    in_hand = int(record["in_hand"])
-    tokens = [[0] * N_FEATURES for _ in range(N_TOKENS)]
-    mask = [False] * N_TOKENS
-
-    def put(index: int, domino: int | None, seat: int, held: int, kind: int) -> None:
-        high, low = (0, 0) if domino is None else DOMINOES[domino]
-        double = int(domino is not None and high == low)
-        count = 0 if domino is None else COUNT_CLASS[COUNT[domino]]
-        tokens[index] = [high, low, double, count, seat, held, decl, kind]
-        mask[index] = True
-
-    put(0, None, 0, 0, 0)
-    slots = [d for d in range(N_DOMINOES) if hand >> d & 1]
-    for slot, domino in enumerate(slots):
-        if in_hand >> slot & 1:
-            put(1 + slot, domino, 0, 1, TYPE_HAND)
-    for i, play in enumerate(record["plays"][:n_plays]):
-        put(FIRST_PLAY + i, int(play) & 31, int(play) >> 5, 0, TYPE_PLAY)
-    return tokens, mask

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zebfast.core.features import answers, first_layer
-from zebfast.net.features import expand
-from zebfast.net.linear import Linear, fold_norm, plain_norm
 from zebfast.net.output import N_SLOTS
-from zebfast.net.v2 import V2Net, value_of_points
+from zebfast.net.torch.features import expand
+from zebfast.net.torch.linear import Linear, fold_norm, plain_norm
+from zebfast.net.torch.v2 import V2Net, value_of_points
 from zebfast.rules import N_DOMINOES
 
 _NO_ROWS = np.empty((1, 0), dtype=np.float32)

@@ -24,8 +24,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zebfast.core.attention import attention, fits
-from zebfast.net.encoding import bit_columns, record_bytes, unpack
-from zebfast.net.linear import Linear, fold_norm, plain_norm
 from zebfast.net.output import N_SLOTS
 from zebfast.net.packing import (
     FIRST_PLAY,
@@ -36,7 +34,9 @@ from zebfast.net.packing import (
     Column,
     domino_features,
 )
-from zebfast.net.v1 import V1Net
+from zebfast.net.torch.encoding import bit_columns, record_bytes, unpack
+from zebfast.net.torch.linear import Linear, fold_norm, plain_norm
+from zebfast.net.torch.v1 import V1Net
 from zebfast.rules import N_DECLARATIONS, N_DOMINOES, N_PLIES, N_SEATS
 
 _FIRST_HAND_ROW = 1

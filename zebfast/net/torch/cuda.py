@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zebfast.net.pipeline import Work
+from zebfast.net.torch.pipeline import Work
 
 
 class Cuda:

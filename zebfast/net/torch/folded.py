@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,13 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zebfast.net.networks import AnyConfig, build, filled
-from zebfast.net.v1 import V1Net
-from zebfast.net.v1_fast import FoldedV1
-from zebfast.net.v2_fast import FoldedV2
-
-#: Columns of an evaluation: the priors of the seven slots, then the value.
-WIDTH = 8
+from zebfast.net.networks import AnyConfig, Arrays
+from zebfast.net.torch.modules import build, filled, tensors
+from zebfast.net.torch.v1 import V1Net
+from zebfast.net.torch.v1_fast import FoldedV1
+from zebfast.net.torch.v2_fast import FoldedV2
 
 
 class Folded(Protocol):
@@ -39,11 +36,9 @@ class Folded(Protocol):
         """
 
 
-def fold(
-    config: AnyConfig, weights: Mapping[str, Tensor], *, device: torch.device, dtype: torch.dtype
-) -> Folded:
+def fold(config: AnyConfig, weights: Arrays, *, device: torch.device, dtype: torch.dtype) -> Folded:
     """Fold checked weights (`networks.check_weights`) for ``device``, stored in ``dtype``."""
-    moved = {name: w.to(device, torch.float32) for name, w in weights.items()}
+    moved = {name: w.to(device, torch.float32) for name, w in tensors(weights).items()}
     net = filled(build, config, moved).eval()
     with torch.no_grad():
         return FoldedV1(net, dtype=dtype) if isinstance(net, V1Net) else FoldedV2(net, dtype=dtype)

@@ -1,0 +1,75 @@
+"""The evaluator of v2 networks on the CPU: the C core, without torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zebfast.core.network import Network, kernels
+from zebfast.net.evaluator import Evaluator
+from zebfast.net.networks import Arrays
+from zebfast.net.precision import AUTO, EXACT, check_dtype
+from zebfast.net.v2 import V2Config
+
+_LOG = logging.getLogger(__name__)
+_FASTEST_FIRST = ("int8", "bf16", EXACT)
+
+
+class CpuEvaluator(Evaluator[Network]):
+    """Evaluates a v2 network in the core, in the calling thread."""
+
+    config: V2Config
+
+    def __init__(
+        self, config: V2Config, weights: Mapping[str, Any], *, dtype: str = EXACT
+    ) -> None:
+        """Pack ``weights`` for this processor.
+
+        ``dtype``: one of `precision.DTYPES` or ``auto``, see `settle`. ValueError for an unknown
+        one or weights that do not fit ``config``.
+        """
+        super().__init__(config, weights, settle(dtype))
+
+    @property
+    def core(self) -> Network | None:
+        """The network in use, for loops in the core; None until it may be used.
+
+        In fp32 that is at once, in a lower precision after the first batch of its weights, which
+        goes through ``evaluate``. A loop that uses it calls ``require_finite`` and ``count``.
+        """
+        loaded = self._loaded
+        return loaded.net if loaded.unjudged is None else None
+
+    def describe(self, dtype: str | None = None) -> str:
+        """See Evaluator."""
+        return f"cpu {dtype or self.dtype}"
+
+    def use_threads(self, n: int) -> None:
+        """Nothing: a batch is the calling thread's."""
+
+    def _prepared(self, weights: Arrays, dtype: str) -> Network:
+        shape = self.config
+        return Network(shape.width, shape.n_blocks, shape.belief_head, weights, precision=dtype)
+
+    def _run(self, net: Network, obs: NDArray[Any], evals: NDArray[np.float32]) -> tuple[int, int]:
+        net.evaluate(obs, evals)
+        return 0, 0
+
+
+def settle(asked: str) -> tuple[str, ...]:
+    """The precisions to compute in, each if those before give wrong answers; fp32 is the last.
+
+    ``auto``: all that this processor computes in, the fastest first. One that it does not compute
+    in is fp32, and a line says so. ValueError for an unknown name.
+    """
+    check_dtype(asked)
+    here = {precision for _, precision, supported in kernels() if supported}
+    if asked == AUTO:
+        return tuple(name for name in _FASTEST_FIRST if name in here)
+    if asked not in here:
+        _LOG.warning(f"this CPU has no {asked} arithmetic: the network runs in {EXACT}")
+    return tuple(dict.fromkeys((asked, EXACT))) if asked in here else (EXACT,)
