@@ -13,9 +13,10 @@ from slow_network import random_tensors
 
 from zebfast.core.network import Network, kernels
 from zebfast.net import checkpoint
-from zebfast.net.encoding import record_bytes
 from zebfast.net.shipped import PATH
-from zebfast.net.v2 import V2Config, V2Net
+from zebfast.net.torch.encoding import record_bytes
+from zebfast.net.torch.v2 import V2Net
+from zebfast.net.v2 import V2Config
 
 HERE = [name for name, precision, supported in kernels() if precision == "fp32" and supported]
 SHAPES = [(16, 1, False), (80, 2, True), (128, 2, False), (256, 3, True), (512, 2, True)]
@@ -61,7 +62,7 @@ def test_says_what_the_torch_module_says(
 def test_the_shipped_network(observations: NDArray[Any], kernel: str) -> None:
     held = checkpoint.load(PATH)
     assert isinstance(held.config, V2Config)
-    config, weights = held.config, {name: w.numpy() for name, w in held.weights.items()}
+    config, weights = held.config, held.weights
     net = Network(config.width, config.n_blocks, config.belief_head, weights, kernel=kernel)
     want, want_belief = by_torch(config, weights, observations)
     np.testing.assert_allclose(evaluated(net, observations), want, rtol=0, atol=1e-5)

@@ -24,9 +24,7 @@ class CpuEvaluator(Evaluator[Network]):
 
     config: V2Config
 
-    def __init__(
-        self, config: V2Config, weights: Mapping[str, Any], *, dtype: str = EXACT
-    ) -> None:
+    def __init__(self, config: V2Config, weights: Mapping[str, Any], *, dtype: str = EXACT) -> None:
         """Pack ``weights`` for this processor.
 
         ``dtype``: one of `precision.DTYPES` or ``auto``, see `settle`. ValueError for an unknown
