@@ -1,4 +1,7 @@
-"""Progress of long work, drawn on a terminal only."""
+"""Progress of long work, drawn on a terminal only, and results as text.
+
+rich is imported where something is drawn.
+"""
 
 from __future__ import annotations
 
@@ -8,35 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
-
 from zebfast.arena.stats import RANDOM_BIDS
 from zebfast.cli.messages import note
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+    from rich.table import Table
+
     from zebfast.arena.match import MatchProgress, ProgressCallback
     from zebfast.arena.matrix import Matrix, MatrixProgress, Pair
     from zebfast.arena.stats import MatchResult
     from zebfast.worker.loop import BatchProgress
-
-
-class _Rate(ProgressColumn):
-    """Games a second over the last steps."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} games/s" if task.speed else "")
 
 
 @contextmanager
@@ -45,23 +31,30 @@ def batch_progress() -> Iterator[Callable[[BatchProgress], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    columns = ("batch {task.fields[batch]}", BarColumn(), MofNCompleteColumn(), "games", _Rate())
-    with bar_of(*columns, TimeRemainingColumn()) as bar:
-        task = bar.add_task("games", total=None, batch=1)
+    from rich.progress import BarColumn, MofNCompleteColumn, Task, TimeRemainingColumn
+
+    columns = ("batch {task.fields[batch]}", BarColumn(), MofNCompleteColumn(), "games")
+    with bar_of(*columns, "{task.fields[rate]}", TimeRemainingColumn()) as bar:
+        number = bar.add_task("games", total=None, batch=1, rate="")
+        task: Task = bar.tasks[0]
         current = 0
 
         def update(at: BatchProgress) -> None:
             nonlocal current
             if at.batch != current:
                 current = at.batch
-                bar.reset(task, total=at.of_games, batch=at.batch)
-            bar.update(task, completed=at.games)
+                bar.reset(number, total=at.of_games, batch=at.batch)
+            rate = f"{task.speed:.1f} games/s" if task.speed else ""
+            bar.update(number, completed=at.games, rate=rate)
 
         yield update
 
 
 def bar_of(*columns: str | ProgressColumn) -> Progress:
     """A bar of these columns on stderr that is gone when its context ends."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
     parts = (TextColumn(each) if isinstance(each, str) else each for each in columns)
     return Progress(*parts, console=Console(stderr=True), transient=True)
 
@@ -90,6 +83,9 @@ def rate_text(games_per_s: float) -> str:
 
 def rich_table(result: MatchResult) -> Table:
     """For a terminal: fits any width and any length of player spec."""
+    from rich.markup import escape
+    from rich.table import Table
+
     caption = " ".join(footnotes(result.bid))
     table = Table(caption=caption, caption_justify="left", show_header=False)
     table.add_column(style="bold")
@@ -190,6 +186,8 @@ def _figures(seen: MatchProgress) -> dict[str, Any]:
 
 
 def _bar(*leading: str) -> Progress:
+    from rich.progress import BarColumn, TimeRemainingColumn
+
     return bar_of(
         *leading,
         BarColumn(bar_width=20),
@@ -207,12 +205,16 @@ _PIPE_WIDTH = 160
 
 def console() -> Console:
     """Standard output: as wide as the terminal, or wide enough to keep lines whole."""
+    from rich.console import Console
+
     told = sys.stdout.isatty() or "COLUMNS" in os.environ  # as `watch` does
     return Console(highlight=False, width=None if told else _PIPE_WIDTH)
 
 
 def new_table(*headings: str) -> Table:
     """A table of these columns, without lines."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -221,5 +223,7 @@ def new_table(*headings: str) -> Table:
 
 def add_row(table: Table, *cells: object) -> None:
     """Numbers with thousands' commas, and a dash for what nobody knows."""
+    from rich.markup import escape
+
     texts = (f"{c:,}" if isinstance(c, int) else str(c) if c else NOTHING for c in cells)
     table.add_row(*(escape(text) for text in texts))

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console
 
 from zebfast.arena.match import play_match
 from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID
@@ -118,6 +117,8 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     elif sys.stdout.isatty():
+        from rich.console import Console
+
         Console().print(rich_table(result))
     else:
         click.echo(plain_table(result))

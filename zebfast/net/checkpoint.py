@@ -18,8 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import zebfast
-from zebfast.exchange.archive import BadArchive, read_archive, widened
-from zebfast.exchange.archive_writer import archive_bytes
 from zebfast.net.networks import (
     AnyConfig,
     BadCheckpoint,
@@ -186,6 +184,8 @@ def _count(held: Mapping[str, Any], name: str) -> int:
 
 
 def _read_pt(path: Path) -> Mapping[str, Any]:
+    from zebfast.exchange.archive import BadArchive, read_archive
+
     with open_plain(path) as file:
         try:
             held = read_archive(file)
@@ -218,7 +218,11 @@ def _array(name: str, held: Mapping[str, Any]) -> NDArray[Any]:
     if kind not in _KINDS:
         raise BadCheckpoint(f"{name!r} holds {kind} instead of floating-point numbers")
     flat = np.frombuffer(held["data"], _KINDS[kind])
-    return (widened(flat) if kind == "BF16" else flat).reshape(held["shape"])
+    if kind == "BF16":
+        from zebfast.exchange.archive import widened
+
+        flat = widened(flat)
+    return flat.reshape(held["shape"])
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -240,12 +244,18 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 
         write_atomic(path, serialize(weights, metadata={METADATA_KEY: json.dumps(facts)}))
     else:
-        write_atomic(path, archive_bytes({"model_state_dict": weights, **facts}))
+        write_atomic(path, _pt_bytes({"model_state_dict": weights, **facts}))
 
 
 def save_state_dict(weights: Mapping[str, NDArray[Any]], path: Path) -> None:
     """Write the plain ``state_dict`` that weights are exchanged as, whole or not at all."""
-    write_atomic(path, archive_bytes(dict(weights)))
+    write_atomic(path, _pt_bytes(dict(weights)))
+
+
+def _pt_bytes(held: Mapping[str, Any]) -> bytes:
+    from zebfast.exchange.archive_writer import archive_bytes
+
+    return archive_bytes(held)
 
 
 def widen(networks: Sequence[Checkpoint]) -> Checkpoint:
