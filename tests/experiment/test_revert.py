@@ -169,7 +169,7 @@ def test_bad_published_weights_are_one_sentence(
     store: LocalWeightStore, old: checkpoints.Checkpoint
 ) -> None:
     """Weights with a NaN among them, as an earlier version could publish them."""
-    bad = {name: weight.clone() for name, weight in old.weights.items()}
+    bad = {name: torch.tensor(weight) for name, weight in old.weights.items()}
     next(iter(bad.values())).view(-1)[0] = float("nan")
     torch.save(bad, path := store.directory / store.namespace.weights_file)
     store.update_state({"weights_sha256": file_mark(path).sha256})

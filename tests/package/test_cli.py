@@ -103,7 +103,7 @@ Mistake.__module__ = "zebfast.somewhere"
         (click.ClickException("Cannot go on."), 1, "Cannot go on."),
         (MemoryError(), 1, "out of memory"),
         (UnicodeEncodeError("utf-8", "d\udcff", 1, 2, ""), 1, "no UTF-8 text (...'d?'...)"),
-        (ModuleNotFoundError("No module", name="torch.nn"), 1, "pip install torch"),
+        (ModuleNotFoundError("No module", name="torch.nn"), 1, "pip install 'zebfast[train]'"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
     ids=lambda value: type(value).__name__,
