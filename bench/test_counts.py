@@ -90,13 +90,18 @@ def test_more_instructions_fail_the_gate(
             counts.compare_counts("instructions", {**counted, kernel: number}, tolerance=0.02)
 
 
-@pytest.mark.parametrize("tokenizer", TOKENIZERS)
-def test_operators_of_an_evaluation(pinned: Pinned, tokenizer: str, tmp_path: Path) -> None:
-    """32 positions on the CPU: what torch is asked to do, and its arithmetic."""
-    work = GATE[f"evaluations_{tokenizer}"].prepare(tmp_path)
+def test_operators_of_an_evaluation(pinned: Pinned, tmp_path: Path) -> None:
+    """32 positions on the CPU: what torch is asked to do for v1, and its arithmetic."""
+    work = GATE["evaluations_v1"].prepare(tmp_path)
     work()
     found = {"operators": counts.operators(work).total, "FLOPs": counts.flops(work)}
-    pinned(f"evaluation, {tokenizer} medium", found, only_for=TORCH)
+    pinned("evaluation, v1 medium", found, only_for=TORCH)
+
+
+def test_a_v2_evaluation_asks_nothing_of_torch(tmp_path: Path) -> None:
+    work = GATE["evaluations_v2"].prepare(tmp_path)
+    work()
+    assert counts.operators(work).total == 0
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)

@@ -216,6 +216,13 @@ def fresh_network(
     return config, checkpoint.fresh(config, seed=SEED).weights
 
 
+def default_device() -> str:
+    """The GPU where there is one that torch can use."""
+    from zebfast.net import devices
+
+    return devices.default_device()
+
+
 def evaluator(
     size: str = SIZE, tokenizer: str = "v1", *, belief_head: bool = False, **options: Any
 ) -> Any:

@@ -26,6 +26,7 @@ from zebfast.benchmark.workload import (
     Missing,
     Work,
     Workload,
+    default_device,
     evaluator,
     example_writer,
     finished_games,
@@ -37,7 +38,6 @@ from zebfast.benchmark.workload import (
 )
 from zebfast.core.observe import games_to_examples
 from zebfast.core.options import SearchOptions
-from zebfast.net.devices import default_device
 from zebfast.rules import N_PLIES
 from zebfast.system.machine import usable_cores
 

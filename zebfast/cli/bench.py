@@ -20,7 +20,7 @@ from click.core import ParameterSource
 from zebfast.benchmark import tuned_settings
 from zebfast.benchmark.trial import PARTS, Job, Trials
 from zebfast.benchmark.tuning import Setting, Tuned, Tuner, grid
-from zebfast.benchmark.workload import Measurement, fresh_network, measure
+from zebfast.benchmark.workload import Measurement, default_device, fresh_network, measure
 from zebfast.benchmark.workloads import used_by
 from zebfast.cli.options import ModeOption, Number
 from zebfast.cli.worker import (
@@ -30,7 +30,6 @@ from zebfast.cli.worker import (
     tuned_file,
     worker,
 )
-from zebfast.net.devices import default_device
 from zebfast.system.machine import usable_cores
 from zebfast.system.settings import A_DAY
 
