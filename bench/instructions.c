@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "observe.h"
+#include "past.h"
 #include "rng.h"
 #include "selfplay.h"
 #include "solve.h"
@@ -85,6 +86,17 @@ static uint64_t worlds(size_t n) {
         zf_worlds_sample_many(&set, zf_stream_key(SEED, ZF_STREAM_WORLDS, i), 0, 16, hands);
         sum = zf_mix(sum + hands[i % 16][3]);
     }
+    return sum;
+}
+
+/* What the seats of games at all stages saw when they chose. */
+static uint64_t past_choices(size_t n) {
+    static zf_obs seen[N_STATES * ZF_N_PLIES];
+    static int32_t asked[N_STATES][ZF_N_PLIES];
+    static uint32_t table[4096];
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += zf_past_choices(states, N_STATES, seen, asked, table, 4096);
     return sum;
 }
 
@@ -216,6 +228,7 @@ static const kernel kernels[] = {
     {"whole games", 200, whole_games},
     {"observe", 500, observe},
     {"worlds", 200, worlds},
+    {"past choices", 20, past_choices},
     {"solve", 20, solve},
     {"trees", 20, trees},
     {"trees on worlds", 20, trees_on_worlds},

@@ -11,6 +11,7 @@
 #include "labelling.h"
 #include "net.h"
 #include "observe.h"
+#include "past.h"
 #include "rng.h"
 #include "rollouts.h"
 #include "selfplay.h"
@@ -506,6 +507,81 @@ static void test_whole_games(void) {
     }
 }
 
+/* A network of small whole numbers rolls out, a batch at a time, as if it were asked from outside. */
+static void test_rollouts_with_a_network(void) {
+    enum { WIDTH = 16, N = 300 };
+    static float numbers[ZF_N_FEATURES * WIDTH], evals[8 * N], value[N];
+    static zf_state s[N], wanted[N];
+    static zf_obs obs[N];
+    uint8_t until[N], player[N], since[N];
+    int64_t live[N];
+    size_t n = N;
+    for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++)
+        numbers[i] = (float)((int)(i * 7919 % 13) - 6) / 16.0f;
+    zf_linear square = {numbers, numbers, WIDTH, WIDTH};
+    zf_net_weights w = {{WIDTH, 1, false}, numbers, numbers, &square, &square,
+                        {numbers, numbers, WIDTH, ZF_N_SCORES}, {0}};
+    zf_net *net = zf_net_new(&w, zf_net_kernel_for("fp32"), NULL);
+    CHECK(net);
+    for (size_t i = 0; i < N; i++) {
+        zf_deal(&s[i], 5, ZF_STREAM_DEAL, i);
+        wanted[i] = s[i];
+        live[i] = (int64_t)i;
+        until[i] = (uint8_t)(i % (ZF_N_PLIES + 1));
+        player[i] = s[i].to_play;
+        since[i] = 8;
+        value[i] = 2.0f;
+    }
+    while ((n = zf_rollouts_advance(wanted, until, live, n, obs)) > 0) {
+        CHECK(zf_net_evaluate(net, obs, n, evals) == n);
+        zf_rollouts_greedy(wanted, live, n, evals);
+    }
+    for (size_t i = 0; i < N; i++) live[i] = (int64_t)i;
+    n = N;
+    while (zf_rollouts_run(net, s, until, NULL, live, &n, 0.0) == ZF_ROLLOUTS_OPEN) CHECK(n > 0);
+    CHECK(n == 0 && memcmp(s, wanted, sizeof s) == 0);
+    for (size_t i = 0; i < N; i++) {
+        zf_rewind(&s[i], 0);
+        live[i] = (int64_t)i;
+    }
+    n = N;
+    zf_rollout_values ends = {player, since, value};
+    CHECK(zf_rollouts_run(net, s, until, &ends, live, &n, 60.0) == ZF_ROLLOUTS_DONE);
+    for (size_t i = 0; i < N; i++)
+        if (value[i] <= 1.0f)
+            CHECK(s[i].n_plays >= 8 && s[i].n_plays < until[i] && s[i].to_play == player[i]);
+        else
+            CHECK(memcmp(&s[i], &wanted[i], sizeof *s) == 0);
+    zf_net_free(net);
+}
+
+/* Every observation of the past is of another seat, and of the plays made by then. */
+static void test_past_choices(void) {
+    enum { N = 20 };
+    static zf_state s[2 * N];
+    static zf_obs obs[2 * N * ZF_N_PLIES];
+    static int32_t asked[2 * N][ZF_N_PLIES];
+    static uint32_t table[2048];
+    for (uint64_t i = 0; i < 2 * N; i++) {
+        zf_deal(&s[i], 9, ZF_STREAM_DEAL, i / 2);
+        while (s[i].n_plays < (i / 2) % (ZF_N_PLIES + 1))
+            zf_play(&s[i], (uint32_t)__builtin_ctz(zf_legal(&s[i])));
+    }
+    size_t n = zf_past_choices(s, 2 * N, obs, asked, table, 2048), n_asked = 0;
+    for (size_t i = 0; i < 2 * N; i++)
+        for (int ply = 0; ply < ZF_N_PLIES; ply++) {
+            int32_t place = asked[i][ply];
+            if (place < 0) continue;
+            const zf_obs *o = &obs[place / 8];
+            CHECK((size_t)place / 8 < n && o->n_plays == ply && ply < s[i].n_plays);
+            CHECK(o->legal >> place % 8 & 1 && __builtin_popcount(o->legal) > 1);
+            CHECK(o->hand != s[i].dealt[s[i].to_play]);
+            CHECK(asked[i ^ 1][ply] == place);
+            n_asked++;
+        }
+    CHECK(n > 50 && n_asked == 2 * n);
+}
+
 int main(void) {
     test_rng();
     test_tables();
@@ -520,6 +596,8 @@ int main(void) {
     test_update_refuses_nan();
     test_solver();
     test_rollouts();
+    test_rollouts_with_a_network();
+    test_past_choices();
     test_auctions();
     test_whole_games();
     printf("C core: all checks passed (%s)\n", zf_engine_isa());

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,8 +24,11 @@ from zebfast.benchmark.workload import SEED
 from zebfast.core.observe import uniform_evaluate
 from zebfast.rules import N_PLIES
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
-from zebfast.selfplay.groups import BatchEvaluator
+from zebfast.selfplay.groups import BatchEvaluator, core_of
 from zebfast.selfplay.stats import SelfPlayStats
+
+if TYPE_CHECKING:
+    from zebfast.core.network import Network
 
 _WAVES = 32  # in which the games begin
 _SEARCHES = 22  # of a game's 28 plays, the others being forced; only their spread depends on it
@@ -46,6 +49,11 @@ class _Switch:
     def version(self) -> int:
         """As evaluators have it; what the constant one said must not be remembered."""
         return int(getattr(self._evaluator, "version", 1)) if self.on else 0
+
+    @property
+    def core(self) -> Network | None:
+        """The network of the other, if that has one in the core."""
+        return core_of(self._evaluator) if self.on else None
 
     def evaluate(self, obs: np.ndarray, evals: np.ndarray) -> None:
         """See BatchEvaluator."""

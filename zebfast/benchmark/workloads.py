@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from zebfast.arena.pairs import LOWEST_BID
 from zebfast.benchmark import core_workloads
 from zebfast.benchmark.core_workloads import SAMPLED, TRUE
 from zebfast.benchmark.workload import (
@@ -31,6 +32,7 @@ from zebfast.benchmark.workload import (
     example_writer,
     finished_games,
     fresh_network,
+    games_at,
     mixed_observations,
     trainer,
     training_config,
@@ -270,6 +272,63 @@ def match(_folder: Path, *, first: str, second: str, n_games: int, n_threads: in
     return work
 
 
+def labels_of(_folder: Path, *, n_games: int) -> Work:
+    """Games of a small v2 network, all of them labelled, in one group from first to last play."""
+    from zebfast.selfplay.teaching import Teaching, TeachingConfig
+
+    config = TeachingConfig(teacher="rollout", n_groups=1, n_parallel_games=n_games)
+    ready = evaluator("small", "v2", device="cpu")
+
+    def work() -> Done:
+        _, stats = Teaching(ready, config=config, seed=SEED).play(n_games, lookahead=False)
+        return Done(stats.labels, trace=n_games)
+
+    return work
+
+
+class _Counted:
+    """Worlds as a rollout player draws them; n: how many so far."""
+
+    def __init__(self, worlds: Any) -> None:
+        self.worlds, self.weights, self.n = worlds, worlds.weights, 0
+
+    def draw(self, games: Any, rng: Any, first: int, last: int, weights: Any) -> Any:
+        """See WorldSource."""
+        self.n += (last - first) * len(games)
+        return self.worlds.draw(games, rng, first, last, weights)
+
+
+def decisions(_folder: Path, *, spec: str, plies: tuple[int, ...], each: int) -> Work:
+    """Decisions alone, one after the other, by a player that searches with the shipped network.
+
+    In a game that is already open or nearly over, so many of each. A unit is a world looked at.
+    """
+    from zebfast.arena.pairs import PlayRng
+    from zebfast.arena.players.build import build_player
+    from zebfast.arena.players.specs import parse_spec
+    from zebfast.core.masks import has_choice
+    from zebfast.core.solver_pool import SolverPool
+
+    player: Any = build_player(parse_spec(spec), device="cpu", pool=SolverPool(1))
+    player.worlds = _Counted(player.worlds)
+    alone = []
+    for ply in plies:
+        batch = games_at(ply, 4 * each)
+        open_rows = np.flatnonzero(has_choice(batch.legal()))[:each]
+        alone += [batch.take([row]) for row in open_rows]
+    bids, row = np.array([LOWEST_BID], np.uint8), np.zeros(1, np.intp)
+
+    def work() -> Done:
+        before = player.worlds.n
+        for number, batch in enumerate(alone):
+            numbers = np.array([number], np.uint64)
+            player.choose(batch, row, PlayRng(SEED, numbers, batch.n_plays), bids)
+        n = player.worlds.n - before
+        return Done(n, {"worlds_per_decision": n / len(alone)}, trace=len(alone))
+
+    return work
+
+
 def match_network(_folder: Path) -> Work:
     """A bare policy against random, what the learner's own evaluation plays."""
     from zebfast.arena.match import evaluate_network
@@ -444,6 +503,16 @@ _PLAY = (
                f"{'core' if cores == 'one' else 'cores'}",
                labels, teacher=teacher, n_rounds=n_rounds, all_cores=cores == "all", rounds=1)
       for teacher, n_rounds in (("exact", 4), ("rollout", 2)) for cores in ("one", "all")),
+    workload(RECORD, "decisions_10ms", "worlds/s",
+             "decisions of search:ms=10 alone, one core", decisions,
+             spec="search:ms=10", plies=(1, 5, 9, 13, 17), each=4, rounds=3),
+    workload(GATE, "decisions", "worlds/s", "two decisions of search:worlds=16 alone", decisions,
+             spec="search:worlds=16,dtype=fp32", plies=(6, 14), each=1),
+    workload(GATE, "labels", "labels/s",
+             "labelled decisions of 8 games side by side, rollouts of a small v2 network",
+             labels_of, n_games=8),
+    workload(GATE, "match_v2", "games/s", "a match of 200 games, the shipped network and random",
+             match, first="zeb", second="random", n_games=200, n_threads=1),
     workload(GATE, "selfplay_true", "games/s",
              "16 games of self-play, true deals, constant evaluator",
              selfplay, n_games=16, n_simulations=50, **TRUE),
