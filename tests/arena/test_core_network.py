@@ -59,6 +59,19 @@ def test_choices_are_the_same(make: Make, plies: int, monkeypatch: pytest.Monkey
     assert alone == wanted[:3].tolist()
 
 
+def test_threads_roll_out_side_by_side() -> None:
+    """As many rollouts as are worth sharing out, and the same utilities whoever rolls them out."""
+    games, network = batch_after(200, 6, seed=4), small_network()
+    for kind, depth in ((Rollouts, None), (ValuedRollouts, 1)):
+        found = []
+        for n_threads in (1, 3):
+            with SolverPool(n_threads) as pool:
+                rolled = kind(CoreEvaluator(network), pool, 2, depth)
+                found.append(rolled.utilities(games, games.legal()))
+        np.testing.assert_array_equal(found[0], found[1])
+        assert (~np.isnan(found[0])).sum() > 4 * rollouts.LEAST_ROLLOUTS
+
+
 def test_an_answer_that_is_no_number_is_told_by_the_evaluator(make: Make) -> None:
     rows = np.arange(2)
     with pytest.raises(FloatingPointError, match="told from outside"):

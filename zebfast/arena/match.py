@@ -1,7 +1,8 @@
 """Matches between two players: every deal is played twice, with the teams swapped.
 
 See pairs.py. Results depend on the seed and the number of games only, not on `deals_per_chunk`
-(a network is the exception in principle: its last bits may depend on the shape of a batch).
+(a network that torch runs is the exception in principle: its last bits may depend on the shape of a
+batch).
 """
 
 from __future__ import annotations

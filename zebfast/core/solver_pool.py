@@ -1,4 +1,7 @@
-"""Solvers side by side: one question about many positions, answered on several threads."""
+"""Solvers side by side: one question about many positions, answered on several threads.
+
+What asks between other work shares out all of that work: see `SolverPool.share`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from zebfast.rules import N_DOMINOES
 MAX_CHUNK = 256  # positions a thread takes at a time: some tenths of a second at most
 CHUNKS_PER_THREAD = 8  # so that threads end at nearly the same time
 
-#: Answers one chunk of the rows, start to stop, with the solver given.
+#: Does one chunk of the rows, start to stop, with the solver given.
 Chunk = Callable[[Solver, slice], None]
 
 
@@ -83,6 +86,17 @@ class SolverPool:
         self._answer(positions, chunk)
         return out
 
+    def share(self, n: int, work: Chunk, *, least: int = 1) -> None:
+        """Have rows 0..n-1 of something done by the threads, each with its own solver.
+
+        ``least`` rows at a time or more. The first error is raised when all threads have stopped.
+        """
+        with self._turn:
+            if self._threads is None or n < 2 * least:
+                work(self._solvers[0], slice(0, n))
+            else:
+                self._share(self._threads, n, work, least)
+
     @property
     def nodes(self) -> int:
         """Positions searched so far, by all solvers."""
@@ -112,22 +126,18 @@ class SolverPool:
     def _answer(self, positions: np.ndarray, chunk: Chunk) -> None:
         """Have every row answered by one of the solvers."""
         check_positions(positions)  # here, so that the error names the caller's row
-        with self._turn:
-            if self._threads is None or len(positions) < 2:
-                chunk(self._solvers[0], slice(0, len(positions)))
-            else:
-                self._share(self._threads, len(positions), chunk)
+        self.share(len(positions), chunk)
 
-    def _share(self, threads: ThreadPoolExecutor, n: int, chunk: Chunk) -> None:
+    def _share(self, threads: ThreadPoolExecutor, n: int, chunk: Chunk, least: int) -> None:
         """Let the threads take chunks until none is left; whatever goes wrong stops them all."""
-        size = max(1, min(MAX_CHUNK, n // (self.n_threads * CHUNKS_PER_THREAD)))
+        size = max(least, min(MAX_CHUNK, n // (self.n_threads * CHUNKS_PER_THREAD)))
         starts = iter(range(0, n, size))
         stopping = threading.Event()
 
         def work(solver: Solver) -> None:
             # next() on a range iterator holds the GIL: no start is taken twice.
             while not stopping.is_set() and (start := next(starts, None)) is not None:
-                chunk(solver, slice(start, start + size))
+                chunk(solver, slice(start, min(start + size, n)))
 
         futures = [threads.submit(work, solver) for solver in self._solvers]
         try:

@@ -26,7 +26,7 @@ class SelfPlayConfig:
         cache_mb: what a seat knows is asked of the network once, in whichever of the group's trees
             and worlds it turns up. Worlds of one search meet in it, so that 1 or 2 hold nearly all
             there is to hit, and more is slower to look at. Has no influence on any game, but for
-            the last bits of a network whose answers depend on the batch that a leaf is in.
+            the last bits of a network that torch runs, whose answers depend on the batch.
     """
 
     n_parallel_games: int = setting(128, "Games in progress at once.", least=1, most=MOST_PARALLEL)

@@ -27,7 +27,7 @@ class TeachingConfig(TeachingOptions):
     Attributes:
         n_parallel_games: over all groups. The games and their rollouts make the network's batches.
         n_groups: one solves while another asks the network. Has no influence on any game, nor has
-            n_parallel_games (but for the last bits of a network whose answers depend on the batch).
+            n_parallel_games (but for the last bits of a network that torch runs).
     """
 
     n_parallel_games: int = setting(

@@ -29,6 +29,7 @@ from zebfast.selfplay.groups import SLICE_SECONDS, core_of
 from zebfast.selfplay.play_values import EPSILON, TAU
 
 if TYPE_CHECKING:
+    from zebfast.core.solve import Solver
     from zebfast.core.solver_pool import SolverPool
     from zebfast.selfplay.groups import BatchEvaluator
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 DECISIONS, TIMED_DECISIONS = 64, 16
 PART_WORLDS = 1 << 14  # of all decisions side by side, unless time bounds them; bounds memory
 FIRST_WORLDS = 8  # of every decision; then as many again as there were, until there are enough
+LEAST_ROLLOUTS = 64  # that a thread takes: fewer make batches that are not full
 LEAST_WORLDS = 2  # worth another stage in what time is left
 _LEAST_PRIOR = 1e-6
 #: Whose value ends rollouts, once how many plays are made, and where it goes: u1[n], u1[n], f4[n].
@@ -54,7 +56,8 @@ class Rollouts:
 
     Attributes:
         evaluator: whose favourites are played.
-        pool: solves the rest once hands are open; the caller owns it.
+        pool: solves the rest once hands are open; the caller owns it. Its threads roll out, too,
+            where the evaluator is a network of the core.
         exact_tricks: hands are open for so many last tricks, 0..7.
         depth: hands are opened after so many tricks, the one on the table counted; None for no
             such limit.
@@ -88,9 +91,29 @@ class Rollouts:
         self, games: GameBatch, players: NDArray[np.uint8], before: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Utilities f4[n] for the sides of players u1[n], whose play came after `before` i8[n]."""
+        worth = np.empty(len(games), np.float32)
+
+        def part(solver: Solver | SolverPool, rows: slice) -> None:
+            some = games.take(np.arange(len(games))[rows])
+            worth[rows] = self._part(some, players[rows], before[rows], solver)
+
+        if core_of(self.evaluator) is None:  # it is asked in one thread, and wants full batches
+            part(self.pool, slice(0, len(games)))
+        else:
+            self.pool.share(len(games), part, least=LEAST_ROLLOUTS)
+        return worth
+
+    def _part(
+        self,
+        games: GameBatch,
+        players: NDArray[np.uint8],
+        before: NDArray[np.int64],
+        solver: Solver | SolverPool,
+    ) -> NDArray[np.float32]:
+        """The same of some of them, f4[m], with what solves the rest."""
         rollouts = RolloutGames(games, until=np.minimum(self._opened(games), self._depth(before)))
         self._roll_out(rollouts)
-        margins = self._margins(rollouts.games, players)
+        margins = _margins(rollouts.games, players, solver)
         ahead: NDArray[np.float32] = np.sign(margins) + np.float32(EPSILON) * margins
         return ahead
 
@@ -127,14 +150,17 @@ class Rollouts:
                 rollouts.leave(~stay)
             rollouts.play_greedy(evals[:n][stay])
 
-    def _margins(self, games: GameBatch, players: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Final points f4[n] of the player's side less the other's, what is to come solved."""
-        points = games.points.astype(np.float32)
-        margins: NDArray[np.float32] = points[:, 0] - points[:, 1]
-        rest = np.flatnonzero(~games.over)
-        if len(rest):
-            margins[rest] += self.pool.values(games.positions(rest))
-        return np.where(players & 1 == 0, margins, -margins)
+
+def _margins(
+    games: GameBatch, players: NDArray[np.uint8], solver: Solver | SolverPool
+) -> NDArray[np.float32]:
+    """Final points f4[n] of the player's side less the other's, what is to come solved."""
+    points = games.points.astype(np.float32)
+    margins: NDArray[np.float32] = points[:, 0] - points[:, 1]
+    rest = np.flatnonzero(~games.over)
+    if len(rest):
+        margins[rest] += solver.values(games.positions(rest))
+    return np.where(players & 1 == 0, margins, -margins)
 
 
 class ValuedRollouts(Rollouts):
@@ -144,14 +170,18 @@ class ValuedRollouts(Rollouts):
     is a mean of.
     """
 
-    def _worth(
-        self, games: GameBatch, players: NDArray[np.uint8], before: NDArray[np.int64]
+    def _part(
+        self,
+        games: GameBatch,
+        players: NDArray[np.uint8],
+        before: NDArray[np.int64],
+        solver: Solver | SolverPool,
     ) -> NDArray[np.float32]:
         rollouts = RolloutGames(games, until=self._opened(games))
         worth = np.full(len(games), np.nan, np.float32)
         self._roll_out(rollouts, (players, self._depth(before).astype(np.uint8), worth))
         rest = np.flatnonzero(np.isnan(worth))
-        worth[rest] = np.sign(self._margins(rollouts.games.take(rest), players[rest]))
+        worth[rest] = np.sign(_margins(rollouts.games.take(rest), players[rest], solver))
         return worth
 
 
