@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from zebfast import rules
-from zebfast.arena.io.json_lines import RecordingError
+from zebfast.arena.io.json_lines import Difference, RecordingError
 from zebfast.arena.io.replay import (
     MAX_LINE_BYTES,
-    Difference,
     parse_game,
     read_games,
     replay_game,

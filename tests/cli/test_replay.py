@@ -1,5 +1,6 @@
 """`zebfast replay`: what it prints and how it exits."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,24 @@ def test_standard_input_is_read() -> None:
     assert json.loads(result.stdout) == {
         "file": "<stdin>", "games": 1, "plays": 28, "equal": True, "difference": None
     }  # fmt: skip
+
+
+def test_whole_games(repo_root: Path) -> None:
+    path = repo_root / "tests" / "golden" / "full_games.jsonl.gz"
+    result = replay(path)
+    assert result.stdout == "replayed 42 games, 556 hands, 11,380 plays: all equal\n"
+    assert json.loads(replay(path, "--json").stdout) == {
+        "file": str(path), "games": 42, "hands": 556, "plays": 11380, "equal": True,
+        "difference": None,
+    }  # fmt: skip
+
+
+def test_a_difference_in_a_whole_game_names_the_hand(tmp_path: Path) -> None:
+    with gzip.open(Path(__file__).parent.parent / "golden" / "full_games.jsonl.gz") as lines:
+        game = json.loads(next(lines))
+    hand = next(hand for hand in game["hands"] if "award" in hand)
+    hand["award"][1] += 1
+    result = replay(write(tmp_path / "g.jsonl", game), "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)["difference"]
+    assert (found["hand"], found["ply"], found["what"]) == (hand["no"], None, "award")

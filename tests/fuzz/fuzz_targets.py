@@ -552,6 +552,57 @@ def replay_seeds() -> list[bytes]:
     return [line, gzip.compress(line, mtime=0)]
 
 
+def whole_game_seeds() -> list[bytes]:
+    golden = Path(__file__).parent.parent / "golden" / "full_games.jsonl.gz"
+    with gzip.open(golden) as lines:
+        games = [json.loads(next(lines)) for _ in range(2)]
+    for game in games:
+        game["hands"] = game["hands"][:2]
+    return as_json(*games)
+
+
+@target("lines", whole_game_seeds)
+def replay_whole_games() -> tuple[Read, Errors]:
+    from zebfast.arena.io.json_lines import RecordingError
+    from zebfast.arena.io.replay import read_games, replay_game
+
+    return (
+        of_file(lambda path: [replay_game(game) for game in read_games(path)], "whole.jsonl"),
+        (RecordingError,),
+    )
+
+
+def whole_text_seeds() -> list[bytes]:
+    from zebfast.core.whole_game import WholeGame
+
+    game = WholeGame(seed=3)
+    for call in (30, 0, 42, 0):
+        game.call(call)
+    game.declare(4)
+    game.play(game.legal_plays()[0])
+    return [str(WholeGame(seed=1)).encode(), str(game).encode()]
+
+
+@target("text", whole_text_seeds)
+def whole_game_text() -> tuple[Read, Errors]:
+    from zebfast.core.whole_game import WholeGame
+    from zebfast.rules import (
+        BadNotation,
+        IllegalCall,
+        IllegalDeclaration,
+        IllegalPlay,
+        ImpossibleDeal,
+        WrongPhase,
+    )
+    from zebfast.system.settings import SettingError
+
+    return (
+        of_file(lambda path: WholeGame.from_text(path.read_text(errors="replace")), "whole.txt"),
+        (BadNotation, IllegalCall, IllegalDeclaration, IllegalPlay, ImpossibleDeal, WrongPhase,
+         SettingError),
+    )  # fmt: skip
+
+
 @target("lines", replay_seeds)
 def replay_lines() -> tuple[Read, Errors]:
     from zebfast.arena.io.json_lines import RecordingError

@@ -83,7 +83,7 @@ def test_plunge_and_splash_go_over_what_stands() -> None:
         (STRAIGHT, [], 0, 300, False, "300 is no call"),
         (STRAIGHT, [31], 0, 31, False, "a bid must be higher than 31"),
         (STRAIGHT, [31], 0, 126, False, "the first mark bid is of at most 2"),
-        (STRAIGHT, [42], 0, 126, False, "over 1 marks the next mark bid comes, without a jump"),
+        (STRAIGHT, [42], 0, 126, False, "over 1 mark the next mark bid comes, without a jump"),
         (STRAIGHT, [0, 0, 0], 0, PASS, True, "the three others have passed"),
         (RuleSet(forced_bid=31), [0, 0, 0], 0, 30, True, "the shaker must bid at least 31"),
         (RuleSet(most_marks=1), [], 0, 84, False, "no bid of 2 marks is made here"),

@@ -11,8 +11,9 @@ from typing import BinaryIO, cast
 import click
 from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-from zebfast.arena.io.json_lines import RecordingError
-from zebfast.arena.io.replay import Difference, RecordedGame, read_games, replay_game
+from zebfast.arena.io.json_lines import Difference, RecordingError
+from zebfast.arena.io.replay import RecordedGame, read_games, replay_game
+from zebfast.arena.io.whole_games import RecordedWholeGame
 from zebfast.cli.console import bar_of
 
 
@@ -22,7 +23,8 @@ from zebfast.cli.console import bar_of
     help="""Replay recorded games (JSON lines, plain or gzipped; - reads standard input).
 
     Every legal set, trick winner and score is checked against the rules in Python and against the
-    compiled engine. The exit status is 1, and the first difference is printed, if any differs.
+    compiled engine; of whole games every call, declaration, play, award and the end. The exit
+    status is 1, and the first difference is printed, if any differs.
 
     \b
     Example:
@@ -36,7 +38,7 @@ from zebfast.cli.console import bar_of
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def replay(file: str, as_json: bool) -> None:
     """Replay until the end or the first difference. Exit codes: 0 equal, 1 not, 2 usage."""
-    games, plays, name = 0, 0, "<stdin>" if file == "-" else file
+    games, hands, plays, name = 0, 0, 0, "<stdin>" if file == "-" else file
     difference: Difference | None = None
     try:
         with click.open_file(file, "rb") as stream:
@@ -45,7 +47,8 @@ def replay(file: str, as_json: bool) -> None:
                 if difference is not None:
                     break
                 games += 1
-                plays += len(game.plays)
+                hands += len(game.hands) if isinstance(game, RecordedWholeGame) else 0
+                plays += game.n_plays
     except RecordingError as error:
         raise click.ClickException(f"{name}: {error}") from error
     except OSError as error:
@@ -53,18 +56,34 @@ def replay(file: str, as_json: bool) -> None:
     if difference is None and games == 0:
         raise click.ClickException(f"{name} holds no games; expected one JSON object a line.")
     if as_json:
-        found = {"file": name, "games": games, "plays": plays, "equal": difference is None}
-        told = None if difference is None else asdict(difference)
-        click.echo(json.dumps(found | {"difference": told}))
-    elif difference is None:
-        click.echo(f"replayed {games:,} games, {plays:,} plays: all equal")
+        click.echo(json.dumps(_summary(name, games, hands, plays, difference)))
+        told = ""
     else:
-        click.echo(f"{games:,} games, {plays:,} plays equal, then a difference: {difference}")
+        told = f"{games:,} games, {f'{hands:,} hands, ' if hands else ''}{plays:,} plays"
+    if told and difference is None:
+        click.echo(f"replayed {told}: all equal")
+    elif told:
+        click.echo(f"{told} equal, then a difference: {difference}")
     if difference is not None:
         raise click.exceptions.Exit(1)
 
 
-def _with_progress(games: Iterable[RecordedGame]) -> Iterator[RecordedGame]:
+def _summary(
+    name: str, games: int, hands: int, plays: int, difference: Difference | None
+) -> dict[str, object]:
+    """The outcome as JSON; of hands only where there are whole games."""
+    found: dict[str, object] = {"file": name, "games": games, "plays": plays}
+    found |= {"hands": hands} if hands else {}
+    told = None if difference is None else asdict(difference)
+    if told is not None and told["hand"] is None:
+        del told["hand"]
+    return found | {"equal": difference is None, "difference": told}
+
+
+_Game = RecordedGame | RecordedWholeGame
+
+
+def _with_progress(games: Iterable[_Game]) -> Iterator[_Game]:
     """Pass the games through, counting them on stderr where that is a terminal."""
     if not sys.stderr.isatty():
         yield from games

@@ -30,7 +30,7 @@ from zebfast.rules import (
     RuleSet,
     SeatView,
     WrongPhase,
-    check_hands,
+    check_hands_of,
     contract_of,
     domino_name,
     doubles_in,
@@ -425,7 +425,7 @@ cdef class WholeGame:
         """Deal the next hand: four hands of seven domino ids. ImpossibleDeal names the rule."""
         self._expect(ZF_PHASE_DEAL)
         hands = [[index(d) for d in hand] for hand in hands]
-        check_hands(hands)
+        check_hands_of(_where(&self.state), hands)
         self._deal(tuple(mask_of(hand) for hand in hands))
 
     cdef _deal(self, tuple masks):

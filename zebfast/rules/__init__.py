@@ -29,7 +29,6 @@ from zebfast.rules.position import (
     ImpossibleDeal,
     Position,
     check_deal,
-    check_hands,
     perft,
 )
 from zebfast.rules.rng import (
@@ -78,6 +77,7 @@ from zebfast.rules.whole_game import (
     IllegalDeclaration,
     WholePosition,
     WrongPhase,
+    check_hands_of,
     is_nello,
     refused_call,
     refused_declaration,
@@ -132,7 +132,7 @@ __all__ = [
     "call_name",
     "call_of",
     "check_deal",
-    "check_hands",
+    "check_hands_of",
     "contract_of",
     "deal",
     "domino_id",

@@ -135,10 +135,14 @@ def illegal_call(
     if must_bid and call < rule_set.forced_bid:
         return f"the shaker must bid at least {rule_set.forced_bid}"
     if marks_of(call) not in rule_set.mark_bids:
-        return f"no bid of {marks_of(call)} marks is made here"
+        return f"no bid of {_in_marks(marks_of(call))} is made here"
     if marks_of(standing):
-        return f"over {marks_of(standing)} marks the next mark bid comes, without a jump"
-    return f"the first mark bid is of at most {rule_set.opening_marks}"
+        return f"over {_in_marks(marks_of(standing))} the next mark bid comes, without a jump"
+    return f"the first mark bid is of at most {_in_marks(rule_set.opening_marks)}"
+
+
+def _in_marks(marks: int) -> str:
+    return f"{marks} mark" if marks == 1 else f"{marks} marks"
 
 
 def _illegal_house(rule_set: RuleSet, house: int, standing: int, doubles: int, call: int) -> str:
@@ -149,7 +153,7 @@ def _illegal_house(rule_set: RuleSet, house: int, standing: int, doubles: int, c
     if there is None:
         return f"a {name} cannot be higher than {call_name(standing)}"
     if there != call:
-        return f"a {name} is now one of {marks_of(there)} marks"
+        return f"a {name} is now one of {_in_marks(marks_of(there))}"
     return f"a {name} needs {needed} doubles, and the hand has {doubles}"
 
 

@@ -21,7 +21,7 @@ from zebfast.rules.auction import (
     marks_of,
     stake_of,
 )
-from zebfast.rules.position import IllegalPlay, Position, check_hands
+from zebfast.rules.position import IllegalPlay, ImpossibleDeal, Position, check_hands
 from zebfast.rules.rule_set import RuleSet
 from zebfast.rules.tiles import (
     ALL_DECLARATIONS,
@@ -160,7 +160,7 @@ class WholePosition:
     def deal(self, hands: Sequence[Sequence[int]]) -> None:
         """Deal the next hand: four sequences of seven domino ids. ImpossibleDeal names the rule."""
         self._expect("deal")
-        check_hands(hands)
+        check_hands_of(self.where, hands)
         self.dealt = [sorted(hand) for hand in hands]
         self.calls, self.hand = [], None
         self.phase = "call"
@@ -300,6 +300,14 @@ class WholePosition:
 def is_nello(decl: int) -> bool:
     """Whether a declaration is nello."""
     return Declaration.NO_TRUMP < decl < HouseDeclaration.SEVENS
+
+
+def check_hands_of(where: str, hands: Sequence[Sequence[int]]) -> None:
+    """`check_hands`, and in the sentence which hand of the game it is."""
+    try:
+        check_hands(hands)
+    except ImpossibleDeal as error:
+        raise ImpossibleDeal(f"{where}{error}") from None
 
 
 def wrong_phase(where: str, phase: str, seat: int | None, winner: int | None, wanted: str) -> str:

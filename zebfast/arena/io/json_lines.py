@@ -19,6 +19,33 @@ class RecordingError(ValueError):
     """A file or line that is no record; the message is one sentence naming the line."""
 
 
+@dataclass(frozen=True)
+class Difference:
+    """The first point where a record and a referee disagree.
+
+    `line` and `hand` count from 1, `hand` is None in a record of one hand; `ply` counts from 0, and
+    is None for what a hand or game brought. `expected` is what the referee says, `found` what the
+    record says.
+    """
+
+    line: int
+    ply: int | None
+    referee: str
+    what: str
+    expected: Any
+    found: Any
+    hand: int | None = None
+
+    def __str__(self) -> str:
+        where = "at the end" if self.ply is None else f"play {self.ply}"
+        if self.hand is not None:
+            where = f"hand {self.hand}, {where}" if self.ply is not None else f"hand {self.hand}"
+        return (
+            f"line {self.line}, {where}: {self.what}: expected {self.expected} "
+            f"({self.referee}), found {self.found}"
+        )
+
+
 def json_lines(stream: BinaryIO, *, max_bytes: int, expected: str) -> Iterator[tuple[int, bytes]]:
     """Yield the number, from 1, and the bytes of each line; blank lines are skipped.
 

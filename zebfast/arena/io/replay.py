@@ -1,6 +1,7 @@
 """Recorded games, replayed play for play by the Python rules and by the compiled engine.
 
-A file holds one JSON object a line, plain or gzipped: a deal, its plays and what they brought.
+A file holds one JSON object a line, plain or gzipped: a deal, its plays and what they brought, or a
+whole game (`whole_games`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from zebfast.arena.io.json_lines import FieldReader, RecordingError, json_lines, parse_object
+from zebfast.arena.io.json_lines import (
+    Difference,
+    FieldReader,
+    RecordingError,
+    json_lines,
+    parse_object,
+)
+from zebfast.arena.io.whole_games import (
+    RecordedWholeGame,
+    is_whole_game,
+    parse_whole_game,
+    replay_whole_game,
+)
 from zebfast.core.engine import Game
 from zebfast.rules import (
     HAND_SIZE,
@@ -59,8 +72,13 @@ class RecordedGame:
     plays: tuple[RecordedPlay, ...]
     points: tuple[int, int]
 
+    @property
+    def n_plays(self) -> int:
+        """Dominoes played."""
+        return len(self.plays)
 
-def read_games(source: Path | BinaryIO) -> Iterator[RecordedGame]:
+
+def read_games(source: Path | BinaryIO) -> Iterator[RecordedGame | RecordedWholeGame]:
     """Yield the games of a file in order; blank lines are skipped, line numbers start at 1.
 
     A binary file that is open already is left open and need not be seekable. Raises RecordingError
@@ -72,9 +90,13 @@ def read_games(source: Path | BinaryIO) -> Iterator[RecordedGame]:
             yield parse_game(line, number)
 
 
-def parse_game(line: bytes, number: int) -> RecordedGame:
+def parse_game(line: bytes, number: int) -> RecordedGame | RecordedWholeGame:
     """Parse line `number` of a file. Raises RecordingError naming the line and what is wrong."""
     record = parse_object(line, number, _EXPECTED)
+    return (parse_whole_game if is_whole_game(record) else _parse_hand)(record, number)
+
+
+def _parse_hand(record: dict[str, Any], number: int) -> RecordedGame:
     reader = FieldReader(f"Line {number}")
     hands = []
     for seat, hand in enumerate(reader.items(record, "hands", N_SEATS)):
@@ -132,35 +154,14 @@ REFEREES: tuple[tuple[str, type[Position] | type[Game]], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The first point where a record and a referee disagree.
-
-    `line` counts from 1; `ply` from 0, and is None for the final points. `expected` is what the
-    referee says, `found` what the record says.
-    """
-
-    line: int
-    ply: int | None
-    referee: str
-    what: str
-    expected: Any
-    found: Any
-
-    def __str__(self) -> str:
-        where = "at the end" if self.ply is None else f"play {self.ply}"
-        return (
-            f"line {self.line}, {where}: {self.what}: expected {self.expected} "
-            f"({self.referee}), found {self.found}"
-        )
-
-
-def replay_game(game: RecordedGame) -> Difference | None:
+def replay_game(game: RecordedGame | RecordedWholeGame) -> Difference | None:
     """The first difference between a record and either referee, or None when all is equal.
 
     Raises RecordingError, naming the line and the rule, for an illegal play whose legal slots the
-    record nevertheless lists as the rules do.
+    record nevertheless lists as the rules do; of a whole game for whatever the rules forbid.
     """
+    if isinstance(game, RecordedWholeGame):
+        return replay_whole_game(game)
     for name, start in REFEREES:
         referee = start([sorted(hand) for hand in game.hands], game.decl, game.leader)
         difference = _replay(game, name, referee)
