@@ -12,7 +12,7 @@ import io
 import json
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -836,12 +836,42 @@ def wandb_answer() -> tuple[Read, Errors]:
 SEPARATOR = b"\n\n\n"  # between the bodies of several answers in one input
 
 
-def answers(data: bytes) -> Iterable[bytes]:
+def answers(data: bytes) -> Iterator[bytes]:
     """The bodies in an input, and then the last one again for ever."""
     parts = data.split(SEPARATOR)
     yield from parts
     while True:
         yield parts[-1]
+
+
+class Answering:
+    """In place of the network: requests are answered with the bodies of one input, in turn."""
+
+    def __init__(self) -> None:
+        self._bodies: Iterator[bytes] = iter(())
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        from requests import Response
+
+        response = Response()
+        response.status_code, response._content = 200, next(self._bodies)
+        # As where an answer says that it is JSON. Else requests would guess, for most of the time.
+        response.encoding = "utf-8"
+        return response
+
+    def reader(self, calls: Iterable[Callable[[], object]], error: type[Exception]) -> Read:
+        """Each of these calls is answered with the input from its beginning."""
+        asked = list(calls)
+
+        def read(data: bytes) -> None:
+            for call in asked:
+                self._bodies = iter(answers(data))
+                try:
+                    call()
+                except error as told:
+                    str(told)
+
+        return read
 
 
 OFFER = {"id": 7, "gpu_name": "RTX 3060", "dph_total": 0.1, "min_bid": 0.05, "num_gpus": 1,
@@ -861,27 +891,19 @@ INSTANCE = {"id": 9, "label": "zeb-night-selfplay/0a1b2c3d", "actual_status": "r
     {"success": False, "error": "no_such_ask", "msg": "gone"},
 ))  # fmt: skip
 def vast_answer() -> tuple[Read, Errors]:
-    from requests import Response
-
     from zebfast.fleet.model import Launch, Offer
     from zebfast.fleet.provider import ProviderError
     from zebfast.fleet.vast import VastProvider
     from zebfast.fleet.vast_client import _Judged
 
     provider = VastProvider("k" * 20)
-    held = [iter(())]
-
-    def answer(*_: Any, **__: Any) -> Any:
-        response = Response()
-        response.status_code, response._content = 200, next(held[0])
-        return response
-
+    answer = Answering()
     client = SimpleNamespace(get=answer, post=answer, put=answer, delete=answer)
     for sdk in provider._client._sdks.values():
         sdk.client = _Judged(client)
     launch = Launch(label="zeb-night-selfplay/0a", command="x", env={}, image="i", disk_gb=9.0)
     offer = Offer(provider="vast", id="7", gpu="RTX", price_per_hour=0.1)
-    calls: list[Callable[[], object]] = [
+    calls = [
         lambda: provider.offers(spec()),
         lambda: provider.offers(replace(spec(), interruptible=True)),
         lambda: provider.machines("zeb-night-selfplay"),
@@ -890,15 +912,7 @@ def vast_answer() -> tuple[Read, Errors]:
         provider.credit,
     ]
 
-    def read(data: bytes) -> None:
-        for call in calls:
-            held[0] = iter(answers(data))
-            try:
-                call()
-            except ProviderError as error:
-                str(error)
-
-    return read, (ProviderError,)
+    return answer.reader(calls, ProviderError), (ProviderError,)
 
 
 @target("json", lambda: as_json(
@@ -912,37 +926,22 @@ def vast_answer() -> tuple[Read, Errors]:
     {"data": {"podTerminate": None}}, {"errors": [{"message": "no longer any instances"}]},
 ))  # fmt: skip
 def runpod_answer() -> tuple[Read, Errors]:
-    from requests import Response
     from runpod.api import graphql
 
     from zebfast.fleet.provider import ProviderError
     from zebfast.fleet.runpod import RunPodProvider
 
     provider = RunPodProvider("k" * 20)
-    held = [iter(())]
-
-    def post(*_: Any, **__: Any) -> Any:
-        response = Response()
-        response.status_code, response._content = 200, next(held[0])
-        return response
-
-    replaced(graphql, "requests", SimpleNamespace(post=post))
-    calls: list[Callable[[], object]] = [
+    answer = Answering()
+    replaced(graphql, "requests", SimpleNamespace(post=answer))
+    calls = [
         lambda: provider.offers(spec()),
         lambda: provider.machines("zeb-night-selfplay"),
         lambda: provider.destroy("p1"),
         provider.credit,
     ]
 
-    def read(data: bytes) -> None:
-        for call in calls:
-            held[0] = iter(answers(data))
-            try:
-                call()
-            except ProviderError as error:
-                str(error)
-
-    return read, (ProviderError,)
+    return answer.reader(calls, ProviderError), (ProviderError,)
 
 
 def hub_seeds() -> list[bytes]:
@@ -991,6 +990,7 @@ def hub_answer() -> tuple[Read, Errors]:
         look(data, store.list)
         look(data, store.heartbeats)
         look(data, HubWeightStore("me/zeb", Namespace.parse("first"), options=options).read_state)
-        store.close(0.0)
+        if store._incoming is not None:  # its end would start a thread, to send what is left
+            store._incoming.remove()
 
     return read, (ExchangeError,)
