@@ -17,7 +17,8 @@ from zebfast.fleet.provider import NoCredit, OfferGone, SearchQuota, Unreachable
 from zebfast.fleet.reconcile import Change, Tick, reconcile
 from zebfast.fleet.state_file import FleetFileError
 from zebfast.system.events import Ended, to_line
-from zebfast.system.settings import MOST_UNIX, setting_of
+from zebfast.system.parse import MOST_UNIX
+from zebfast.system.settings import setting_of
 
 ENDED = to_line(Ended(program="start", code=1)).decode()
 

@@ -23,13 +23,12 @@ from zebfast.exchange.errors import NamespaceBusy, brief
 from zebfast.system.clock import Moment
 from zebfast.system.events import Incident, emit
 from zebfast.system.files import write_atomic
-from zebfast.system.parse import parse_json
+from zebfast.system.parse import is_moment, parse_json
 
 KEY = "learner"
 LEASE_SECONDS = 1800.0
 _RENEWALS = 3  # in a lease's time, when nothing is published
 _SKEW_SECONDS = 60.0  # by which clocks may differ without a word
-_LAST_UNIX = 1e11  # some thousand years from now: nobody's clock
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,7 @@ class Lease:
     def of(cls, state: Mapping[str, Any] | None) -> Lease | None:
         """The lease that a state names, if it names one that can be understood."""
         entry = (state or {}).get(KEY)
-        if not isinstance(entry, dict) or type(entry.get("renewed")) not in (int, float):
-            return None
-        if not 0 <= entry["renewed"] < _LAST_UNIX:  # nor is it a number
+        if not isinstance(entry, dict) or not is_moment(entry.get("renewed")):
             return None
         owner, identity, process = (str(entry.get(key) or "") for key in ("owner", "id", "process"))
         return cls(owner, identity, float(entry["renewed"]), process)

@@ -21,13 +21,12 @@ from zebfast.exchange.names import Namespace, is_plain_name
 from zebfast.exchange.store import StateDict
 from zebfast.system.events import Incident, emit
 from zebfast.system.finite import require_finite
-from zebfast.system.parse import parse_json
+from zebfast.system.parse import is_count, parse_json
 
 MAX_WEIGHT_BYTES = 1 << 30
 MAX_JSON_BYTES = 16 << 20
 MAX_OLD_STATE_BYTES = 20 << 20
 """Of a state that is read: an earlier version could write more than it read itself."""
-MAX_COUNT = 1 << 53  # of games or steps: what every JSON reader holds exactly
 UNPUBLISHED = {"step": 0, "total_games": 0}
 """The state of weights that came without one."""
 
@@ -70,7 +69,7 @@ def parse_state(data: bytes, source: str, *, most: int = MAX_OLD_STATE_BYTES) ->
     state = parse_object(data, source, most=most)
     for key in ("step", "total_games"):
         value = state.get(key, 0)
-        if type(value) is not int or not 0 <= value < MAX_COUNT:
+        if not is_count(value):
             raise Unusable(
                 f"state file {source} has {key} = {value!r:.40}: expected a whole number from 0 "
                 "to 2^53"

@@ -16,18 +16,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from zebfast.experiment.experiment import Experiment
 from zebfast.learner.metrics import read_metrics
 from zebfast.system.events import Event, Incident, Retrying, Waiting, console_text
 from zebfast.system.files import append_line, read_json_lines, read_plain
 from zebfast.system.locks import lock_owner
-from zebfast.system.parse import MAX_TOML_BYTES, parse_toml
+from zebfast.system.parse import MAX_TOML_BYTES, is_moment, parse_toml
 
 _MAX_EACH = 50  # of one kind in one run; a fault of days is said often enough by then
 _MAX_LETTERS = 300
-_LAST_UNIX = 1e11  # the year 5138
 
 
 @dataclass(frozen=True)
@@ -115,13 +114,8 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
     return [
         found
         for found in read_json_lines(path)
-        if isinstance(found.get("event"), str) and _is_time(found.get("unix"))
+        if isinstance(found.get("event"), str) and is_moment(found.get("unix"))
     ]
-
-
-def _is_time(value: object) -> bool:
-    """Unix seconds that can be shown as a date; not a number is not."""
-    return type(value) in (int, float) and 0 <= cast(float, value) < _LAST_UNIX
 
 
 def read_runs(path: Path) -> list[Run]:

@@ -19,7 +19,7 @@ from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.events import FleetNews, emit
 from zebfast.system.files import write_atomic
 from zebfast.system.locks import hold_lock
-from zebfast.system.parse import parse_json
+from zebfast.system.parse import MOST_EXACT, parse_json
 from zebfast.system.retry import constant, retrying
 from zebfast.system.settings import SettingError, counted, decode, encode, moment, setting
 
@@ -39,7 +39,7 @@ class MarketBusy(RuntimeError):
 class Rate:
     """Games a second of one GPU type in one role: an average of ``seen`` looks, ``at`` the last."""
 
-    games_per_s: float = setting(above=0, most=2**53)
+    games_per_s: float = setting(above=0, most=MOST_EXACT)
     seen: int = counted()
     at: float = moment()
 

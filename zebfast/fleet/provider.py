@@ -10,7 +10,8 @@ import math
 from typing import Any, Protocol
 
 from zebfast.fleet.model import MOST_DOLLARS, Launch, Machine, Offer, Spec
-from zebfast.system.settings import MOST_UNIX, SettingError
+from zebfast.system.parse import is_moment
+from zebfast.system.settings import SettingError
 
 
 class ProviderError(RuntimeError):
@@ -65,7 +66,7 @@ def price(value: Any) -> float | None:
 def moment(value: Any) -> float | None:
     """A time of an answer, unix seconds; None where it cannot be one."""
     found = number(value)
-    return found if found is not None and 0 <= found <= MOST_UNIX else None
+    return found if is_moment(found) else None
 
 
 def offer_of(**facts: Any) -> Offer | None:

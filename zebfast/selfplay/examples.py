@@ -24,7 +24,7 @@ from zebfast.rules import N_PLIES
 from zebfast.selfplay.play_values import labelled_examples
 from zebfast.selfplay.producer_kinds import EVAL_AUX, PLAY_VALUE_SOURCES, SELFPLAY, SOURCES
 from zebfast.system.files import write_atomic
-from zebfast.system.parse import parse_json
+from zebfast.system.parse import is_count, parse_json
 
 MAX_EXAMPLES = 1 << 20
 #: Games that are written into one file: in either format less than a reader takes, and an even
@@ -180,8 +180,8 @@ def check_metadata(
         raise BadExampleFile("metadata has a key that is not a short string; expected names")
     for key, fits, wanted in (
         ("worker_id", _is_short_text, "a short printable string"),
-        ("model_step", _is_count, "a whole number from 0"),
-        ("n_games", _is_count, "a whole number from 1"),
+        ("model_step", is_count, "a whole number from 0"),
+        ("n_games", is_count, "a whole number from 1"),
         ("timestamp", _is_time, "seconds or a short printable string"),
         ("source", lambda v: isinstance(v, str) and v in sources, " or ".join(sources)),
     ):
@@ -199,14 +199,10 @@ def _is_short_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
-
-
 def _is_time(value: object) -> bool:
     if isinstance(value, float):
         return bool(np.isfinite(value))
-    return _is_count(value) or _is_short_text(value)
+    return is_count(value) or _is_short_text(value)
 
 
 def _names(mapping: Mapping[str, object]) -> str:

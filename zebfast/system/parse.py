@@ -9,9 +9,21 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_TOML_BYTES = 100_000
+MOST_EXACT = 2**53 - 1  # of games or steps: what every reader of JSON holds exactly
+MOST_UNIX = 2**37  # a time some thousands of years from now, which every clock can still show
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Can this be a number of games, steps or bytes that was read somewhere?"""
+    return type(value) is int and 0 <= value <= MOST_EXACT
+
+
+def is_moment(value: object) -> TypeGuard[int | float]:
+    """Can this be a time, unix seconds, that was read somewhere? What is no number is none."""
+    return (type(value) is int or type(value) is float) and 0 <= value <= MOST_UNIX
 
 
 def parse_json(data: bytes | str, *, tame: bool = False) -> Any:

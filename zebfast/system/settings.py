@@ -40,6 +40,8 @@ from typing import (
     get_type_hints,
 )
 
+from zebfast.system.parse import MOST_EXACT, MOST_UNIX
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -51,7 +53,6 @@ A_YEAR = 366 * A_DAY
 MOST_COUNT = 10**12  # cycles, steps, files, games: more than a run comes to
 MOST_GAMES = 100_000_000  # of one match
 MOST_THREADS = 1024
-MOST_UNIX = 2**37  # a time some thousands of years from now, which every clock can still show
 _KEY = "setting"
 _Record = TypeVar("_Record", bound="DataclassInstance")
 #: get_type_hints evaluates source text, and a look of a fleet reads hundreds of records.
@@ -144,7 +145,7 @@ def setting(default: Any = MISSING, help: str = "", *, factory: Any = MISSING, *
 
 def counted(default: Any = MISSING) -> Any:
     """A field for a number from 0 on that a file remembers; JSON holds it exactly."""
-    return setting(default, least=0, most=2**53)
+    return setting(default, least=0, most=MOST_EXACT)
 
 
 def moment(default: Any = MISSING) -> Any:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from zebfast.exchange.errors import ExchangeError
 from zebfast.exchange.names import is_plain_name
-from zebfast.exchange.state import MAX_COUNT, json_bytes, parse_object
+from zebfast.exchange.state import json_bytes, parse_object
 from zebfast.system.files import FileMark, file_mark
+from zebfast.system.parse import is_count, is_moment
 
 MANIFEST = "manifest.json"
 POINTER = "latest.json"
@@ -139,12 +140,11 @@ def _is_sound(manifest: Manifest) -> bool:
     counts = (*manifest.standing, *(m.size for m in manifest.files.values()))
     return (
         len(manifest.files) <= _MAX_FILES
-        and all(type(count) is int and 0 <= count < MAX_COUNT for count in counts)
+        and all(map(is_count, counts))
         and isinstance(manifest.lineage, str)
         and isinstance(manifest.version, str)
         and (manifest.wandb_run_id is None or is_plain_name(str(manifest.wandb_run_id)))
-        and type(manifest.created_unix) in (int, float)
-        and 0 <= manifest.created_unix < MAX_COUNT
+        and is_moment(manifest.created_unix)
         and all(is_plain_name(name) and name != MANIFEST for name in manifest.files)
         and all(_SHA256.fullmatch(mark.sha256) for mark in manifest.files.values())
     )
