@@ -157,6 +157,65 @@ def _changed(value: Any, changes: Mapping[Any, Any]) -> Any:
     return changes[value] if callable(value) and value in _TAKEN else value
 
 
+def _threading(kernel: Kernel) -> SimpleNamespace:
+    """Stands in for the module ``threading``."""
+    return SimpleNamespace(
+        Thread=partial(sim.Thread, kernel),
+        Lock=partial(sim.Lock, kernel),
+        RLock=partial(sim.Lock, kernel),
+        Condition=partial(sim.Condition, kernel),
+        Event=partial(sim.Event, kernel),
+        local=threading.local,
+        current_thread=threading.current_thread,
+        main_thread=threading.main_thread,
+        get_ident=threading.get_ident,
+    )
+
+
+class _Events:
+    """``emit`` and ``subscribed`` of ``zebfast.system.events``: each process has its own."""
+
+    def __init__(self, kernel: Kernel, told: Callable[[sim.Process, events.Event], None]) -> None:
+        self._kernel, self._told = kernel, told
+
+    def emit(self, event: events.Event) -> None:
+        task = self._kernel.current
+        if task is None or task.process.dead:
+            return
+        self._told(task.process, event)
+        for take in task.process.subscribers:
+            take(event)
+
+    @contextmanager
+    def subscribed(self, *subscribers: Any) -> Iterator[None]:
+        task = self._kernel.current
+        assert task is not None
+        process = task.process
+        process.subscribers = (*process.subscribers, *subscribers)
+        try:
+            yield
+        finally:
+            left = list(process.subscribers)
+            for each in subscribers:
+                left.remove(each)
+            process.subscribers = tuple(left)
+
+
+class _Machine:
+    """What a process asks of the machine that it runs on."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def name(self) -> str:
+        task = self._kernel.current
+        return str(task.process.host.name) if task else "nowhere"
+
+    def boot_id(self) -> str:
+        task = self._kernel.current
+        return f"{task.process.host.name} {task.process.host.boots}" if task else ""
+
+
 @contextmanager
 def simulated(
     kernel: Kernel,
@@ -170,55 +229,14 @@ def simulated(
     told: Callable[[sim.Process, events.Event], None],
 ) -> Iterator[None]:
     """The program lives in the simulated world while the context lasts."""
-    clock = Clock(kernel)
-    threads = SimpleNamespace(
-        Thread=partial(sim.Thread, kernel),
-        Lock=partial(sim.Lock, kernel),
-        RLock=partial(sim.Lock, kernel),
-        Condition=partial(sim.Condition, kernel),
-        Event=partial(sim.Event, kernel),
-        local=threading.local,
-        current_thread=threading.current_thread,
-        main_thread=threading.main_thread,
-        get_ident=threading.get_ident,
-    )
+    clock, heard, machine = Clock(kernel), _Events(kernel, told), _Machine(kernel)
     queues = SimpleNamespace(
         Queue=_Generic(partial(sim.Queue, kernel)), Empty=queue.Empty, Full=queue.Full
     )
 
-    def emit(event: events.Event) -> None:
-        task = kernel.current
-        if task is None or task.process.dead:
-            return
-        told(task.process, event)
-        for take in task.process.subscribers:
-            take(event)
-
-    @contextmanager
-    def subscribed(*subscribers: Any) -> Iterator[None]:
-        task = kernel.current
-        assert task is not None
-        process = task.process
-        process.subscribers = (*process.subscribers, *subscribers)
-        try:
-            yield
-        finally:
-            left = list(process.subscribers)
-            for each in subscribers:
-                left.remove(each)
-            process.subscribers = tuple(left)
-
     class Flag(sim.StopFlag):
         def __init__(self) -> None:
             super().__init__(kernel)
-
-    def host_name() -> str:
-        task = kernel.current
-        return str(task.process.host.name) if task else "nowhere"
-
-    def boot_id() -> str:
-        task = kernel.current
-        return f"{task.process.host.name} {task.process.host.boots}" if task else ""
 
     def open_producer(_config: Any, _evaluator: Any, *, seed: int, first_game: int) -> Any:
         return stand_ins.Producer(kernel, game_seconds, seed=seed, first_game=first_game)
@@ -226,16 +244,19 @@ def simulated(
     patches = Patches()
     with ExitStack() as stack:
         stack.callback(patches.undo)
-        patches.everywhere(time, clock)
-        patches.everywhere(threading, threads)
-        patches.everywhere(queue, queues)
-        patches.everywhere(events.emit, emit)
-        patches.everywhere(events.subscribed, subscribed)
-        patches.everywhere(StopFlag, Flag)
-        patches.everywhere(Trainer, partial(stand_ins.Trainer, kernel, step_seconds))
-        patches.everywhere(open_evaluator, stand_ins.Evaluator)
-        patches.everywhere(machine_clock.boot_id, boot_id)
-        patches.everywhere(random, random.Random(rng.random()))
+        for old, new in (
+            (time, clock),
+            (threading, _threading(kernel)),
+            (queue, queues),
+            (events.emit, heard.emit),
+            (events.subscribed, heard.subscribed),
+            (StopFlag, Flag),
+            (Trainer, partial(stand_ins.Trainer, kernel, step_seconds)),
+            (open_evaluator, stand_ins.Evaluator),
+            (machine_clock.boot_id, machine.boot_id),
+            (random, random.Random(rng.random())),
+        ):
+            patches.everywhere(old, new)
         patches.defaults(
             {_TIME: clock.time, _MONOTONIC: clock.monotonic, shutil.disk_usage: disks.usage}
         )
@@ -247,12 +268,12 @@ def simulated(
             (client.HubClient, "api", hub),
             (dataset, "ThreadPoolExecutor", Pool),
             (huggingface_hub.utils, "get_session", lambda: hub),
-            (socket, "gethostname", host_name),
+            (socket, "gethostname", machine.name),
             (secrets, "token_hex", lambda n=16: f"{rng.getrandbits(8 * n):0{2 * n}x}"),
             (secrets, "randbits", rng.getrandbits),
+            (loop, "_NAP_SECONDS", nap_seconds),
         ):
             patches.set(target, name, new)
-        patches.set(loop, "_NAP_SECONDS", nap_seconds)
         stack.enter_context(disks.installed())
         yield
 
