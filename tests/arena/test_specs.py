@@ -236,7 +236,7 @@ def test_slow_players_play_few_deals_at_once(n: int) -> None:
         ("search:ms=1e9", "ms '1e9'; expected a number: above 0 and at most 600000 milliseconds"),
         ("search:belief=yes", "belief 'yes'; expected play or head or none"),
         ("search:worlds=0", "worlds '0'; expected a number of worlds, 1 to 10000"),
-        ("search:dtype=int8", "dtype 'int8'; expected auto or fp32 or bf16 or fp16"),
+        ("search:dtype=int4", "dtype 'int4'; expected auto or fp32 or bf16 or fp16 or int8"),
         ("search:source=a,sims=5", "unknown option 'sims': known options are source"),
         ("serch:source=a", "did you mean 'search'"),
         ("zeb:source=hf,weights_name=large", "Hub, which this version cannot read"),

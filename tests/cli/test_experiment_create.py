@@ -74,7 +74,7 @@ def test_warm_start_from_a_published_namespace_adds_a_belief_head(tmp_path: Path
     made = read_experiment(tmp_path / "experiments" / "first")
     assert made.lineage == {
         "kind": "published", "source": str(tmp_path / "elsewhere"), "weights_name": "model",
-        "step": 374, "total_games": 3740,
+        "step": 374, "total_games": 3740, "tokenizer": "v1",
     }  # fmt: skip
     bootstrap = checkpoints.load(made.bootstrap)
     assert (bootstrap.epoch, bootstrap.total_games) == (0, 0), "a new lineage counts from zero"

@@ -26,10 +26,10 @@ def spec(role: Role = "selfplay", **changes: Any) -> Spec:
 def test_a_machine_installs_checks_itself_and_keeps_a_worker_going(tmp_path: Path) -> None:
     wanted = spec(package="zebfast==0.1.0", upload_interval=252.0, worker_args=("--dtype", "fp16"))
     script = start_command(wanted, hub_experiment(tmp_path), "selfplay-3fa9c1d2")
-    first, *_, pip, check, run = script.splitlines()
+    first, *_, package, pip, check, run = script.splitlines()
     assert (first, check) == ("set -e", "zebfast host check")
+    assert package == "p='zebfast[hub,train]==0.1.0'"
     assert pip.startswith("PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install ")
-    assert "'zebfast[hub]==0.1.0'" in pip
     assert run == (
         "exec zebfast host run -- --repo-id me/weights --examples-repo-id me/examples "
         "--weights-name first --worker-id selfplay-3fa9c1d2 --upload-interval 252 --dtype fp16"
@@ -37,6 +37,28 @@ def test_a_machine_installs_checks_itself_and_keeps_a_worker_going(tmp_path: Pat
     assert "--mode eval-aux" in start_command(
         spec("evalaux"), hub_experiment(tmp_path), "evalaux-1"
     )
+
+
+@pytest.mark.parametrize("tokenizer", ["v1", "v2"])
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_torch_is_installed_where_it_is_needed(
+    tmp_path: Path, tokenizer: str, has_gpu: bool
+) -> None:
+    site = hub_experiment(tmp_path, lineage={"kind": "fresh", "tokenizer": tokenizer})
+    script = start_command(spec("recipe", package="zebfast==0.1.0"), site, "w")
+    install = script[script.index("p=") : script.index("zebfast host check")]
+    for name, does in (("nvidia-smi", f"exit {int(not has_gpu)}"), ("python3", 'echo "$6"')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", f"set -e\n{install}"], capture_output=True, text=True, check=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    *said, asked = done.stdout.splitlines()
+    small = tokenizer == "v2" and not has_gpu
+    assert asked == ("zebfast[hub]==0.1.0" if small else "zebfast[hub,train]==0.1.0")
+    assert said == (["no GPU here: installing without torch, which leaves out 0.9 GB and more"]
+                    if small else [])  # fmt: skip
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])

@@ -160,7 +160,7 @@ def test_what_is_no_number_is_not_written(make_config: Make, add_file: AddFile) 
     run(config)
     saved, before = load_checkpoint(config.checkpoint_path), config.checkpoint_path.read_bytes()
     assert saved is not None
-    saved.trainer["optimizer"]["state"][0]["exp_avg"].fill_(torch.nan)
+    saved.trainer["optimizer"]["state"][0]["exp_avg"].fill(np.nan)
     with pytest.raises(NotFinite, match=r"model\.ckpt is not written, for '1\.optimizer\.state"):
         save_checkpoint(config.checkpoint_path, saved)
     assert config.checkpoint_path.read_bytes() == before

@@ -6,6 +6,7 @@ Everything comes from fixed seeds and fresh weights, so that two runs do the sam
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -208,12 +209,40 @@ def finished_games(n: int, n_simulations: int = 16) -> np.ndarray:
 def fresh_network(
     size: str = SIZE, tokenizer: str = "v1", *, belief_head: bool = False
 ) -> tuple[Any, dict[str, Any]]:
-    """(config, weights) of an untrained network, always the same one."""
+    """(config, weights) of an untrained network, always the same one.
+
+    Missing where it takes torch, which is not installed: to draw a v1 network.
+    """
     from zebfast.net import checkpoint
     from zebfast.net.networks import sized
 
     config = sized(tokenizer, size, belief_head=belief_head)
+    if tokenizer == "v2":
+        return config, _drawn(config.parameters())
+    _require_torch("v1 networks need torch")
     return config, checkpoint.fresh(config, seed=SEED).weights
+
+
+def _drawn(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Weights of a v2 network, about as large as untrained ones."""
+    rng, found = np.random.default_rng(SEED), {}
+    for name, shape in shapes.items():
+        if len(shape) == 2:
+            spread = 0.002 if name == "first.weight" else 0.6 / math.sqrt(shape[1])
+            found[name] = rng.normal(0, spread, shape).astype(np.float32)
+        else:
+            found[name] = np.full(shape, name.endswith("norm.weight"), np.float32)
+    return found
+
+
+def _require_torch(what: str) -> None:
+    """Missing where torch is."""
+    from zebfast.net.devices import NeedsTorch, require_torch
+
+    try:
+        require_torch(what)
+    except NeedsTorch as error:
+        raise Missing(str(error)) from None
 
 
 def default_device() -> str:
@@ -243,7 +272,8 @@ def trainer(
     belief_head: bool = False,
     **settings: Any,
 ) -> tuple[Any, Any]:
-    """(trainer, sources) with fresh weights and examples of 64 games."""
+    """(trainer, sources) with fresh weights and examples of 64 games. Missing without torch."""
+    _require_torch("training needs torch")
     from zebfast.core.observe import games_to_examples
     from zebfast.learner.data.replay import ReplayMixture
     from zebfast.learner.train.trainer import Trainer

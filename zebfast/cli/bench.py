@@ -20,8 +20,15 @@ from click.core import ParameterSource
 from zebfast.benchmark import tuned_settings
 from zebfast.benchmark.trial import PARTS, Job, Trials
 from zebfast.benchmark.tuning import Setting, Tuned, Tuner, grid
-from zebfast.benchmark.workload import Measurement, default_device, fresh_network, measure
+from zebfast.benchmark.workload import (
+    Measurement,
+    Missing,
+    default_device,
+    fresh_network,
+    measure,
+)
 from zebfast.benchmark.workloads import used_by
+from zebfast.cli.messages import note
 from zebfast.cli.options import ModeOption, Number
 from zebfast.cli.worker import (
     default_threads,
@@ -118,7 +125,11 @@ def _measure(chosen: list[Any], seconds: float, as_json: bool) -> None:
     results = []
     for number, stage in enumerate(chosen, start=1):
         _progress(f"{number}/{len(chosen)} {stage.what}")
-        results.append(measure(stage, seconds=seconds))
+        try:
+            results.append(measure(stage, seconds=seconds))
+        except Missing as error:
+            _progress("")
+            note(f"{stage.key} is left out: {error}")
     _progress("")
     found = report(results)
     if as_json:
@@ -217,7 +228,9 @@ def print_report(found: dict[str, Any]) -> None:
 
     m = found["machine"]
     gpu = m["gpu"] or "no GPU"
-    click.echo(f"{m['cpu']}, {m['cores']} cores, {m['isa']}; {gpu}; torch {m['torch']}"[:80])
+    click.echo(
+        f"{m['cpu']}, {m['cores']} cores, {m['isa']}; {gpu}; torch {m['torch'] or 'none'}"[:80]
+    )
     for stage in found["stages"]:
         size = stage["detail"].get("bytes_per_example")
         more = f", {size:.1f} bytes each" if size else ""

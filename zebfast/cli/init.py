@@ -129,8 +129,12 @@ def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]
             raise click.UsageError(
                 f"{source or hub} is a {found} network, not {asked}: leave --{flag} out."
             )
-    counters = {"step": trained.epoch, "total_games": trained.total_games}
-    return checkpoints.warm_start(trained, belief_head=belief_head, seed=seed), origin | counters
+    facts = {
+        "step": trained.epoch,
+        "total_games": trained.total_games,
+        "tokenizer": trained.config.tokenizer,
+    }
+    return checkpoints.warm_start(trained, belief_head=belief_head, seed=seed), origin | facts
 
 
 def _from_files(paths: list[Path]) -> tuple[Checkpoint, dict[str, Any]]:

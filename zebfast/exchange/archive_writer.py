@@ -29,7 +29,10 @@ def archive_bytes(content: Any) -> bytes:
     """
     writer = _Writer()
     writer.value(content)
-    members = {"data.pkl": b"\x80\x02" + b"".join(writer.pickle) + b".", "byteorder": b"little"}
+    members: dict[str, bytes | memoryview] = {
+        "data.pkl": b"\x80\x02" + b"".join(writer.pickle) + b".",
+        "byteorder": b"little",
+    }
     members |= {f"data/{key}": data for key, data in enumerate(writer.storages)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
@@ -51,7 +54,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.pickle: list[bytes] = []
-        self.storages: list[bytes] = []
+        self.storages: list[memoryview] = []
 
     def value(self, value: Any) -> None:
         """Instructions that leave the value on the stack."""
@@ -89,9 +92,9 @@ class _Writer:
         """A contiguous tensor on the CPU, with a storage of its own."""
         if array.dtype.name not in _CLASSES:
             raise ValueError(f"torch has no storage of {array.dtype}")
-        whole = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        whole = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
         key, shape = str(len(self.storages)), array.shape
-        self.storages.append(whole.tobytes())
+        self.storages.append(whole.view(np.uint8).data)
         steps = [int(np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape))]
         self.pickle.append(_named("torch._utils _rebuild_tensor_v2") + b"((")
         self.value("storage")

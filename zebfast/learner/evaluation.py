@@ -19,8 +19,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-
 from zebfast.arena.match import play_match
 from zebfast.arena.players.base import NetworkPlayer, Player
 from zebfast.arena.players.build import build_player
@@ -39,6 +37,7 @@ from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
 from zebfast.net.devices import open_evaluator
 from zebfast.net.networks import AnyConfig
+from zebfast.net.torch.runtime import threads
 from zebfast.rules import Stream
 from zebfast.rules.rng import bits, stream_key
 from zebfast.system.events import Evaluated, emit
@@ -159,7 +158,7 @@ class MatchEvaluator:
         self._device, self._network = config.device, network
         specs = {text: parse_spec(text) for text in opponents}
         needs_pool = any(spec.needs_pool for spec in specs.values())
-        self._pool = SolverPool(torch.get_num_threads()) if needs_pool else None
+        self._pool = SolverPool(threads()) if needs_pool else None
         self._opponents: dict[str, tuple[Player, int]] = {}
         for text, spec in specs.items():
             try:

@@ -64,7 +64,7 @@ class NetworkChoice:
         check(self)
 
     def config(self) -> AnyConfig:
-        """The network's config. RecipeError where there is no such network. Imports torch."""
+        """The network's config. RecipeError where there is no such network."""
         from zebfast.net.networks import sized
 
         try:

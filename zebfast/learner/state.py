@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zebfast.exchange import ExchangeError, Serial, StateDict, Weights, parse_example_name
 from zebfast.exchange.archive import read_archive
+from zebfast.exchange.archive_writer import archive_bytes
 from zebfast.exchange.mirror.manifest import Standing
 from zebfast.exchange.state import usable_run_id
 from zebfast.learner.sessions import CountedSessions
-from zebfast.net.torch.finite import first_non_finite, require_finite
-from zebfast.net.torch.modules import arrays, tensors
 from zebfast.selfplay.examples import Examples
 from zebfast.system.files import naming, write_atomic
+from zebfast.system.finite import first_non_finite, require_finite
 from zebfast.system.settings import SettingError, counted, decode
 
 _FORMAT = 2  # of the training checkpoint
@@ -317,7 +316,7 @@ class CheckpointError(ExchangeError):
 
 @dataclass(frozen=True)
 class TrainingCheckpoint:
-    """A training checkpoint as read back; ``trainer`` holds tensors."""
+    """A training checkpoint; ``trainer`` is what `Trainer.state` gives."""
 
     progress: Progress
     model_state_dict: StateDict
@@ -328,7 +327,7 @@ class TrainingCheckpoint:
     def published_weights(self) -> StateDict:
         """What was published of this state: the average of the weights where one was kept."""
         average = self.trainer.get("average")
-        return self.model_state_dict if average is None else arrays(average["weights"])
+        return self.model_state_dict if average is None else average["weights"]
 
     @property
     def first_non_finite(self) -> str | None:
@@ -348,10 +347,10 @@ def save_checkpoint(path: Path, checkpoint: TrainingCheckpoint) -> None:
     del progress["best_weights"], progress["sessions"], progress["numbered"]
     content = {
         "format": _FORMAT,
-        "model_state_dict": tensors(checkpoint.model_state_dict),
+        "model_state_dict": checkpoint.model_state_dict,
         "model_config": checkpoint.model_config,
         "trainer": checkpoint.trainer,
-        "best": None if told.best_weights is None else tensors(told.best_weights),
+        "best": told.best_weights,
         "progress": progress,
         # Beside it, where earlier versions do not look: they go on without it. As text, which takes
         # a hundredth of the time to read that so many plain values do.
@@ -360,10 +359,7 @@ def save_checkpoint(path: Path, checkpoint: TrainingCheckpoint) -> None:
         "epoch": told.step,
         "total_games": told.total_games,
     }
-    # torch reports a full disk as a RuntimeError; through memory it stays an OSError.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_atomic(path, buffer.getbuffer())
+    write_atomic(path, archive_bytes(content))
 
 
 def load_checkpoint(path: Path) -> TrainingCheckpoint | None:
@@ -398,21 +394,10 @@ def load_checkpoint(path: Path) -> TrainingCheckpoint | None:
             progress,
             content["model_state_dict"],
             content["model_config"],
-            _as_tensors(content["trainer"]),
+            content["trainer"],
         )
     except Exception as error:  # a damaged file can fail anywhere in here
         raise CheckpointError(
             f"training checkpoint {path} cannot be read ({type(error).__name__}): move it away to "
             "go on from the published weights with a fresh optimizer"
         ) from error
-
-
-def _as_tensors(value: Any) -> Any:
-    """What a trainer said of itself, with the arrays of the file as the tensors they were."""
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    if isinstance(value, dict):
-        return {key: _as_tensors(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(_as_tensors, value))
-    return value

@@ -96,11 +96,11 @@ def warm_start(source: Checkpoint, *, belief_head: bool, seed: int) -> Checkpoin
     A belief head that ``source`` has is kept either way.
     """
     config = replace(source.config, belief_head=belief_head or source.config.belief_head)
-    start = fresh(config, seed=seed)
+    new = {} if config == source.config else fresh(config, seed=seed).weights
     origin = {"epoch": source.epoch, "total_games": source.total_games, **source.provenance}
-    return replace(
-        start,
-        weights={**start.weights, **source.weights},
+    return Checkpoint(
+        config=config,
+        weights={**new, **source.weights},
         provenance=provenance(seed=seed, warm_start=origin),
     )
 

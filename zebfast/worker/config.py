@@ -130,7 +130,7 @@ class WorkerConfig:
         most=A_YEAR,
     )
     device: str = setting("cpu", "cpu, cuda or cuda:N.", shown="cuda if present, else cpu")
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = setting(
+    dtype: Literal["auto", "fp32", "fp16", "bf16", "int8"] = setting(
         "fp32", "Precision of the network; auto: the fastest whose answers agree with fp32."
     )
     seed: int | None = setting(

@@ -156,7 +156,7 @@ SEARCH_FORM = (
     "search[:source=FILE,weights_name=X,method=rollout|value|epimc|tree,worlds=W,ms=T,exact=K,...]"
 )
 MAX_SIMULATIONS = 10_000
-DTYPES = ("auto", "fp32", "bf16", "fp16")
+DTYPES = ("auto", "fp32", "bf16", "fp16", "int8")
 #: What whole numbers count, and how many there may be in a spec.
 _THINGS = {"n": "simulations", "worlds": "worlds", "exact": "tricks", "depth": "tricks"}
 _MOST = {"n": MAX_SIMULATIONS, "worlds": MAX_WORLDS, "exact": N_TRICKS, "depth": N_TRICKS}

@@ -110,7 +110,7 @@ jobs:
           cache: pip
           cache-dependency-path: .github/workflows/watch-@name@.yml
       - name: Install
-        run: pip install --extra-index-url https://download.pytorch.org/whl/cpu "$PACKAGE"
+        run: pip install "$PACKAGE"
       - name: What the last look remembered
         uses: actions/cache/restore@v4
         with:

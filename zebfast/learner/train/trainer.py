@@ -33,7 +33,7 @@ from zebfast.learner.train.losses import (
     unpack_batch,
 )
 from zebfast.net.torch.finite import first_non_finite
-from zebfast.net.torch.modules import AnyNet, arrays, tensors
+from zebfast.net.torch.modules import AnyNet, arrays, as_arrays, as_tensors, tensors
 from zebfast.net.torch.output import Output
 from zebfast.net.torch.precision import cpu_has_bf16
 from zebfast.net.torch.v1 import DROPOUT, V1Net
@@ -363,20 +363,22 @@ class Trainer:
             return self.net.run(batch.inputs)
 
     def state(self) -> dict[str, Any]:
-        """Everything besides the parameters that the next step depends on (tensors and numbers)."""
+        """Everything besides the parameters that the next step depends on: arrays and numbers."""
         rng = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             rng["cuda"] = torch.cuda.get_rng_state(self.device)
         average = {} if self._average is None else {"average": self._average.state()}
-        return average | {
+        held = average | {
             "optimizer": self.optimizer.state_dict(),
             "optimizer_steps": self.optimizer_steps,
             "scaler": self._scaler.state_dict(),
             "rng": rng,
         }
+        return dict(as_arrays(held))
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from ``state()``; the learning rate of this run's config wins."""
+        state = as_tensors(state)
         self.optimizer.load_state_dict(state["optimizer"])
         self._set_rate(self.config.recipe.stages[0].lr)
         for group in self.optimizer.param_groups:

@@ -59,6 +59,26 @@ def arrays(weights: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
     return {name: weight.detach().cpu().numpy() for name, weight in weights.items()}
 
 
+def as_arrays(value: Any) -> Any:
+    """The same with every tensor in its dictionaries, lists and tuples as an array."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().numpy()
+    return _each(value, as_arrays)
+
+
+def as_tensors(value: Any) -> Any:
+    """The same with every array in its dictionaries, lists and tuples as a tensor on the CPU."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    return _each(value, as_tensors)
+
+
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: change(each) for key, each in value.items()}
+    return type(value)(map(change, value)) if isinstance(value, list | tuple) else value
+
+
 def say(net: AnyNet, obs: NDArray[Any]) -> Heads:
     """What a module on the CPU says about OBS_DTYPE[B]."""
     inputs: Any = net  # each kind of network runs what it has prepared itself

@@ -10,6 +10,11 @@ def use_threads(n: int) -> None:
     torch.set_num_threads(n)
 
 
+def threads() -> int:
+    """Threads of an operator on the CPU."""
+    return torch.get_num_threads()
+
+
 def n_gpus() -> int:
     """GPUs that answer."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
