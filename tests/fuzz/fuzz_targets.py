@@ -572,6 +572,28 @@ def replay_whole_games() -> tuple[Read, Errors]:
     )
 
 
+def table_seeds() -> list[bytes]:
+    from zebfast.arena.table.protocol import request_of
+    from zebfast.core.whole_game import WholeGame
+
+    game, found = WholeGame(seed=3), []
+    for step in (30, 0, 42, 0, 4):
+        found.append(request_of(game.seen_by(game.seat or 0), "g"))
+        (game.call if game.phase == "call" else game.declare)(step)
+    game.play(game.legal_plays()[0])
+    return as_json(*found[-2:], request_of(game.seen_by(game.seat or 0), "g"))
+
+
+@target("json", table_seeds)
+def table_request() -> tuple[Read, Errors]:
+    from zebfast.arena.table.players import table_player
+    from zebfast.arena.table.protocol import ProtocolError
+    from zebfast.arena.table.seat import answer_line
+
+    player = table_player("heuristic2")
+    return of_file(lambda path: answer_line(player, path.read_bytes()), "request"), (ProtocolError,)
+
+
 def whole_text_seeds() -> list[bytes]:
     from zebfast.core.whole_game import WholeGame
 

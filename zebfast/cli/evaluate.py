@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,10 +15,11 @@ from zebfast.arena.stats import RANDOM_BIDS
 from zebfast.cli.console import match_progress, plain_table, rich_table
 from zebfast.cli.matrix import PLAYERS_HELP, open_players, parse_players
 from zebfast.cli.messages import note
-from zebfast.cli.options import Whole, file_option, option, threads_option
-from zebfast.system.settings import MOST_GAMES
+from zebfast.cli.options import Number, Whole, file_option, option, threads_option
+from zebfast.system.settings import A_DAY, MOST_GAMES
 
 DEFAULT_DEALS = 1000
+DEFAULT_PAIRS = 50  # of whole games
 MAX_SEED = 2**64 - 1
 
 
@@ -39,6 +41,9 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
 
     {PLAYERS_HELP}
 
+    With --game marks whole games to seven marks are played, every game both ways; there ext:COMMAND
+    is any program that speaks the table protocol.
+
     \b
     Examples:
       zebfast eval zeb vs heuristic
@@ -47,7 +52,8 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
       zebfast eval search:source=run,n=100 vs zeb:source=run
       zebfast eval --matrix random heuristic heuristic2 --n-deals 2000
       zebfast eval --matrix random zeb:source=run eq:n=100 --output matrix.json --resume
-      zebfast eval --matrix random heuristic heuristic2 --csv m.csv --png m.png""",
+      zebfast eval --matrix random heuristic heuristic2 --csv m.csv --png m.png
+      zebfast eval zeb vs "ext:python my_player.py" --game marks --n-games 100""",
 )
 @click.argument("players", nargs=-1, metavar="A vs B | --matrix A B C ...")
 @click.option(
@@ -73,15 +79,42 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
 @click.option("--device", help="Where networks run (default: cuda if present, else cpu).")
 @threads_option("Threads of solvers (default: every core).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option(
+    "--game",
+    type=click.Choice(["hand", "marks"]),
+    default="hand",
+    show_default=True,
+    help="What a game is: one hand with a bid, or a whole game to seven marks.",
+)
+@click.option("--rules", help="Marks: the rule set, as straight or all_pass=force,nello=own.")
+@option("--answer-seconds", Number(0.01, A_DAY), 10.0, "Marks: time for a foreign answer.")
+@file_option("--record", help="Marks: add every game to this file, for zebfast replay.")
 @file_option("--csv", help="Matrix: write every figure, a row for each ordered pair.")
 @file_option("--png", help="Matrix: draw a heat map.")
 @file_option("--output", help="Matrix: write the JSON after every pairing, single games included.")
 @click.option("--resume", is_flag=True, help="Matrix: continue from the --output file, if any.")
 def evaluate(
     players: tuple[str, ...], as_matrix: bool, n_games: int | None, n_deals: int | None, seed: int,
-    bid: int | None, device: str | None, threads: int | None, as_json: bool, **files: Any,
+    bid: int | None, device: str | None, threads: int | None, as_json: bool, game: str,
+    rules: str | None, answer_seconds: float, record: Path | None, **files: Any,
 ) -> None:  # fmt: skip
     """Read the arguments, play, print. Exit codes: 0 played, 1 weights unusable, 2 usage."""
+    if game == "hand" and (rules is not None or record is not None):
+        raise click.UsageError("--rules and --record belong to --game marks; add it.")
+    if game == "marks":
+        if as_matrix or any(files.values()) or bid is not None:
+            raise click.UsageError(
+                "--game marks plays two players with the bids that they make: expected none of "
+                "--matrix, its files, and --bid."
+            )
+        from zebfast.cli.marks import run_marks
+
+        run_marks(
+            _two(players), n_pairs=_n_deals(n_games, n_deals, DEFAULT_PAIRS), seed=seed,
+            rules=rules or "straight", seconds=answer_seconds, record=record, device=device,
+            as_json=as_json,
+        )  # fmt: skip
+        return
     if as_matrix:
         from zebfast.cli.matrix import MatrixFiles, run_matrix
 
@@ -92,12 +125,7 @@ def evaluate(
         return
     if any(files.values()):
         raise click.UsageError("--csv, --png, --output and --resume belong to --matrix; add it.")
-    if len(players) != 3 or players[1] != "vs":
-        raise click.UsageError(
-            'Expected two players with "vs" between them, as in: zebfast eval zeb vs heuristic; '
-            "or --matrix and two players or more."
-        )
-    specs = parse_players((players[0], players[2]))
+    specs = parse_players(_two(players))
     games = 2 * _n_deals(n_games, n_deals)
     try:
         with (
@@ -124,11 +152,21 @@ def evaluate(
         click.echo(plain_table(result))
 
 
-def _n_deals(n_games: int | None, n_deals: int | None) -> int:
+def _two(players: tuple[str, ...]) -> tuple[str, str]:
+    """A and B of "A vs B"."""
+    if len(players) != 3 or players[1] != "vs":
+        raise click.UsageError(
+            'Expected two players with "vs" between them, as in: zebfast eval zeb vs heuristic; '
+            "or --matrix and two players or more."
+        )
+    return players[0], players[2]
+
+
+def _n_deals(n_games: int | None, n_deals: int | None, default: int = DEFAULT_DEALS) -> int:
     if n_deals is not None and n_games is not None:
         raise click.UsageError("Give --n-games or --n-deals, not both: a deal is two games.")
     if n_games is None:
-        return n_deals or DEFAULT_DEALS
+        return n_deals or default
     if n_games % 2:
         note(f"Note: playing {n_games + 1:,} games, because every deal is played both ways.")
     return (n_games + 1) // 2

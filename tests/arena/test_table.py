@@ -1,0 +1,323 @@
+"""Whole games at a table: the protocol there and back, our seat, programs of others, records."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from whole_games import RULE_SETS, legal, played
+
+from zebfast import WholeGame, rules
+from zebfast.arena.io.replay import parse_game, replay_game
+from zebfast.arena.table.foreign import ForeignPlayer, ForeignPlayerError, replacement
+from zebfast.arena.table.match import PlayedGame, play_pairs, play_table_match
+from zebfast.arena.table.players import RulePlayer, losers, seen_game, table_player
+from zebfast.arena.table.protocol import ANSWERS, ProtocolError, read_request, request_of
+from zebfast.arena.table.record import record_of
+from zebfast.arena.table.seat import serve
+from zebfast.rules import RuleSet, SeatView
+
+seeds = st.integers(0, 2**64 - 1)
+kinds = st.sampled_from(list(RULE_SETS))
+
+
+def ids(text: str) -> tuple[int, ...]:
+    return tuple(rules.domino_id(int(part[0]), int(part[1])) for part in text.split())
+
+
+@pytest.fixture(scope="module")
+def rule_player() -> RulePlayer:
+    return table_player("heuristic2")
+
+
+@given(seed=seeds, kind=kinds, n=st.integers(0, 120))
+@settings(max_examples=80, deadline=None)
+def test_a_request_tells_all_that_a_seat_knows_of_the_hand(seed: int, kind: str, n: int) -> None:
+    game = played(RULE_SETS[kind], seed, n)
+    if game.seat is None:
+        return
+    view = game.seen_by(game.seat)
+    line = json.dumps(request_of(view, "g"))
+    read = read_request(json.loads(line)).view
+    assert read is not None
+    declarer = game.bidder if game.phase == "play" else view.declarer
+    same = replace(view, results=(), points=view.points, declarer=declarer)
+    if game.phase == "call":
+        same = replace(same, bidder=None, declarer=None)
+    assert read == same
+
+
+@given(seed=seeds, n=st.integers(5, 60))
+@settings(max_examples=40, deadline=None)
+def test_a_hand_as_seen_is_the_same_for_players_whatever_is_hidden(seed: int, n: int) -> None:
+    game = played(RuleSet(), seed, n)
+    if game.phase != "play" or game.seat is None:
+        return
+    real, seen = game.hand_game(), seen_game(game.seen_by(game.seat))
+    assert seen.observation() == real.observation()
+    assert seen.legal() == real.legal()
+    assert seen.plays == real.plays
+    assert seen.points == real.points
+
+
+def test_the_rule_counts_losers() -> None:
+    fives, sixes, doubles = rules.Declaration.FIVES, rules.Declaration.SIXES, 7
+    strong = ids("55 65 54 53 66 44 10")
+    assert losers(strong, fives) == 1
+    assert losers(strong, sixes) == 7 - 2 - 2  # 6-6 and 6-5, and two doubles beside
+    assert losers(strong, doubles) == 4  # 6-6, 5-5 and 4-4 are the highest of them
+    assert losers(ids("65 54 53 52 51 50 10"), fives) == 7  # without the double none is sure
+
+
+def test_the_rule_makes_the_lowest_bid_up_to_its_ceiling(rule_player: RulePlayer) -> None:
+    hands = [ids("55 65 54 53 66 44 10"), ids("64 63 62 61 60 43 42"),
+             ids("52 51 50 41 40 32 31"), ids("33 22 11 00 30 21 20")]  # fmt: skip
+    game = WholeGame(shaker=3)
+    game.deal(hands)
+    assert rule_player.call(game.seen_by(0)) == 30
+    game.call(84)
+    assert rule_player.call(game.seen_by(1)) == 0
+    for _ in range(3):
+        game.call(0)
+    assert rule_player.declare(game.seen_by(0)) == rules.Declaration.FIVES
+    forced = WholeGame(RuleSet(all_pass="force"), shaker=0)
+    forced.deal([hands[1], hands[2], hands[2][:0] + hands[3], hands[0]])
+    for _ in range(3):
+        forced.call(0)
+    assert rule_player.call(forced.seen_by(0)) == 30  # it must
+
+
+@pytest.mark.parametrize("kind", RULE_SETS)
+def test_games_at_a_table_end_and_their_records_replay(kind: str, rule_player: RulePlayer) -> None:
+    names = ("heuristic2", "random")
+    pair = list(
+        play_pairs(rule_player, table_player("random"), n_pairs=1, seed=3, rule_set=RULE_SETS[kind])
+    )
+    assert [game.half for game in pair] == [0, 1]
+    dealt = [WholeGame.from_text("\n".join(str(g.game).split("\n")[:2])).dealt for g in pair]
+    assert dealt[0] == dealt[1]  # the same deals, teams swapped
+    for game in pair:
+        record = record_of(game, names)
+        assert replay_game(parse_game(json.dumps(record).encode(), 1)) is None
+        assert record["players"][0] == names[game.half]
+    assert list(pair[0].plays) == list(
+        next(
+            play_pairs(
+                rule_player, table_player("random"), n_pairs=1, seed=3, rule_set=RULE_SETS[kind]
+            )
+        ).plays
+    )
+
+
+def served(player: RulePlayer, *requests: Any) -> list[Any]:
+    lines = b"".join(
+        request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n"
+        for request in requests
+    )
+    answers = io.BytesIO()
+    serve(player, io.BytesIO(lines), answers)
+    return [json.loads(line) for line in answers.getvalue().splitlines()]
+
+
+def asked(seed: int = 1, phase: str = "play") -> tuple[WholeGame, dict[str, Any]]:
+    """A game in that phase, and what its seat is asked."""
+    game = next(
+        game
+        for number in range(99)
+        for game in (played(RuleSet(), seed + number, 9),)
+        if game.phase == phase and game.seat is not None
+    )
+    assert game.seat is not None
+    return game, request_of(game.seen_by(game.seat), "g")
+
+
+def test_our_seat_answers_what_it_would_do_at_our_table(rule_player: RulePlayer) -> None:
+    game, request = asked()
+    view = game.seen_by(game.seat or 0)
+    hello, play = served(rule_player, {"v": 1, "type": "hello"}, b"\n", request)
+    assert hello == {"name": "heuristic2", "notify": False}
+    assert play == {"play": list(rules.DOMINOES[rule_player.play(view)])}
+    assert served(rule_player, {"v": 1, "type": "hand_end", "anything": 3}) == []
+    game, request = asked(phase="call")
+    [bid] = served(rule_player, request)
+    assert bid["bid"] in request["legal"]
+
+
+def test_our_seat_takes_requests_without_our_own_text_of_rules(rule_player: RulePlayer) -> None:
+    _, request = asked(phase="call")
+    del request["rules"]["text"]
+    request["rules"]["contracts"] = ["straight", "nello", "plunge"]
+    view = read_request(request).view
+    assert view is not None
+    assert (view.rule_set.nello, view.rule_set.plunge, view.rule_set.sevens) == ("any", 4, 0)
+    assert served(rule_player, request)
+
+
+BAD: list[tuple[dict[str, Any] | bytes, str]] = [
+    (b"{", "it is not valid JSON"),
+    (b"[1]\n", "it is not a JSON object"),
+    (b"9" * (1 << 21), "it is longer than 1,048,576 bytes"),
+    ({"v": 2}, "the request has v 2; expected 1"),
+    ({"v": None}, "the request has v None"),
+    ({"type": 3}, "the request has no type"),
+    ({"seat": 4}, "has 4 for 'seat'"),
+    ({"hand": [[1, 1]] * 8}, "has 8 dominoes in 'hand'"),
+    ({"hand": [[7, 1]]}, "has 7 for 'hand'"),
+    ({"legal": []}, "has no legal answer in 'legal'"),
+    ({"legal": [3]}, "no [high, low]"),
+    ({"decl": 99}, "has 99 for 'decl'"),
+    ({"plays": [3]}, "has an entry in 'plays' that is no pair"),
+    ({"plays": [[0, [1, 1]]] * 28}, "has 28 plays: the hand is over"),
+    ({"dealt": [[1, 1]]}, "has 1 entries in 'dealt'; expected 7"),
+    ({"dealt": [[0, 0], [1, 0], [1, 1], [2, 0], [2, 1], [2, 2], [3, 0]]}, "not in 'dealt'"),
+    ({"rules": "straight"}, "has no object 'rules'"),
+    ({"rules": {"text": "melo=own"}}, "unknown key in the rule set: 'melo'"),
+    ({"rules": {"allpass": "never"}}, "all_pass is 'never'"),
+    ({"bid": 29}, "has a bid that is none: 29 is no call"),
+    ({"plays": [[0, [0, 0]], [0, [0, 0]]]}, "it tells of no possible hand"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), BAD, ids=[words for _, words in BAD])
+def test_a_line_that_is_no_request_is_one_sentence(
+    change: dict[str, Any] | bytes, words: str, rule_player: RulePlayer
+) -> None:
+    _, request = asked()
+    line = change if isinstance(change, bytes) else request | change
+    with pytest.raises(ProtocolError) as caught:
+        served(rule_player, b"\n", line)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("Line 2 from the table is no request: ")
+    assert "\n" not in str(caught.value)
+
+
+# --- programs of others ---------------------------------------------------------------------------
+
+HEAD = """
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    kind = request["type"]
+    if kind == "hello":
+        print(json.dumps({"name": "theirs", "notify": %s}), flush=True)
+        continue
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Any]:
+    """A foreign player whose lines after the hello are given; it ends with the test."""
+    opened = []
+
+    def make(body: str, *, notify: bool = False, seconds: float = 20.0) -> ForeignPlayer:
+        path = tmp_path / f"player{len(opened)}.py"
+        text = HEAD % notify + "".join(f"    {line}\n" for line in body.splitlines())
+        path.write_text(text, encoding="utf-8")
+        player = ForeignPlayer(f"{sys.executable} {path}", seconds=seconds)
+        opened.append(player)
+        return player
+
+    yield make
+    for player in opened:
+        player.close()
+        assert player._process.poll() is not None
+
+
+ANSWER_LOWEST = """key = {"bid": "bid", "declare": "decl", "play": "play"}.get(kind)
+if key: print(json.dumps({key: request["legal"][0], "info": {"saw": len(request)}}), flush=True)
+else: open(sys.argv[0] + ".told", "a").write(kind + "\\n")"""
+
+
+class Lowest:
+    """What the program above does, here."""
+
+    name = "lowest"
+
+    def call(self, view: SeatView) -> int:
+        return view.legal[0]
+
+    declare = play = call
+
+
+def test_a_program_plays_as_the_same_player_here(program: Any, tmp_path: Path) -> None:
+    theirs = program(ANSWER_LOWEST, notify=True)
+    games: list[PlayedGame] = []
+    forced = RuleSet(all_pass="force")
+    result = play_table_match(
+        theirs, Lowest(), n_pairs=1, seed=4, rule_set=forced, seen=games.append
+    )
+    here = play_table_match(Lowest(), Lowest(), n_pairs=1, seed=4, rule_set=forced)
+    assert (result.marks_a_game, result.hands) == (here.marks_a_game, here.hands) == (0, here.hands)
+    assert result.illegal_a == 0
+    assert theirs.said_name == "theirs"
+    assert games[0].infos
+    assert {"player", "hand", "seat", "phase", "info"} == set(games[0].infos[0])
+    record = record_of(games[0], (theirs.name, "lowest"))
+    assert replay_game(parse_game(json.dumps(record).encode(), 1)) is None
+    assert record["infos"]
+    theirs.close()
+    told = (tmp_path / "player0.py.told").read_text().split()
+    assert told[0] == "game"
+    assert told.count("game_end") == 2
+    assert told.count("hand_end") == sum(len(game.game.results) for game in games)
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"bid": 29, "decl": 8, "play": [6, 7]}', "{}", "nonsense", "[]", '{"bid": true}']
+)
+def test_answers_that_are_not_legal_are_counted_and_replaced(program: Any, answer: str) -> None:
+    theirs = program(f"print('{answer}', flush=True)")
+    game = WholeGame(seed=1)
+    view = game.seen_by(game.seat or 0)
+    assert theirs.call(view) == 0 == replacement(view)
+    for call in (42, 0, 0, 0):
+        game.call(call)
+    view = game.seen_by(game.seat or 0)
+    assert theirs.declare(view) == rules.longest_pip(game.dealt[game.seat or 0])
+    game.declare(3)
+    view = game.seen_by(game.seat or 0)
+    assert theirs.play(view) == min(legal(game))
+    assert theirs.illegal == 3
+
+
+def test_no_answer_in_time_is_a_sentence(program: Any) -> None:
+    theirs = program("import time; time.sleep(60)", seconds=0.2)
+    game = WholeGame(seed=1)
+    theirs.begin("1-0-0")
+    with pytest.raises(ForeignPlayerError, match=r"gave no answer to bid of game 1-0-0, hand 1 wi"):
+        theirs.call(game.seen_by(game.seat or 0))
+
+
+def test_a_program_that_ends_is_a_sentence(program: Any) -> None:
+    theirs = program("sys.exit(5)")
+    game = WholeGame(seed=1)
+    with pytest.raises(ForeignPlayerError, match="ended with exit code 5, and owes the answer to"):
+        theirs.call(game.seen_by(game.seat or 0))
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("", "does not start: "),
+        ("/no/such/program", "does not start: No such file"),
+        ("'", "does not start: No closing quotation"),
+        (f"{sys.executable} -c pass", "ended with exit code 0, and owes the answer to hello"),
+    ],
+)
+def test_a_program_that_does_not_start(command: str, words: str) -> None:
+    with pytest.raises(ForeignPlayerError) as caught:
+        ForeignPlayer(command)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_phase_has_an_answer() -> None:
+    assert set(ANSWERS) == {"call", "declare", "play"}
