@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -226,15 +227,18 @@ class Race:
         """More worlds: f4[k, m, 28] and f8[k, m]. Drops what has lost."""
         self.utilities = np.concatenate([self.utilities, utilities], axis=1)
         self.log_weights = np.concatenate([self.log_weights, log_weights], axis=1)
+        for stale in ("_weights", "_means"):
+            self.__dict__.pop(stale, None)
         if self.utilities.shape[1] >= RACE_FROM_WORLDS:
             self.alive &= ~self._lost()
 
     def best(self) -> NDArray[np.uint8]:
         """The best play u1[k], the lowest domino among equals."""
-        mean = np.where(self.alive, self._means(), -np.inf)
+        mean = np.where(self.alive, self._means, -np.inf)
         dominoes: NDArray[np.uint8] = mean.argmax(axis=1).astype(np.uint8)
         return dominoes
 
+    @cached_property
     def _weights(self) -> NDArray[np.float64]:
         """Weights f8[k, n] of the worlds that add up to the number of worlds they are worth."""
         if not self.log_weights.shape[1]:
@@ -245,9 +249,10 @@ class Race:
         scaled: NDArray[np.float64] = weights * (worth / total)
         return scaled
 
+    @cached_property
     def _means(self) -> NDArray[np.float64]:
         """Means f8[k, 28] over worlds and prior; of plays that are not alive they mean nothing."""
-        weights = self._weights()
+        weights = self._weights
         values = np.where(self.alive[:, None], self.utilities, 0.0)
         total = np.matmul(weights[:, None], values)[:, 0] + self.prior_worlds * self.prior
         worth = weights.sum(axis=1, keepdims=True) + self.prior_worlds
@@ -256,7 +261,7 @@ class Race:
 
     def _lost(self) -> NDArray[np.bool_]:
         """Plays bool[k, 28] that are clearly behind the best."""
-        weights, means = self._weights(), self._means()
+        weights, means = self._weights, self._means
         best = self.best().astype(np.intp)[:, None]
         values = np.where(self.alive[:, None], self.utilities, 0.0)
         behind = np.take_along_axis(values, best[:, None], axis=2) - values
