@@ -97,16 +97,17 @@ def config_in(home: Path, cycles: int) -> LearnerConfig:
     games = random_games(_GAMES_A_FILE, seed=1)
     for number in range(_N_FILES):
         told = {"worker_id": "w", "model_step": 0, "n_games": _GAMES_A_FILE,
-                "timestamp": 1_700_000_000 + number, "source": "exact"}  # fmt: skip
+                "timestamp": 1_700_000_000 + number, "source": "selfplay-mcts"}  # fmt: skip
         name = f"w_{1_700_000_000 + number}_{number:08x}.safetensors"
         write_native(run / "examples" / name, games, told)
+    seldom = replace(recipe.arena, every_minutes=1000.0)  # no look falls into the cycles
     return LearnerConfig(
         weights=Place.directory(run),
         examples=Place.directory(run / "examples"),
         stores=StoreOptions(state_dir=run),
         namespace=Namespace(),
         checkpoint=init,
-        recipe=replace(recipe, stages=recipe.stages[:1]),
+        recipe=replace(recipe, stages=recipe.stages[:1], arena=seldom),
         eval_every=0,
         max_cycles=cycles,
         replay_cache_dir=run / "cache",
