@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net_bf16.h"
 #include "net_fp32.h"
+#include "net_int8.h"
+#include "net_scales.h"
 
 enum {
     ALIGNED = 64,
@@ -21,6 +24,27 @@ const zf_net_kernel *const zf_net_kernels[] = {
     &zf_fp32_avx2.kernel,
 #endif
     &zf_fp32_baseline.kernel,
+#if ZF_HAS_AMX
+    &zf_bf16_amx,
+#endif
+#if defined(__x86_64__)
+    &zf_bf16_avx512,
+#endif
+#if ZF_HAS_AMX
+    &zf_int8_amx,
+#endif
+#if defined(__x86_64__)
+    &zf_int8_avx512_vnni,
+#endif
+#if ZF_HAS_AMX
+    &zf_int8_avx_vnni,
+#endif
+#if defined(__x86_64__)
+    &zf_int8_avx2,
+#elif defined(__aarch64__)
+    &zf_int8_dotprod,
+#endif
+    &zf_int8_baseline,
     NULL,
 };
 
@@ -101,6 +125,8 @@ static void give_back(zf_net *net, char *scratch) {
 zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
                    const zf_net_scales *scales) {
     if (!sound(w) || !kernel || !kernel->supported()) return NULL;
+    bool whole_numbers = strcmp(kernel->precision, "int8") == 0;
+    if (whole_numbers && !zf_net_scales_sound(scales, &w->shape)) return NULL;
     zf_net *net = calloc(1, sizeof *net);
     if (!net) return NULL;
     net->shape = w->shape;
@@ -206,4 +232,14 @@ size_t zf_net_evaluate(zf_net *net, const zf_obs *obs, size_t n, float *evals) {
 
 size_t zf_net_scores(zf_net *net, const zf_obs *obs, size_t n, float *scores, float *belief) {
     return run(net, obs, n, (answers_to){.scores = scores, .belief = belief});
+}
+
+void zf_net_blocks(zf_net *net, float *x, size_t n) {
+    char *scratch = take_scratch(net);
+    char *of_kernel = scratch + x_bytes(net) + normed_bytes(net) + SCORES_BYTES + BELIEF_BYTES;
+    for (size_t first = 0; first < n; first += ZF_NET_ROWS) {
+        size_t rows = n - first < ZF_NET_ROWS ? n - first : ZF_NET_ROWS;
+        net->kernel->run(net->blocks, &net->shape, x + first * net->shape.width, rows, of_kernel);
+    }
+    give_back(net, scratch);
 }

@@ -43,9 +43,11 @@ typedef struct {
     zf_linear belief;           /* [ZF_N_BELIEF] of width, if shape.belief */
 } zf_net_weights;
 
-/* Largest |input| of each map on real positions, for kernels that compute in whole numbers. */
+/* Ranges of the inputs of every block's maps on real positions, for kernels that compute in whole
+ * numbers (net_scales.h). [n_blocks][width] each. */
 typedef struct {
-    const float *up, *down; /* [n_blocks] each */
+    const float *low, *high; /* of up: normed, without scale and shift */
+    const float *hidden;     /* largest of down: never below 0 */
 } zf_net_scales;
 
 /* One way to run the residual blocks.
@@ -53,7 +55,7 @@ typedef struct {
  * A row's result depends on that row alone, not on n or its place: every output is one chain of
  * sums in a fixed order. packed and scratch begin at multiples of 64 bytes. */
 typedef struct {
-    const char *name;                  /* fp32-avx512, int8-vnni: unique */
+    const char *name;                  /* fp32-avx512, int8-avx2: unique */
     const char *precision;             /* fp32, bf16, int8 */
     bool (*supported)(void);           /* by this processor and its operating system */
     size_t (*packed_bytes)(const zf_net_shape *shape);
@@ -72,8 +74,8 @@ const zf_net_kernel *zf_net_kernel_for(const char *precision);
 
 typedef struct zf_net zf_net;
 
-/* Copies and packs; NULL if there is no memory, or no such network or kernel can be. scales may be
- * NULL for kernels that need none. Read-only from then on: any number of threads may use it. */
+/* Copies and packs; NULL if there is no memory, or no such network, kernel or scales can be. scales
+ * may be NULL but for int8. Read-only from then on: any number of threads may use it. */
 zf_net *zf_net_new(const zf_net_weights *weights, const zf_net_kernel *kernel,
                    const zf_net_scales *scales);
 void zf_net_free(zf_net *net);
@@ -88,5 +90,8 @@ size_t zf_net_evaluate(zf_net *net, const zf_obs *obs, size_t n, float *evals);
 
 /* The same up to scores [n][ZF_N_SCORES] and, if asked for and there, belief [n][ZF_N_BELIEF]. */
 size_t zf_net_scores(zf_net *net, const zf_obs *obs, size_t n, float *scores, float *belief);
+
+/* The residual blocks alone: x [n][width] in place, any n. */
+void zf_net_blocks(zf_net *net, float *x, size_t n);
 
 #endif

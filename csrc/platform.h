@@ -23,6 +23,14 @@
 #define ZF_HAS_CLONES 0
 #endif
 
+/* This compiler knows AVX-VNNI and AMX. */
+#if defined(__x86_64__) && \
+    (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define ZF_HAS_AMX 1
+#else
+#define ZF_HAS_AMX 0
+#endif
+
 /* The instruction set the hot kernels run with on this machine. */
 ZF_INLINE const char *zf_isa(void) {
 #if defined(ZF_NATIVE)

@@ -131,9 +131,7 @@ def test_paired_games_of_equal_players_cancel(capsys: pytest.CaptureFixture[str]
     assert "points a game: +0.00 (95 %: +0.00 to +0.00)" in shown
 
 
-def test_a_network_learns(
-    capsys: pytest.CaptureFixture[str], one_torch_thread: None
-) -> None:
+def test_a_network_learns(capsys: pytest.CaptureFixture[str], one_torch_thread: None) -> None:
     small = ["--games", "100", "--steps", "300", "--deals", "400", "--width", "64"]
     load("train_from_nothing").main(small)
     shown = capsys.readouterr().out

@@ -33,8 +33,9 @@ cdef extern from "net.h" nogil:
         zf_linear belief
 
     ctypedef struct zf_net_scales:
-        const float *up
-        const float *down
+        const float *low
+        const float *high
+        const float *hidden
 
     ctypedef struct zf_net_kernel:
         const char *name
@@ -54,10 +55,23 @@ cdef extern from "net.h" nogil:
     size_t zf_net_bytes(const zf_net *net)
     size_t zf_net_evaluate(zf_net *net, const zf_obs *obs, size_t n, float *evals)
     size_t zf_net_scores(zf_net *net, const zf_obs *obs, size_t n, float *scores, float *belief)
+    void zf_net_blocks(zf_net *net, float *x, size_t n)
+
+
+cdef extern from "net_scales.h" nogil:
+    enum:
+        ZF_NET_CALIBRATION
+
+    void zf_net_calibration_positions(zf_obs *out)
+    bint zf_net_calibrate(const zf_net_weights *weights, const zf_obs *obs, size_t n, float *low,
+                          float *high, float *hidden)
+    bint zf_net_scales_sound(const zf_net_scales *scales, const zf_net_shape *shape)
 
 
 cdef class Network:
+    cdef readonly object ranges
     cdef zf_net *net
     cdef zf_net_shape shape
     cdef const zf_net_kernel *chosen
-    cdef _make(self, tensors)
+    cdef _make(self, tensors, ranges)
+    cdef zf_net_scales _scales(self, const zf_net_weights *weights, given) except *

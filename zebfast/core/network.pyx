@@ -121,15 +121,23 @@ cdef class Network:
         tensors: mapping from the names of the file to float32 arrays; copied.
         precision: ``fp32``, or another one that ``kernels`` names.
         kernel: one of them by its name; None for the fastest of the precision.
+        ranges: of ``int8``, another network's attribute of this name; None to measure them.
+
+    Attributes:
+        ranges: None but for ``int8``: float32 [3, n_blocks, width], what the inputs of every
+            block's maps were like on 128 positions of random games by a fixed seed: the lowest and
+            highest of ``up`` after its norm, without scale and shift, and the highest of ``down``.
+            How finely the inputs are rounded against each other follows from it.
 
     Raises:
         ValueError: one sentence: no network can have this shape, tensors are missing, foreign,
-            misshaped or not finite, or the kernel does not exist or cannot run here.
+            misshaped or not finite, the kernel does not exist or cannot run here, or these ranges
+            cannot be.
         MemoryError: no room for another copy of the weights.
     """
 
     def __init__(self, int width, int n_blocks, bint belief_head, tensors, *,
-                 str precision="fp32", kernel=None):
+                 str precision="fp32", kernel=None, ranges=None):
         if self.net != NULL:
             raise RuntimeError("a network is made once")
         if not 0 < width <= ZF_NET_MAX_WIDTH or width % ZF_NET_STEP:
@@ -142,10 +150,45 @@ cdef class Network:
         self.chosen = _kernel(precision, kernel)
         self.shape.width, self.shape.n_blocks = <uint32_t>width, <uint32_t>n_blocks
         self.shape.belief = belief_head
-        self._make(_checked(tensors, _shapes(width, n_blocks, belief_head)))
+        if ranges is not None and precision != "int8":
+            raise ValueError(f"ranges are for int8, not for {precision}")
+        self._make(_checked(tensors, _shapes(width, n_blocks, belief_head)), ranges)
 
-    cdef _make(self, tensors):
+    cdef zf_net_scales _scales(self, const zf_net_weights *weights, given) except *:
+        """Views of ``ranges``, which become what is given or is measured."""
+        cdef zf_net_scales scales
+        cdef zf_obs obs[ZF_NET_CALIBRATION]
+        cdef bint done
+        shape = (3, self.shape.n_blocks, self.shape.width)
+        if given is None:
+            self.ranges = np.empty(shape, np.float32)
+        else:
+            if np.shape(given) != shape:
+                raise ValueError(
+                    f"ranges have shape {list(np.shape(given))} instead of {list(shape)}"
+                )
+            self.ranges = np.array(given, np.float32, order="C")
+        cdef float[:, :, ::1] r = self.ranges
+        scales.low, scales.high, scales.hidden = &r[0, 0, 0], &r[1, 0, 0], &r[2, 0, 0]
+        if given is None:
+            with nogil:
+                zf_net_calibration_positions(obs)
+                done = zf_net_calibrate(weights, obs, ZF_NET_CALIBRATION, &r[0, 0, 0],
+                                        &r[1, 0, 0], &r[2, 0, 0])
+            if not done:
+                raise MemoryError("no memory to measure a network's ranges for int8")
+        if not zf_net_scales_sound(&scales, &self.shape):
+            raise ValueError(
+                "int8 needs ranges that are finite and not reversed: these weights, or the ranges "
+                "given, are not fit for it"
+            )
+        self.ranges.setflags(write=False)
+        return scales
+
+    cdef _make(self, tensors, ranges):
         cdef zf_net_weights w
+        cdef zf_net_scales scales
+        cdef bint whole_numbers = self.precision == "int8"
         cdef uint32_t b, n_blocks = self.shape.n_blocks
         cdef zf_linear *maps = <zf_linear *>calloc(2 * n_blocks, sizeof(zf_linear))
         cdef const float[:, ::1] table = np.ascontiguousarray(tensors["first.weight"].T)
@@ -164,8 +207,10 @@ cdef class Network:
             if self.shape.belief:
                 belief = _fold(tensors, "norm", "belief_proj")
                 w.belief = _linear(belief)
+            if whole_numbers:
+                scales = self._scales(&w, ranges)
             with nogil:
-                self.net = zf_net_new(&w, self.chosen, NULL)
+                self.net = zf_net_new(&w, self.chosen, &scales if whole_numbers else NULL)
         finally:
             free(maps)
         if self.net == NULL:
@@ -255,3 +300,19 @@ cdef class Network:
             if done < n:
                 raise ValueError(f"observation {done} is not one of a seat to play: {obs[done]}")
         return scores, belief
+
+    def blocks(self, float[:, ::1] x not None):
+        """The residual blocks alone, in place: what the kernel does. Releases the GIL.
+
+        Args:
+            x: float32 [B, width], C-contiguous: the first layer's sums, or anything.
+
+        Raises:
+            ValueError: x has another width.
+        """
+        cdef size_t n = <size_t>x.shape[0]
+        if <uint32_t>x.shape[1] != self.shape.width:
+            raise ValueError(f"x has {x.shape[1]} columns, not {self.shape.width}")
+        if n:
+            with nogil:
+                zf_net_blocks(self.net, &x[0, 0], n)

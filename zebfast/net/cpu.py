@@ -61,13 +61,19 @@ class CpuEvaluator(Evaluator[Network]):
 def settle(asked: str) -> tuple[str, ...]:
     """The precisions to compute in, each if those before give wrong answers; fp32 is the last.
 
-    ``auto``: all that this processor computes in, the fastest first. One that it does not compute
-    in is fp32, and a line says so. ValueError for an unknown name.
+    ``auto``: all that this processor has instructions for, the fastest first. One that cannot run
+    here is fp32, and a line says so. ValueError for an unknown name.
     """
     check_dtype(asked)
     here = {precision for _, precision, supported in kernels() if supported}
     if asked == AUTO:
-        return tuple(name for name in _FASTEST_FIRST if name in here)
+        # What runs on any processor would do so slower than fp32.
+        own = {
+            precision
+            for name, precision, supported in kernels()
+            if supported and not name.endswith("-baseline")
+        }
+        return tuple(name for name in _FASTEST_FIRST if name == EXACT or name in own)
     if asked not in here:
         _LOG.warning(f"this CPU has no {asked} arithmetic: the network runs in {EXACT}")
     return tuple(dict.fromkeys((asked, EXACT))) if asked in here else (EXACT,)

@@ -1,0 +1,108 @@
+/* int8 blocks with the tiles of AMX: 16,384 products an instruction. Few rows go through VNNI, which
+ * every such processor has; what is done in floats goes through AVX-512. */
+#include "net_int8.h"
+
+#if ZF_HAS_AMX
+#pragma GCC diagnostic ignored "-Wpsabi"
+#include <immintrin.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include "net_amx.h"
+#include "platform.h"
+
+#define INT8(name) name##_amx
+#define INT8_TARGET                                                                                \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,amx-tile,amx-int8")))
+#define INT8_RUN_MAP INT8(run_tiles)
+#include "net_int8_vnni.h"
+
+/* Sums [16][16] of rows from `row` on and one panel, whatever lies in rows beyond the last. */
+LOCAL void finish(const INT8(map) *m, int32_t sums[ZF_TILE_ROWS][ZF_INT8_PANEL], size_t row,
+                  size_t panel, size_t n) {
+    const size_t column = panel * ZF_INT8_PANEL;
+    zf_ints16 start = {0};
+    if (m->start) memcpy(&start, &m->start[column], sizeof start);
+    for (size_t r = 0; r < ZF_TILE_ROWS && row + r < n; r++) {
+        zf_ints16 sum;
+        memcpy(&sum, sums[r], sizeof sum);
+        INT8(finish)(m, row + r, column, sum + start);
+    }
+}
+
+/* One or two tiles of rows times one or two panels; both are constants. Tiles 0..3 hold sums, 4
+ * and 5 inputs, 6 and 7 weights. */
+LOCAL void tiles(const INT8(map) *m, size_t row, size_t panel, size_t n, int rows, int panels) {
+    alignas(64) int32_t sums[4][ZF_TILE_ROWS][ZF_INT8_PANEL];
+    const uint8_t *in = m->in + row * m->depth, *in2 = in + ZF_TILE_ROWS * m->depth;
+    const int8_t *weights = m->weights + panel * ZF_INT8_PANEL * m->depth;
+    const int8_t *weights2 = weights + ZF_INT8_PANEL * m->depth;
+    _tile_zero(0);
+    if (panels > 1) _tile_zero(1);
+    if (rows > 1) _tile_zero(2);
+    if (rows > 1 && panels > 1) _tile_zero(3);
+    for (size_t k = 0; k < m->depth; k += ZF_TILE_BYTES) {
+        _tile_loadd(4, in + k, m->depth);
+        _tile_loadd(6, weights + k * ZF_INT8_PANEL, ZF_TILE_BYTES);
+        _tile_dpbusd(0, 4, 6);
+        if (panels > 1) {
+            _tile_loadd(7, weights2 + k * ZF_INT8_PANEL, ZF_TILE_BYTES);
+            _tile_dpbusd(1, 4, 7);
+        }
+        if (rows > 1) {
+            _tile_loadd(5, in2 + k, m->depth);
+            _tile_dpbusd(2, 5, 6);
+        }
+        if (rows > 1 && panels > 1) _tile_dpbusd(3, 5, 7);
+    }
+    _tile_stored(0, sums[0], ZF_TILE_BYTES);
+    finish(m, sums[0], row, panel, n);
+    if (panels > 1) {
+        _tile_stored(1, sums[1], ZF_TILE_BYTES);
+        finish(m, sums[1], row, panel + 1, n);
+    }
+    if (rows > 1) {
+        _tile_stored(2, sums[2], ZF_TILE_BYTES);
+        finish(m, sums[2], row + ZF_TILE_ROWS, panel, n);
+    }
+    if (rows > 1 && panels > 1) {
+        _tile_stored(3, sums[3], ZF_TILE_BYTES);
+        finish(m, sums[3], row + ZF_TILE_ROWS, panel + 1, n);
+    }
+}
+
+/* n rows, of which the last tile may hold fewer than 16: scratch has room for what it reads. */
+INT8_TARGET static void INT8(run_tiles)(const INT8(map) *m, size_t n) {
+    enum { FEW = 4 }; /* rows that take less time one by one */
+    const size_t n_panels = m->width / ZF_INT8_PANEL;
+    if (n <= FEW) {
+        INT8(run_map)(m, n);
+        return;
+    }
+    ZF_AMX_BEGIN();
+    size_t panel = 0;
+    for (; panel + 2 <= n_panels; panel += 2) {
+        size_t row = 0;
+        for (; row + ZF_TILE_ROWS < n; row += 2 * ZF_TILE_ROWS) tiles(m, row, panel, n, 2, 2);
+        if (row < n) tiles(m, row, panel, n, 1, 2);
+    }
+    if (panel < n_panels)
+        for (size_t row = 0; row < n; row += ZF_TILE_ROWS) tiles(m, row, panel, n, 1, 1);
+    _tile_release();
+}
+
+static bool INT8(supported)(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+           __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
+           zf_amx_allowed();
+}
+
+const zf_net_kernel zf_int8_amx = {
+    "int8-amx", "int8", INT8(supported), zf_int8_packed_bytes, zf_int8_pack,
+    zf_int8_scratch_bytes, INT8(run),
+};
+#else
+typedef int zf_int8_amx_unknown; /* a file must hold something */
+#endif
