@@ -42,6 +42,11 @@ def test_nothing_is_bad_on_a_good_machine() -> None:
         ({"driver": None, "driver_cuda": None}, "driver", "install the NVIDIA driver"),
         ({"torch_device": None, "torch_error": "out of memory"}, "torch", "(out of memory)"),
         ({"torch_device": None, "torch_cuda": None}, "torch", "install a CUDA build of torch"),
+        (
+            {"torch_device": None, "torch_cuda": None, "torch_error": "torch is not installed"},
+            "torch",
+            "zebfast[train]",
+        ),
         ({"disk": 1.0}, "disk", "1.0 GiB free; a worker wants 2"),
         ({"memory": 1.0}, "memory", "larger machine"),
         ({"open_files": 256}, "open files", "ulimit -Hn"),

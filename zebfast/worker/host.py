@@ -15,6 +15,7 @@ MIN_OPEN_FILES = 1024
 _GIB = 2**30
 _SMI = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 _SMI_SECONDS = 30.0  # a driver that hangs is no driver
+_NOT_INSTALLED = "torch is not installed"
 _CUDA = re.compile(r"CUDA Version:\s*(\d+)\.(\d+)")
 
 
@@ -120,6 +121,8 @@ def _torch(facts: HostFacts) -> HostCheck:
     if facts.torch_device is not None:
         return HostCheck("torch", True, f"calculates on {facts.torch_device}")
     fix = "install a CUDA build of torch" if facts.torch_cuda is None else "take another machine"
+    if facts.torch_error == _NOT_INSTALLED:
+        fix = "pip install 'zebfast[train]'"
     return HostCheck("torch", False, f"cannot use the GPU ({facts.torch_error})", fix)
 
 
@@ -148,6 +151,8 @@ def _torch_on_gpu() -> tuple[str | None, str | None, str]:
     """CUDA of torch, the GPU it has just calculated on, and why there is none."""
     try:
         from zebfast.net.torch import runtime
+    except ModuleNotFoundError:
+        return None, None, _NOT_INSTALLED
     except ImportError as error:
         return None, None, f"{error}"
     return runtime.cuda_version(), *runtime.calculate()
