@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zebfast.core.network import Network, kernels
 from zebfast.net.evaluator import Evaluator
 from zebfast.net.networks import Arrays
+from zebfast.net.packing import check_observations
 from zebfast.net.precision import AUTO, EXACT, check_dtype
 from zebfast.net.v2 import V2Config
 
@@ -55,6 +56,8 @@ class CpuEvaluator(Evaluator[Network]):
 
     def _run(self, net: Network, obs: NDArray[Any], evals: NDArray[np.float32]) -> tuple[int, int]:
         net.evaluate(obs, evals)
+        if not np.isfinite(evals).all():
+            check_observations(obs)  # without a legal play there are no priors, either
         return 0, 0
 
 
