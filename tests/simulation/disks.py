@@ -156,7 +156,11 @@ class Disks:
         return path[len(self._prefix) :].split("/", 1)[0]
 
     def is_ours(self, path: Any) -> bool:
-        return isinstance(path, str | os.PathLike) and os.fspath(path).startswith(self._prefix)
+        if type(path) is not str:
+            if not isinstance(path, os.PathLike):
+                return False
+            path = os.fspath(path)
+        return bool(path.startswith(self._prefix))
 
     # --- what is not durable yet ---
 

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from zebfast.exchange.errors import ExchangeError
@@ -70,7 +71,7 @@ class Manifest:
         """How far this state is in its lineage: the larger, the newer."""
         return self.step, self.total_games, self.steps_into_cycle
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """Name of the folder that holds this state, here and at the far side."""
         return f"step-{self.step:08d}-{hashlib.sha256(self.to_bytes()).hexdigest()[:8]}"
