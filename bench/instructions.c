@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "house_solve.h"
 #include "observe.h"
 #include "past.h"
 #include "rng.h"
@@ -61,6 +62,20 @@ static uint64_t whole_games(size_t n) {
     uint64_t sum = 0;
     zf_whole_random_games(games, &straight, n, SEED, 0);
     for (size_t i = 0; i < n; i++) sum += games[i].n_actions;
+    return sum;
+}
+
+/* First plays of nello, all hands open. */
+static uint64_t nello(size_t n) {
+    zf_house_hand h = {.decl = ZF_NELLO, .bidder = 0, .to_play = 0};
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        zf_state s;
+        uint32_t made;
+        zf_deal(&s, SEED, ZF_STREAM_DEAL, i);
+        zf_house_made(&h, &s.hand, 1, &made);
+        sum = zf_mix(sum + made);
+    }
     return sum;
 }
 
@@ -226,6 +241,7 @@ static uint64_t examples(size_t n) {
 static const kernel kernels[] = {
     {"random games", 2000, random_games},
     {"whole games", 200, whole_games},
+    {"nello", 20, nello},
     {"observe", 500, observe},
     {"worlds", 200, worlds},
     {"past choices", 20, past_choices},

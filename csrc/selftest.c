@@ -8,6 +8,7 @@
 
 #include "cache.h"
 #include "engine.h"
+#include "house_solve.h"
 #include "labelling.h"
 #include "net.h"
 #include "observe.h"
@@ -582,6 +583,25 @@ static void test_past_choices(void) {
     CHECK(n > 50 && n_asked == 2 * n);
 }
 
+/* Low dominoes without a double make nello whatever they lead; all doubles never do. */
+static void test_house_solver(void) {
+    static const uint32_t hands[2][4] = {
+        {0xCDA, 0xBB100, 0x8104225, 0x7E40000}, {0x8104225, 0xBB100, 0xCDA, 0x7E40000}};
+    zf_house_hand h = {.decl = ZF_NELLO, .bidder = 0, .to_play = 0};
+    uint32_t made[2];
+    CHECK((hands[0][0] | hands[0][1] | hands[0][2] | hands[0][3]) == ZF_ALL_DOMINOES);
+    CHECK(zf_house_made(&h, hands, 2, made) > 14);
+    CHECK(made[0] == hands[0][0] && made[1] == 0);
+    for (uint64_t game = 0; game < 20; game++) {
+        zf_state s;
+        zf_deal(&s, 4, ZF_STREAM_DEAL, game);
+        h.decl = (uint8_t)(ZF_NELLO + game % 5);
+        h.bidder = h.to_play = (uint8_t)(game & 3);
+        zf_house_made(&h, &s.hand, 1, made);
+        CHECK((made[0] & ~s.hand[h.bidder]) == 0);
+    }
+}
+
 int main(void) {
     test_rng();
     test_tables();
@@ -600,6 +620,7 @@ int main(void) {
     test_past_choices();
     test_auctions();
     test_whole_games();
+    test_house_solver();
     printf("C core: all checks passed (%s)\n", zf_engine_isa());
     return 0;
 }

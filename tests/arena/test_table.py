@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from whole_games import RULE_SETS, legal, played
 from zebfast import WholeGame, rules
 from zebfast.arena.io.replay import parse_game, replay_game
 from zebfast.arena.table.foreign import ForeignPlayer, ForeignPlayerError, replacement
+from zebfast.arena.table.house import house_play, possible_worlds
 from zebfast.arena.table.match import PlayedGame, play_pairs, play_table_match
 from zebfast.arena.table.players import RulePlayer, losers, seen_game, table_player
 from zebfast.arena.table.protocol import ANSWERS, ProtocolError, read_request, request_of
@@ -321,3 +323,48 @@ def test_a_program_that_does_not_start(command: str, words: str) -> None:
 
 def test_every_phase_has_an_answer() -> None:
     assert set(ANSWERS) == {"call", "declare", "play"}
+
+
+@pytest.mark.parametrize("decl", [10, 12, 14])
+def test_house_contracts_are_played_by_what_the_seat_knows(decl: int) -> None:
+    """Layouts are possible ones, the same view gives the same play, and it is legal."""
+    rule_set = RuleSet(nello="any", sevens=1, early_end=False)
+    game = WholeGame(rule_set, seed=decl)
+    for call in (42, 0, 0, 0):
+        game.call(call)
+    game.declare(decl)
+    asked_before = set()
+    while game.phase == "play" and game.hand_number == 1:
+        assert game.seat is not None
+        view = game.seen_by(game.seat)
+        asked_before.add(game.seat)
+        if game.made is None:
+            worlds = possible_worlds(view)
+            held = [sum(1 << d for d in own) for own in game.hands]
+            assert worlds.probability(np.array([held], np.uint32))[0] > 0
+            chosen = house_play(view, seed=1, number=2, n_worlds=5)
+            assert chosen in view.legal
+            assert chosen == house_play(view, seed=1, number=2, n_worlds=5)
+        else:
+            chosen = view.legal[0]
+        game.play(chosen)
+    assert len(asked_before) == (4 if decl == 14 else 3)
+
+
+def test_one_that_aims_for_nello_makes_it_more_often_than_one_that_does_not() -> None:
+    """The same deals and opponents: the bidder plays for the contract, or its lowest dominoes."""
+    made = [0, 0]
+    for seed in range(12):
+        for aims in range(2):
+            game = WholeGame(RuleSet(nello="own"), seed=seed)
+            for call in (42, 0, 0, 0):
+                game.call(call)
+            game.declare(10)
+            while game.hand_number == 1:
+                view = game.seen_by(game.seat or 0)
+                aiming = aims or view.seat != game.bidder
+                game.play(
+                    house_play(view, seed=1, number=seed, n_worlds=6) if aiming else max(view.legal)
+                )
+            made[aims] += game.results[0].made is True
+    assert made[1] >= made[0]

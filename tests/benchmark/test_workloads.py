@@ -24,9 +24,9 @@ def test_what_earlier_versions_report_and_compare_has_its_names() -> None:
         "selfplay_v2", "examples_written", "examples_read", "learner_steps", "learner_steps_v2",
     ]  # fmt: skip
     assert set(used_by("gate")) == {
-        "random_games", "whole_games", "trees", "trees_worlds", "trees_gumbel", "trees_thrifty",
-        "match_forest",
-        "worlds_first", "worlds_voids", "solver_deals", "solver_plays", "observations", "features",
+        "random_games", "whole_games", "nello", "trees", "trees_worlds", "trees_gumbel",
+        "trees_thrifty", "match_forest", "worlds_first", "worlds_voids", "solver_deals",
+        "solver_plays", "observations", "features",
         "first_layer", "examples_made", "evaluations_v1", "evaluations_v2", "loading_v1",
         "loading_v2", "learner_step_v1", "learner_step_v2", "selfplay_true", "selfplay_exact",
         "selfplay_network", "decisions", "labels", "match", "match_network", "match_v2",

@@ -47,6 +47,16 @@ def whole_games(_folder: Path) -> Work:
     return lambda: Done(1000, trace=play(1000, seed=SEED))
 
 
+def nello(_folder: Path, *, n: int = 100) -> Work:
+    """First plays of nello, all hands open."""
+    from zebfast.core.house import SeatHand, plays_that_make
+    from zebfast.rules import HouseDeclaration
+
+    hand = SeatHand(HouseDeclaration.NELLO, bidder=0, leader=0, plays=[])
+    held = games_at(0, n).held
+    return lambda: Done(n, trace=plays_that_make(hand, held))
+
+
 def simulations(_folder: Path, *, n_trees: int = 64, n_steps: int = 500) -> Work:
     """Trees alone: a constant evaluator, true deals, nothing solved; games never run out."""
     options = SearchOptions(n_simulations=N_SIMULATIONS, exact_tricks=0)
@@ -217,6 +227,7 @@ def examples_made(_folder: Path) -> Work:
 WORKLOADS = (
     workload(EVERYWHERE, "random_games", "games/s", "random games, one core", random_games),
     workload(GATE, "whole_games", "games/s", "random games to seven marks, one core", whole_games),
+    workload(GATE, "nello", "deals/s", "nello solved from the first play, one core", nello),
     workload(REPORT, "simulations", "simulations/s",
              f"tree search, constant evaluator, {N_SIMULATIONS} a play, one core", simulations),
     workload(GATE, "trees", "simulations/s", "16 games of search on true deals, 100 simulations",

@@ -29,6 +29,7 @@ from zebfast.rules.position import (
     ImpossibleDeal,
     Position,
     check_deal,
+    check_hands,
     perft,
 )
 from zebfast.rules.rng import (
@@ -133,6 +134,7 @@ __all__ = [
     "call_name",
     "call_of",
     "check_deal",
+    "check_hands",
     "check_hands_of",
     "contract_of",
     "deal",

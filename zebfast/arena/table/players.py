@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from zebfast.arena.table.house import house_play, possible_worlds
 from zebfast.core.engine import Game, mask_of
-from zebfast.core.worlds import WorldSet
 from zebfast.rules import (
     CALLED_SUIT,
     DOMINOES,
@@ -19,9 +19,7 @@ from zebfast.rules import (
     Declaration,
     SeatView,
     contract_of,
-    follows,
     in_called_suit,
-    led_suit,
     rank,
 )
 
@@ -54,14 +52,16 @@ class RulePlayer:
     three to 31, and within that it makes the lowest legal bid. It knows no prices: a yardstick.
 
     Args:
-        player: plays the hands; what it cannot (nello, sevens) is played lowest domino first.
+        player: plays straight hands; nello and sevens, which it cannot, are `house_play`'s.
         name: what results are labelled with.
+        seed: of the layouts that `house_play` draws.
     """
 
     CEILINGS = (2 * MARK, MARK, 34, 31)
 
-    def __init__(self, player: GamePlayer, name: str) -> None:
+    def __init__(self, player: GamePlayer, name: str, *, seed: int = 0) -> None:
         self.name = name
+        self._seed = seed
         self._player = player
 
     def call(self, view: SeatView) -> int:
@@ -80,10 +80,10 @@ class RulePlayer:
 
     def play(self, view: SeatView) -> int:
         """See TablePlayer."""
-        if view.decl is None or view.decl >= N_DECLARATIONS:
-            return view.legal[0]
         # Draws differ from hand to hand by what the seat knows, whatever the table calls the game.
         number = mask_of(view.dealt) << 8 | view.hand_number & 0xFF
+        if view.decl is not None and view.decl >= N_DECLARATIONS:
+            return house_play(view, seed=self._seed, number=number)
         bid = min(view.bid, TOTAL_POINTS)
         return self._player.choose(seen_game(view), bid=bid, number=number)
 
@@ -95,7 +95,7 @@ def table_player(spec: str, *, seed: int = 0, device: str = "cpu") -> RulePlayer
     """
     from zebfast.arena.players.api import load_player
 
-    return RulePlayer(load_player(spec, seed=seed, device=device), spec)
+    return RulePlayer(load_player(spec, seed=seed, device=device), spec, seed=seed)
 
 
 def trumps(hand: tuple[int, ...], decl: int) -> int:
@@ -127,12 +127,7 @@ def seen_game(view: SeatView) -> Game:
     """
     assert view.decl is not None
     played = [[domino for seat, domino in view.plays if seat == own] for own in range(N_SEATS)]
-    down = {domino for _, domino in view.plays}
-    hidden = [d for d in range(N_DOMINOES) if d not in down and d not in view.hand]
-    sizes = [HAND_SIZE - len(dominoes) for dominoes in played]
-    worlds = WorldSet.from_knowledge(
-        hidden=hidden, sizes=sizes, barred=shown_voids(view), viewer=view.seat, hand=view.hand
-    )
+    worlds = possible_worlds(view)
     layout = worlds.unrank([0])[0].tolist()
     hands = [
         [*played[seat], *(d for d in range(N_DOMINOES) if layout[seat] >> d & 1)]
@@ -144,14 +139,3 @@ def seen_game(view: SeatView) -> Game:
     for _, domino in view.plays:
         game.play(domino)
     return game
-
-
-def shown_voids(view: SeatView) -> list[list[int]]:
-    """Dominoes that each seat has shown not to hold, by not following."""
-    assert view.decl is not None
-    barred: list[set[int]] = [set() for _ in range(N_SEATS)]
-    for ply, (seat, domino) in enumerate(view.plays):
-        suit = led_suit(view.plays[ply - ply % N_SEATS][1], view.decl)
-        if not follows(domino, suit, view.decl):
-            barred[seat] |= {d for d in range(N_DOMINOES) if follows(d, suit, view.decl)}
-    return [sorted(found) for found in barred]

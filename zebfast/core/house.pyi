@@ -1,0 +1,17 @@
+"""Types of house.pyx; what everything does is said there, where help() shows it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from zebfast.rules import HouseDeclaration
+
+def plays_that_make(hand: SeatHand, layouts: ArrayLike) -> NDArray[np.uint32]: ...
+
+class SeatHand:
+    def __init__(
+        self, decl: int, *, bidder: int, leader: int, plays: Sequence[tuple[int, int]]
+    ) -> None: ...
+    @property
+    def decl(self) -> HouseDeclaration: ...
