@@ -29,6 +29,7 @@ from random_games import random_games  # noqa: E402
 
 from zebfast.exchange import Namespace, Place, StoreOptions, state  # noqa: E402
 from zebfast.exchange.mirror import manifest  # noqa: E402
+from zebfast.exchange.names import Serial, example_name  # noqa: E402
 from zebfast.experiment.experiment import find_recipe, load_recipe  # noqa: E402
 from zebfast.learner.config import LearnerConfig  # noqa: E402
 from zebfast.learner.loop import learn  # noqa: E402
@@ -47,7 +48,8 @@ _FUNCTIONS = {
     manifest.parse_manifest: "what is written can be read",
 }
 _METHODS = ("__contains__", "add", "add_games")
-_GAMES_A_FILE, _N_FILES = 1024, 8  # allow 560 steps: each new example is used 2.5 times
+_GAMES_A_FILE, _FIRST_FILES = 1024, 8  # allow 560 steps: each new example is used 2.5 times
+_SESSION = "0123456789abcdef"
 _MOST_SHARE = 0.01
 
 
@@ -87,6 +89,16 @@ def _kind_of(value: Any) -> str | None:
     return next((kind for function, kind in _FUNCTIONS.items() if value is function), None)
 
 
+def hand_over(examples: Path, number: int) -> None:
+    """A file of a worker with a seed that was given."""
+    serial = Serial(_SESSION, number)
+    told = {"worker_id": "w", "model_step": 0, "n_games": _GAMES_A_FILE, "timestamp": 1.7e9,
+            "source": "selfplay-mcts", "seed": 1, "first_game": number * _GAMES_A_FILE,
+            **serial.to_metadata()}  # fmt: skip
+    path = examples / example_name("w", 1_700_000_000 + number, serial=serial)
+    write_native(path, random_games(_GAMES_A_FILE, seed=number), told)
+
+
 def config_in(home: Path, cycles: int) -> LearnerConfig:
     """The first stage of the fast recipe in a new directory, with games for so many cycles."""
     recipe = load_recipe(find_recipe("fast"))
@@ -94,12 +106,8 @@ def config_in(home: Path, cycles: int) -> LearnerConfig:
     (run / "examples").mkdir(parents=True)
     assert recipe.network is not None
     checkpoint.save(checkpoint.fresh(recipe.network.config(), seed=1), init)
-    games = random_games(_GAMES_A_FILE, seed=1)
-    for number in range(_N_FILES):
-        told = {"worker_id": "w", "model_step": 0, "n_games": _GAMES_A_FILE,
-                "timestamp": 1_700_000_000 + number, "source": "selfplay-mcts"}  # fmt: skip
-        name = f"w_{1_700_000_000 + number}_{number:08x}.safetensors"
-        write_native(run / "examples" / name, games, told)
+    for number in range(_FIRST_FILES):
+        hand_over(run / "examples", number)
     seldom = replace(recipe.arena, every_minutes=1000.0)  # no look falls into the cycles
     return LearnerConfig(
         weights=Place.directory(run),
@@ -111,6 +119,7 @@ def config_in(home: Path, cycles: int) -> LearnerConfig:
         eval_every=0,
         max_cycles=cycles,
         replay_cache_dir=run / "cache",
+        poll_seconds=0.1,
         disk_limit=0.0,
     )
 
@@ -125,6 +134,7 @@ def main() -> int:
     def note(event: Event) -> None:
         if isinstance(event, CycleDone):
             at.append((time.process_time(), Counter(costs.seconds)))
+            hand_over(config.examples.path, _FIRST_FILES + len(at))
 
     with tempfile.TemporaryDirectory() as home:
         config = config_in(Path(home), cycles)
