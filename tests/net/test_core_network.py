@@ -13,6 +13,7 @@ from slow_network import random_tensors
 
 from zebfast.core.network import Network, kernels
 from zebfast.net import checkpoint
+from zebfast.net.cpu import CpuEvaluator
 from zebfast.net.shipped import PATH
 from zebfast.net.torch.encoding import record_bytes
 from zebfast.net.torch.v2 import V2Net
@@ -67,3 +68,19 @@ def test_the_shipped_network(observations: NDArray[Any], kernel: str) -> None:
     want, want_belief = by_torch(config, weights, observations)
     np.testing.assert_allclose(evaluated(net, observations), want, rtol=0, atol=1e-5)
     np.testing.assert_allclose(net.scores(observations)[1], want_belief, rtol=0, atol=1e-4)
+
+
+def test_threads_share_a_batch_and_change_nothing(observations: NDArray[Any]) -> None:
+    """Parts of any size; a record of no seat to play is named by its place in the whole batch."""
+    held, many = checkpoint.load(PATH), np.resize(observations, 1000)
+    assert isinstance(held.config, V2Config)
+    evaluator = CpuEvaluator(held.config, held.weights)
+    want, found = np.empty((1000, 8), np.float32), np.empty((1000, 8), np.float32)
+    evaluator.evaluate(many, want)
+    evaluator.use_threads(3)
+    for n in (1, 127, 128, 200, 1000):
+        evaluator.evaluate(many[:n], found[:n])
+        assert found[:n].tobytes() == want[:n].tobytes()
+    many[700]["decl"] = 10
+    with pytest.raises(ValueError, match="observation 700 "):
+        evaluator.evaluate(many, found)

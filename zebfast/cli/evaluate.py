@@ -77,7 +77,7 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
     help=f"Contract of every deal, {LOWEST_BID} to {HIGHEST_BID}; random draws one for each deal.",
 )
 @click.option("--device", help="Where networks run (default: cuda if present, else cpu).")
-@threads_option("Threads of solvers (default: every core).")
+@threads_option("Threads of solvers and of networks on the CPU (default: every core).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option(
     "--game",

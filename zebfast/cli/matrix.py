@@ -155,7 +155,7 @@ def open_players(
 ) -> Iterator[list[Player]]:
     """The players, all with one pool of solvers, which ends with the context.
 
-    `threads` (default: every usable core) bounds solvers and, if given, networks on the CPU.
+    `threads` (default: every usable core) bounds solvers, and networks on the CPU.
     Raises click.UsageError for a device that is not there, click.ClickException for weights that
     cannot be used.
     """
@@ -166,13 +166,13 @@ def open_players(
             choose_device(device)
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
-    threads = usable_threads(threads)
+    threads = usable_threads(threads) or usable_cores()
     with ExitStack() as stack:
         pool = None
         if any(spec.needs_pool for spec in specs):
             from zebfast.core.solver_pool import SolverPool
 
-            pool = stack.enter_context(SolverPool(threads or usable_cores()))
+            pool = stack.enter_context(SolverPool(threads))
         try:
             players = [
                 build_player(spec, device=device, pool=pool, threads=threads) for spec in specs
