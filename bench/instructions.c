@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "house_solve.h"
+#include "net.h"
 #include "observe.h"
 #include "past.h"
 #include "rng.h"
@@ -209,11 +210,36 @@ static uint64_t answers(size_t n) {
     float sum = 0.0f;
     for (size_t i = 0; i < N_STATES * ZF_N_SCORES; i++) scores[i] = (float)(i % 7);
     for (size_t i = 0; i < n; i++) {
-        zf_answers(out[0], observed, N_STATES, scores, ZF_N_SCORES);
+        zf_answers(out[0], observed, N_STATES, scores);
         sum += out[i % N_STATES][0];
     }
     return (uint64_t)sum;
 }
+
+/* A network of the published width in fp32, by the best kernel there is, n_rows at a time. */
+static uint64_t network(size_t n, size_t n_rows) {
+    enum { NET_WIDTH = 256, N_BLOCKS = 3 };
+    static float numbers[ZF_N_FEATURES * NET_WIDTH], out[N_STATES][8];
+    zf_linear square[N_BLOCKS], heads = {numbers, numbers, NET_WIDTH, ZF_N_SCORES};
+    float sum = 0.0f;
+    for (size_t i = 0; i < ZF_N_FEATURES * NET_WIDTH; i++)
+        numbers[i] = ((float)(i % 13) - 6.0f) / 64.0f;
+    for (int b = 0; b < N_BLOCKS; b++)
+        square[b] = (zf_linear){numbers, numbers, NET_WIDTH, NET_WIDTH};
+    zf_net_weights w = {{NET_WIDTH, N_BLOCKS, false}, numbers, numbers, square, square, heads, heads};
+    zf_net *net = zf_net_new(&w, zf_net_kernel_for("fp32"), NULL);
+    if (!net) exit(1);
+    for (size_t i = 0; i < n; i++) {
+        zf_net_evaluate(net, observed + i % (N_STATES - n_rows + 1), n_rows, out[0]);
+        sum += out[0][i % 8];
+    }
+    zf_net_free(net);
+    return (uint64_t)(1000.0f * sum);
+}
+
+static uint64_t network_alone(size_t n) { return network(n, 1); }
+
+static uint64_t network_batch(size_t n) { return network(n, N_STATES); }
 
 /* Training examples of one game of first legal plays. */
 static uint64_t examples(size_t n) {
@@ -253,6 +279,8 @@ static const kernel kernels[] = {
     {"features", 100, features},
     {"first layer", 20, first_layer},
     {"answers", 20, answers},
+    {"network, one row", 100, network_alone},
+    {"network, 64 rows", 20, network_batch},
     {"examples", 400, examples},
 };
 

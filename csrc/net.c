@@ -13,6 +13,8 @@
 
 enum {
     ALIGNED = 64,
+    COLUMNS = ZF_FIRST_PANEL,
+    PANEL = COLUMNS * ZF_N_FEATURES,                 /* numbers of a panel */
     SPARE = 16,                                      /* scratches kept for the next call */
     SCORES_STRIDE = (ZF_N_SCORES + 31) / 32 * 32,    /* what a kernel may write of a row */
     BELIEF_STRIDE = (ZF_N_BELIEF + 31) / 32 * 32,
@@ -63,9 +65,11 @@ const zf_net_kernel *zf_net_kernel_for(const char *precision) {
 struct zf_net {
     zf_net_shape shape;
     const zf_net_kernel *kernel;
-    const zf_fp32 *ends; /* runs the heads */
-    float *table, *first_bias, *heads, *belief;
-    void *blocks;
+    const zf_fp32 *fp32; /* runs the heads */
+    const zf_v2_ends *ends;
+    zf_first first;
+    float *heads, *belief;
+    void *memory, *blocks; /* memory holds the rest */
     size_t scratch_bytes, bytes;
     _Atomic(char *) spare[SPARE];
 };
@@ -122,6 +126,17 @@ static void give_back(zf_net *net, char *scratch) {
     free(scratch);
 }
 
+/* The first layer in panels end to end. */
+static void put_first(zf_first *first, float *table, float *bias, const zf_net_weights *w) {
+    size_t width = w->shape.width;
+    for (size_t column = 0, at = 0; column < width; column += COLUMNS, at += PANEL)
+        for (size_t bit = 0; bit < ZF_N_FEATURES; bit++)
+            memcpy(&table[at + bit * COLUMNS], &w->table[bit * width + column],
+                   (width - column < COLUMNS ? width - column : COLUMNS) * sizeof *table);
+    memcpy(bias, w->first_bias, width * sizeof *bias);
+    *first = (zf_first){table, bias, width, COLUMNS, PANEL};
+}
+
 zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
                    const zf_net_scales *scales) {
     if (!sound(w) || !kernel || !kernel->supported()) return NULL;
@@ -131,9 +146,10 @@ zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
     if (!net) return NULL;
     net->shape = w->shape;
     net->kernel = kernel;
-    net->ends = zf_fp32_of(kernel);
-    size_t width = w->shape.width, columns = net->ends->columns;
-    size_t table = floats(ZF_N_FEATURES * width), bias = floats(width);
+    net->fp32 = zf_fp32_of(kernel);
+    net->ends = zf_v2_ends_of(net->fp32->set);
+    size_t width = w->shape.width, columns = net->fp32->columns;
+    size_t table = floats(PANEL * ((width + COLUMNS - 1) / COLUMNS)), bias = floats(width);
     size_t heads = floats(zf_fp32_packed((uint32_t)width, ZF_N_SCORES, (uint32_t)columns));
     size_t belief = floats(zf_fp32_packed((uint32_t)width, ZF_N_BELIEF, (uint32_t)columns));
     size_t blocks = aligned(kernel->packed_bytes(&net->shape));
@@ -142,18 +158,16 @@ zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
                          aligned(kernel->scratch_bytes(&net->shape));
     net->bytes = sizeof *net + weights + net->scratch_bytes;
     char *memory = aligned_alloc(ALIGNED, weights);
-    net->table = (float *)memory; /* what zf_net_free frees */
+    net->memory = memory;
     net->spare[0] = aligned_alloc(ALIGNED, net->scratch_bytes);
     if (!memory || !net->spare[0]) {
         zf_net_free(net);
         return NULL;
     }
-    net->first_bias = (float *)(memory += table);
-    net->blocks = memory += bias;
+    put_first(&net->first, (float *)memory, (float *)(memory + table), w);
+    net->blocks = memory += table + bias;
     net->heads = (float *)(memory += blocks);
     if (net->shape.belief) net->belief = (float *)(memory + heads);
-    memcpy(net->table, w->table, ZF_N_FEATURES * width * sizeof(float));
-    memcpy(net->first_bias, w->first_bias, width * sizeof(float));
     kernel->pack(net->blocks, w, scales);
     zf_fp32_pack(net->heads, &w->heads, (uint32_t)columns);
     if (net->belief) zf_fp32_pack(net->belief, &w->belief, (uint32_t)columns);
@@ -163,7 +177,7 @@ zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
 void zf_net_free(zf_net *net) {
     if (!net) return;
     for (int i = 0; i < SPARE; i++) free(net->spare[i]);
-    free(net->table);
+    free(net->memory);
     free(net);
 }
 
@@ -178,7 +192,7 @@ typedef struct {
 
 static void head(const zf_net *net, float *out, size_t stride, const float *normed,
                  const float *packed, uint32_t n_out, size_t n) {
-    net->ends->linear(out, stride, normed, zf_fp32_stride(net->shape.width), packed,
+    net->fp32->linear(out, stride, normed, zf_fp32_stride(net->shape.width), packed,
                       net->shape.width, n_out, n, ZF_STORE);
 }
 
@@ -194,12 +208,12 @@ static size_t run_piece(const zf_net *net, char *scratch, const zf_obs *obs, siz
     float *x = (float *)scratch, *normed = (float *)(scratch += x_bytes(net));
     float *scores = (float *)(scratch += normed_bytes(net));
     float *belief = (float *)(scratch += SCORES_BYTES);
-    size_t done = zf_first_layer(x, obs, n, net->table, net->first_bias, width);
+    size_t done = net->ends->first_layer(x, obs, n, &net->first);
     if (done < n) return done;
     net->kernel->run(net->blocks, &net->shape, x, n, scratch + BELIEF_BYTES);
-    net->ends->norm(normed, zf_fp32_stride(net->shape.width), x, width, width, n);
+    net->fp32->norm(normed, zf_fp32_stride(net->shape.width), x, width, width, n);
     head(net, scores, SCORES_STRIDE, normed, net->heads, ZF_N_SCORES, n);
-    if (to.evals) zf_answers(to.evals, obs, n, scores, SCORES_STRIDE);
+    if (to.evals) net->ends->answers(to.evals, obs, n, scores, SCORES_STRIDE);
     if (to.scores) close_up(to.scores, scores, SCORES_STRIDE, ZF_N_SCORES, n);
     if (to.belief) {
         head(net, belief, BELIEF_STRIDE, normed, net->belief, ZF_N_BELIEF, n);

@@ -29,11 +29,11 @@ static size_t scratch_bytes(const zf_net_shape *s) {
     return 2 * ZF_NET_ROWS * zf_fp32_stride(s->width) * sizeof(float);
 }
 
-#define ENTRY(set, lanes)                                                                         \
+#define ENTRY(set, which, lanes)                                                                         \
     {                                                                                             \
         {"fp32-" #set, "fp32", supported_##set, packed_bytes_##set, pack_##set, scratch_bytes,    \
          run_##set},                                                                              \
-            2 * lanes, norm_##set, linear_##set                                                   \
+            which, 2 * lanes, norm_##set, linear_##set                                                   \
     }
 
 #define INSTRUCTION_SETS_BODY "net_fp32_body.h"
@@ -41,13 +41,14 @@ static size_t scratch_bytes(const zf_net_shape *s) {
 
 static bool supported_baseline(void) { return zf_set_supported(ZF_SET_BASELINE); }
 
-const zf_fp32 zf_fp32_baseline = ENTRY(baseline, 4);
+const zf_fp32 zf_fp32_baseline = ENTRY(baseline, ZF_SET_BASELINE, 4);
 
 #if defined(__x86_64__)
 static bool supported_avx2(void) { return zf_set_supported(ZF_SET_AVX2); }
 static bool supported_avx512(void) { return zf_set_supported(ZF_SET_AVX512); }
 
-const zf_fp32 zf_fp32_avx2 = ENTRY(avx2, 8), zf_fp32_avx512 = ENTRY(avx512, 16);
+const zf_fp32 zf_fp32_avx2 = ENTRY(avx2, ZF_SET_AVX2, 8);
+const zf_fp32 zf_fp32_avx512 = ENTRY(avx512, ZF_SET_AVX512, 16);
 #endif
 
 const zf_fp32 *zf_fp32_of(const zf_net_kernel *kernel) {

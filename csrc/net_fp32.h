@@ -10,6 +10,7 @@ typedef enum { ZF_STORE, ZF_RELU, ZF_ADD } zf_sums_to;
 
 typedef struct {
     zf_net_kernel kernel; /* the residual blocks of this instruction set */
+    zf_set set;
     uint32_t columns;     /* outputs that are packed side by side; rows may be written so far */
     /* out[r] = (in[r] - mean) / sqrt(variance + 1e-5) of rows of so many numbers. */
     void (*norm)(float *out, size_t out_stride, const float *in, size_t in_stride, size_t width,

@@ -31,6 +31,10 @@
 #define ZF_HAS_AMX 0
 #endif
 
+/* Sets that code with vectors is compiled for by hand (instruction_sets.h): the baseline, and two
+ * more on x86-64. */
+typedef enum { ZF_SET_BASELINE, ZF_SET_AVX2, ZF_SET_AVX512 } zf_set;
+
 /* The instruction set the hot kernels run with on this machine. */
 ZF_INLINE const char *zf_isa(void) {
 #if defined(ZF_NATIVE)

@@ -74,7 +74,7 @@ static void test_features(void) {
         for (int i = 0; i < ZF_FEATURE_BYTES; i++) n += (uint32_t)__builtin_popcount(bits[i]);
         CHECK(zf_first_layer(sums, &o, 1, ones, ones, 80) == 1);
         CHECK(sums[0] == (float)(n + 1) && sums[79] == sums[0]);
-        zf_answers(answer, &o, 1, scores, ZF_N_SCORES);
+        zf_answers(answer, &o, 1, scores);
         for (int i = 0; i < 7; i++) sum += answer[i];
         CHECK(sum > 0.999f && sum < 1.001f && answer[7] > -0.1f && answer[7] < 0.1f);
         o.decl = ZF_N_DECLARATIONS;

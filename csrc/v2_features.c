@@ -1,10 +1,9 @@
 #include "v2_features.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
-#include "platform.h"
+#include "vectors.h"
 
 enum { WORDS = (ZF_N_FEATURES + 63) / 64 };
 
@@ -164,10 +163,6 @@ ZF_HOT size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n) {
     return n;
 }
 
-/* Vectors of eight and sixteen floats: where a CPU has no such registers the compiler splits them,
- * which leaves every sum in the same order. */
-typedef float floats8 __attribute__((vector_size(32), aligned(4)));
-
 /* Numbers of the set bits, ascending; returns how many. */
 ZF_INLINE uint32_t list_bits(uint16_t active[ZF_N_FEATURES], const uint64_t w[WORDS]) {
     uint32_t n = 0;
@@ -177,66 +172,57 @@ ZF_INLINE uint32_t list_bits(uint16_t active[ZF_N_FEATURES], const uint64_t w[WO
     return n;
 }
 
-/* out[0..8 * vectors) of one row; the sums stay in registers. */
-#define SUM_COLUMNS(vectors)                                                       \
-    do {                                                                           \
-        floats8 sum[vectors];                                                      \
-        for (int v = 0; v < (vectors); v++) sum[v] = *(const floats8 *)&from[8 * v]; \
-        for (uint32_t k = 0; k < n_active; k++) {                                  \
-            const float *row = &table[active[k] * width + column];                 \
-            for (int v = 0; v < (vectors); v++) sum[v] += *(const floats8 *)&row[8 * v]; \
-        }                                                                          \
-        for (int v = 0; v < (vectors); v++) *(floats8 *)&to[8 * v] = sum[v];       \
-    } while (0)
+enum { LISTED = 64, ROOM = 8192 }; /* observations at once, and their bits: usually 53 each */
 
-ZF_HOT size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
-                             const float *bias, size_t width) {
-    for (size_t i = 0; i < n; i++) {
-        if (!sane(&obs[i])) return i;
+typedef struct {
+    uint32_t start[LISTED + 1]; /* of each observation's in bits */
+    uint16_t bits[ROOM];
+} bit_lists;
+
+/* The bits of the first so many observations: up to LISTED, as there is room, before one that no
+ * seat could have. At least one if the first is sound. */
+ZF_HOT static size_t fill_lists(bit_lists *lists, const zf_obs *obs, size_t n) {
+    uint32_t used = 0;
+    size_t i = 0;
+    for (; i < n && i < LISTED && used + ZF_N_FEATURES <= ROOM && sane(&obs[i]); i++) {
         uint64_t w[WORDS];
-        uint16_t active[ZF_N_FEATURES];
         words(w, &obs[i]);
-        uint32_t n_active = list_bits(active, w);
-        size_t column = 0;
-        for (; column + 64 <= width; column += 64) {
-            const float *from = &bias[column];
-            float *to = &out[i * width + column];
-            SUM_COLUMNS(8);
-        }
-        for (; column < width; column += ZF_FIRST_LAYER_STEP) {
-            const float *from = &bias[column];
-            float *to = &out[i * width + column];
-            SUM_COLUMNS(2);
-        }
+        lists->start[i] = used;
+        used += list_bits(&lists->bits[used], w);
     }
-    return n;
+    lists->start[i] = used;
+    return i;
 }
 
-/* NaN if any of the weights is: comparisons skip it but the sum does not. */
-ZF_INLINE float chance_of_more(const float points[ZF_N_POINTS]) {
-    float most = points[0], fewer = 0.0f, even = 0.0f, more = 0.0f;
-    for (int k = 1; k < ZF_N_POINTS; k++) most = points[k] > most ? points[k] : most;
-    for (int k = 0; k < ZF_N_POINTS; k++) {
-        float weight = expf(points[k] - most);
-        *(k < ZF_HALF_POINTS ? &fewer : k > ZF_HALF_POINTS ? &more : &even) += weight;
-    }
-    return (more - fewer) / (fewer + even + more);
+/* Of the sixteen points from 16 on, those below 21 and above; of the last sixteen, the new ones. */
+static const int32_t to_fifth[16] = {-1, -1, -1, -1, -1};
+static const int32_t from_sixth[16] = {0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+static const int32_t from_fifth[16] = {0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+
+#define INSTRUCTION_SETS_BODY "v2_ends_body.h"
+#include "instruction_sets.h"
+
+static const zf_v2_ends ends[] = {
+    {first_layer_baseline, answers_baseline},
+#if defined(__x86_64__)
+    {first_layer_avx2, answers_avx2},
+    {first_layer_avx512, answers_avx512},
+#endif
+};
+
+const zf_v2_ends *zf_v2_ends_of(zf_set set) { return &ends[set]; }
+
+static const zf_v2_ends *best(void) {
+    zf_set set = ZF_SET_AVX512;
+    while (!zf_set_supported(set)) set--;
+    return &ends[set];
 }
 
-ZF_HOT void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores,
-                       size_t stride) {
-    for (size_t i = 0; i < n; i++, out += 8, scores += stride) {
-        uint32_t legal = obs[i].legal, left = obs[i].hand, slot = 0;
-        float logit[ZF_HAND_SIZE] = {0}, most = -INFINITY, sum = 0.0f;
-        for (; left && slot < ZF_HAND_SIZE; left &= left - 1, slot++) {
-            logit[slot] = scores[__builtin_ctz(left)];
-            most = legal >> slot & 1 && logit[slot] > most ? logit[slot] : most;
-        }
-        for (slot = 0; slot < ZF_HAND_SIZE; slot++) {
-            out[slot] = legal >> slot & 1 ? expf(logit[slot] - most) : 0.0f;
-            sum += out[slot];
-        }
-        for (slot = 0; slot < ZF_HAND_SIZE; slot++) out[slot] /= sum;
-        out[7] = chance_of_more(scores + ZF_N_DOMINOES);
-    }
+size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
+                      const float *bias, size_t width) {
+    return best()->first_layer(out, obs, n, &(zf_first){table, bias, width, width, ZF_FIRST_PANEL});
+}
+
+void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores) {
+    best()->answers(out, obs, n, scores, ZF_N_SCORES);
 }

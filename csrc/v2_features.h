@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "platform.h"
 #include "records.h"
 
 /* First bit of each group. Where there are three rows a group is about relative seats 1..3. */
@@ -40,6 +41,7 @@ enum {
     ZF_N_FEATURES = 856,
     ZF_FEATURE_BYTES = ZF_N_FEATURES / 8,
     ZF_FIRST_LAYER_STEP = 16, /* widths are multiples of this */
+    ZF_FIRST_PANEL = 32,      /* columns of the first layer's table that lie together */
     ZF_N_POINTS = ZF_TOTAL_POINTS + 1, /* final points of a side: 0..42 */
     ZF_N_SCORES = ZF_N_DOMINOES + ZF_N_POINTS,
 };
@@ -49,15 +51,32 @@ enum {
  * unfinished). */
 size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n);
 
-/* out[i] = bias + the rows of table [ZF_N_FEATURES][width] whose bits are set, added in the order
- * of the bits; out is [n][width]. Returns as zf_features does. */
+/* The first layer: a row of `width` numbers for each bit, in panels of P = ZF_FIRST_PANEL columns.
+ * Column c of bit b is table[c / P * panel + b * row + c % P]: with row = width and panel = P the
+ * whole is one matrix; panels end to end stay in the cache better. */
+typedef struct {
+    const float *table, *bias;
+    size_t width, row, panel;
+} zf_first;
+
+/* The ends for one instruction set, which must be supported; the same bits from each. */
+typedef struct {
+    /* out[i] = bias + the rows whose bits are set, added in the order of the bits; out is
+     * [n][width]. Returns as zf_features does. */
+    size_t (*first_layer)(float *out, const zf_obs *obs, size_t n, const zf_first *first);
+    /* What the last layer's scores of each observation, the first ZF_N_SCORES of every `stride`
+     * numbers, come to, out [n][8]: the softmax of the first 28 over the legal dominoes, by slot,
+     * then the chance of more than 21 points less that of fewer, by the softmax of the others.
+     * Scores that are not finite give NaN. */
+    void (*answers)(float *out, const zf_obs *obs, size_t n, const float *scores, size_t stride);
+} zf_v2_ends;
+
+const zf_v2_ends *zf_v2_ends_of(zf_set set);
+
+/* The same by the best instruction set of this machine, for a table [ZF_N_FEATURES][width] and for
+ * scores [n][ZF_N_SCORES]. */
 size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
                       const float *bias, size_t width);
-
-/* What the last layer's scores of each observation, ZF_N_SCORES of every `stride` numbers, come to,
- * out [n][8]: the softmax of the first 28 over the legal dominoes, by slot, then the chance of more
- * than 21 points less that of fewer, by the softmax of the others. Scores that are not finite give
- * NaN. */
-void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores, size_t stride);
+void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores);
 
 #endif

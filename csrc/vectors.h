@@ -19,9 +19,6 @@
 
 typedef float floats4 __attribute__((vector_size(16)));
 
-/* The instruction sets that code is compiled for: the second and third are of x86-64 only. */
-typedef enum { ZF_SET_BASELINE, ZF_SET_AVX2, ZF_SET_AVX512 } zf_set;
-
 #if defined(__x86_64__)
 /* Every feature named here is asked for by zf_set_supported. */
 #define ZF_ON_AVX2 __attribute__((target("avx2,fma,bmi,bmi2,popcnt")))

@@ -97,5 +97,4 @@ def answers(obs, const float[:, ::1] scores not None, float[:, ::1] out not None
         raise ValueError(f"out has shape [{out.shape[0]}, {out.shape[1]}], not [{n}, 8]")
     if n:
         with nogil:
-            zf_answers(&out[0, 0], <const zf_obs *>&raw[0], <size_t>n, &scores[0, 0],
-                       ZF_N_SCORES)
+            zf_answers(&out[0, 0], <const zf_obs *>&raw[0], <size_t>n, &scores[0, 0])

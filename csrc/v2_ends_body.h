@@ -1,0 +1,151 @@
+/* The two ends of the v2 network for one instruction set of instruction_sets.h. Every sum is taken
+ * in the same order in each, without fused products: the same bits everywhere. */
+
+#define VECTORS (16 / LANES) /* of sixteen numbers */
+#define UNROLLED _Pragma("GCC unroll 16")
+#define EACH_VECTOR UNROLLED for (int v = 0; v < VECTORS; v++)
+
+/* to[0 .. 16 * sixteens) of one row: what is there, plus those rows of the panel. */
+SET_INLINE void SET(add_rows)(float *to, const float *from, const float *panel, size_t row,
+                              const uint16_t *bit, const uint16_t *end, const int sixteens) {
+    vec sum[8];
+    UNROLLED for (int v = 0; v < sixteens * VECTORS; v++) sum[v] = load(&from[v * LANES]);
+    for (; bit < end; bit++) {
+        const float *more = panel + *bit * row;
+        UNROLLED for (int v = 0; v < sixteens * VECTORS; v++) sum[v] += load(&more[v * LANES]);
+    }
+    UNROLLED for (int v = 0; v < sixteens * VECTORS; v++) store(&to[v * LANES], sum[v]);
+}
+
+/* As many columns at a time as registers hold where they lie side by side, else a panel. */
+SET_TARGET static void SET(add_panels)(float *out, const bit_lists *lists, size_t n,
+                                       const zf_first *first) {
+    const size_t wide = first->panel == ZF_FIRST_PANEL ? 8 * LANES : ZF_FIRST_PANEL;
+    for (size_t column = 0; column < first->width;) {
+        size_t left = first->width - column;
+        size_t step = left >= wide ? wide : left >= 32 ? 32 : 16;
+        const float *panel = first->table + column / ZF_FIRST_PANEL * first->panel +
+                             column % ZF_FIRST_PANEL;
+        for (size_t i = 0; i < n; i++) {
+            const uint16_t *bits = &lists->bits[lists->start[i]];
+            const uint16_t *end = &lists->bits[lists->start[i + 1]];
+            float *to = &out[i * first->width + column];
+            const float *from = &first->bias[column];
+            if (step > 32)
+                SET(add_rows)(to, from, panel, first->row, bits, end, LANES / 2);
+            else if (step == 32)
+                SET(add_rows)(to, from, panel, first->row, bits, end, 2);
+            else
+                SET(add_rows)(to, from, panel, first->row, bits, end, 1);
+        }
+        column += step;
+    }
+}
+
+SET_TARGET static size_t SET(first_layer)(float *out, const zf_obs *obs, size_t n,
+                                          const zf_first *first) {
+    bit_lists lists;
+    for (size_t done = 0; done < n;) {
+        size_t listed = fill_lists(&lists, obs + done, n - done);
+        SET(add_panels)(out + done * first->width, &lists, listed, first);
+        done += listed;
+        if (done < n && !sane(&obs[done])) return done;
+    }
+    return n;
+}
+
+/* x becomes e^x, for x <= 0, to about two units in the last place; 0 below -87, NaN for NaN
+ * (S. Moshier, Cephes). */
+SET_INLINE vec SET(exponential)(vec x) {
+    const vec magic = each(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
+    vec whole = (x * each(1.44269504f) + magic) - magic;
+    vec r = x - whole * each(0.693359375f) + whole * each(2.12194440e-4f);
+    vec p = each(1.9875691500e-4f);
+    p = p * r + each(1.3981999507e-3f);
+    p = p * r + each(8.3334519073e-3f);
+    p = p * r + each(4.1665795894e-2f);
+    p = p * r + each(1.6666665459e-1f);
+    p = p * r + each(5.0000001201e-1f);
+    p = p * r * r + r + each(1.0f);
+    ivec power = (__builtin_convertvector(whole, ivec) + 127) << 23;
+    ivec vanished = x < each(-87.0f);
+    return (vec)((ivec)(p * (vec)power) & ~vanished);
+}
+
+SET_INLINE vec SET(larger)(vec a, vec b) {
+    ivec second = b > a;
+    return (vec)(((ivec)b & second) | ((ivec)a & ~second));
+}
+
+/* NaN or not: whoever asks takes a NaN among the sixteen numbers from elsewhere. */
+SET_INLINE float SET(largest)(const vec x[VECTORS]) {
+    float lane[16];
+    EACH_VECTOR store(&lane[v * LANES], x[v]);
+    UNROLLED for (int half = 8; half; half /= 2)
+        UNROLLED for (int i = 0; i < half; i++)
+            lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
+    return lane[0];
+}
+
+SET_INLINE float SET(sum_of_16)(const vec x[VECTORS]) {
+    vec sum[VECTORS];
+    EACH_VECTOR sum[v] = x[v];
+    UNROLLED for (int half = VECTORS / 2; half; half /= 2)
+        UNROLLED for (int v = 0; v < half; v++) sum[v] += sum[v + half];
+    return sum_of_lanes(sum[0]);
+}
+
+/* The lanes that the mask, sixteen words of all ones or none, has. */
+SET_INLINE vec SET(some)(vec x, const int32_t mask[16], int v) {
+    ivec of;
+    memcpy(&of, &mask[v * LANES], sizeof of);
+    return (vec)((ivec)x & of);
+}
+
+/* Three times sixteen of 43 points; the last sixteen begin with five that were there before. NaN
+ * if any of the points is or all are infinite. */
+SET_INLINE float SET(chance_of_more)(const float points[ZF_N_POINTS]) {
+    static const int place[3] = {0, 16, ZF_N_POINTS - 16};
+    vec w[3][VECTORS], most[VECTORS], more[VECTORS], fewer[VECTORS], all[VECTORS];
+    UNROLLED for (int i = 0; i < 3; i++)
+        EACH_VECTOR w[i][v] = load(&points[place[i] + v * LANES]);
+    EACH_VECTOR most[v] = SET(larger)(SET(larger)(w[0][v], w[1][v]), w[2][v]);
+    vec top = each(SET(largest)(most));
+    UNROLLED for (int i = 0; i < 3; i++)
+        EACH_VECTOR w[i][v] = SET(exponential)(w[i][v] - top);
+    EACH_VECTOR {
+        vec last = SET(some)(w[2][v], from_fifth, v);
+        fewer[v] = w[0][v] + SET(some)(w[1][v], to_fifth, v);
+        more[v] = SET(some)(w[1][v], from_sixth, v) + last;
+        all[v] = (w[0][v] + w[1][v]) + last;
+    }
+    return (SET(sum_of_16)(more) - SET(sum_of_16)(fewer)) / SET(sum_of_16)(all);
+}
+
+/* NaN in every slot if a legal one's logit is, or none is legal. */
+SET_INLINE void SET(priors)(float out[ZF_HAND_SIZE], const zf_obs *o, const float *scores) {
+    uint32_t legal = o->legal, left = o->hand;
+    float logit[16], top = -INFINITY;
+    vec weight[VECTORS];
+    EACH_VECTOR store(&logit[v * LANES], each(-INFINITY));
+    for (uint32_t slot = 0; slot < ZF_HAND_SIZE; slot++, left &= left - 1) {
+        logit[slot] = legal >> slot & 1 ? scores[__builtin_ctz(left | 1u << 28)] : -INFINITY;
+        top = logit[slot] > top ? logit[slot] : top;
+    }
+    EACH_VECTOR weight[v] = SET(exponential)(load(&logit[v * LANES]) - each(top));
+    float sum = SET(sum_of_16)(weight);
+    EACH_VECTOR store(&logit[v * LANES], weight[v] / each(sum));
+    memcpy(out, logit, ZF_HAND_SIZE * sizeof *out);
+}
+
+SET_TARGET static void SET(answers)(float *out, const zf_obs *obs, size_t n, const float *scores,
+                                    size_t stride) {
+    for (size_t i = 0; i < n; i++, out += 8, scores += stride) {
+        SET(priors)(out, &obs[i], scores);
+        out[7] = SET(chance_of_more)(scores + ZF_N_DOMINOES);
+    }
+}
+
+#undef VECTORS
+#undef UNROLLED
+#undef EACH_VECTOR
