@@ -17,6 +17,7 @@ from zebfast.arena.players.options import RolloutOptions
 from zebfast.arena.players.rollouts import RolloutPlayer, Rollouts, ValuedRollouts
 from zebfast.arena.players.search import SearchPlayer
 from zebfast.arena.players.world_weights import WorldSource
+from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
 from zebfast.core.solver_pool import SolverPool
 
@@ -70,6 +71,29 @@ def test_threads_roll_out_side_by_side() -> None:
                 found.append(rolled.utilities(games, games.legal()))
         np.testing.assert_array_equal(found[0], found[1])
         assert (~np.isnan(found[0])).sum() > 4 * rollouts.LEAST_ROLLOUTS
+
+
+def test_threads_search_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "LEAST_TREES", 3)
+    batch, rows, network = batch_after(12, 6, seed=4), np.arange(12), small_network()
+    options = SearchOptions(n_simulations=16, n_worlds=4, exact_tricks=2, temperature=0.0)
+    found = [
+        choose(
+            SearchPlayer(name="s", evaluator=evaluator, options=options, threads=threads),
+            batch, rows, rows,
+        ).tolist()
+        for evaluator in (CoreEvaluator(network), OutsideEvaluator(network))
+        for threads in (1, 3)
+    ]  # fmt: skip
+    assert found[1:] == found[:-1]
+
+
+def test_a_search_that_should_stop_does() -> None:
+    """Between two moments in C, which is what Ctrl-C waits for."""
+    games = batch_after(12, 0, seed=4)
+    options = SearchOptions(n_simulations=10_000, max_nodes=20_000)
+    with pytest.raises(InterruptedError):
+        search.search(Forest(games, options=options), CoreEvaluator(small_network()), lambda: True)
 
 
 def test_an_answer_that_is_no_number_is_told_by_the_evaluator(make: Make) -> None:

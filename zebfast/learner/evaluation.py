@@ -211,6 +211,7 @@ class MatchEvaluator:
 
     def _player(self, name: str, weights: StateDict) -> Player:
         evaluator = open_evaluator(self._network, weights, device=self._device)
+        evaluator.use_threads(threads())
         return NetworkPlayer(name=name, evaluator=evaluator)
 
 

@@ -42,7 +42,7 @@ def build_player(
 
     `pool` solves for players that sample worlds; the caller owns it, all players may share it, and
     the others do without. `checkpoint` is what `load_network` says of the spec, where the caller
-    has read it already. `threads` bounds a network that torch runs on the CPU. Raises
+    has read it already. `threads`: for a network on the CPU, and its searches. Raises
     PlayerLoadError for weights that are missing, damaged or of another program, and for a device
     that is not there; ValueError where a pool is needed and missing.
     """
@@ -65,7 +65,9 @@ def build_player(
     if isinstance(options, TreeSearch):
         from zebfast.arena.players.search import SearchPlayer
 
-        return SearchPlayer(name=spec.text, evaluator=evaluator, options=options.search)
+        return SearchPlayer(
+            name=spec.text, evaluator=evaluator, options=options.search, threads=threads or 1
+        )
     from zebfast.arena.players.rollouts import RolloutPlayer, Rollouts, ValuedRollouts
     from zebfast.arena.players.world_weights import BeliefHead, WorldSource
 
