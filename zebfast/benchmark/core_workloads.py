@@ -17,8 +17,10 @@ from zebfast.benchmark.workload import (
     REPORT,
     SEED,
     Done,
+    Missing,
     Work,
     finished_games,
+    fresh_network,
     games_at,
     mixed_observations,
     run_out,
@@ -218,6 +220,26 @@ def _aligned(values: np.ndarray) -> np.ndarray:
     return found
 
 
+def network(_folder: Path, *, precision: str, rows: int) -> Work:
+    """The medium v2 network in the core, so many rows at a time. Missing where this processor has
+    no instructions for the precision."""
+    from zebfast.core.network import Network, kernels
+
+    if all(of != precision or name.endswith("-baseline") for name, of, here in kernels() if here):
+        raise Missing(f"this processor has no instructions for {precision}")
+    config, weights = fresh_network(tokenizer="v2")
+    net = Network(config.width, config.n_blocks, config.belief_head, weights, precision=precision)
+    asked = mixed_observations(1024)
+    evals = np.empty((rows, 8), np.float32)
+
+    def work() -> Done:
+        for first in range(0, len(asked), rows):
+            net.evaluate(asked[first : first + rows], evals)
+        return Done(len(asked), trace=(len(asked), rows), how=net.kernel)
+
+    return work
+
+
 def examples_made(_folder: Path) -> Work:
     games = np.tile(finished_games(64), 16)
     return lambda: Done(N_PLIES * len(games), trace=games_to_examples(games))
@@ -273,6 +295,10 @@ WORKLOADS = (
              features),
     workload(GATE, "first_layer", "positions/s", "the first layer of v2 over 256 observations",
              first_layer),
+    *(workload(RECORD + (GATE if rows == 64 else ()), f"network_{precision}_{rows}",
+               "evaluations/s", f"medium v2 network in {precision}, {rows} at a time, one core",
+               network, precision=precision, rows=rows, rounds=5)
+      for precision in ("fp32", "bf16", "int8") for rows in (1, 64, 256)),
     workload(GATE, "examples_made", "examples/s", "examples of 1,024 games", examples_made),
 )
 # fmt: on
