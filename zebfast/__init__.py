@@ -42,6 +42,7 @@ __all__ = [
     "PlayerSpecError",
     "RuleSet",
     "SeatView",
+    "SettingError",
     "Solver",
     "SolverInterrupted",
     "SolverPool",
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
         domino_id,
         domino_name,
     )
+    from zebfast.system.settings import SettingError
 
 #: Where each name is defined; the imports above say the same to a type checker.
 _HOMES = {
@@ -127,6 +129,7 @@ _HOMES = {
     "rules": "CALLS DOMINOES PHASES BadNotation Declaration HandResult HouseDeclaration "
     "IllegalCall IllegalDeclaration IllegalPlay ImpossibleDeal RuleSet SeatView WrongPhase "
     "call_name call_of domino_id domino_name",
+    "system.settings": "SettingError",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 

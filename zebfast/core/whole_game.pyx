@@ -183,10 +183,10 @@ cdef class WholeGame:
 
     >>> game = WholeGame(seed=1)
     >>> game.phase, game.seat
-    ('call', 3)
+    ('call', 2)
     >>> game.call(30)
     >>> game.calls
-    [(3, 30)]
+    [(2, 30)]
 
     With a seed, hands are dealt by the game; without one, in the phase ``deal``, by `deal`. Calls
     are whole numbers: 0 passes, 30 to 41 bid points, 42 m bids m marks, 42 m + 1 is a plunge and
