@@ -92,6 +92,67 @@ def test_evaluator_beats_the_plain_module(gate: Gate) -> None:
     )
 
 
+def core_and_torch(
+    precision: str, batch: int
+) -> tuple[Callable[[], None], Callable[[], None], tuple[int, int]]:
+    """The same positions through the core and as torch does it best: rows of the first layer
+    summed, oneDNN's products between, answers by the kernel; and how many positions each does."""
+    import torch
+
+    from zebfast.core.features import answers, first_layer
+    from zebfast.core.network import Network
+    from zebfast.net.torch.modules import network as module_of
+    from zebfast.net.torch.v2_fast import FoldedV2
+
+    config, weights = workload.fresh_network(tokenizer="v2")
+    shape = (config.width, config.n_blocks, config.belief_head)
+    net = Network(*shape, weights, precision=precision)
+    folded = FoldedV2(module_of(config, weights).eval(), dtype=torch.float32)
+    table = np.ascontiguousarray(weights["first.weight"].T)
+    asked, n = workload.mixed_observations(batch), max(1, 64 // batch)
+    evals, x = np.empty((batch, 8), np.float32), np.empty((batch, config.width), np.float32)
+
+    def core() -> None:
+        for _ in range(n):
+            net.evaluate(asked, evals)
+
+    @torch.inference_mode()
+    def by_torch() -> None:
+        first_layer(asked, table, weights["first.bias"], x)
+        answers(asked, folded._scores(torch.from_numpy(x)).numpy(), evals)
+
+    return core, by_torch, (n * batch, batch)
+
+
+@pytest.mark.benchmark(group="ratios")
+@pytest.mark.parametrize(
+    ("precision", "batch", "at_least"),
+    [("fp32", 1, 8), ("fp32", 64, 1.2), ("int8", 1, 15), ("int8", 64, 2)],
+)
+def test_the_core_leaves_torch_behind(
+    gate: Gate, precision: str, batch: int, at_least: float
+) -> None:
+    """On a processor with AVX-512; int8 with VNNI."""
+    import torch
+
+    from zebfast.core.network import kernels
+
+    if not any(p == precision and can and "avx512" in kernel for kernel, p, can in kernels()):
+        pytest.skip(f"no AVX-512 for {precision} here")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    core, by_torch, units = core_and_torch(precision, batch)
+    gate(
+        core,
+        by_torch,
+        key=f"ratio_core_{precision}_{batch}",
+        what=f"medium v2 network, core in {precision} against torch in fp32, batches of {batch}",
+        at_least=at_least,
+        units=units,
+    )
+    torch.set_num_threads(before)
+
+
 def plain_step(training: Any, raw: Any) -> None:
     """The optimizer step of ``training`` with the module's own forward over all 36 tokens."""
     from torch import autograd, nn

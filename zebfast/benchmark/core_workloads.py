@@ -220,6 +220,21 @@ def _aligned(values: np.ndarray) -> np.ndarray:
     return found
 
 
+def answers(_folder: Path) -> Work:
+    """Priors and values from a v2 network's last scores."""
+    from zebfast.core.features import answers as answer
+
+    asked = mixed_observations(1000)
+    scores = np.random.default_rng(SEED).normal(0, 2, (1000, 71)).astype(np.float32)
+    out = np.empty((1000, 8), np.float32)
+
+    def work() -> Done:
+        answer(asked, scores, out)
+        return Done(len(asked), trace=out)
+
+    return work
+
+
 def network(_folder: Path, *, precision: str, rows: int) -> Work:
     """The medium v2 network in the core, so many rows at a time. Missing where this processor has
     no instructions for the precision."""
@@ -295,10 +310,11 @@ WORKLOADS = (
              features),
     workload(GATE, "first_layer", "positions/s", "the first layer of v2 over 256 observations",
              first_layer),
-    *(workload(RECORD + (GATE if rows == 64 else ()), f"network_{precision}_{rows}",
+    workload(GATE, "answers", "positions/s", "a v2 network's answers from its scores", answers),
+    *(workload(RECORD + (GATE if rows in (1, 64) else ()), f"network_{precision}_{rows}",
                "evaluations/s", f"medium v2 network in {precision}, {rows} at a time, one core",
                network, precision=precision, rows=rows, rounds=5)
-      for precision in ("fp32", "bf16", "int8") for rows in (1, 64, 256)),
+      for precision in ("fp32", "bf16", "int8") for rows in (1, 64, 256, 1024)),
     workload(GATE, "examples_made", "examples/s", "examples of 1,024 games", examples_made),
 )
 # fmt: on
