@@ -68,6 +68,7 @@ struct zf_net {
     const zf_fp32 *fp32; /* runs the heads */
     const zf_v2_ends *ends;
     zf_first first;
+    zf_brief brief; /* instead, for all but fp32: it has a table then */
     float *heads, *belief;
     void *memory, *blocks; /* memory holds the rest */
     size_t scratch_bytes, bytes;
@@ -126,21 +127,36 @@ static void give_back(zf_net *net, char *scratch) {
     free(scratch);
 }
 
-/* The first layer in panels end to end. */
-static void put_first(zf_first *first, float *table, float *bias, const zf_net_weights *w) {
+static size_t first_bytes(size_t width, bool brief) {
+    size_t n_panels = (width + COLUMNS - 1) / COLUMNS;
+    if (brief) return aligned(n_panels * ZF_BRIEF_PANEL * sizeof(int16_t)) + 2 * floats(width);
+    return floats(n_panels * PANEL) + floats(width);
+}
+
+/* The first layer in panels end to end, at the beginning of the network's memory. */
+static void put_first(zf_net *net, const zf_net_weights *w, bool brief) {
     size_t width = w->shape.width;
+    char *end = (char *)net->memory + first_bytes(width, brief);
+    float *table = net->memory, *bias = (float *)(end - floats(width));
+    memcpy(bias, w->first_bias, width * sizeof *bias);
+    if (brief) {
+        float *unit = (float *)(end - 2 * floats(width));
+        zf_brief_pack(net->memory, unit, w->table, width, net->ends);
+        net->brief = (zf_brief){net->memory, unit, bias, width};
+        return;
+    }
     for (size_t column = 0, at = 0; column < width; column += COLUMNS, at += PANEL)
         for (size_t bit = 0; bit < ZF_N_FEATURES; bit++)
             memcpy(&table[at + bit * COLUMNS], &w->table[bit * width + column],
                    (width - column < COLUMNS ? width - column : COLUMNS) * sizeof *table);
-    memcpy(bias, w->first_bias, width * sizeof *bias);
-    *first = (zf_first){table, bias, width, COLUMNS, PANEL};
+    net->first = (zf_first){table, bias, width, COLUMNS, PANEL};
 }
 
 zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
                    const zf_net_scales *scales) {
     if (!sound(w) || !kernel || !kernel->supported()) return NULL;
     bool whole_numbers = strcmp(kernel->precision, "int8") == 0;
+    bool brief = strcmp(kernel->precision, "fp32") != 0;
     if (whole_numbers && !zf_net_scales_sound(scales, &w->shape)) return NULL;
     zf_net *net = calloc(1, sizeof *net);
     if (!net) return NULL;
@@ -149,11 +165,11 @@ zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
     net->fp32 = zf_fp32_of(kernel);
     net->ends = zf_v2_ends_of(net->fp32->set);
     size_t width = w->shape.width, columns = net->fp32->columns;
-    size_t table = floats(PANEL * ((width + COLUMNS - 1) / COLUMNS)), bias = floats(width);
+    size_t first = first_bytes(width, brief);
     size_t heads = floats(zf_fp32_packed((uint32_t)width, ZF_N_SCORES, (uint32_t)columns));
     size_t belief = floats(zf_fp32_packed((uint32_t)width, ZF_N_BELIEF, (uint32_t)columns));
     size_t blocks = aligned(kernel->packed_bytes(&net->shape));
-    size_t weights = table + bias + heads + (net->shape.belief ? belief : 0) + blocks;
+    size_t weights = first + heads + (net->shape.belief ? belief : 0) + blocks;
     net->scratch_bytes = x_bytes(net) + normed_bytes(net) + SCORES_BYTES + BELIEF_BYTES +
                          aligned(kernel->scratch_bytes(&net->shape));
     net->bytes = sizeof *net + weights + net->scratch_bytes;
@@ -164,8 +180,8 @@ zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
         zf_net_free(net);
         return NULL;
     }
-    put_first(&net->first, (float *)memory, (float *)(memory + table), w);
-    net->blocks = memory += table + bias;
+    put_first(net, w, brief);
+    net->blocks = memory += first;
     net->heads = (float *)(memory += blocks);
     if (net->shape.belief) net->belief = (float *)(memory + heads);
     kernel->pack(net->blocks, w, scales);
@@ -208,7 +224,8 @@ static size_t run_piece(const zf_net *net, char *scratch, const zf_obs *obs, siz
     float *x = (float *)scratch, *normed = (float *)(scratch += x_bytes(net));
     float *scores = (float *)(scratch += normed_bytes(net));
     float *belief = (float *)(scratch += SCORES_BYTES);
-    size_t done = net->ends->first_layer(x, obs, n, &net->first);
+    size_t done = net->brief.table ? net->ends->brief_layer(x, obs, n, &net->brief)
+                                   : net->ends->first_layer(x, obs, n, &net->first);
     if (done < n) return done;
     net->kernel->run(net->blocks, &net->shape, x, n, scratch + BELIEF_BYTES);
     net->fp32->norm(normed, zf_fp32_stride(net->shape.width), x, width, width, n);

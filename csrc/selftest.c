@@ -100,8 +100,9 @@ static void test_network(void) {
     zf_net_weights w = {{WIDTH, 2, true}, numbers, numbers, square, square,
                         {numbers, numbers, WIDTH, ZF_N_SCORES},
                         {numbers, numbers, WIDTH, ZF_N_BELIEF}};
-    float activations[2] = {8.0f, 8.0f};
-    zf_net_scales scales = {activations, activations};
+    float low[2 * WIDTH], high[2 * WIDTH];
+    for (int i = 0; i < 2 * WIDTH; i++) low[i] = -(high[i] = 4.0f);
+    zf_net_scales scales = {low, high, high};
     for (const zf_net_kernel *const *k = zf_net_kernels; *k; k++) {
         CHECK(zf_net_kernel_named((*k)->name) == *k);
         zf_net *net = zf_net_new(&w, *k, &scales);

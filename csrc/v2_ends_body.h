@@ -28,7 +28,7 @@ SET_TARGET static void SET(add_panels)(float *out, const bit_lists *lists, size_
                              column % ZF_FIRST_PANEL;
         for (size_t i = 0; i < n; i++) {
             const uint16_t *bits = &lists->bits[lists->start[i]];
-            const uint16_t *end = &lists->bits[lists->start[i + 1]];
+            const uint16_t *end = bits + lists->count[i];
             float *to = &out[i * first->width + column];
             const float *from = &first->bias[column];
             if (step > 32)
@@ -48,6 +48,56 @@ SET_TARGET static size_t SET(first_layer)(float *out, const zf_obs *obs, size_t 
     for (size_t done = 0; done < n;) {
         size_t listed = fill_lists(&lists, obs + done, n - done);
         SET(add_panels)(out + done * first->width, &lists, listed, first);
+        done += listed;
+        if (done < n && !sane(&obs[done])) return done;
+    }
+    return n;
+}
+
+/* The same in whole numbers: eight rows are summed in 16 bits, which hold them, then in 32. Sums of
+ * whole numbers are exact in any order. */
+typedef int16_t SET(shorts) __attribute__((vector_size(4 * LANES)));
+typedef uint32_t SET(words) __attribute__((vector_size(4 * LANES)));
+#define SHORT_VECTORS (ZF_FIRST_PANEL / (2 * LANES))
+#define EACH_SHORT UNROLLED for (int v = 0; v < SHORT_VECTORS; v++)
+
+SET_INLINE void SET(add_brief)(ivec sum[2 * SHORT_VECTORS], const int16_t *panel,
+                               const uint16_t *bit, const uint16_t *end) {
+    for (; bit < end; bit += EIGHT) {
+        SET(shorts) eight[SHORT_VECTORS], more;
+        EACH_SHORT memcpy(&eight[v], &panel[bit[0] * ZF_FIRST_PANEL + 2 * LANES * v], sizeof more);
+        UNROLLED for (int i = 1; i < EIGHT; i++)
+            EACH_SHORT {
+                memcpy(&more, &panel[bit[i] * ZF_FIRST_PANEL + 2 * LANES * v], sizeof more);
+                eight[v] += more;
+            }
+        EACH_SHORT {
+            sum[2 * v] += (ivec)((SET(words))eight[v] << 16) >> 16;
+            sum[2 * v + 1] += (ivec)eight[v] >> 16;
+        }
+    }
+}
+
+SET_TARGET static size_t SET(brief_layer)(float *out, const zf_obs *obs, size_t n,
+                                          const zf_brief *first) {
+    bit_lists lists;
+    for (size_t done = 0; done < n;) {
+        size_t listed = fill_lists(&lists, obs + done, n - done);
+        const int16_t *panel = first->table;
+        for (size_t column = 0; column < first->width; column += 32, panel += ZF_BRIEF_PANEL)
+            for (size_t i = 0; i < listed; i++) {
+                const uint16_t *bits = &lists.bits[lists.start[i]];
+                float *to = &out[(done + i) * first->width];
+                ivec sum[2 * SHORT_VECTORS] = {{0}};
+                SET(add_brief)(sum, panel, bits, bits + lists.count[i]);
+                UNROLLED for (size_t v = 0; v < 2 * SHORT_VECTORS; v++) {
+                    size_t at = column + v * LANES;
+                    if (at < first->width)
+                        store(&to[at], load(&first->bias[at]) +
+                                           __builtin_convertvector(sum[v], vec) *
+                                               load(&first->unit[at]));
+                }
+            }
         done += listed;
         if (done < n && !sane(&obs[done])) return done;
     }
@@ -147,5 +197,7 @@ SET_TARGET static void SET(answers)(float *out, const zf_obs *obs, size_t n, con
 }
 
 #undef VECTORS
+#undef SHORT_VECTORS
+#undef EACH_SHORT
 #undef UNROLLED
 #undef EACH_VECTOR

@@ -172,10 +172,16 @@ ZF_INLINE uint32_t list_bits(uint16_t active[ZF_N_FEATURES], const uint64_t w[WO
     return n;
 }
 
-enum { LISTED = 64, ROOM = 8192 }; /* observations at once, and their bits: usually 53 each */
+enum {
+    LISTED = 64, /* observations at once */
+    ROOM = 8192, /* for their bits: usually 53 each */
+    EIGHT = 8,   /* lists are filled up to a multiple of this with a bit that there is not */
+};
+
+static const float BRIEF_MOST = 4095.0f; /* EIGHT of them fit 16 bits */
 
 typedef struct {
-    uint32_t start[LISTED + 1]; /* of each observation's in bits */
+    uint32_t start[LISTED], count[LISTED]; /* of each observation's in bits */
     uint16_t bits[ROOM];
 } bit_lists;
 
@@ -184,13 +190,15 @@ typedef struct {
 ZF_HOT static size_t fill_lists(bit_lists *lists, const zf_obs *obs, size_t n) {
     uint32_t used = 0;
     size_t i = 0;
-    for (; i < n && i < LISTED && used + ZF_N_FEATURES <= ROOM && sane(&obs[i]); i++) {
+    for (; i < n && i < LISTED && used + ZF_N_FEATURES + EIGHT <= ROOM && sane(&obs[i]); i++) {
         uint64_t w[WORDS];
         words(w, &obs[i]);
         lists->start[i] = used;
-        used += list_bits(&lists->bits[used], w);
+        lists->count[i] = list_bits(&lists->bits[used], w);
+        used += lists->count[i];
+        for (int k = 0; k < EIGHT; k++) lists->bits[used + (uint32_t)k] = ZF_N_FEATURES;
+        used = (used + EIGHT - 1) / EIGHT * EIGHT;
     }
-    lists->start[i] = used;
     return i;
 }
 
@@ -203,14 +211,38 @@ static const int32_t from_fifth[16] = {0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1
 #include "instruction_sets.h"
 
 static const zf_v2_ends ends[] = {
-    {first_layer_baseline, answers_baseline},
+    {4, first_layer_baseline, brief_layer_baseline, answers_baseline},
 #if defined(__x86_64__)
-    {first_layer_avx2, answers_avx2},
-    {first_layer_avx512, answers_avx512},
+    {8, first_layer_avx2, brief_layer_avx2, answers_avx2},
+    {16, first_layer_avx512, brief_layer_avx512, answers_avx512},
 #endif
 };
 
 const zf_v2_ends *zf_v2_ends_of(zf_set set) { return &ends[set]; }
+
+/* Half of a vector's numbers are the low halves of its words, the others the high ones. */
+static size_t brief_place(size_t column, size_t lanes) {
+    size_t in = column % ZF_FIRST_PANEL, vector = in / (2 * lanes), at = in % (2 * lanes);
+    return vector * 2 * lanes + at % lanes * 2 + at / lanes;
+}
+
+void zf_brief_pack(int16_t *to, float *unit, const float *table, size_t width,
+                   const zf_v2_ends *set) {
+    size_t n_panels = (width + ZF_FIRST_PANEL - 1) / ZF_FIRST_PANEL;
+    memset(to, 0, n_panels * ZF_BRIEF_PANEL * sizeof *to);
+    for (size_t c = 0; c < width; c++) {
+        int16_t *column = &to[c / ZF_FIRST_PANEL * ZF_BRIEF_PANEL + brief_place(c, set->lanes)];
+        float most = 0.0f;
+        for (size_t bit = 0; bit < ZF_N_FEATURES; bit++)
+            most = fmaxf(most, fabsf(table[bit * width + c]));
+        unit[c] = most / BRIEF_MOST;
+        for (size_t bit = 0; most > 0.0f && bit < ZF_N_FEATURES; bit++) {
+            float scaled = table[bit * width + c] / most * BRIEF_MOST;
+            column[bit * ZF_FIRST_PANEL] =
+                (int16_t)lrintf(fminf(fmaxf(scaled, -BRIEF_MOST), BRIEF_MOST));
+        }
+    }
+}
 
 static const zf_v2_ends *best(void) {
     zf_set set = ZF_SET_AVX512;

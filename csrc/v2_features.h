@@ -59,11 +59,22 @@ typedef struct {
     size_t width, row, panel;
 } zf_first;
 
+/* The same in 13 bits a number and half of the memory, for networks that are computed in less than
+ * fp32: of each column, whole numbers of units. In panels, whose last row, of no bit, is zeros. */
+enum { ZF_BRIEF_PANEL = ZF_FIRST_PANEL * (ZF_N_FEATURES + 1) };
+typedef struct {
+    const int16_t *table;     /* [panels][ZF_BRIEF_PANEL], by zf_brief_pack for the same set */
+    const float *unit, *bias; /* [width] */
+    size_t width;
+} zf_brief;
+
 /* The ends for one instruction set, which must be supported; the same bits from each. */
 typedef struct {
+    size_t lanes; /* how zf_brief_pack orders a panel */
     /* out[i] = bias + the rows whose bits are set, added in the order of the bits; out is
      * [n][width]. Returns as zf_features does. */
     size_t (*first_layer)(float *out, const zf_obs *obs, size_t n, const zf_first *first);
+    size_t (*brief_layer)(float *out, const zf_obs *obs, size_t n, const zf_brief *first);
     /* What the last layer's scores of each observation, the first ZF_N_SCORES of every `stride`
      * numbers, come to, out [n][8]: the softmax of the first 28 over the legal dominoes, by slot,
      * then the chance of more than 21 points less that of fewer, by the softmax of the others.
@@ -72,6 +83,10 @@ typedef struct {
 } zf_v2_ends;
 
 const zf_v2_ends *zf_v2_ends_of(zf_set set);
+
+/* A table [ZF_N_FEATURES][width] in units of each column's largest number over 4095. */
+void zf_brief_pack(int16_t *to, float *unit, const float *table, size_t width,
+                   const zf_v2_ends *set);
 
 /* The same by the best instruction set of this machine, for a table [ZF_N_FEATURES][width] and for
  * scores [n][ZF_N_SCORES]. */

@@ -69,6 +69,27 @@ def test_a_row_does_not_depend_on_its_batch_or_place(
         np.testing.assert_array_equal(some_belief, belief[first : first + n])  # type: ignore[index]
 
 
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("width", [16, 48, 256])
+def test_lower_precisions_sum_the_first_layer_in_13_bits(
+    observations: NDArray[Any], width: int, precision: str
+) -> None:
+    """Blocks that add nothing, so that the first layer shows: each column in units of its own."""
+    tensors = random_tensors(width, 1, True)
+    tensors["blocks.0.down.weight"][:] = tensors["blocks.0.down.bias"][:] = 0
+    tensors["first.weight"][1] = 0
+    first = tensors["first.weight"]
+    most = np.abs(first).max(1, keepdims=True)
+    whole = np.rint(np.divide(first, most, where=most > 0, out=np.zeros_like(first)) * 4095)
+    rounded = whole.astype(np.float64) * (most / np.float32(4095))
+    same = {**tensors, "first.weight": rounded.astype(np.float32)}
+    want = Network(width, 1, True, same).scores(observations)[0]
+    for name, p, can in kernels():
+        if p == precision and can:
+            net = Network(width, 1, True, tensors, precision=precision, kernel=name)
+            np.testing.assert_allclose(net.scores(observations)[0], want, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_fused_kernels_give_the_same_bits(
     observations: NDArray[Any], shape: tuple[int, int, bool]
