@@ -259,9 +259,7 @@ def evaluator(
     from zebfast.net.devices import open_evaluator
 
     network = fresh_network(size, tokenizer, belief_head=belief_head)
-    ready = open_evaluator(*network, **options)
-    ready.use_threads(1)
-    return ready
+    return open_evaluator(*network, threads=1, **options)
 
 
 def trainer(

@@ -69,11 +69,17 @@ def default_device() -> str:
 
 
 def open_evaluator(
-    config: AnyConfig, weights: Mapping[str, Any], *, device: str = CPU, dtype: str = EXACT
+    config: AnyConfig,
+    weights: Mapping[str, Any],
+    *,
+    device: str = CPU,
+    dtype: str = EXACT,
+    threads: int | None = None,
 ) -> Evaluator[Any]:
     """The evaluator of this network on ``device`` (``cpu``, ``cuda``, ``cuda:N``) in ``dtype``.
 
     ``dtype``: one of `precision.DTYPES`, or ``auto``: the fastest whose answers agree with fp32.
+    ``threads``: see `Evaluator.use_threads`; None leaves them as they are.
     ValueError for an unknown dtype or weights that do not fit ``config``; DeviceMissing for a GPU
     that is not there; NeedsTorch.
     """
@@ -84,5 +90,8 @@ def open_evaluator(
     of_what = f"{config.tokenizer} networks need" if device == CPU else f"device {device!r} needs"
     require_torch(f"{of_what} torch")
     from zebfast.net.torch.evaluator import TorchEvaluator
+    from zebfast.net.torch.runtime import use_threads
 
+    if threads is not None:  # before anything is computed: threads of more would go on spinning
+        use_threads(threads)
     return TorchEvaluator(config, weights, device=device, dtype=dtype)

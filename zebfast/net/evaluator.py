@@ -51,12 +51,13 @@ class Unsupported(RuntimeError):
 
 @dataclass
 class _Loaded(Generic[_Net]):
-    """One set of weights in use. ``unjudged``: the weights, until the first batch has shown that
-    ``net``, in a lower precision, says what it does in fp32; None from then on, or if it is."""
+    """One set of weights in use. ``unjudged``: the weights, and the same in fp32, until the first
+    batch has shown that ``net``, in a lower precision, says what that does; None from then on, or
+    if there is no need."""
 
     net: _Net
     dtype: str
-    unjudged: Arrays | None
+    unjudged: tuple[Arrays, _Net] | None
 
 
 class Evaluator(ABC, Generic[_Net]):
@@ -88,7 +89,8 @@ class Evaluator(ABC, Generic[_Net]):
         checked = check_weights(self.config, weights)
         dtype = self._dtypes[0]
         net = self._prepared(checked, dtype)
-        self._loaded = _Loaded(net, dtype, None if dtype == EXACT else checked)
+        unjudged = None if dtype == EXACT else (checked, self._prepared(checked, EXACT))
+        self._loaded = _Loaded(net, dtype, unjudged)
         self._version += 1
 
     @property
@@ -169,13 +171,14 @@ class Evaluator(ABC, Generic[_Net]):
             return loaded.net
         with self._judging:
             if loaded.unjudged is not None:  # no other thread has done it meanwhile
-                self._judge(loaded, loaded.unjudged, sample(obs))
+                self._judge(loaded, *loaded.unjudged, sample(obs))
                 loaded.unjudged = None
             return loaded.net
 
-    def _judge(self, loaded: _Loaded[_Net], weights: Arrays, obs: NDArray[Any]) -> None:
+    def _judge(
+        self, loaded: _Loaded[_Net], weights: Arrays, exact: _Net, obs: NDArray[Any]
+    ) -> None:
         """Go on to the next precision until one says what fp32 does; later weights begin there."""
-        exact = self._prepared(weights, EXACT)
         want = self._answers(exact, obs)
         while loaded.dtype != EXACT and (wrong := self._wrong(loaded.net, obs, want)):
             was = self.describe(loaded.dtype)

@@ -78,14 +78,13 @@ def work(
         beats.tell("waiting")
         try:
             with stop.interrupting():
-                network = wait_for_network(store, config, stop)
+                network = wait_for_network(store, config, stop, threads)
                 if settle is not None:
                     config, others = settle(config, network.config)
-                    threads = others or threads
+                    if others is not None:
+                        network.evaluator.use_threads(others)
         except Stopped:
             return stop.exit_code
-        if threads is not None:
-            network.evaluator.use_threads(threads)
         with closing(
             ProducerSwitch(config, network, seed=progress.seed, first_game=progress.next_game)
         ) as switch:

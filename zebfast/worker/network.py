@@ -29,7 +29,13 @@ class SyncedNetwork:
         ExchangeError: config and weights do not belong together, or are of no known network.
     """
 
-    def __init__(self, store: WeightStore, weights: Weights, config: WorkerConfig) -> None:
+    def __init__(
+        self,
+        store: WeightStore,
+        weights: Weights,
+        config: WorkerConfig,
+        threads: int | None = None,
+    ) -> None:
         self._store, self.label, self.step = store, store.label, weights.step
         self._lineage = weights.state.get("lineage")
         self.config = dict(weights.config)
@@ -39,7 +45,11 @@ class SyncedNetwork:
         try:
             network = config_from_dict(weights.config)
             self.evaluator = open_evaluator(
-                network, weights.state_dict, device=config.device, dtype=config.dtype
+                network,
+                weights.state_dict,
+                device=config.device,
+                dtype=config.dtype,
+                threads=threads,
             )
         except Diverged as error:
             raise ExchangeError(f"the weights in {store.label}: {error}") from error
@@ -105,10 +115,12 @@ class SyncedNetwork:
         return None not in (lineage, self._lineage) and lineage != self._lineage
 
 
-def wait_for_network(store: WeightStore, config: WorkerConfig, stop: StopFlag) -> SyncedNetwork:
+def wait_for_network(
+    store: WeightStore, config: WorkerConfig, stop: StopFlag, threads: int | None = None
+) -> SyncedNetwork:
     """The namespace's network as soon as there is one.
 
-    Passing faults are waited out without end; each is said once.
+    Passing faults are waited out without end; each is said once. ``threads``: as `open_evaluator`.
 
     Raises:
         Stopped: told to, before there was one.
@@ -130,7 +142,7 @@ def wait_for_network(store: WeightStore, config: WorkerConfig, stop: StopFlag) -
                     f"Pulling weights from {store.label}: {store.namespace.weights_file} "
                     f"(step {weights.step}, {weights.total_games:,} games)"
                 )
-                return SyncedNetwork(store, weights, config)
+                return SyncedNetwork(store, weights, config, threads)
             text = (
                 f"No {store.namespace.weights_file} in {store.label} yet — waiting for the learner "
                 "(zebfast-learn --checkpoint FILE publishes the first)"

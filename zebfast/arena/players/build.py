@@ -57,9 +57,7 @@ def build_player(
         return PimcPlayer(name=spec.text, pool=cast("SolverPool", pool), **asdict(options))
     checkpoint = checkpoint or load_network(spec)
     dtype = "fp32" if isinstance(options, NetworkOptions) else options.dtype
-    evaluator = _evaluator(checkpoint, device, dtype)
-    if threads is not None:
-        evaluator.use_threads(threads)
+    evaluator = _evaluator(checkpoint, device, dtype, threads)
     if isinstance(options, NetworkOptions):
         return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=options.temperature)
     if isinstance(options, TreeSearch):
@@ -85,7 +83,9 @@ def build_player(
     return RolloutPlayer(name=spec.text, rollouts=rollouts, worlds=worlds, options=told)
 
 
-def _evaluator(checkpoint: Checkpoint, device: str | None, dtype: str) -> Evaluator[Any]:
+def _evaluator(
+    checkpoint: Checkpoint, device: str | None, dtype: str, threads: int | None
+) -> Evaluator[Any]:
     from zebfast.net.devices import (
         DEVICE,
         NeedsTorch,
@@ -97,7 +97,9 @@ def _evaluator(checkpoint: Checkpoint, device: str | None, dtype: str) -> Evalua
     if not DEVICE.fullmatch(name):
         raise PlayerLoadError(f"Device {name!r} is unknown; expected cpu, cuda or cuda:N.")
     try:
-        return open_evaluator(checkpoint.config, checkpoint.weights, device=name, dtype=dtype)
+        return open_evaluator(
+            checkpoint.config, checkpoint.weights, device=name, dtype=dtype, threads=threads
+        )
     except NeedsTorch as error:
         raise PlayerLoadError(f"{error}.") from error
     except (RuntimeError, AssertionError) as error:  # torch: not there, or not compiled in
