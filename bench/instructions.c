@@ -241,6 +241,26 @@ static uint64_t network_alone(size_t n) { return network(n, 1); }
 
 static uint64_t network_batch(size_t n) { return network(n, N_STATES); }
 
+/* Rows of one block in int8, by the kernel that valgrind knows on every newer processor. */
+static uint64_t int8_block(size_t n) {
+    static float numbers[WIDTH * WIDTH], x[N_STATES * WIDTH];
+    zf_linear map = {numbers, numbers, WIDTH, WIDTH};
+    zf_net_weights w = {.shape = {WIDTH, 1, false}, .up = &map, .down = &map};
+    zf_net_scales scales = {numbers, numbers, numbers + 1};
+    const zf_net_kernel *k = zf_net_kernel_named("int8-avx2");
+    if (!k || !k->supported()) k = zf_net_kernel_named("int8-baseline");
+    for (size_t i = 0; i < WIDTH * WIDTH; i++) numbers[i] = (float)(i % 7);
+    for (size_t i = 0; i < N_STATES * WIDTH; i++) x[i] = (float)(i % 11);
+    void *packed = aligned_alloc(64, (k->packed_bytes(&w.shape) + 63) / 64 * 64);
+    void *scratch = aligned_alloc(64, (k->scratch_bytes(&w.shape) + 63) / 64 * 64);
+    if (!packed || !scratch) exit(1);
+    k->pack(packed, &w, &scales);
+    for (size_t i = 0; i < n; i++) k->run(packed, &w.shape, x, N_STATES, scratch);
+    free(packed);
+    free(scratch);
+    return (uint64_t)x[0];
+}
+
 /* Training examples of one game of first legal plays. */
 static uint64_t examples(size_t n) {
     static zf_example out[ZF_N_PLIES];
@@ -281,6 +301,7 @@ static const kernel kernels[] = {
     {"answers", 20, answers},
     {"network, one row", 100, network_alone},
     {"network, 64 rows", 20, network_batch},
+    {"int8 block", 20, int8_block},
     {"examples", 400, examples},
 };
 

@@ -206,6 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "network": args.network.name,
             "settings": settings,
         }
+        args.output.parent.mkdir(parents=True, exist_ok=True)
         record = FORMAT.open(args.output, content, resume=False, check=lambda _: None)
         results = measured(args, lambda text: print(text, file=sys.stderr, flush=True))
         record.content["results"] = results
