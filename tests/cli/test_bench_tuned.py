@@ -170,20 +170,20 @@ def test_the_text_of_those_damages_is_sound_without_them(path: Path) -> None:
     assert tuned.load(path) == [entry(here())]
 
 
-def settled(given: set[str], config: WorkerConfig) -> tuple[WorkerConfig, list[str]]:
+def settled(given: set[str], config: WorkerConfig) -> tuple[WorkerConfig, int | None, list[str]]:
+    """What is played, threads of the network, and what is said."""
     said: list[str] = []
     with listening(said.append):
-        return tuned.settling(tuned_file(), given)(config, NETWORK), said
+        return *tuned.settling(tuned_file(), given)(config, NETWORK), said
 
 
 def test_a_worker_plays_as_was_found_and_says_so(path: Path, tmp_path: Path) -> None:
     config = replace(one_batch(tmp_path), producer=replace(SEARCH, n_parallel_games=4))
-    assert settled(set(), config) == (config, []), "nothing was found yet"
+    assert settled(set(), config) == (config, None, []), "nothing was found yet"
     tuned.remember(path, entry(here()))
-    torch.set_num_threads(1)
-    plays, said = settled(set(), config)
+    plays, threads, said = settled(set(), config)
     assert plays == replace(config, producer=replace(SEARCH, n_parallel_games=6, n_groups=3))
-    assert torch.get_num_threads() == 2
+    assert threads == 2
     assert said == [
         "tuned for this machine on 2030-01-02: --n-parallel-games 6 --n-groups 3 --threads 2 "
         "(zebfast bench --tune renews it)"
@@ -193,17 +193,16 @@ def test_a_worker_plays_as_was_found_and_says_so(path: Path, tmp_path: Path) -> 
 def test_flags_that_are_given_count_more(path: Path, tmp_path: Path) -> None:
     config = replace(one_batch(tmp_path), producer=replace(SEARCH, n_parallel_games=2))
     tuned.remember(path, entry(here()))
-    torch.set_num_threads(1)
-    plays, said = settled({"n_parallel_games", "threads"}, config)
+    plays, threads, said = settled({"n_parallel_games", "threads"}, config)
     assert plays.producer == replace(SEARCH, n_parallel_games=2, n_groups=2), "3 would be too many"
-    assert torch.get_num_threads() == 1
+    assert threads is None
     assert "2030-01-02: --n-groups 3 (" in said[0]
 
 
 def test_a_worker_says_why_it_does_not_use_what_was_found(path: Path, tmp_path: Path) -> None:
     tuned.remember(path, entry(here(cpu="another")))
     config = replace(one_batch(tmp_path), producer=SEARCH)
-    plays, said = settled(set(), config)
+    plays, _, said = settled(set(), config)
     assert plays == config
     assert [line.partition(":")[2] for line in said] == [" other cpu (zebfast bench --tune again)"]
 
@@ -212,9 +211,9 @@ def test_the_loop_asks_with_the_network_that_is_there(path: Path, tmp_path: Path
     """What is answered is what is played."""
     asked: list[dict[str, Any]] = []
 
-    def settle(config: WorkerConfig, network: Any) -> WorkerConfig:
+    def settle(config: WorkerConfig, network: Any) -> tuple[WorkerConfig, int | None]:
         asked.append(network)
-        return replace(config, games_per_batch=6)
+        return replace(config, games_per_batch=6), None
 
     assert work(one_batch(tmp_path), say=lambda _: None, settle=settle) == 0
     (file,) = (tmp_path / "examples").glob("worker-0_*")
