@@ -205,6 +205,9 @@ def _run(
     flags: dict[str, Any], config: LearnerConfig, text: str,
 ) -> int:  # fmt: skip
     """The learner in this process, between the first and the last line of its record."""
+    # Before anybody can know this process: torch loses a signal that comes while it is imported.
+    # Where it is missing, nothing has begun.
+    import zebfast.learner.loop
     from zebfast.exchange import NamespaceBusy
     from zebfast.experiment.runlog import LEARN_LOCK, RunLog, run_counts
     from zebfast.learner.metrics import read_metrics
@@ -236,9 +239,13 @@ def _run(
         try:
             with beside, subscribed(record):
                 ended = learner.run_learner(flags)
-            code, reason = ended, _ENDS.get(ended, f"ended with exit code {ended}")
+            code, reason = ended, _ended(ended)
         except KeyboardInterrupt:
             code, reason = EXIT_INTERRUPTED, _ENDS[EXIT_INTERRUPTED]
+            raise
+        except SystemExit as end:  # by a signal that came before the learner listened itself
+            if isinstance(end.code, int):
+                code, reason = end.code, _ended(end.code)
             raise
         except BaseException as error:
             reason = f"failed: {user_sentence(error) or type(error).__name__}"
@@ -248,6 +255,11 @@ def _run(
                 cycles, games = run_counts(read_metrics(config.metrics_path), started, math.inf)
                 log.end(run, reason=reason, exit_code=code, cycles=cycles, games=games)
     return code
+
+
+def _ended(code: int) -> str:
+    """Why a learner ended with this exit code."""
+    return _ENDS.get(code, f"ended with exit code {code}")
 
 
 def _resolved_toml(
