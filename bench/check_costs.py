@@ -1,6 +1,6 @@
 """What the learner's checks cost of a training cycle: ``python -m bench.check_costs``.
 
-A learner trains as the fast recipe's first stage asks, from files of random games, over a
+A learner trains as the fast recipe's first stage asks, from files of short searches' games, over a
 directory. Of its processor time, in one thread, is printed what goes into looking whether weights
 are numbers, whether what is written could be read, and whether games were counted before. Readings
 of files that are no checks use the same functions and are counted, too: the shares are less.
@@ -20,25 +20,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
-
-from random_games import random_games  # noqa: E402
-
-from zebfast.exchange import Namespace, Place, StoreOptions, state  # noqa: E402
-from zebfast.exchange.mirror import manifest  # noqa: E402
-from zebfast.exchange.names import Serial, example_name  # noqa: E402
-from zebfast.experiment.experiment import find_recipe, load_recipe  # noqa: E402
-from zebfast.learner.config import LearnerConfig  # noqa: E402
-from zebfast.learner.loop import learn  # noqa: E402
-from zebfast.learner.sessions import CountedSessions  # noqa: E402
-from zebfast.net import checkpoint  # noqa: E402
-from zebfast.net.torch import finite as tensors  # noqa: E402
-from zebfast.selfplay.examples import write_native  # noqa: E402
-from zebfast.system import finite  # noqa: E402
-from zebfast.system.events import CycleDone, Event, subscribed  # noqa: E402
+from zebfast.benchmark.workload import finished_games
+from zebfast.exchange import Namespace, Place, StoreOptions, state
+from zebfast.exchange.mirror import manifest
+from zebfast.exchange.names import Serial, example_name
+from zebfast.experiment.experiment import find_recipe, load_recipe
+from zebfast.learner.config import LearnerConfig
+from zebfast.learner.loop import learn
+from zebfast.learner.sessions import CountedSessions
+from zebfast.net import checkpoint
+from zebfast.net.torch import finite as tensors
+from zebfast.selfplay.examples import write_native
+from zebfast.system import finite
+from zebfast.system.events import CycleDone, Event, subscribed
 
 _FUNCTIONS = {
     tensors.first_non_finite: "weights are numbers",
@@ -89,6 +86,12 @@ def _kind_of(value: Any) -> str | None:
     return next((kind for function, kind in _FUNCTIONS.items() if value is function), None)
 
 
+@functools.cache
+def games() -> np.ndarray:
+    """GAME_DTYPE [_GAMES_A_FILE], of every file: a learner tells them apart by number alone."""
+    return finished_games(_GAMES_A_FILE, n_simulations=2)
+
+
 def hand_over(examples: Path, number: int) -> None:
     """A file of a worker with a seed that was given."""
     serial = Serial(_SESSION, number)
@@ -96,7 +99,7 @@ def hand_over(examples: Path, number: int) -> None:
             "source": "selfplay-mcts", "seed": 1, "first_game": number * _GAMES_A_FILE,
             **serial.to_metadata()}  # fmt: skip
     path = examples / example_name("w", 1_700_000_000 + number, serial=serial)
-    write_native(path, random_games(_GAMES_A_FILE, seed=number), told)
+    write_native(path, games(), told)
 
 
 def config_in(home: Path, cycles: int) -> LearnerConfig:
