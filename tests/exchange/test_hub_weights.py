@@ -145,7 +145,7 @@ def test_published_layout_without_a_state_is_step_0(
     import io, torch
     from huggingface_hub import CommitOperationAdd, HfApi
     buffer = io.BytesIO()
-    torch.save(tensors(9), buffer)
+    torch.save({name: torch.from_numpy(value) for name, value in tensors(9).items()}, buffer)
     HfApi().create_repo(repo)
     HfApi().create_commit(repo, [CommitOperationAdd("model.pt", buffer.getvalue()),
                                  CommitOperationAdd("config.json", b"{}")], commit_message="x")

@@ -189,13 +189,12 @@ def safetensors_seeds() -> list[bytes]:
 
 
 def training_seeds() -> list[bytes]:
-    import torch
-
     from zebfast.learner.state import Progress, TrainingCheckpoint, save_checkpoint
 
     progress = Progress(lineage="a", step=3, total_games=40, ledger={"w_1_ab.pt", "w_2_ab.pt"})
-    trainer = {"optimizer": {"state": {0: {"step": torch.tensor(3.0)}}}, "optimizer_steps": 7,
-               "rng": {"cpu": torch.zeros(8, dtype=torch.uint8)}, "scaler": None}  # fmt: skip
+    optimizer = {"state": {0: {"step": np.array(3.0, np.float32)}}}
+    trainer = {"optimizer": optimizer, "optimizer_steps": 7,
+               "rng": {"cpu": np.zeros(8, np.uint8)}, "scaler": None}  # fmt: skip
     weights, config = {"a": np.ones(2, np.float32)}, network().config.to_dict()
     held = TrainingCheckpoint(progress, weights, config, trainer)
     return [written(lambda p: save_checkpoint(p, held), "t.ckpt")]
