@@ -3,6 +3,8 @@
 Compiled, because nearly every call of the others comes by here.
 """
 
+from libc.stdint cimport int64_t
+
 import numpy as np
 
 
@@ -33,14 +35,19 @@ def integers(str name, values, tuple shape):
 
 
 def row_numbers(rows, Py_ssize_t n):
-    """Which of n rows are meant: int [k], repeats allowed, or bool [n]. int64 [k].
+    """Which of n rows are meant: int [k], repeats allowed, bool [n], or None for all. int64 [k].
 
-    The caller checks that they lie in 0..n-1; rows are not counted from the end.
+    Rows are not counted from the end.
 
     Raises:
         TypeError: something else than whole numbers or truth values.
         ValueError: not one dimension, or truth values for another n.
+        IndexError: a row lies outside 0..n-1.
     """
+    cdef const int64_t[::1] numbers
+    cdef Py_ssize_t i
+    if rows is None:
+        return np.arange(n, dtype=np.int64)
     array = np.asarray(rows)
     if array.ndim != 1:
         raise ValueError(f"rows must be one-dimensional, not {array.ndim}-dimensional")
@@ -48,8 +55,12 @@ def row_numbers(rows, Py_ssize_t n):
         if len(array) != n:
             raise ValueError(f"rows marks {len(array)} games, not {n}")
         return np.flatnonzero(array).astype(np.int64)
-    array = integers("rows", array, array.shape)
-    return np.ascontiguousarray(array, np.int64)
+    array = np.ascontiguousarray(integers("rows", array, array.shape), np.int64)
+    numbers = array
+    for i in range(numbers.shape[0]):
+        if not 0 <= numbers[i] < n:
+            raise IndexError(f"a row lies outside 0..{n - 1}")
+    return array
 
 
 def raw_bytes(records, dtype, str what):
