@@ -50,7 +50,7 @@ demo: $(VENV)/.built ## learn Texas 42 from nothing, in about five minutes on tw
 # The programs that tests start would each compile zebfast anew.
 test test-slow: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(VENV)/.built ## everything that must hold, the self-test of the C core included
+test: $(VENV)/.built $(VENV)/.browser ## everything that must hold, the self-test of the C core included
 	$(call say,running the tests)
 	@$(PY) -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
@@ -58,7 +58,7 @@ test-costs: export PYTHONPATH := tests/support
 test-costs: override TEST_ARGS += -p costs
 test-costs: test ## the tests, and where their processor time goes
 
-test-slow: $(VENV)/.built $(VENV)/.fuzz ## the tests that take long, and those that need a GPU where there is one
+test-slow: $(VENV)/.built $(VENV)/.fuzz $(VENV)/.browser ## the tests that take long, and those that need a GPU where there is one
 	@$(PY) -m pytest -m "slow or gpu" $(TEST_ARGS)
 
 selftest: build/selftest ## the C core on its own, under the address and undefined-behaviour sanitizers
@@ -166,13 +166,27 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(PY)
 	$(call say,installing build tools)
 	@$(PIP) install -c constraints.txt setuptools cython
 	$(call say,installing dependencies and compiling zebfast (the first time takes some minutes: torch is large))
-	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,docs,plot,hub,wandb,fleet,runpod,s3]'
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev,docs,plot,hub,wandb,fleet,runpod,s3,web]'
 	@touch $@
 
 # Guided fuzzing; where there is no such package for this machine, changes are made at random.
 $(VENV)/.fuzz: $(VENV)/.installed
 	@$(PIP) install -c constraints.txt atheris || \
 	    echo "no atheris for this machine: fuzzing goes on without the guidance of coverage" >&2
+	@touch $@
+
+# Chromium and what drives it, for the tests of the pages, where this may be installed; without it
+# they are skipped and say so.
+$(VENV)/.browser: | $(VENV)/.installed
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    printf '\033[1m==>\033[0m %s\n' "installing Chromium for the tests of the pages"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	        --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1 || \
+	        echo "no Chromium could be installed: the tests of the pages are skipped" >&2; \
+	else \
+	    echo "no chromium and chromedriver: the tests of the pages are skipped" >&2; \
+	fi
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(C_FILES) $(CORE_FILES)

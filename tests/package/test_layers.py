@@ -24,6 +24,7 @@ ROOMS = (
     "experiment",
     "fleet",
     "benchmark",
+    "web",
     "cli",
 )
 
