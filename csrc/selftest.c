@@ -481,20 +481,20 @@ static void test_whole_games(void) {
     };
     for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
         static zf_whole_game games[N], steps[N];
-        int64_t rows[N];
-        uint64_t numbers[N];
         size_t over = 0;
         zf_whole_random_games(games, &sets[k], N, 3, 7);
         for (size_t i = 0; i < N; i++) {
-            rows[i] = (int64_t)i;
-            numbers[i] = 7 + i;
-            zf_whole_init(&steps[i], zf_whole_first_shaker(3, numbers[i]));
-            zf_whole_deal_seeded(&steps[i], &sets[k], 3, numbers[i]);
+            zf_whole_init(&steps[i], zf_whole_first_shaker(3, 7 + i));
+            zf_whole_deal_seeded(&steps[i], &sets[k], 3, 7 + i);
         }
         while (over < N) {
-            zf_whole_random_actions(steps, &sets[k], rows, numbers, N, 3);
             over = 0;
             for (size_t i = 0; i < N; i++) {
+                if (steps[i].phase != ZF_PHASE_OVER)
+                    zf_whole_act(&steps[i], &sets[k],
+                                 zf_whole_random_choice(&steps[i], &sets[k], 3, 7 + i));
+                if (steps[i].phase == ZF_PHASE_DEAL)
+                    zf_whole_deal_seeded(&steps[i], &sets[k], 3, 7 + i);
                 over += steps[i].phase == ZF_PHASE_OVER;
                 CHECK((zf_whole_legal(&steps[i], &sets[k]) == 0) ==
                       (steps[i].phase == ZF_PHASE_OVER));

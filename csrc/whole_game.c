@@ -226,20 +226,14 @@ void zf_whole_end_hand(zf_whole_game *g, const zf_rule_set *r) {
     settle(g, r, decided(g) == ZF_MADE);
 }
 
-ZF_INLINE void random_action(zf_whole_game *g, const zf_rule_set *r, uint64_t key) {
+ZF_INLINE uint32_t random_choice(const zf_whole_game *g, const zf_rule_set *r, uint64_t key) {
     uint32_t legal = legal_of(g, r), n = (uint32_t)__builtin_popcount(legal);
-    uint32_t k = zf_bounded(key, g->n_actions, n);
-    act(g, r, zf_select(legal, k, n));
+    return zf_select(legal, zf_bounded(key, g->n_actions, n), n);
 }
 
-void zf_whole_random_actions(zf_whole_game *g, const zf_rule_set *r, const int64_t *rows,
-                             const uint64_t *games, size_t n, uint64_t seed) {
-    for (size_t i = 0; i < n; i++) {
-        zf_whole_game *one = &g[rows[i]];
-        if (one->phase == ZF_PHASE_OVER) continue;
-        random_action(one, r, zf_stream_key(seed, ZF_STREAM_WHOLE_PLAY, games[i]));
-        if (one->phase == ZF_PHASE_DEAL) zf_whole_deal_seeded(one, r, seed, games[i]);
-    }
+uint32_t zf_whole_random_choice(const zf_whole_game *g, const zf_rule_set *r, uint64_t seed,
+                                uint64_t game) {
+    return random_choice(g, r, zf_stream_key(seed, ZF_STREAM_WHOLE_PLAY, game));
 }
 
 ZF_HOT void zf_whole_random_games(zf_whole_game *out, const zf_rule_set *r, size_t n,
@@ -250,7 +244,7 @@ ZF_HOT void zf_whole_random_games(zf_whole_game *out, const zf_rule_set *r, size
         while (out[i].phase != ZF_PHASE_OVER) {
             zf_whole_deal_seeded(&out[i], r, seed, first_game + i);
             while (out[i].phase != ZF_PHASE_DEAL && out[i].phase != ZF_PHASE_OVER)
-                random_action(&out[i], r, key);
+                act(&out[i], r, random_choice(&out[i], r, key));
         }
     }
 }

@@ -77,10 +77,9 @@ uint32_t zf_whole_decided(const zf_whole_game *g);
 /* End a hand for marks that is decided, between tricks. */
 void zf_whole_end_hand(zf_whole_game *g, const zf_rule_set *r);
 
-/* One uniformly random legal action in each listed game that is not over, with the draw numbered by
- * its action; where a hand ends the next one is dealt. */
-void zf_whole_random_actions(zf_whole_game *g, const zf_rule_set *r, const int64_t *rows,
-                             const uint64_t *games, size_t n, uint64_t seed);
+/* A uniformly random legal action, the draw numbered by the game's actions: a game of the seed. */
+uint32_t zf_whole_random_choice(const zf_whole_game *g, const zf_rule_set *r, uint64_t seed,
+                                uint64_t game);
 
 /* n whole games of random actions, from first_game on. */
 void zf_whole_random_games(zf_whole_game *out, const zf_rule_set *r, size_t n, uint64_t seed,

@@ -84,7 +84,9 @@ if TYPE_CHECKING:
         positions_to_text,
     )
     from zebfast.core.solver_pool import SolverPool
-    from zebfast.core.whole_game import NoStraightHand, WholeGame, WholeGameBatch
+    from zebfast.core.whole_game import WholeGame
+    from zebfast.core.whole_game_batch import WholeGameBatch
+    from zebfast.core.whole_rules import NoStraightHand
     from zebfast.core.worlds import (
         ImpossibleWorlds,
         WorldSet,
@@ -124,7 +126,9 @@ _HOMES = {
     "core.solve": "NO_PLAY ImpossiblePosition Solver SolverInterrupted check_positions "
     "points_to_come positions_from_text positions_to_text",
     "core.solver_pool": "SolverPool",
-    "core.whole_game": "NoStraightHand WholeGame WholeGameBatch",
+    "core.whole_game": "WholeGame",
+    "core.whole_game_batch": "WholeGameBatch",
+    "core.whole_rules": "NoStraightHand",
     "core.worlds": "ImpossibleWorlds WorldSet sample_worlds world_counts world_positions",
     "rules": "CALLS DOMINOES PHASES BadNotation Declaration HandResult HouseDeclaration "
     "IllegalCall IllegalDeclaration IllegalPlay ImpossibleDeal RuleSet SeatView WrongPhase "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whole_games import GOLDEN, RULE_SETS, Both, deal, do, doing, legal, outcome, played, recorded
 
-from zebfast import WholeGame, WholeGameBatch, rules
+from zebfast import WholeGame, WholeGameBatch, dominoes_of, rules
 from zebfast.core.records import HAND_RESULT_DTYPE
-from zebfast.core.whole_game import NoStraightHand, random_whole_games
+from zebfast.core.whole_game_batch import random_whole_games
+from zebfast.core.whole_rules import NoStraightHand
 from zebfast.rules import CALLS, PHASES, PLUNGE_BIT, RuleSet
 
 seeds = st.integers(0, 2**64 - 1)
@@ -214,8 +216,42 @@ def test_batch_equals_single_games(kind: str) -> None:
     batch.play_random()
     assert (copy != batch) == (not copy.over.all())
     assert batch != 5
-    with pytest.raises(TypeError, match="keeps no history"):
-        batch.__reduce__()
+    again = pickle.loads(pickle.dumps(copy))
+    assert again == copy
+    assert again.numbers.tolist() == copy.numbers.tolist()
+    again.play_random()
+    assert again == batch
+    assert len(pickle.loads(pickle.dumps(WholeGameBatch(0, seed=1)))) == 0
+
+
+@pytest.mark.parametrize("kind", RULE_SETS)
+def test_a_game_of_a_batch_goes_on_by_itself(kind: str) -> None:
+    batch = WholeGameBatch(3, seed=8, games=[5, 2, 5], rule_set=RULE_SETS[kind])
+    for _ in range(90):
+        batch.play_random()
+    one = WholeGame.from_batch(batch, 1)
+    assert (one.marks, one.seed, one.game) == (batch.marks[1].tolist(), 8, 2)
+    assert one.hands == [dominoes_of(mask) for mask in batch.held[1].tolist()]
+    assert batch.actions(0) == batch.actions(2)
+    assert WholeGame.from_text(str(one)) == one
+
+
+def test_games_begin_anew_in_their_rows() -> None:
+    batch = WholeGameBatch(3, seed=8)
+    for _ in range(30):
+        batch.play_random()
+    before = batch.copy()
+    batch.restart(np.array([7, 2**64 - 1], np.uint64), rows=[2, 0])
+    assert batch.numbers.tolist() == [2**64 - 1, 1, 7]
+    assert batch.actions(2) == b""
+    assert batch.held[1].tolist() == before.held[1].tolist()
+    assert batch.held[2].tolist() == WholeGameBatch(1, seed=8, first_game=7).held[0].tolist()
+    batch.play_random()
+    assert len(batch.actions(2)) == 1
+    with pytest.raises(ValueError, match="listed twice"):
+        batch.restart([1, 2], rows=[0, 0])
+    with pytest.raises(TypeError, match="games must be whole numbers"):
+        WholeGameBatch(1, seed=1, games=[0.5])
 
 
 def test_hands_of_a_batch_go_to_players() -> None:

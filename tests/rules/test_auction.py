@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zebfast import rules
-from zebfast.core.whole_game import auction_perft
+from zebfast.core.whole_rules import auction_perft
 from zebfast.rules import PASS, RuleSet, call_name, call_of
 from zebfast.rules.auction import house_call, illegal_call, legal_calls
 from zebfast.system.settings import SettingError

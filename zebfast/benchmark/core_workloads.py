@@ -44,7 +44,7 @@ def random_games(_folder: Path) -> Work:
 
 
 def whole_games(_folder: Path) -> Work:
-    from zebfast.core.whole_game import random_whole_games as play
+    from zebfast.core.whole_game_batch import random_whole_games as play
 
     return lambda: Done(1000, trace=play(1000, seed=SEED))
 

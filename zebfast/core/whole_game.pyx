@@ -1,20 +1,14 @@
 # cython: wraparound=True
-"""Whole games, compiled: one with a pleasant API, many with NumPy arrays."""
+"""One whole game, compiled, with a pleasant API."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
 from operator import index
 
-import numpy as np
-
-from zebfast.core.arrays import integers, row_numbers
 from zebfast.core.engine import _with_attributes
-from zebfast.core.records import HAND_RESULT_DTYPE
+from zebfast.core.whole_game_batch import WholeGameBatch
+from zebfast.core.whole_rules import NoStraightHand
 from zebfast.rules import (
-    ALL_DECLARATIONS,
-    CALLS,
     EVERY_TRICK_COUNTS,
     N_SEATS,
     NOT_DECIDED,
@@ -24,67 +18,54 @@ from zebfast.rules import (
     HandResult,
     HandText,
     HouseDeclaration,
-    IllegalCall,
-    IllegalDeclaration,
-    IllegalPlay,
     RuleSet,
     SeatView,
     WrongPhase,
     check_hands_of,
     contract_of,
-    domino_name,
-    doubles_in,
     game_from_text,
     game_to_text,
-    illegal_call,
-    refused_call,
-    refused_declaration,
-    wrong_phase,
 )
 
-from zebfast.core.engine cimport (
-    ZF_N_DECLARATIONS,
-    ZF_N_DOMINOES,
-    ZF_N_PLIES,
-    Game,
-    GameBatch,
-    dominoes_of,
-    mask_of,
-    zf_state,
+from zebfast.core.engine cimport ZF_N_DECLARATIONS, Game, dominoes_of, mask_of
+from zebfast.core.whole_rules cimport (
+    ZF_MADE,
+    ZF_NELLO,
+    ZF_NO_TEAM,
+    ZF_NOBODY,
+    ZF_PHASE_CALL,
+    ZF_PHASE_DEAL,
+    ZF_PHASE_DECLARE,
+    ZF_PHASE_OVER,
+    ZF_PHASE_PLAY,
+    ZF_THROWN_IN,
+    ZF_UNDECIDED,
+    call_error,
+    calls_of,
+    declaration_error,
+    no_straight_hand,
+    play_error,
+    rules_of,
+    where_of,
+    wrong_phase_error,
+    zf_call_of_bit,
+    zf_hand_result,
+    zf_whole_act,
+    zf_whole_deal,
+    zf_whole_deal_seeded,
+    zf_whole_decided,
+    zf_whole_end_hand,
+    zf_whole_first_shaker,
+    zf_whole_init,
+    zf_whole_legal,
+    zf_whole_seat,
 )
 
 cdef enum:
     END_HAND = 255  # in a game's own record; actions are below 32
 
 
-class NoStraightHand(ValueError):
-    """A hand of nello or sevens, which network, search, worlds and solver cannot play."""
-
-
-cdef _rules_of(object rule_set, zf_rule_set *r):
-    """The settings as C has them."""
-    if not isinstance(rule_set, RuleSet):
-        raise TypeError(f"a RuleSet is needed, not {type(rule_set).__name__}")
-    straight, nello = rule_set.straight_declarations(), rule_set.house_declarations(7)
-    r.target = rule_set.target
-    r.for_points = rule_set.scoring == "points"
-    r.drop30 = rule_set.auction == "drop30"
-    r.force = rule_set.all_pass == "force"
-    r.most_reshakes = rule_set.most_reshakes
-    r.forced_bid = rule_set.forced_bid
-    r.opening_marks = rule_set.opening_marks
-    r.most_marks = rule_set.most_marks
-    r.straight = sum(1 << (decl - 8) for decl in straight if decl >= 8)
-    r.nello = sum(1 << (decl - ZF_NELLO) for decl in nello if decl != HouseDeclaration.SEVENS)
-    r.nello_marks = rule_set.nello_marks
-    r.plunge = rule_set.plunge
-    r.splash = rule_set.splash
-    r.sevens = rule_set.sevens
-    r.partner_leads = rule_set.partner_leads
-    r.early_end = rule_set.early_end
-
-
-cdef _result(const zf_hand_result *last):
+cdef hand_result(const zf_hand_result *last):
     """What the last hand brought, as Python has it."""
     thrown_in = last.made == ZF_THROWN_IN
     return HandResult(
@@ -93,81 +74,8 @@ cdef _result(const zf_hand_result *last):
         (last.award[0], last.award[1]))
 
 
-cdef list _calls_of(uint32_t legal, const zf_rule_set *r, uint32_t standing):
-    return [zf_call_of_bit(r, standing, bit) for bit in range(ZF_SPLASH_BIT + 1)
-            if legal >> bit & 1]
-
-
 cdef _declaration(int decl):
     return Declaration(decl) if decl < ZF_N_DECLARATIONS else HouseDeclaration(decl)
-
-
-cdef str _where(const zf_whole_game *g):
-    return f"hand {g.n_hands + (g.phase != ZF_PHASE_OVER)}: "
-
-
-cdef _wrong_phase(const zf_whole_game *g, uint8_t wanted, str where):
-    seat = zf_whole_seat(g)
-    return WrongPhase(wrong_phase(
-        where + _where(g), PHASES[g.phase], None if seat == ZF_NOBODY else seat,
-        None if g.winner == ZF_NO_TEAM else g.winner, PHASES[wanted]))
-
-
-cdef _illegal_call(const zf_whole_game *g, const zf_rule_set *r, rule_set, call, str where):
-    """The error for a call that the rules do not allow."""
-    seat, made = zf_whole_seat(g), [g.calls[i] for i in range(g.n_calls)]
-    legal = _calls_of(zf_whole_legal(g, r), r, g.bid)
-    why = illegal_call(rule_set, made, doubles_in(dominoes_of(g.hand.dealt[seat])), call,
-                       must_bid=zf_whole_must_bid(g, r))
-    return IllegalCall(refused_call(where + _where(g), seat, call, why, legal))
-
-
-cdef _illegal_declaration(const zf_whole_game *g, const zf_rule_set *r, decl, str where):
-    return IllegalDeclaration(refused_declaration(
-        where + _where(g), zf_whole_seat(g), decl, g.bid, dominoes_of(zf_whole_legal(g, r))))
-
-
-cdef _illegal_play(const zf_whole_game *g, const zf_rule_set *r, domino, str where):
-    name = domino_name(domino) if 0 <= domino < ZF_N_DOMINOES else f"domino {domino}"
-    allowed = ", ".join(map(domino_name, dominoes_of(zf_whole_legal(g, r))))
-    return IllegalPlay(f"{where}{_where(g)}seat {zf_whole_seat(g)} may not play {name}; "
-                       f"legal plays are {allowed}")
-
-
-def auction_perft(rule_set=None):
-    """Number of complete auctions among hands that can neither plunge nor splash.
-
-    >>> auction_perft()
-    3214
-    """
-    cdef zf_rule_set r
-    _rules_of(rule_set or RuleSet(), &r)
-    return zf_auction_perft(&r)
-
-
-def random_whole_games(Py_ssize_t n, *, uint64_t seed, uint64_t first_game=0, rule_set=None):
-    """Marks of the two teams in n whole games of random calls, declarations and plays, u2 [n, 2].
-
-    Game i is numbered first_game + i: its hands are those of `WholeGame` with that seed and number,
-    its actions come from stream 12 of the seed, so any split into calls gives the same games.
-    """
-    cdef zf_rule_set r
-    cdef Py_ssize_t done = 0, i, some
-    cdef zf_whole_game games[256]
-    if n < 0:
-        raise ValueError(f"the number of games must not be negative, not {n}")
-    _rules_of(rule_set or RuleSet(), &r)
-    out = np.zeros((n, 2), np.uint16)
-    cdef uint16_t[:, ::1] marks = out
-    with nogil:
-        while done < n:
-            some = min(n - done, 256)
-            zf_whole_random_games(games, &r, some, seed, first_game + <uint64_t>done)
-            for i in range(some):
-                marks[done + i, 0] = games[i].marks[0]
-                marks[done + i, 1] = games[i].marks[1]
-            done += some
-    return out
 
 
 def _restore_whole(kind, text, seed, game):
@@ -209,7 +117,7 @@ cdef class WholeGame:
         self._after()
 
     cdef _start(self, rule_set, shaker, seed, game):
-        _rules_of(rule_set, &self.rules)
+        rules_of(rule_set, &self.rules)
         self._rule_set = rule_set
         self._seed = None if seed is None else index(seed) & 0xFFFFFFFFFFFFFFFF
         self._game = index(game) & 0xFFFFFFFFFFFFFFFF
@@ -234,6 +142,15 @@ cdef class WholeGame:
         self._read(text, None, 0)
         return self
 
+    @classmethod
+    def from_batch(cls, batch, row):
+        """The game in a row of a WholeGameBatch, with all that was done in it, to go on by itself.
+        """
+        cdef WholeGame self = cls(batch.rule_set, seed=batch.seed, game=int(batch.numbers[row]))
+        for action in batch.actions(row):
+            self._act(action)
+        return self
+
     def _read(self, text, seed, game):
         rule_set, hands = game_from_text(text)
         self._start(rule_set, hands[0].shaker, None, game)
@@ -253,13 +170,13 @@ cdef class WholeGame:
     def _read_hand(self, hand):
         if hand.hands is None:
             if hand.calls or hand.decl is not None or hand.dominoes or hand.ended:
-                raise BadNotation(f"{_where(&self.state)}something is done before the deal")
+                raise BadNotation(f"{where_of(&self.state)}something is done before the deal")
             return
         self.deal(hand.hands)
         calls = hand.calls
         if self.rules.drop30:
             if calls != [30]:
-                raise BadNotation(f"{_where(&self.state)}the calls are 30 where nobody is asked")
+                raise BadNotation(f"{where_of(&self.state)}the calls are 30 where nobody is asked")
             calls = []
         for call in calls:
             self.call(call)
@@ -407,7 +324,7 @@ cdef class WholeGame:
         """Calls that the seat to call may make, ascending but for plunge and splash at the end."""
         if self.state.phase != ZF_PHASE_CALL:
             return []
-        return _calls_of(zf_whole_legal(&self.state, &self.rules), &self.rules, self.state.bid)
+        return calls_of(zf_whole_legal(&self.state, &self.rules), &self.rules, self.state.bid)
 
     def legal_declarations(self):
         """What the declarer may declare, by ids; empty in another phase."""
@@ -425,7 +342,7 @@ cdef class WholeGame:
         """Deal the next hand: four hands of seven domino ids. ImpossibleDeal names the rule."""
         self._expect(ZF_PHASE_DEAL)
         hands = [[index(d) for d in hand] for hand in hands]
-        check_hands_of(_where(&self.state), hands)
+        check_hands_of(where_of(&self.state), hands)
         self._deal(tuple(mask_of(hand) for hand in hands))
 
     cdef _deal(self, tuple masks):
@@ -438,7 +355,7 @@ cdef class WholeGame:
 
     cdef _expect(self, uint8_t phase):
         if self.state.phase != phase:
-            raise _wrong_phase(&self.state, phase, "")
+            raise wrong_phase_error(&self.state, phase, "")
 
     cdef _act(self, uint32_t action):
         """Do something legal, or end the hand, and what follows from it."""
@@ -453,7 +370,7 @@ cdef class WholeGame:
         """Keep the result of a hand that has ended, and deal the next one."""
         cdef zf_whole_game next
         if self.state.n_hands > len(self._results):
-            self._results.append(_result(&self.state.last))
+            self._results.append(hand_result(&self.state.last))
         if self.state.phase == ZF_PHASE_DEAL and self._seed is not None:
             next = self.state
             zf_whole_deal_seeded(&next, &self.rules, self._seed, self._game)
@@ -467,7 +384,7 @@ cdef class WholeGame:
         for bit in dominoes_of(legal):
             if zf_call_of_bit(&self.rules, self.state.bid, bit) == call:
                 return self._act(bit)
-        raise _illegal_call(&self.state, &self.rules, self._rule_set, call, "")
+        raise call_error(&self.state, &self.rules, self._rule_set, call, "")
 
     def declare(self, decl):
         """Name trumps, or a contract of the house, by id. IllegalDeclaration names the legal ones.
@@ -475,7 +392,7 @@ cdef class WholeGame:
         self._expect(ZF_PHASE_DECLARE)
         decl = index(decl)
         if not (0 <= decl < 32 and zf_whole_legal(&self.state, &self.rules) >> <int>decl & 1):
-            raise _illegal_declaration(&self.state, &self.rules, decl, "")
+            raise declaration_error(&self.state, &self.rules, decl, "")
         self._act(decl)
 
     def play(self, domino):
@@ -483,7 +400,7 @@ cdef class WholeGame:
         self._expect(ZF_PHASE_PLAY)
         domino = index(domino)
         if not (0 <= domino < 32 and zf_whole_legal(&self.state, &self.rules) >> <int>domino & 1):
-            raise _illegal_play(&self.state, &self.rules, domino, "")
+            raise play_error(&self.state, &self.rules, domino, "")
         self._act(domino)
 
     def end_hand(self):
@@ -494,9 +411,9 @@ cdef class WholeGame:
         """
         self._expect(ZF_PHASE_PLAY)
         if self.rules.for_points:
-            raise WrongPhase(f"{_where(&self.state)}{EVERY_TRICK_COUNTS}")
+            raise WrongPhase(f"{where_of(&self.state)}{EVERY_TRICK_COUNTS}")
         if self.made is None or self.trick:
-            raise WrongPhase(f"{_where(&self.state)}{NOT_DECIDED}")
+            raise WrongPhase(f"{where_of(&self.state)}{NOT_DECIDED}")
         self._act(END_HAND)
 
     def undo(self):
@@ -540,7 +457,7 @@ cdef class WholeGame:
         """
         self._expect(ZF_PHASE_PLAY)
         if self.state.hand.decl >= ZF_N_DECLARATIONS:
-            raise NoStraightHand(_no_straight_hand(_where(&self.state), self.state.hand.decl))
+            raise no_straight_hand(&self.state, "")
         cdef Game game = Game.__new__(Game)
         game.state = self.state.hand
         return game
@@ -607,296 +524,3 @@ cdef class WholeGame:
 
     def __repr__(self):
         return f"<WholeGame hand={self.hand_number} phase={self.phase} marks={self.marks}>"
-
-
-def _no_straight_hand(where, decl):
-    return (f"{where}{ALL_DECLARATIONS[decl]} is played by its own rules: network, search, worlds "
-            "and solver know straight hands alone")
-
-
-cdef class WholeGameBatch:
-    """n whole games side by side, dealt by a seed. Rows are games; arrays have the games first.
-
-    Where a call takes ``rows``, they are int [k], which may repeat, or bool [n]; all games by
-    default. An action is one small number, by the phase: the place of a call in a mask (pass,
-    30..41, 1..7 marks, plunge, splash: `CALLS`), a declaration's id, or a domino.
-    """
-
-    def __init__(self, Py_ssize_t n, *, seed, first_game=0, rule_set=None):
-        """Game i is number first_game + i of the seed, as `WholeGame` has it."""
-        cdef Py_ssize_t i
-        cdef uint64_t number
-        self._rule_set = rule_set or RuleSet()
-        _rules_of(self._rule_set, &self.rules)
-        self._seed, self._first_game = seed & 0xFFFFFFFFFFFFFFFF, first_game & 0xFFFFFFFFFFFFFFFF
-        self._allocate(n)
-        for i in range(n):
-            number = self._number(i)
-            zf_whole_init(&self.states[i], zf_whole_first_shaker(self._seed, number))
-            zf_whole_deal_seeded(&self.states[i], &self.rules, self._seed, number)
-
-    def __dealloc__(self):
-        free(self.states)
-
-    cdef _allocate(self, Py_ssize_t n):
-        if n < 0:
-            raise ValueError(f"the number of games must not be negative, not {n}")
-        free(self.states)
-        self.size = 0
-        self.states = <zf_whole_game *>calloc(max(n, 1), sizeof(zf_whole_game))
-        if self.states == NULL:
-            raise MemoryError(f"no memory for {n} games")
-        self.size = n
-
-    def _number(self, row):
-        return (self._first_game + row) & 0xFFFFFFFFFFFFFFFF
-
-    def copy(self):
-        """An independent copy of all games."""
-        cdef WholeGameBatch other = type(self).__new__(type(self))
-        other.rules, other._rule_set = self.rules, self._rule_set
-        other._seed, other._first_game = self._seed, self._first_game
-        other._allocate(self.size)
-        if self.size:
-            memcpy(other.states, self.states, self.size * sizeof(zf_whole_game))
-        return _with_attributes(other, self)
-
-    def __copy__(self):
-        return self.copy()
-
-    def __reduce__(self):
-        raise TypeError("a WholeGameBatch keeps no history to be pickled by; pickle WholeGames")
-
-    def __eq__(self, other):
-        if not isinstance(other, WholeGameBatch):
-            return NotImplemented
-        cdef WholeGameBatch games = other
-        return (self.size == games.size and self._rule_set == games._rule_set and (
-            self.size == 0 or
-            memcmp(self.states, games.states, self.size * sizeof(zf_whole_game)) == 0))
-
-    def __len__(self):
-        return self.size
-
-    def __repr__(self):
-        return f"<WholeGameBatch of {self.size} games>"
-
-    cdef _column(self, const uint8_t *first):
-        """One byte of every state, uint8 [n]; first points into the first state."""
-        out = np.empty(self.size, np.uint8)
-        cdef uint8_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = first[i * <Py_ssize_t>sizeof(zf_whole_game)]
-        return out
-
-    cdef _words(self, const uint16_t *first, Py_ssize_t each):
-        """So many 16-bit numbers of every state, uint16 [n, each]."""
-        out = np.empty((self.size, each), np.uint16)
-        cdef uint16_t[:, ::1] o = out
-        cdef Py_ssize_t i, k
-        for i in range(self.size):
-            for k in range(each):
-                o[i, k] = first[i * <Py_ssize_t>(sizeof(zf_whole_game) // 2) + k]
-        return out
-
-    cdef const int64_t[::1] _rows(self, object rows):
-        return row_numbers(rows, self.size)
-
-    @property
-    def rule_set(self):
-        """What is played."""
-        return self._rule_set
-
-    @property
-    def seed(self):
-        """What deals the hands."""
-        return self._seed
-
-    @property
-    def first_game(self):
-        """Number of the first game among those of the seed."""
-        return self._first_game
-
-    @property
-    def phase(self):
-        """Places in `PHASES`, uint8 [n]: 1 call, 2 declare, 3 play, 4 over."""
-        return self._column(&self.states.phase)
-
-    @property
-    def over(self):
-        """Whether a team has won, bool [n]."""
-        return self.phase == ZF_PHASE_OVER
-
-    @property
-    def winner(self):
-        """Teams that have won, uint8 [n]; 2 before the end."""
-        return self._column(&self.states.winner)
-
-    @property
-    def shaker(self):
-        """Seats that shook the hands in play, uint8 [n]."""
-        return self._column(&self.states.shaker)
-
-    @property
-    def seat(self):
-        """Seats to act, uint8 [n]; 4 at the end."""
-        out = np.empty(self.size, np.uint8)
-        cdef uint8_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = zf_whole_seat(&self.states[i])
-        return out
-
-    @property
-    def marks(self):
-        """Marks of the two teams, or points in a game for points, uint16 [n, 2]."""
-        return self._words(self.states.marks, 2)
-
-    @property
-    def n_hands(self):
-        """Hands that have ended, those thrown in included, uint16 [n]."""
-        return self._words(&self.states.n_hands, 1)[:, 0]
-
-    @property
-    def calls(self):
-        """Calls of the auction of the hand in play, uint16 [n, 4]; zero beyond n_calls."""
-        return self._words(self.states.calls, 4)
-
-    @property
-    def n_calls(self):
-        """How many of them are made, uint8 [n]."""
-        return self._column(&self.states.n_calls)
-
-    @property
-    def bid(self):
-        """Standing bids, uint16 [n]; 0 while there is none."""
-        return self._words(&self.states.bid, 1)[:, 0]
-
-    @property
-    def bidder(self):
-        """Seats that made them, uint8 [n]; 4 while there is none."""
-        return self._column(&self.states.bidder)
-
-    @property
-    def decl(self):
-        """Declarations of the hands in play, house contracts too, uint8 [n]; 255 before."""
-        return np.where(self.phase == ZF_PHASE_PLAY, self._column(&self.states.hand.decl), 255
-                        ).astype(np.uint8)
-
-    @property
-    def held(self):
-        """Dominoes held, 28-bit masks, uint32 [n, 4]; see dominoes_of."""
-        out = np.empty((self.size, N_SEATS), np.uint32)
-        cdef uint32_t[:, ::1] o = out
-        cdef Py_ssize_t i, seat
-        for i in range(self.size):
-            for seat in range(4):
-                o[i, seat] = self.states[i].hand.hand[seat]
-        return out
-
-    @property
-    def points(self):
-        """Points of the two teams in the hands in play, uint8 [n, 2]."""
-        return np.stack([self._column(&self.states.hand.points[0]),
-                         self._column(&self.states.hand.points[1])], axis=1)
-
-    @property
-    def last(self):
-        """What the hand before brought, HAND_RESULT_DTYPE [n]; made is 3 before there is one."""
-        out = np.empty(self.size, HAND_RESULT_DTYPE)
-        cdef uint8_t[::1] o = out.view(np.uint8)
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            memcpy(&o[i * <Py_ssize_t>sizeof(zf_hand_result)], &self.states[i].last,
-                   sizeof(zf_hand_result))
-        return out
-
-    def legal(self, rows=None):
-        """Masks of the legal actions, uint32 [k]: of calls, declarations or dominoes; 0 = over."""
-        cdef const int64_t[::1] r = self._rows(rows)
-        out = np.empty(r.shape[0], np.uint32)
-        cdef uint32_t[::1] o = out
-        cdef Py_ssize_t i
-        with nogil:
-            for i in range(r.shape[0]):
-                o[i] = zf_whole_legal(&self.states[r[i]], &self.rules)
-        return out
-
-    cdef _refuse(self, Py_ssize_t row, int64_t action):
-        """The error for an action that is not legal in a row."""
-        cdef const zf_whole_game *g = &self.states[row]
-        where = f"game {row}, "
-        if g.phase == ZF_PHASE_CALL:
-            call = (zf_call_of_bit(&self.rules, g.bid, <uint32_t>action)
-                    if 0 <= action <= ZF_SPLASH_BIT else action)
-            return _illegal_call(g, &self.rules, self._rule_set, call, where)
-        if g.phase == ZF_PHASE_DECLARE:
-            return _illegal_declaration(g, &self.rules, action, where)
-        if g.phase == ZF_PHASE_PLAY:
-            return _illegal_play(g, &self.rules, action, where)
-        return _wrong_phase(g, ZF_PHASE_PLAY, where)
-
-    def act(self, actions, rows=None):
-        """Do one thing, integer [k], in each listed game; 255 leaves a game alone.
-
-        All are checked before any is done; where a hand ends, the next one is dealt.
-
-        Raises:
-            IllegalCall, IllegalDeclaration, IllegalPlay, WrongPhase: name the first game, its hand
-                and the rule.
-            ValueError: a game is listed twice.
-        """
-        cdef const int64_t[::1] r = self._rows(rows)
-        cdef const int64_t[::1] a = np.ascontiguousarray(
-            integers("actions", actions, (r.shape[0],)), np.int64)
-        cdef Py_ssize_t i
-        if rows is not None and np.unique(r).size != r.shape[0]:
-            raise ValueError("a game is listed twice: it can do one thing at a time")
-        for i in range(r.shape[0]):
-            if a[i] != 255 and not (
-                    0 <= a[i] < 32 and
-                    zf_whole_legal(&self.states[r[i]], &self.rules) >> a[i] & 1):
-                raise self._refuse(r[i], a[i])
-        for i in range(r.shape[0]):
-            if a[i] != 255:
-                zf_whole_act(&self.states[r[i]], &self.rules, <uint32_t>a[i])
-                if self.states[r[i]].phase == ZF_PHASE_DEAL:
-                    zf_whole_deal_seeded(&self.states[r[i]], &self.rules, self._seed,
-                                         self._number(r[i]))
-
-    def play_random(self, rows=None, *, seed=None):
-        """One random legal action in each listed game that is not over.
-
-        The draw is numbered by the game's actions (stream 12 of ``seed``, by default the batch's
-        own), so that games do not depend on how they are batched.
-        """
-        cdef const int64_t[::1] r = self._rows(rows)
-        cdef uint64_t key = (self._seed if seed is None else seed) & 0xFFFFFFFFFFFFFFFF
-        numbers = np.asarray(r).astype(np.uint64) + np.uint64(self._first_game)
-        cdef const uint64_t[::1] games = numbers
-        if r.shape[0]:
-            self._random(r, games, key)
-
-    def _random(self, const int64_t[::1] r, const uint64_t[::1] games, uint64_t key):
-        zf_whole_random_actions(self.states, &self.rules, &r[0], &games[0], r.shape[0], key)
-
-    def hand_games(self, rows=None):
-        """The hands in play as a GameBatch, which players, solver and worlds take.
-
-        Raises:
-            WrongPhase: names the first game in which no hand is in play.
-            NoStraightHand: names the first game with nello or sevens, which they cannot play.
-        """
-        cdef const int64_t[::1] r = self._rows(rows)
-        cdef GameBatch games = GameBatch.deal(r.shape[0], seed=0)
-        cdef const zf_whole_game *g
-        cdef Py_ssize_t i
-        for i in range(r.shape[0]):
-            g = &self.states[r[i]]
-            if g.phase != ZF_PHASE_PLAY:
-                raise _wrong_phase(g, ZF_PHASE_PLAY, f"game {r[i]}, ")
-            if g.hand.decl >= ZF_N_DECLARATIONS:
-                raise NoStraightHand(_no_straight_hand(f"game {r[i]}, {_where(g)}", g.hand.decl))
-            games.states[i] = g.hand
-        return games
