@@ -21,7 +21,7 @@ from zebfast.arena.io.replay import parse_game, replay_game
 from zebfast.arena.table.foreign import ForeignPlayer, ForeignPlayerError, replacement
 from zebfast.arena.table.house import house_play, possible_worlds
 from zebfast.arena.table.match import PlayedGame, play_pairs, play_table_match
-from zebfast.arena.table.players import RulePlayer, losers, seen_game, table_player
+from zebfast.arena.table.players import WholePlayer, seen_game, table_player
 from zebfast.arena.table.protocol import ANSWERS, ProtocolError, read_request, request_of
 from zebfast.arena.table.record import record_of
 from zebfast.arena.table.seat import serve
@@ -36,7 +36,7 @@ def ids(text: str) -> tuple[int, ...]:
 
 
 @pytest.fixture(scope="module")
-def rule_player() -> RulePlayer:
+def rule_player() -> WholePlayer:
     return table_player("heuristic2")
 
 
@@ -70,16 +70,7 @@ def test_a_hand_as_seen_is_the_same_for_players_whatever_is_hidden(seed: int, n:
     assert seen.points == real.points
 
 
-def test_the_rule_counts_losers() -> None:
-    fives, sixes, doubles = rules.Declaration.FIVES, rules.Declaration.SIXES, 7
-    strong = ids("55 65 54 53 66 44 10")
-    assert losers(strong, fives) == 1
-    assert losers(strong, sixes) == 7 - 2 - 2  # 6-6 and 6-5, and two doubles beside
-    assert losers(strong, doubles) == 4  # 6-6, 5-5 and 4-4 are the highest of them
-    assert losers(ids("65 54 53 52 51 50 10"), fives) == 7  # without the double none is sure
-
-
-def test_the_rule_makes_the_lowest_bid_up_to_its_ceiling(rule_player: RulePlayer) -> None:
+def test_the_rule_makes_the_lowest_bid_up_to_its_ceiling(rule_player: WholePlayer) -> None:
     hands = [ids("55 65 54 53 66 44 10"), ids("64 63 62 61 60 43 42"),
              ids("52 51 50 41 40 32 31"), ids("33 22 11 00 30 21 20")]  # fmt: skip
     game = WholeGame(shaker=3)
@@ -98,7 +89,7 @@ def test_the_rule_makes_the_lowest_bid_up_to_its_ceiling(rule_player: RulePlayer
 
 
 @pytest.mark.parametrize("kind", RULE_SETS)
-def test_games_at_a_table_end_and_their_records_replay(kind: str, rule_player: RulePlayer) -> None:
+def test_games_at_a_table_end_and_their_records_replay(kind: str, rule_player: WholePlayer) -> None:
     names = ("heuristic2", "random")
     pair = list(
         play_pairs(rule_player, table_player("random"), n_pairs=1, seed=3, rule_set=RULE_SETS[kind])
@@ -119,7 +110,7 @@ def test_games_at_a_table_end_and_their_records_replay(kind: str, rule_player: R
     )
 
 
-def served(player: RulePlayer, *requests: Any) -> list[Any]:
+def served(player: WholePlayer, *requests: Any) -> list[Any]:
     lines = b"".join(
         request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n"
         for request in requests
@@ -141,7 +132,7 @@ def asked(seed: int = 1, phase: str = "play") -> tuple[WholeGame, dict[str, Any]
     return game, request_of(game.seen_by(game.seat), "g")
 
 
-def test_our_seat_answers_what_it_would_do_at_our_table(rule_player: RulePlayer) -> None:
+def test_our_seat_answers_what_it_would_do_at_our_table(rule_player: WholePlayer) -> None:
     game, request = asked()
     view = game.seen_by(game.seat or 0)
     hello, play = served(rule_player, {"v": 1, "type": "hello"}, b"\n", request)
@@ -153,7 +144,7 @@ def test_our_seat_answers_what_it_would_do_at_our_table(rule_player: RulePlayer)
     assert bid["bid"] in request["legal"]
 
 
-def test_our_seat_takes_requests_without_our_own_text_of_rules(rule_player: RulePlayer) -> None:
+def test_our_seat_takes_requests_without_our_own_text_of_rules(rule_player: WholePlayer) -> None:
     _, request = asked(phase="call")
     del request["rules"]["text"]
     request["rules"]["contracts"] = ["straight", "nello", "plunge"]
@@ -190,7 +181,7 @@ BAD: list[tuple[dict[str, Any] | bytes, str]] = [
 
 @pytest.mark.parametrize(("change", "words"), BAD, ids=[words for _, words in BAD])
 def test_a_line_that_is_no_request_is_one_sentence(
-    change: dict[str, Any] | bytes, words: str, rule_player: RulePlayer
+    change: dict[str, Any] | bytes, words: str, rule_player: WholePlayer
 ) -> None:
     _, request = asked()
     line = change if isinstance(change, bytes) else request | change

@@ -43,9 +43,11 @@ __all__ = [
     "load",
     "provenance",
     "read_config",
+    "read_tensors",
     "save",
     "save_state_dict",
     "warm_start",
+    "write_tensors",
 ]
 
 SAFETENSORS = ".safetensors"
@@ -212,6 +214,22 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
     return {**facts, "model_state_dict": {name: _array(name, held) for name, held in found}}
 
 
+def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays and facts of any safetensors file of ours. Raises BadCheckpoint and OSError."""
+    facts = dict(_read_safetensors(path))
+    return facts.pop("model_state_dict"), facts
+
+
+def write_tensors(
+    tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], path: Path
+) -> None:
+    """Write what `read_tensors` reads, whole or not at all. Raises OSError."""
+    from safetensors.numpy import save as serialize
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    write_atomic(path, serialize(arrays, metadata={METADATA_KEY: json.dumps(dict(facts))}))
+
+
 def _array(name: str, held: Mapping[str, Any]) -> NDArray[Any]:
     """The numbers of one entry of a safetensors file; bfloat16 as float32 of the same values."""
     kind = held["dtype"]
@@ -240,9 +258,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     }
     weights = {name: np.ascontiguousarray(w) for name, w in checkpoint.weights.items()}
     if path.suffix == SAFETENSORS:
-        from safetensors.numpy import save as serialize
-
-        write_atomic(path, serialize(weights, metadata={METADATA_KEY: json.dumps(facts)}))
+        write_tensors(weights, facts, path)
     else:
         write_atomic(path, _pt_bytes({"model_state_dict": weights, **facts}))
 

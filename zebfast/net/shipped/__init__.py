@@ -13,3 +13,4 @@ from pathlib import Path
 NAME = "shipped"  # what commands take in place of a checkpoint file
 PATH = Path(__file__).with_name("zeb.safetensors")
 MAX_BYTES = 4_000_000  # every wheel and every clone carries it
+BIDS = Path(__file__).with_name("bids.safetensors")  # of zebfast.arena.bidders; tools/bids.py
