@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from experiments import checks, experiment, learn, learning, state, status
 
 from zebfast.cli.experiment import learn as experiment_learn
-from zebfast.experiment.runlog import read_runs
+from zebfast.experiment.runlog import RunLog, read_runs
+from zebfast.system.signals import exit_on_signals
 
 
 def test_a_run_that_fails_is_recorded_with_its_reason(
@@ -37,6 +39,28 @@ def test_stopped_by_a_signal(root: Path) -> None:
     [run] = read_runs(root / "experiments/first/runs.jsonl")
     assert (run.reason, run.exit_code) == ("stopped by SIGTERM", 143)
     assert state(root)["step"] >= (run.cycles or 0) >= 2
+
+
+@pytest.mark.usefixtures("signal_handlers")
+@pytest.mark.parametrize(
+    ("line", "reason", "code"), [("start", "stopped by SIGTERM", 143), ("end", "finished", 0)]
+)
+def test_a_signal_right_after_a_line_of_the_record(
+    line: str, reason: str, code: int, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exit_on_signals()
+    append = RunLog.event
+
+    def then_told(log: RunLog, event: str, **facts: Any) -> None:
+        append(log, event, **facts)
+        if event == line:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0)  # for a handler that raises
+
+    monkeypatch.setattr(RunLog, "event", then_told)
+    assert learn(root).exit_code == 143
+    [run] = read_runs(root / "experiments/first/runs.jsonl")
+    assert (run.reason, run.exit_code) == (reason, code)
 
 
 def test_killed_and_continued(root: Path) -> None:

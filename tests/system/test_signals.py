@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from zebfast.core.engine import GameBatch
 from zebfast.core.solver_pool import SolverPool
-from zebfast.system.signals import StopFlag, Stopped, exit_on_signals, interrupting
+from zebfast.system.signals import (
+    SignalsHeld,
+    StopFlag,
+    Stopped,
+    exit_on_signals,
+    interrupting,
+)
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -97,3 +104,97 @@ def test_a_program_without_a_flag_ends_in_order(number: int) -> None:
     with pytest.raises(SystemExit) as ended:
         stopped_in_the_middle(number)
     assert ended.value.code == 128 + number
+
+
+def swallowed_by_a_destructor(number: int) -> None:
+    class Object:
+        def __del__(self) -> None:
+            send(number)
+            time.sleep(0)
+
+    Object()
+
+
+def swallowed_by_a_callback_of_c(number: int) -> None:
+    import ctypes
+
+    ctypes.CFUNCTYPE(None)(lambda: send(number))()
+
+
+def swallowed_by_an_import(number: int) -> None:
+    try:
+        send(number)
+        time.sleep(0)
+    except BaseException:
+        pass
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize(
+    "swallow",
+    [swallowed_by_a_destructor, swallowed_by_a_callback_of_c, swallowed_by_an_import],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_something_swallowed_is_heard_by_the_next_flag(
+    swallow: Callable[[int], None], number: int
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler = exit_on_signals()
+    swallow(number)
+    with StopFlag() as stop:
+        assert (stop(), stop.exit_code) == (True, 128 + number)
+        assert signal.getsignal(number) is handler  # the next one is an order
+        with pytest.raises(Stopped), stop.interrupting():
+            raise AssertionError("the work began")
+
+
+def test_ctrl_c_that_is_ignored_stays_so() -> None:
+    """As a shell without job control has it for what runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    exit_on_signals()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_beginning_has_its_end_whenever_a_signal_comes(number: int) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler = exit_on_signals()
+
+    def work(at: str, done: list[str]) -> None:
+        def reach(moment: str) -> None:
+            if moment == at:
+                send(number)
+            done.append(moment)
+
+        with SignalsHeld() as signals:
+            reach("begin")
+            try:
+                with signals.released():
+                    reach("work")
+            finally:
+                reach("end")
+            done.append("left")
+
+    def run(at: str) -> list[str]:
+        done: list[str] = []
+        with pytest.raises((SystemExit, KeyboardInterrupt)):
+            work(at, done)
+        assert signal.getsignal(number) is handler
+        return done
+
+    assert run("begin") == ["begin", "end"]
+    assert run("work") == ["begin", "end"]
+    assert run("end") == ["begin", "work", "end", "left"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_flag_within_what_is_released_listens_alone(number: int) -> None:
+    came: list[int] = []
+    signal.signal(number, lambda which, _frame: came.append(which))
+    with SignalsHeld() as signals:
+        with signals.released(), StopFlag() as stop:
+            send(number)
+            assert stop()
+        send(number)
+        assert came == []
+    assert came == [number]

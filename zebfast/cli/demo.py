@@ -14,7 +14,6 @@ from zebfast.cli.messages import note
 from zebfast.cli.options import Number, Whole, option
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED
 from zebfast.system.settings import A_DAY, MOST_GAMES
-from zebfast.system.signals import exit_on_signals
 
 if TYPE_CHECKING:
     from zebfast.arena.players.base import Player
@@ -65,7 +64,6 @@ def demo(dir: Path | None, minutes: float, eval_games: int, seed: int) -> int:
     from zebfast.net import checkpoint as checkpoints
     from zebfast.net.networks import sized
 
-    exit_on_signals()  # through the contexts below, which take worker and learner with them
     dir = _new_directory(dir)
     began = time.monotonic()
     checkpoint = dir / "untrained.pt"

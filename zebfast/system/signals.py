@@ -23,7 +23,8 @@ class StopFlag:
     """A context in which the first SIGINT, SIGTERM or SIGHUP asks the run to finish and save.
 
     A second signal of the same kind acts as if nobody listened. Only the main thread may enter.
-    A SIGHUP that is ignored, as under nohup, stays so.
+    A SIGHUP that is ignored, as under nohup, stays so. A signal that came before, but did not end
+    the program as `exit_on_signals` has it, is heard as it is entered.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,12 @@ class StopFlag:
     def __enter__(self) -> StopFlag:
         for number in (signal.SIGINT, *_ENDING):
             if not _is_ignored_hangup(number):
-                self._previous[number] = signal.signal(number, self._handle)
+                previous = signal.signal(number, self._handle)
+                self._previous[number] = previous
+                if isinstance(previous, OrderlyExit) and previous.signal_number is not None:
+                    self.signal_number = previous.signal_number
+        if self():
+            self._restore()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,15 +116,73 @@ def terminate_at_end_of_input() -> None:
     threading.Thread(target=wait, name="end of input", daemon=True).start()
 
 
-def exit_on_signals() -> None:
+class OrderlyExit:
+    """The handler that ends a program by an exception, so that contexts are closed.
+
+    Not every exception that a handler raises arrives: what runs at that moment may swallow it, as
+    ``__del__``, callbacks of C and parts of torch's import do. So it is remembered what came, and
+    a StopFlag that is entered later counts as stopped.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+
+    def __call__(self, number: int, _frame: FrameType | None) -> NoReturn:
+        self.signal_number = number
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+
+def exit_on_signals() -> OrderlyExit:
     """From now on, SIGTERM and SIGHUP end this program by SystemExit, so that contexts are closed.
 
-    The code is 143 or 129. A SIGHUP that is ignored stays so.
+    The code is 143 or 129. A SIGHUP that is ignored stays so. Ctrl-C raises KeyboardInterrupt as
+    ever, where nobody has changed that. Returns the handler of them all.
     """
+    handler = OrderlyExit()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handler)
     for number in _ENDING:
         if not _is_ignored_hangup(number):
-            signal.signal(number, _exit)
+            signal.signal(number, handler)
+    return handler
 
 
-def _exit(number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+class SignalsHeld:
+    """A context in which SIGINT, SIGTERM and SIGHUP wait, except within ``released()``.
+
+    For a beginning that must have its end: a ``try`` that is begun here, has its work within
+    ``released()`` and its ``finally`` here again. Signals that waited act, the first of them alone,
+    as soon as they may. Only the main thread may enter.
+    """
+
+    def __init__(self) -> None:
+        self._previous: dict[int, Any] = {}
+        self._came: list[int] = []
+
+    def __enter__(self) -> SignalsHeld:
+        for number in (signal.SIGINT, *_ENDING):
+            if number not in self._previous and not _is_ignored_hangup(number):
+                self._previous[number] = signal.signal(number, self._keep)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in list(self._previous):  # one of those that act again may end this
+            signal.signal(number, self._previous[number])
+            del self._previous[number]
+        came, self._came = self._came, []
+        if came:
+            os.kill(os.getpid(), came[0])
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Within, signals act as before; one that came meanwhile acts first of all."""
+        try:
+            self.__exit__()
+            yield
+        finally:
+            self.__enter__()
+
+    def _keep(self, number: int, _frame: FrameType | None) -> None:
+        self._came.append(number)

@@ -25,7 +25,7 @@ from zebfast.cli.experiment.settings import origins, plain_settings, resolve
 from zebfast.cli.messages import note
 from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
 from zebfast.system.machine import installed_version
-from zebfast.system.signals import exit_on_signals
+from zebfast.system.signals import SignalsHeld
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
@@ -63,7 +63,6 @@ def _beside(experiment: Experiment, config: LearnerConfig, *, local_worker: bool
         stack.enter_context(told)
         stack.enter_context(_showing(watch))
         if local_worker:
-            exit_on_signals()  # the learner listens to it only while it is there
             stack.enter_context(LocalWorker(experiment))
         yield
 
@@ -221,7 +220,8 @@ def _run(
             f"{owner}): stop it first"
         )
 
-    with hold_lock(experiment.directory / LEARN_LOCK, busy=busy):
+    # Nothing comes between the record's first line and what sees to its last.
+    with hold_lock(experiment.directory / LEARN_LOCK, busy=busy), SignalsHeld() as signals:
         log, started = RunLog(experiment.run_log), time.time()
         file = f"configs/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(started))}-{stage}.toml"
         (experiment.directory / file).parent.mkdir(exist_ok=True)
@@ -237,7 +237,7 @@ def _run(
 
         code, reason = EXIT_FAILED, "failed"
         try:
-            with beside, subscribed(record):
+            with signals.released(), beside, subscribed(record):
                 ended = learner.run_learner(flags)
             code, reason = ended, _ended(ended)
         except KeyboardInterrupt:
