@@ -227,9 +227,3 @@ def test_arrays_that_do_not_fit_are_refused(observations: NDArray[Any]) -> None:
         net.evaluate(np.zeros(5), np.zeros((5, 8), np.float32))
     net.evaluate(obs[:0], np.zeros((0, 8), np.float32))
     assert net.scores(obs[:0])[0].shape == (0, 71)
-
-
-def test_a_network_is_made_once() -> None:
-    net = made((16, 1, False))
-    with pytest.raises(RuntimeError, match=r"made once"):
-        net.__init__(16, 1, False, random_tensors(16, 1, False))  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 The stub is read as source; the module is imported and inspected. A constructor's signature is not
 visible to `inspect` in an extension type, so it is read from the first line of its docstring,
-where Cython writes it.
+where Cython writes that of an `__init__`, and we that of a `__cinit__`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from extension_types import constructor_names
 
 CORE = Path(__file__).resolve().parents[2] / "zebfast" / "core"
 MODULES = sorted(path.stem for path in CORE.glob("*.pyx"))
 #: Special methods that a stub must name if, and only if, the type defines them itself.
 SPECIAL = ("__len__", "__iter__", "__next__", "__call__", "__getitem__", "__copy__")
 SPECIAL += ("__eq__", "__hash__")
+#: What a stub calls a constructor: the first is __init__ of a .pyx, the second __cinit__.
+CONSTRUCTORS = ("__init__", "__new__")
 
 # (name, kind, has a default) of each parameter; kind as in inspect.Parameter.kind.name
 Signature = list[tuple[str, str, bool]]
@@ -51,20 +53,8 @@ def live_signature(function: object, *, bound: bool) -> Signature:
     return found[1:] if bound else found
 
 
-def constructor_names(kind: type) -> list[tuple[str, bool]]:
-    """(name, has a default) of the parameters of an extension type's constructor."""
-    line = (kind.__doc__ or "").split("\n")[0]
-    match = re.fullmatch(rf"{kind.__name__}\((.*)\)", line)
-    if match is None:
-        return []
-    # "GameBatch games" and "Py_ssize_t n=1" become "games" and "n=1": C types are not our concern.
-    parts = [part.strip() for part in re.split(r",(?![^\[(]*[\])])", match[1])]
-    names = [re.sub(r"^[^*=]*?(\w+)\s*(=.*)?$", r"\1\2", part) for part in parts if part != "*"]
-    return [(name.partition("=")[0], "=" in name) for name in names]
-
-
 def compare_constructor(where: str, stub: ast.FunctionDef, kind: type) -> list[str]:
-    """Differences between a stub's __init__ and the compiled one.
+    """Differences between a stub's constructor and the compiled one.
 
     Cython misplaces the bare * in the line it embeds, so that names and defaults are compared from
     there, and keyword-only parameters by passing one positional argument too many.
@@ -103,22 +93,21 @@ def compare_class(stub: ast.ClassDef, kind: type) -> list[str]:
         for node in stub.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
-    live = {
-        name
-        for name in vars(kind)
-        if not name.startswith("_") or name in SPECIAL or name == "__init__"
-    }
+    live = {name for name in vars(kind) if not name.startswith("_") or name in SPECIAL}
     differences = [
         f"{stub.name}.{name} is missing from the stub"
         for name in sorted(live - set(members) - attributes)
     ]
+    constructor = CONSTRUCTORS["__init__" not in vars(kind)]
+    if constructor_names(kind) and constructor not in members:
+        differences.append(f"{stub.name}.{constructor} is missing from the stub")
     for name, member in members.items():
         where = f"{stub.name}.{name}"
         value = vars(kind).get(name)
-        if value is None:
-            differences.append(f"{where} is in the stub only")
-        elif name == "__init__":
+        if name == constructor:
             differences += compare_constructor(where, member, kind)
+        elif value is None:
+            differences.append(f"{where} is in the stub only")
         elif is_decorated(member, "property") != inspect.isgetsetdescriptor(value):
             differences.append(f"{where} is a property on one side only")
         elif not is_decorated(member, "property") and name not in SPECIAL:

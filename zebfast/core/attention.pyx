@@ -7,7 +7,7 @@ import numpy as np
 MAX_TOKENS = ZF_ATTENTION_TOKENS
 
 
-def fits(width):
+def fits(Py_ssize_t width):
     """Whether ``attention`` takes heads of this width: multiples of 8 up to 64."""
     return 0 < width <= ZF_ATTENTION_WIDTH and width % ZF_ATTENTION_STEP == 0
 

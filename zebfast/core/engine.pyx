@@ -79,6 +79,9 @@ cdef bint _follow_record(zf_state *s, const uint8_t *dominoes, Py_ssize_t n) noe
     return True
 
 
+cdef zf_state _no_games[1]  # where a batch points that was never made
+
+
 def _with_attributes(copy, original):
     """The copy with what a subclass has added to the original."""
     state = object.__getstate__(original)
@@ -249,6 +252,8 @@ cdef class Game:
     def perft(self, int depth):
         """Number of legal play sequences of the given depth from here."""
         cdef uint64_t total
+        if depth < 0:
+            raise ValueError(f"depth must not be negative, not {depth}")
         with nogil:
             total = zf_perft(&self.state, depth)
         return total
@@ -303,13 +308,16 @@ cdef class GameBatch:
         """
         self._start(hands, decl, leader)
 
+    def __cinit__(self, *args, **kwargs):
+        self.states = _no_games
+
     cdef _start(self, object hands, object decl, object leader):
         """Games of which nothing is played."""
         cdef const uint8_t[:, :, ::1] h
         cdef const uint8_t[::1] d, l
         cdef uint32_t masks[ZF_N_SEATS]
         cdef uint32_t held
-        cdef Py_ssize_t i, seat, k
+        cdef Py_ssize_t i, seat, k, n
         cdef bint good
         hands = np.asarray(hands)
         if hands.ndim != 3 or hands.shape[1:] != (ZF_N_SEATS, ZF_HAND_SIZE):
@@ -320,8 +328,10 @@ cdef class GameBatch:
         except ValueError as error:
             raise ImpossibleDeal(
                 f"hands, decl and leader must have the same number of games: {error}") from None
-        self._allocate(hands.shape[0])
-        for i in range(self.size):
+        n = hands.shape[0]
+        self._allocate(n)
+        self.size = 0  # until all of them are games
+        for i in range(n):
             good = d[i] < ZF_N_DECLARATIONS and l[i] < ZF_N_SEATS
             held = 0
             for seat in range(ZF_N_SEATS):
@@ -332,24 +342,27 @@ cdef class GameBatch:
                 held |= masks[seat]
             if not good or held != ZF_ALL_DOMINOES:
                 try:
-                    check_deal(hands[i].tolist(), int(np.broadcast_to(decl, self.size)[i]),
-                               int(np.broadcast_to(leader, self.size)[i]))
+                    check_deal(hands[i].tolist(), int(np.broadcast_to(decl, n)[i]),
+                               int(np.broadcast_to(leader, n)[i]))
                 except ImpossibleDeal as error:
                     raise ImpossibleDeal(f"game {i}: {error}") from None
             zf_init(&self.states[i], masks, d[i], l[i])
+        self.size = n
 
     def __dealloc__(self):
-        free(self.states)
+        if self.states != _no_games:
+            free(self.states)
 
     cdef _allocate(self, Py_ssize_t n):
+        """Room for n games, once: others may be at work on those that are there."""
+        if self.states != _no_games:
+            raise RuntimeError("a batch of games is made once")
         if n < 0:
             raise ValueError(f"the number of games must not be negative, not {n}")
-        free(self.states)
-        self.size = 0
-        self.states = <zf_state *>calloc(max(n, 1), sizeof(zf_state))
-        if self.states == NULL:
+        states = <zf_state *>calloc(max(n, 1), sizeof(zf_state))
+        if states == NULL:
             raise MemoryError(f"no memory for {n} games")
-        self.size = n
+        self.states, self.size = states, n
 
     @classmethod
     def deal(cls, Py_ssize_t n, *, seed, first_game=0, stream=0):

@@ -1,5 +1,7 @@
 """Types of forest.pyx; what everything does is said there, where help() shows it."""
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -21,8 +23,8 @@ COUNTS: tuple[str, ...]
 def check_worlds(worlds: str) -> None: ...
 
 class Forest:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         games: GameBatch,
         *,
         options: SearchOptions,
@@ -30,7 +32,7 @@ class Forest:
         game_numbers: ArrayLike | None = None,
         worlds: str = "sampled",
         stream: int = Stream.WORLDS,
-    ) -> None: ...
+    ) -> Self: ...
     def __len__(self) -> int: ...
     def select(self, leaves: np.ndarray) -> int: ...
     def update(self, evals: np.ndarray) -> None: ...

@@ -51,25 +51,23 @@ def check_worlds(worlds):
 
 
 cdef class Forest:
-    """One tree for each game of a batch; every game must stand at a decision."""
+    """Forest(games, *, options, seed=0, game_numbers=None, worlds='sampled', stream=Stream.WORLDS)
 
-    def __cinit__(self, *args, **kwargs):
-        self.waiting = NULL
+    One tree for each game of a batch; every game must stand at a decision. Copies the positions.
 
-    def __init__(self, GameBatch games not None, *, options, seed=0, game_numbers=None,
-                 worlds="sampled", stream=Stream.WORLDS):
-        """Copies the positions.
+    Args:
+        seed, game_numbers: number the draws of root noise (streams 2 and 8) and worlds; integer
+            [trees], by default a tree's own index.
+        worlds: one of WORLDS. With "sampled" nothing depends on the hands that are hidden from the
+            seat to play.
+        stream: of the worlds' draws.
 
-        Args:
-            seed, game_numbers: number the draws of root noise (streams 2 and 8) and worlds; integer
-                [trees], by default a tree's own index.
-            worlds: one of WORLDS. With "sampled" nothing depends on the hands that are hidden from
-                the seat to play.
-            stream: of the worlds' draws.
+    Raises:
+        ValueError: a game is over or has a forced play; an unknown kind of worlds.
+    """
 
-        Raises:
-            ValueError: a game is over or has a forced play; an unknown kind of worlds.
-        """
+    def __cinit__(self, GameBatch games not None, *, options, seed=0, game_numbers=None,
+                  worlds="sampled", stream=Stream.WORLDS):
         cdef Py_ssize_t i
         cdef uint32_t legal
         check_worlds(worlds)

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint32_t
 
+from operator import index
+
 import numpy as np
 
 from zebfast.rules import (
@@ -16,7 +18,7 @@ from zebfast.rules import (
 from zebfast.core.engine cimport ZF_N_PLIES, dominoes_of
 
 
-def plays_that_make(SeatHand hand, layouts):
+def plays_that_make(SeatHand hand not None, layouts):
     """For each layout the legal dominoes after which the bidder makes the contract, masks u4 [n].
 
     Both sides play their best and see all hands.
@@ -45,22 +47,28 @@ def plays_that_make(SeatHand hand, layouts):
 
 
 cdef class SeatHand:
-    """What lies open of a hand of nello or sevens that is not decided yet.
+    """SeatHand(decl, *, bidder, leader, plays)
+
+    What lies open of a hand of nello or sevens that is not decided yet.
+
+    Args:
+        leader: the seat that leads the first trick.
+        plays: (seat, domino) so far.
 
     >>> SeatHand(HouseDeclaration.NELLO, bidder=0, leader=0, plays=[]).decl
     <HouseDeclaration.NELLO: 10>
     """
 
-    def __init__(self, decl, *, int bidder, int leader, plays):
-        """plays: (seat, domino) so far; leader: the seat that leads the first trick."""
+    def __cinit__(self, decl, *, int bidder, int leader, plays):
         self._decl = HouseDeclaration(decl)
         if not (0 <= bidder < N_SEATS and 0 <= leader < N_SEATS):
             raise ValueError(f"bidder {bidder} and leader {leader}: seats run from 0 to 3")
-        if len(plays) >= ZF_N_PLIES:
-            raise ValueError(f"{len(plays)} plays: the hand is over")
-        self._plays, self._leader = list(plays), leader
+        self._plays = [(index(seat), index(domino)) for seat, domino in plays]
+        if len(self._plays) >= ZF_N_PLIES:
+            raise ValueError(f"{len(self._plays)} plays: the hand is over")
+        self._leader = leader
         self.hand.decl, self.hand.bidder = int(self._decl), bidder
-        self.hand.n_plays, self.hand.to_play = len(plays), leader
+        self.hand.n_plays, self.hand.to_play = len(self._plays), leader
         for place, (seat, domino) in enumerate(self._plays):
             if not (0 <= seat < N_SEATS and 0 <= domino < 28):
                 raise ValueError(f"play {place}: no seat {seat} or no domino {domino}")

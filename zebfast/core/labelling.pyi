@@ -1,18 +1,20 @@
 """Types of labelling.pyx; what everything does is said there, where help() shows it."""
 
+from typing import Self
+
 from zebfast.core.options import TeachingOptions
 from zebfast.core.selfplay import RunningGames
 
 class LabelledGames(RunningGames):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         n_games: int,
         *,
         options: TeachingOptions,
         seed: int,
         first_game: int = 0,
         stride: int = 1,
-    ) -> None: ...
+    ) -> Self: ...
     def clear_cache(self) -> None: ...
     def counts(self) -> dict[str, int]: ...
     @property

@@ -2,32 +2,33 @@
 
 from libc.stdint cimport int64_t
 
+from zebfast.core.selfplay import MOST_GAMES
+
 from zebfast.core.options cimport label_options
 
 
 cdef class LabelledGames(RunningGames):
-    """n_games games at once, numbered first_game, first_game + stride, ..., until a limit.
+    """LabelledGames(n_games, *, options, seed, first_game=0, stride=1)
+
+    n_games games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game and its labels depend only on (seed, its number, the options, the evaluations): never on
     how many run beside it. One select solves for some milliseconds at most.
+
+    Deals come from stream 0 of the seed, plays from 1, random plays from 2, worlds from 5, which
+    decisions are labelled from 9. The records' policy holds labels as zebfast.selfplay.play_values
+    packs them.
+
+    Args:
+        options: TeachingOptions. A rollout of the deal itself that the game then follows is not
+            played again.
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.games = NULL
-
-    def __init__(self, Py_ssize_t n_games, *, options, seed, first_game=0, stride=1):
-        """Deals come from stream 0 of the seed, plays from 1, random plays from 2, worlds from 5,
-        which decisions are labelled from 9.
-
-        The records' policy holds labels as zebfast.selfplay.play_values packs them.
-
-        Args:
-            options: TeachingOptions. A rollout of the deal itself that the game then follows is not
-                played again.
-        """
+    def __cinit__(self, Py_ssize_t n_games, *, options, seed, first_game=0, stride=1):
         cdef zf_labelling_config config
-        if n_games < 1 or stride < 1:
-            raise ValueError(f"n_games is {n_games} and stride {stride}, but both must be 1 or more")
+        if not 0 < n_games <= MOST_GAMES or stride < 1:
+            raise ValueError(f"n_games is {n_games} and stride {stride}, but both must be 1 or more, "
+                             f"games at most {MOST_GAMES}")
         config.seed = seed & 0xFFFFFFFFFFFFFFFF
         config.first_game = first_game
         config.stride = stride

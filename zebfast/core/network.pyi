@@ -1,6 +1,7 @@
 """Types of network.pyx; what everything does is said there, where help() shows it."""
 
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -9,8 +10,8 @@ def kernels() -> list[tuple[str, str, bool]]: ...
 class Network:
     ranges: np.ndarray | None  # of int8
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         width: int,
         n_blocks: int,
         belief_head: bool,
@@ -19,7 +20,7 @@ class Network:
         precision: str = "fp32",
         kernel: str | None = None,
         ranges: np.ndarray | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def width(self) -> int: ...
     @property

@@ -113,7 +113,9 @@ cdef zf_linear _linear(tuple arrays):
 
 
 cdef class Network:
-    """A v2 network's weights, folded and packed for one kernel; they never change. Any number of
+    """Network(width, n_blocks, belief_head, tensors, *, precision='fp32', kernel=None, ranges=None)
+
+    A v2 network's weights, folded and packed for one kernel; they never change. Any number of
     threads may use one at once, each on arrays of its own.
 
     Args:
@@ -136,10 +138,8 @@ cdef class Network:
         MemoryError: no room for another copy of the weights.
     """
 
-    def __init__(self, int width, int n_blocks, bint belief_head, tensors, *,
-                 str precision="fp32", kernel=None, ranges=None):
-        if self.net != NULL:
-            raise RuntimeError("a network is made once")
+    def __cinit__(self, int width, int n_blocks, bint belief_head, tensors, *,
+                  str precision="fp32", kernel=None, ranges=None):
         if not 0 < width <= ZF_NET_MAX_WIDTH or width % ZF_NET_STEP:
             raise ValueError(
                 f"width {width} is not a multiple of {ZF_NET_STEP} from {ZF_NET_STEP} to "

@@ -1,5 +1,7 @@
 """Types of rollouts.pyx; what everything does is said there, where help() shows it."""
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,7 +14,7 @@ def past_choices(games: GameBatch) -> tuple[np.ndarray, NDArray[np.int32]]: ...
 class RolloutGames:
     games: GameBatch  # as they stand
 
-    def __init__(self, games: GameBatch, *, until: ArrayLike = 28) -> None: ...
+    def __new__(cls, games: GameBatch, *, until: ArrayLike = 28) -> Self: ...
     def __len__(self) -> int: ...
     @property
     def waiting(self) -> NDArray[np.int64]: ...

@@ -22,7 +22,7 @@ import numpy as np
 from zebfast.core.arrays import integers
 from zebfast.core.records import OBS_DTYPE
 
-from zebfast.core.engine cimport ZF_N_PLIES
+from zebfast.core.engine cimport ZF_N_PLIES, zf_over
 from zebfast.core.network cimport Network
 from zebfast.core.worlds cimport layouts_of, refuse_misfit, zf_worlds_apply, zf_worlds_fit
 
@@ -83,13 +83,16 @@ def past_choices(GameBatch games not None):
 
 
 cdef class RolloutGames:
-    """Copies of games that go on side by side; a rollout is a row of ``games``, as they stand."""
+    """RolloutGames(games, *, until=28)
 
-    def __init__(self, GameBatch games not None, *, until=ZF_N_PLIES):
-        """until: plays after which a rollout stops, 0..28, int [n] or one for all.
+    Copies of games that go on side by side; a rollout is a row of ``games``, as they stand.
 
-        TypeError for other numbers, ValueError for other sizes or shapes.
-        """
+    Args:
+        until: plays after which a rollout stops, 0..28, int [n] or one for all. TypeError for other
+            numbers, ValueError for other sizes or shapes.
+    """
+
+    def __cinit__(self, GameBatch games not None, *, until=ZF_N_PLIES):
         plays = integers("until", until, (games.size,))
         if games.size and not 0 <= plays.min() <= plays.max() <= ZF_N_PLIES:
             raise ValueError(f"rollouts run until a number of plays, 0 to {ZF_N_PLIES}, is made")
@@ -165,6 +168,9 @@ cdef class RolloutGames:
         """
         if evals.shape[1] != 8:
             raise ValueError(f"evals are 8 a rollout, not {evals.shape[1]}")
+        for i in range(self.n_live if self.waiting_now else 0):
+            if zf_over(&self.games.states[self.live[i]]):
+                raise ValueError(f"rollout {self.live[i]} is over: somebody played in its game")
         self._answered(evals.shape[0])
         if self.n_live:
             with nogil:

@@ -1,10 +1,14 @@
 """Types of selfplay.pyx; what everything does is said there, where help() shows it."""
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.core.network import Network
 from zebfast.core.options import SearchOptions
+
+MOST_GAMES: int
 
 class RunningGames:
     room: int  # most observations that one select hands out
@@ -26,8 +30,8 @@ class RunningGames:
     def take(self) -> np.ndarray: ...
 
 class SelfPlayForest(RunningGames):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         n_trees: int,
         *,
         options: SearchOptions,
@@ -36,7 +40,7 @@ class SelfPlayForest(RunningGames):
         stride: int = 1,
         worlds: str = "sampled",
         cache_mb: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     def clear_cache(self) -> None: ...
     def counts(self) -> dict[str, int]: ...
     @property

@@ -12,6 +12,8 @@ from zebfast.core.network cimport Network, zf_net_evaluate
 from zebfast.core.options cimport search_struct
 
 
+#: Games side by side, as C counts them.
+MOST_GAMES = (1 << 31) - 1
 _NO_GAMES = np.zeros(0, GAME_DTYPE)
 
 
@@ -46,22 +48,24 @@ cdef class RunningGames:
 
         Must not shrink (ValueError). Room for records grows with it; what is finished stays.
         """
-        cdef int64_t number
-        if limit < self.limit:
-            raise ValueError(f"the limit must not shrink from {self.limit} to {limit}")
-        self.limit = limit
-        needed = limit - self.taken
+        cdef int64_t number, wanted = limit
+        if self.queue == NULL:
+            raise TypeError("these are no games: make a SelfPlayForest or LabelledGames")
+        if wanted < self.limit:
+            raise ValueError(f"the limit must not shrink from {self.limit} to {wanted}")
+        needed = wanted - self.taken
         if needed > self.capacity:
             records, done = np.zeros(needed, GAME_DTYPE), np.zeros(needed, np.uint8)
             for number in range(self.taken, self.taken + self.capacity):
                 records[number % needed] = self.records[number % self.capacity]
                 done[number % needed] = self.done[number % self.capacity]
             self.records, self.done, self.capacity = records, done, needed
+        self.limit = wanted  # once there is room for its records
         if not self.capacity:
             return
         cdef uint8_t[::1] raw = self.records.view(np.uint8)
         zf_game_queue_limit(
-            self.queue, limit, <zf_game *>&raw[0], &self.done[0], self.capacity)
+            self.queue, wanted, <zf_game *>&raw[0], &self.done[0], self.capacity)
 
     def select(self, obs):
         """Run the games to where they need the network, playing as many dominoes as that takes.
@@ -185,30 +189,28 @@ cdef class RunningGames:
 
 
 cdef class SelfPlayForest(RunningGames):
-    """n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
+    """SelfPlayForest(n_trees, *, options, seed, first_game=0, stride=1, worlds='sampled', cache_mb=0)
+
+    n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
     many run beside it. A game waits for one leaf at a time, none of them in the cache.
+
+    Deals come from stream 0 of the seed, plays from 1, root noise from 2 (puct) and 8 (gumbel),
+    worlds from 5, which decisions are searched in full from 9.
+
+    Args:
+        worlds: one of zebfast.core.forest.WORLDS. On sampled worlds every play has a new tree; on
+            the true deal the played subtree is kept.
+        cache_mb: MiB for evaluations by information state, which are asked for once; 0 = none. 76
+            bytes each, exact on all 36 bytes of an observation, the least used of four makes room.
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.games = NULL
-
-    def __init__(self, Py_ssize_t n_trees, *, options, seed, first_game=0, stride=1,
-                 worlds="sampled", cache_mb=0):
-        """Deals come from stream 0 of the seed, plays from 1, root noise from 2 (puct) and 8
-        (gumbel), worlds from 5, which decisions are searched in full from 9.
-
-        Args:
-            worlds: one of zebfast.core.forest.WORLDS. On sampled worlds every play has a new tree;
-                on the true deal the played subtree is kept.
-            cache_mb: MiB for evaluations by information state, which are asked for once; 0 = none.
-                76 bytes each, exact on all 36 bytes of an observation, the least used of four
-                makes room.
-        """
+    def __cinit__(self, Py_ssize_t n_trees, *, options, seed, first_game=0, stride=1,
+                  worlds="sampled", cache_mb=0):
         cdef zf_selfplay_config config
-        if n_trees < 1:
-            raise ValueError(f"n_trees is {n_trees}, but must be 1 or more")
+        if not 0 < n_trees <= MOST_GAMES:
+            raise ValueError(f"n_trees is {n_trees}, but must be 1 to {MOST_GAMES}")
         if stride < 1:
             raise ValueError(f"stride is {stride}, but must be 1 or more")
         check_worlds(worlds)

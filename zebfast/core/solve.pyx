@@ -205,7 +205,9 @@ cdef inline void _answer(zf_solver *solver, const zf_position *p, int question, 
 
 
 cdef class Solver:
-    """One solving context: 2 ** table_bits (4..20) entries of 8 bytes, for one thread at a time.
+    """Solver(table_bits=15)
+
+    One solving context: 2 ** table_bits (4..20) entries of 8 bytes, for one thread at a time.
 
     It answers double dummy: all hands are open. No answer depends on the size of the table or on
     what was solved before. The GIL is released; Ctrl-C is noticed in the main thread within some
@@ -216,16 +218,10 @@ cdef class Solver:
     thread).
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.solver = NULL
-        self.busy = False
-
-    def __init__(self, int table_bits=15):
+    def __cinit__(self, int table_bits=15):
         if not ZF_MIN_TABLE_BITS <= table_bits <= ZF_MAX_TABLE_BITS:
             raise ValueError(f"table_bits is {table_bits}, but must be {ZF_MIN_TABLE_BITS} to "
                              f"{ZF_MAX_TABLE_BITS}")
-        if self.solver != NULL:
-            raise RuntimeError("a solver is set up once")
         self.solver = zf_solver_new(table_bits)
         if self.solver == NULL:
             raise MemoryError(f"no memory for a solver with 2 ** {table_bits} entries")

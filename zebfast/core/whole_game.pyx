@@ -85,6 +85,9 @@ def _restore_whole(kind, text, seed, game):
     return restored
 
 
+_STRAIGHT = RuleSet()  # of a tournament
+
+
 cdef class WholeGame:
     """One game to seven marks, or by whatever the rule set says: hand after hand, each with its
     auction, its declaration and its play.
@@ -113,19 +116,24 @@ cdef class WholeGame:
             shaker: seat that shakes the first hand; if None the seed's choice, or seat 0.
             seed: deals the hands, which are those of number ``game`` of the seed (stream 11).
         """
-        self._start(rule_set or RuleSet(), shaker, seed, game)
+        self._start(rule_set or _STRAIGHT, shaker, seed, game)
         self._after()
 
+    def __cinit__(self, *args, **kwargs):
+        self._start(_STRAIGHT, None, None, 0)
+
     cdef _start(self, rule_set, shaker, seed, game):
-        rules_of(rule_set, &self.rules)
-        self._rule_set = rule_set
-        self._seed = None if seed is None else index(seed) & 0xFFFFFFFFFFFFFFFF
-        self._game = index(game) & 0xFFFFFFFFFFFFFFFF
+        cdef zf_rule_set rules
+        rules_of(rule_set, &rules)
+        seed = None if seed is None else index(seed) & 0xFFFFFFFFFFFFFFFF
+        game = index(game) & 0xFFFFFFFFFFFFFFFF
         if shaker is None:
-            shaker = 0 if seed is None else zf_whole_first_shaker(self._seed, self._game)
+            shaker = 0 if seed is None else zf_whole_first_shaker(seed, game)
         if not 0 <= index(shaker) < N_SEATS:
             raise ValueError(f"shaker {shaker}: seats run from 0 to 3")
-        zf_whole_init(&self.state, shaker)
+        # Nothing fails from here on: game and rules fit each other.
+        self.rules, self._rule_set, self._seed, self._game = rules, rule_set, seed, game
+        zf_whole_init(&self.state, index(shaker))
         self._hands, self._results = [], []
 
     @classmethod

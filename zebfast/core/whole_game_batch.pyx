@@ -77,6 +77,9 @@ def _restore_whole_batch(kind, rule_set, seed, numbers, done):
     return games
 
 
+cdef zf_whole_game _no_games[1]  # where a batch points that was never made
+
+
 cdef class WholeGameBatch:
     """n whole games side by side, dealt by a seed. Rows are games; arrays have the games first.
 
@@ -92,41 +95,46 @@ cdef class WholeGameBatch:
             games: numbers, integer [n], which may repeat.
         """
         cdef Py_ssize_t i
-        cdef uint64_t first = first_game & 0xFFFFFFFFFFFFFFFF
+        cdef uint64_t first = first_game & 0xFFFFFFFFFFFFFFFF, key = seed & 0xFFFFFFFFFFFFFFFF
         cdef const uint64_t[::1] numbers
-        self._rule_set = rule_set or RuleSet()
-        rules_of(self._rule_set, &self.rules)
-        self._seed = seed & 0xFFFFFFFFFFFFFFFF
-        self._allocate(n)
-        if games is not None:
+        cdef zf_rule_set rules
+        rule_set = rule_set or RuleSet()
+        rules_of(rule_set, &rules)
+        if games is not None and n >= 0:
             numbers = integers("games", games, (n,)).astype(np.uint64)
+        self._allocate(n)
+        # Nothing fails from here on: every row becomes a game.
+        self.rules, self._rule_set, self._seed = rules, rule_set, key
         for i in range(n):
             self._start(i, first + <uint64_t>i if games is None else numbers[i])
 
-    def __dealloc__(self):
-        self._free()
+    def __cinit__(self, *args, **kwargs):
+        self.states = _no_games
 
-    def _free(self):
+    def __dealloc__(self):
         cdef Py_ssize_t i
-        if self.logs != NULL:
-            for i in range(self.size):
-                free(self.logs[i].actions)
+        for i in range(self.size):
+            free(self.logs[i].actions)
         free(self.logs)
-        free(self.states)
         free(self.games)
-        self.logs, self.states, self.games, self.size = NULL, NULL, NULL, 0
+        if self.states != _no_games:
+            free(self.states)
 
     cdef _allocate(self, Py_ssize_t n):
+        """Room for n games, once: others may be at work on those that are there."""
+        if self.states != _no_games:
+            raise RuntimeError("a batch of games is made once")
         if n < 0:
             raise ValueError(f"the number of games must not be negative, not {n}")
-        self._free()
-        self.states = <zf_whole_game *>calloc(max(n, 1), sizeof(zf_whole_game))
-        self.logs = <action_log *>calloc(max(n, 1), sizeof(action_log))
-        self.games = <uint64_t *>calloc(max(n, 1), sizeof(uint64_t))
-        if self.states == NULL or self.logs == NULL or self.games == NULL:
-            self._free()
+        states = <zf_whole_game *>calloc(max(n, 1), sizeof(zf_whole_game))
+        logs = <action_log *>calloc(max(n, 1), sizeof(action_log))
+        games = <uint64_t *>calloc(max(n, 1), sizeof(uint64_t))
+        if states == NULL or logs == NULL or games == NULL:
+            free(states)
+            free(logs)
+            free(games)
             raise MemoryError(f"no memory for {n} games")
-        self.size = n
+        self.states, self.logs, self.games, self.size = states, logs, games, n
 
     cdef void _start(self, Py_ssize_t row, uint64_t game) noexcept nogil:
         """Begin a game in a row: its number says who shakes first and what is dealt."""

@@ -57,4 +57,5 @@ cdef class WorldSet:
     cdef zf_world_set worlds
     cdef zf_weighted_set *weighted  # NULL: all worlds are equally likely
     cdef uint64_t ply
+    cdef bint made  # once: others may be at work on it
     cdef _weigh(self, object weights)

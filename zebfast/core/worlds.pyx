@@ -286,7 +286,7 @@ cdef class WorldSet:
     """
 
     def __cinit__(self, *args, **kwargs):
-        self.weighted = NULL
+        zf_worlds_of(&self.worlds, &self.known)  # the one in which nobody holds anything
 
     def __init__(self, GameBatch games not None, row, *, viewer=None, weights=None):
         """The worlds of a game as it stands; later plays do not change the set.
@@ -305,6 +305,8 @@ cdef class WorldSet:
                 finite or, multiplied up, too small for float64.
             IndexError: the row is out of range.
         """
+        if self.made:
+            raise RuntimeError("a world set is made once")
         cdef const int64_t[::1] r = games._rows([row])
         cdef const uint8_t[::1] seat = _viewers(games, r, None if viewer is None else [viewer])
         self.ply = games.states[r[0]].n_plays
@@ -347,17 +349,19 @@ cdef class WorldSet:
         free(self.weighted)
 
     cdef _weigh(self, object weights):
-        """Take weights [28, 4], or None."""
-        if weights is None:
-            return
-        cdef const double[:, :, ::1] w = _weights(weights, 1)
-        free(self.weighted)
-        self.weighted = <zf_weighted_set *>malloc(sizeof(zf_weighted_set))
-        if self.weighted == NULL:
-            raise MemoryError("no memory for the weights of a world set")
-        fault = zf_weighted_of(self.weighted, &self.known, <const double (*)[4]>&w[0, 0, 0])
-        if fault != ZF_WEIGHTS_OK:
-            raise _weights_error(fault, &self.known, w[0], "")
+        """Take weights [28, 4], or None; then the set is made."""
+        cdef const double[:, :, ::1] w
+        cdef zf_weighted_set *weighted = NULL
+        if weights is not None:
+            w = _weights(weights, 1)
+            weighted = <zf_weighted_set *>malloc(sizeof(zf_weighted_set))
+            if weighted == NULL:
+                raise MemoryError("no memory for the weights of a world set")
+            fault = zf_weighted_of(weighted, &self.known, <const double (*)[4]>&w[0, 0, 0])
+            if fault != ZF_WEIGHTS_OK:
+                free(weighted)
+                raise _weights_error(fault, &self.known, w[0], "")
+        self.weighted, self.made = weighted, True
 
     @property
     def count(self):
