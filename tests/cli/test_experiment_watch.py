@@ -126,7 +126,8 @@ def test_a_killed_learner_is_restarted_as_it_was_by_one_of_two_watchers(
     assert said.count("restarted the learner (process") == 1, said
     new = learner_process(read(long))
     assert new is not None
-    assert stages_and_ends(long) == [("selfplay", None)] * 2
+    # Who holds the lock has yet to write the first line of its record.
+    until(lambda: stages_and_ends(long) == [("selfplay", None)] * 2)
     arguments = Path(f"/proc/{new}/cmdline")
     if arguments.exists():
         assert arguments.read_text().split("\0")[-4:] == ["--lr", "0.002", "--no-amp", ""]
