@@ -267,6 +267,44 @@ def test_hands_of_a_batch_go_to_players() -> None:
     assert len(batch.hand_games([1, 1])) == 2
 
 
+def test_what_is_forced_is_done_and_the_rest_is_a_choice() -> None:
+    rule_set = RULE_SETS["house"]
+    batch = WholeGameBatch(40, seed=5, rule_set=rule_set)
+    before = np.zeros(40)
+    while not batch.over.all():
+        batch.act_forced()
+        assert (batch.n_hands - before <= 1).all()
+        before = batch.n_hands
+        legal = batch.legal()
+        assert (((legal & (legal - np.uint32(1))) != 0) == ~batch.over).all()
+        play = np.flatnonzero((batch.phase == 3) & (batch.decl < 10))
+        if len(play):
+            assert (batch.observe(play) == batch.hand_games(play).observe()).all()
+        batch.play_random(~batch.over)
+        assert (batch.n_hands - before <= 1).all()
+        before = batch.n_hands
+    with pytest.raises(rules.WrongPhase, match=r"^game 0, hand \d+: nobody may play: the game is"):
+        batch.observe()
+
+
+def test_a_game_by_the_numbers_of_a_batch() -> None:
+    game = WholeGame(seed=1)
+    with pytest.raises(rules.IllegalCall, match="may not call 126"):
+        game.act(15)
+    with pytest.raises(rules.IllegalCall, match="99 is no call"):
+        game.act(99)
+    for action in (1, 0, 0, 0):
+        game.act(action)
+    assert game.bid == 30
+    with pytest.raises(rules.IllegalDeclaration):
+        game.act(8)
+    game.act(5)
+    with pytest.raises(rules.IllegalPlay):
+        game.act(31)
+    game.act(int(game.legal_plays()[0]))
+    assert len(game.plays) == 1
+
+
 def test_contracts_of_three_are_refused_in_one_sentence() -> None:
     rule_set = RuleSet(nello="own", sevens=1)
     for decl in (10, 14):

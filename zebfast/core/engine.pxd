@@ -30,6 +30,7 @@ cdef extern from "state.h" nogil:
     uint32_t zf_legal(const zf_state *s)
     void zf_play(zf_state *s, uint32_t domino)
     void zf_rewind(zf_state *s, int n)
+    uint32_t zf_select(uint32_t mask, uint32_t r, uint32_t most)
 
 
 cdef extern from "solve.h" nogil:

@@ -38,6 +38,7 @@ from zebfast.core.whole_rules cimport (
     ZF_PHASE_DECLARE,
     ZF_PHASE_OVER,
     ZF_PHASE_PLAY,
+    ZF_SPLASH_BIT,
     ZF_THROWN_IN,
     ZF_UNDECIDED,
     call_error,
@@ -156,7 +157,7 @@ cdef class WholeGame:
         """
         cdef WholeGame self = cls(batch.rule_set, seed=batch.seed, game=int(batch.numbers[row]))
         for action in batch.actions(row):
-            self._act(action)
+            self.act(action)
         return self
 
     def _read(self, text, seed, game):
@@ -410,6 +411,19 @@ cdef class WholeGame:
         if not (0 <= domino < 32 and zf_whole_legal(&self.state, &self.rules) >> <int>domino & 1):
             raise play_error(&self.state, &self.rules, domino, "")
         self._act(domino)
+
+    def act(self, action):
+        """Call, declare or play by the number that `WholeGameBatch.act` takes; the same errors."""
+        cdef uint32_t legal = zf_whole_legal(&self.state, &self.rules)
+        action = index(action)
+        if 0 <= action < 32 and legal >> <int>action & 1:
+            return self._act(action)
+        if self.state.phase == ZF_PHASE_CALL:
+            known = 0 <= action <= ZF_SPLASH_BIT
+            self.call(zf_call_of_bit(&self.rules, self.state.bid, action) if known else action)
+        elif self.state.phase == ZF_PHASE_DECLARE:
+            self.declare(action)
+        self.play(action)
 
     def end_hand(self):
         """End a hand that is decided (`made` is not None) without its last tricks.

@@ -25,4 +25,6 @@ cdef class WholeGameBatch:
     cdef _words(self, const uint16_t *first, Py_ssize_t each)
     cdef const int64_t[::1] _rows(self, object rows)
     cdef const int64_t[::1] _different_rows(self, object rows)
+    cdef _masks(self, const uint32_t *first)
+    cdef _expect_straight(self, const int64_t[::1] r)
     cdef _refuse(self, Py_ssize_t row, int64_t action)

@@ -8,10 +8,11 @@ import numpy as np
 
 from zebfast.core.arrays import integers, row_numbers
 from zebfast.core.engine import _with_attributes
-from zebfast.core.records import HAND_RESULT_DTYPE
+from zebfast.core.records import HAND_RESULT_DTYPE, OBS_DTYPE
 from zebfast.rules import N_SEATS, RuleSet
 
-from zebfast.core.engine cimport ZF_N_DECLARATIONS, GameBatch
+from zebfast.core.engine cimport ZF_N_DECLARATIONS, GameBatch, zf_select
+from zebfast.core.observe cimport zf_obs, zf_observe
 from zebfast.core.whole_rules cimport (
     ZF_PHASE_CALL,
     ZF_PHASE_DEAL,
@@ -341,16 +342,25 @@ cdef class WholeGameBatch:
         return np.where(self.phase == ZF_PHASE_PLAY, self._column(&self.states.hand.decl), 255
                         ).astype(np.uint8)
 
-    @property
-    def held(self):
-        """Dominoes held, 28-bit masks, uint32 [n, 4]; see dominoes_of."""
+    cdef _masks(self, const uint32_t *first):
+        """Four masks of every state, uint32 [n, 4]; first points into the first state."""
         out = np.empty((self.size, N_SEATS), np.uint32)
         cdef uint32_t[:, ::1] o = out
         cdef Py_ssize_t i, seat
         for i in range(self.size):
             for seat in range(4):
-                o[i, seat] = self.states[i].hand.hand[seat]
+                o[i, seat] = first[i * <Py_ssize_t>(sizeof(zf_whole_game) // 4) + seat]
         return out
+
+    @property
+    def held(self):
+        """Dominoes held, 28-bit masks, uint32 [n, 4]; see dominoes_of."""
+        return self._masks(self.states.hand.hand)
+
+    @property
+    def dealt(self):
+        """Dominoes dealt, 28-bit masks, uint32 [n, 4]."""
+        return self._masks(self.states.hand.dealt)
 
     @property
     def points(self):
@@ -418,6 +428,22 @@ cdef class WholeGameBatch:
                 if a[i] != 255:
                     self._do(r[i], <uint32_t>a[i])
 
+    def act_forced(self, rows=None):
+        """Do in each listed game what is forced, until a seat has a choice or the game is over.
+
+        A hand that ends so is counted in `n_hands` and has its result in `last`: no game comes to
+        the end of two in one call, because somebody has a choice in every hand.
+        """
+        cdef const int64_t[::1] r = self._rows(rows)
+        cdef uint32_t legal
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(r.shape[0]):
+                legal = zf_whole_legal(&self.states[r[i]], &self.rules)
+                while legal and not legal & (legal - 1):
+                    self._do(r[i], zf_select(legal, 0, 1))
+                    legal = zf_whole_legal(&self.states[r[i]], &self.rules)
+
     def play_random(self, rows=None, *, seed=None):
         """One random legal action in each listed game that is not over.
 
@@ -441,7 +467,27 @@ cdef class WholeGameBatch:
             NoStraightHand: names the first game with nello or sevens, which they cannot play.
         """
         cdef const int64_t[::1] r = self._rows(rows)
-        cdef GameBatch games = GameBatch.deal(r.shape[0], seed=0)
+        cdef GameBatch games = GameBatch.__new__(GameBatch)
+        cdef Py_ssize_t i
+        self._expect_straight(r)
+        games._allocate(r.shape[0])
+        for i in range(r.shape[0]):
+            games.states[i] = self.states[r[i]].hand
+        return games
+
+    def observe(self, rows=None):
+        """What the seats to play know of the hands in play, OBS_DTYPE [k]; errors as hand_games."""
+        cdef const int64_t[::1] r = self._rows(rows)
+        out = np.zeros(r.shape[0], OBS_DTYPE)
+        cdef uint8_t[::1] o = out.view(np.uint8)
+        cdef Py_ssize_t i
+        self._expect_straight(r)
+        for i in range(r.shape[0]):
+            zf_observe(&(<zf_obs *>&o[0])[i], &self.states[r[i]].hand)
+        return out
+
+    cdef _expect_straight(self, const int64_t[::1] r):
+        """The error that names the first listed game in which no straight hand is in play."""
         cdef const zf_whole_game *g
         cdef Py_ssize_t i
         for i in range(r.shape[0]):
@@ -450,5 +496,3 @@ cdef class WholeGameBatch:
                 raise wrong_phase_error(g, ZF_PHASE_PLAY, f"game {r[i]}, ")
             if g.hand.decl >= ZF_N_DECLARATIONS:
                 raise no_straight_hand(g, f"game {r[i]}, ")
-            games.states[i] = g.hand
-        return games
