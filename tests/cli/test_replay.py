@@ -96,6 +96,34 @@ def test_first_difference_as_json(different: Path) -> None:
     }
 
 
+def test_what_is_wrong_is_told_and_the_others_are_replayed(tmp_path: Path) -> None:
+    with gzip.open(Path(__file__).parent.parent / "golden" / "full_games.jsonl.gz") as lines:
+        games = [json.loads(next(lines)) for _ in range(4)]
+    good = json.dumps(games[3])
+    played = [hand for hand in games[0]["hands"] if "award" in hand]
+    played[0]["award"][1] += 1
+    called = games[1]["hands"][0]
+    called["bids"][0][1] = 200
+    games[2]["hands"][0]["dealer"] = 7
+    path = tmp_path / "g.jsonl"
+    path.write_text("\n".join([good, *map(json.dumps, games[:3]), "{", good]) + "\n")
+    result = replay(path)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("2 games, ")
+    assert f"equal, then a difference: line 2, hand {played[0]['no']}: award" in result.stdout
+    assert result.stdout.endswith("; 3 lines cannot be replayed\n")
+    told = result.stderr.splitlines()
+    assert len(told) == 3
+    assert f"{path}: Line 3 is illegal by the Python rules: hand 1: seat " in told[0]
+    assert "may not call 200" in told[0]
+    assert "Line 4, hand 1 has 7 for 'dealer'" in told[1]
+    assert "Line 5 is not valid JSON" in told[2]
+    found = json.loads(replay(path, "--json").stdout)
+    assert (found["games"], found["equal"], found["broken_lines"]) == (2, False, 3)
+    many = write(tmp_path / "many.jsonl", *[{}] * 30)
+    assert replay(many).stderr.splitlines()[-1].endswith(": 10 lines more.")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

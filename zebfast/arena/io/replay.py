@@ -85,9 +85,28 @@ def read_games(source: Path | BinaryIO) -> Iterator[RecordedGame | RecordedWhole
     for a line that is no recorded game and for damaged compression, and OSError where the file
     cannot be read.
     """
+    for record in read_records(source):
+        if isinstance(record, RecordingError):
+            raise record
+        yield record
+
+
+def read_records(
+    source: Path | BinaryIO,
+) -> Iterator[RecordedGame | RecordedWholeGame | RecordingError]:
+    """The same, with the error in place of a line that is no recorded game; the next ones follow.
+
+    Nothing follows where compression is damaged or a line is too long. Raises OSError alone.
+    """
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
-        for number, line in json_lines(stream, max_bytes=MAX_LINE_BYTES, expected=_EXPECTED):
-            yield parse_game(line, number)
+        try:
+            for number, line in json_lines(stream, max_bytes=MAX_LINE_BYTES, expected=_EXPECTED):
+                try:
+                    yield parse_game(line, number)
+                except RecordingError as error:
+                    yield error
+        except RecordingError as error:
+            yield error
 
 
 def parse_game(line: bytes, number: int) -> RecordedGame | RecordedWholeGame:
