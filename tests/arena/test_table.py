@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whole_games import RULE_SETS, legal, played
 
-from zebfast import WholeGame, rules
+from zebfast import WholeGame, WholeGameBatch, rules
 from zebfast.arena.io.replay import parse_game, replay_game
 from zebfast.arena.table.foreign import ForeignPlayer, ForeignPlayerError, replacement
+from zebfast.arena.table.hands import act_one_by_one
 from zebfast.arena.table.house import house_play, possible_worlds
-from zebfast.arena.table.match import PlayedGame, play_pairs, play_table_match
+from zebfast.arena.table.lockstep import PlayedGame, play_pairs
+from zebfast.arena.table.match import play_table_match
 from zebfast.arena.table.players import WholePlayer, seen_game, table_player
 from zebfast.arena.table.protocol import ANSWERS, ProtocolError, read_request, request_of
 from zebfast.arena.table.record import record_of
@@ -108,6 +110,41 @@ def test_games_at_a_table_end_and_their_records_replay(kind: str, rule_player: W
             )
         ).plays
     )
+
+
+@pytest.mark.parametrize("kind", ["straight", "house", "points"])
+def test_games_side_by_side_are_those_one_by_one(kind: str) -> None:
+    """Whatever is played beside them: the same games, in the same order, and the same record."""
+
+    def lines(at_once: int) -> list[str]:
+        games = play_pairs(table_player("heuristic2"), table_player("random"), n_pairs=3, seed=6,
+                           rule_set=RULE_SETS[kind], at_once=at_once)  # fmt: skip
+        return [json.dumps(record_of(game, ("a", "b"))) for game in games]
+
+    one = lines(1)
+    assert len(one) == 6
+    assert lines(4) == one
+    assert lines(99) == one
+
+
+@pytest.mark.parametrize(
+    "spec", ["random", "heuristic2", "zeb", "eq:n=3,objective=make", "search:n=6,worlds=2"]
+)
+def test_nobody_plays_by_what_is_hidden(spec: str) -> None:
+    """With all hands at its feet a player does what it does when it is told one seat's view."""
+    player, rule_set = table_player(spec, seed=3), RULE_SETS["house"]
+    games = WholeGameBatch(6, seed=11, rule_set=rule_set)
+    asked_of = np.zeros(4, np.int64)
+    for step in range(60):
+        games.act_forced()
+        rows = np.flatnonzero(~games.over)
+        actions = player.act(games, rows)
+        if step % 4 == 0:
+            assert actions.tolist() == act_one_by_one(player, games, rows).tolist()
+        asked_of += np.bincount(games.phase[rows], minlength=4)[:4]
+        games.act(actions, rows)
+        games.play_random(games.phase == 1)  # auctions that a careful bidder never makes
+    assert (asked_of[1:] > 0).all()
 
 
 def served(player: WholePlayer, *requests: Any) -> list[Any]:

@@ -11,7 +11,8 @@ import click
 
 from zebfast.arena.players.specs import PlayerSpecError
 from zebfast.arena.table.foreign import PREFIX, ForeignPlayer, ForeignPlayerError
-from zebfast.arena.table.match import PlayedGame, TableResult, play_table_match
+from zebfast.arena.table.lockstep import PlayedGame
+from zebfast.arena.table.match import TableResult, play_table_match
 from zebfast.arena.table.players import TablePlayer, table_player
 from zebfast.arena.table.record import record_of
 from zebfast.rules import RuleSet
@@ -38,8 +39,10 @@ def run_marks(
             result = play_table_match(
                 *players, n_pairs=n_pairs, seed=seed, rule_set=rule_set, seen=keep
             )
-        except ForeignPlayerError as error:
-            raise click.ClickException(f"The match cannot go on: {error}") from error
+        except (ForeignPlayerError, FloatingPointError) as error:
+            raise click.ClickException(
+                f"The match cannot go on: {str(error).rstrip('.')}."
+            ) from error
     click.echo(json.dumps(result.as_dict()) if as_json else text_of(result))
 
 
@@ -72,6 +75,7 @@ def text_of(result: TableResult) -> str:
         f"{result.rules}; seed {result.seed}",
         f"games won   {100 * result.win_rate:.1f} % ± {100 * result.win_rate_half_width:.1f}",
         f"marks/game  {result.marks_a_game:+.2f} ± {result.marks_a_game_half_width:.2f}",
+        f"Elo         {result.elo:+.0f} ± {result.elo_half_width:.0f}",
         "Intervals are 95 %, over pairs of games of the same deals.",
     ]
     for name, illegal in ((a, result.illegal_a), (b, result.illegal_b)):

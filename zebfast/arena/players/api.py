@@ -86,12 +86,18 @@ class GamePlayer:
         """
         if not LOWEST_BID <= bid <= HIGHEST_BID:
             raise ValueError(f"bid {bid}: bids run from {LOWEST_BID} to {HIGHEST_BID}")
-        batch = _batch_of(game)
-        rng = PlayRng(
-            seed=self._seed, games=np.array([number], dtype=np.uint64), plies=batch.n_plays
-        )
-        rows, bids = np.zeros(1, dtype=np.intp), np.array([bid], dtype=np.uint8)
-        return int(self._player.choose(batch, rows, rng, bids)[0])
+        bids, numbers = np.array([bid], dtype=np.uint8), np.array([number], dtype=np.uint64)
+        return int(self.choose_many(_batch_of(game), bids=bids, numbers=numbers)[0])
+
+    def choose_many(
+        self, games: GameBatch, *, bids: NDArray[np.uint8], numbers: NDArray[np.uint64]
+    ) -> NDArray[np.uint8]:
+        """What `choose` says of each of k games, none of them over: dominoes u1[k].
+
+        bids: u1[k], 30..42. numbers: u8[k], of the games.
+        """
+        rng = PlayRng(seed=self._seed, games=numbers, plies=games.n_plays)
+        return self._player.choose(games, np.arange(len(games)), rng, bids)
 
     def probabilities(self, game: Game) -> dict[int, float]:
         """The network's policy: a chance for each legal domino, in ascending order; sum 1.

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zebfast.arena.bidders.auctions import Auctions
 from zebfast.arena.bidders.base import Bidder
 from zebfast.arena.bidders.specs import build_bidder, parse_whole
+from zebfast.arena.pairs import Rows
+from zebfast.arena.table.hands import act_one_by_one, hand_number, plays_of
 from zebfast.arena.table.house import house_play, possible_worlds
 from zebfast.core.engine import Game, mask_of
+from zebfast.core.whole_game import WholeGameBatch
 from zebfast.rules import (
     CALLS,
     N_DECLARATIONS,
@@ -71,12 +77,35 @@ class WholePlayer:
 
     def play(self, view: SeatView) -> int:
         """See TablePlayer."""
-        # Draws differ from hand to hand by what the seat knows, whatever the table calls the game.
-        number = mask_of(view.dealt) << 8 | view.hand_number & 0xFF
+        number = hand_number(mask_of(view.dealt), view.hand_number)
         if view.decl is not None and view.decl >= N_DECLARATIONS:
             return house_play(view, seed=self._seed, number=number)
         bid = min(view.bid, TOTAL_POINTS)
         return self._player.choose(seen_game(view), bid=bid, number=number)
+
+    def act(self, games: WholeGameBatch, rows: Rows) -> NDArray[np.uint8]:
+        """See ManyPlayer: what the three others say of every seat."""
+        phases, found = games.phase[rows], np.empty(len(rows), np.uint8)
+        for phase, choose in ((1, self._calls), (2, self._declarations), (3, self._plays)):
+            some = np.flatnonzero(phases == phase)
+            if len(some):
+                found[some] = choose(games, rows[some])
+        return found
+
+    def _calls(self, games: WholeGameBatch, rows: Rows) -> NDArray[np.uint8]:
+        auctions, found = Auctions.of_games(games, rows), np.empty(len(rows), np.uint8)
+        some, house = np.flatnonzero(auctions.legal), np.flatnonzero(auctions.legal == 0)
+        if len(some):
+            found[some] = self.bidder.call(auctions.take(some))
+        if len(house):  # house contracts alone
+            found[house] = act_one_by_one(self, games, rows[house])
+        return found
+
+    def _declarations(self, games: WholeGameBatch, rows: Rows) -> NDArray[np.uint8]:
+        return self.bidder.declare(Auctions.of_games(games, rows))
+
+    def _plays(self, games: WholeGameBatch, rows: Rows) -> NDArray[np.uint8]:
+        return plays_of(self._player, games, rows, lambda view: self.play(view))
 
 
 def table_player(spec: str, *, seed: int = 0, device: str = "cpu") -> WholePlayer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zebfast.arena.table.match import PlayedGame
+from zebfast.arena.table.lockstep import PlayedGame
 from zebfast.arena.table.protocol import call_value, declaration_value
 from zebfast.rules import (
     DOMINOES,

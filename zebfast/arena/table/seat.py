@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import BinaryIO
 
+from zebfast.arena.table.hands import choice
 from zebfast.arena.table.players import TablePlayer
 from zebfast.arena.table.protocol import (
     ANSWERS,
@@ -14,7 +14,6 @@ from zebfast.arena.table.protocol import (
     answer_value,
     read_request,
 )
-from zebfast.rules import SeatView
 from zebfast.system.parse import parse_json
 
 
@@ -57,15 +56,10 @@ def answer_line(player: TablePlayer, line: bytes) -> bytes | None:
         return None
     phase = request.view.phase
     try:
-        chosen = chooser(player, phase)(request.view)
+        chosen = choice(player, request.view)
     except ValueError as error:  # what the request says cannot be
         raise ProtocolError(f"it tells of no possible hand: {error}") from error
     return _line({ANSWERS[phase]: answer_value(phase, chosen)})
-
-
-def chooser(player: TablePlayer, phase: str) -> Callable[[SeatView], int]:
-    """The method that answers what a phase asks."""
-    return {"call": player.call, "declare": player.declare, "play": player.play}[phase]
 
 
 def _line(answer: dict[str, object]) -> bytes:
