@@ -63,6 +63,26 @@ def test_a_signal_right_after_a_line_of_the_record(
     assert (run.reason, run.exit_code) == (reason, code)
 
 
+@pytest.mark.usefixtures("signal_handlers")
+def test_a_stop_that_a_context_turned_into_a_failure(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torch's contexts do, which fail when they are left in the middle of being entered."""
+
+    def interrupted(*_: Any, **__: Any) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        finally:
+            raise RuntimeError("trying to leave what was not entered")
+
+    exit_on_signals()
+    monkeypatch.setattr(experiment_learn.learner, "run_learner", interrupted)
+    assert learn(root).exit_code == 1, "as the runner of tests has it; the program says 143"
+    [run] = read_runs(root / "experiments/first/runs.jsonl")
+    assert (run.reason, run.exit_code) == ("stopped by SIGTERM", 143)
+
+
 def test_killed_and_continued(root: Path) -> None:
     """kill -9 leaves a start without an end, and the next run goes on."""
     with learning(root):

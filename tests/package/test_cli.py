@@ -20,7 +20,7 @@ from imports import run_without
 from zebfast.cli.main import VERBS, cli
 from zebfast.cli.messages import account, note
 from zebfast.cli.run import run, to_nowhere, user_sentence
-from zebfast.system.signals import StopFlag
+from zebfast.system.signals import SignalExit, StopFlag
 
 
 def _zebfast(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -121,6 +121,20 @@ def test_errors_become_one_line_and_a_code(
     captured = capsys.readouterr()
     assert line in captured.err
     assert captured.out == ""
+
+
+def test_a_stop_behind_a_failure_is_a_stop(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def failing() -> None:
+        try:
+            raise SignalExit(143)
+        finally:
+            raise ZeroDivisionError("on the way out")
+
+    with pytest.raises(SystemExit) as stop:
+        run(failing, prog_name="zebfast", argv=[])
+    assert stop.value.code == 143
+    assert capsys.readouterr().err == ""
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -16,6 +16,7 @@ from zebfast.system.signals import (
     SignalsHeld,
     StopFlag,
     Stopped,
+    exit_behind,
     exit_on_signals,
     interrupting,
 )
@@ -198,3 +199,22 @@ def test_a_flag_within_what_is_released_listens_alone(number: int) -> None:
         send(number)
         assert came == []
     assert came == [number]
+
+
+class FailsToLeave:
+    """A context that fails at the end whatever has happened in it, as those of torch may."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        raise RuntimeError("nothing to leave")
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_exit_is_known_behind_what_took_its_place(number: int) -> None:
+    exit_on_signals()
+    with pytest.raises(RuntimeError) as failed, FailsToLeave():
+        send(number)
+    assert exit_behind(failed.value) == 128 + number
+    assert exit_behind(RuntimeError("a failure of its own")) is None

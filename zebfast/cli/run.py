@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 from zebfast.system.files import fault_text
-from zebfast.system.signals import exit_on_signals, terminate_at_end_of_input
+from zebfast.system.signals import exit_behind, exit_on_signals, terminate_at_end_of_input
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -100,6 +100,8 @@ def _run(command: click.Command, prog_name: str, argv: Sequence[str] | None) -> 
         if isinstance(error, BrokenPipeError) and error.filename is None:
             to_nowhere(sys.stdout)  # whose reader went away
             sys.exit(EXIT_FAILED)
+        if (by_signal := exit_behind(error)) is not None:
+            sys.exit(by_signal)
         sentence = user_sentence(error)
         if sentence is None:
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -116,6 +115,27 @@ def terminate_at_end_of_input() -> None:
     threading.Thread(target=wait, name="end of input", daemon=True).start()
 
 
+class SignalExit(SystemExit):
+    """The exit that a signal asks for; its code is 128 and the signal's number."""
+
+
+def exit_behind(error: BaseException) -> int | None:
+    """The exit code of a signal whose exception this one has taken the place of; None if there is
+    no such.
+
+    What is left as the signal's exception passes may fail at that, as torch's contexts do. Then the
+    failure is what arrives, with the other as its context.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt):
+            return 128 + signal.SIGINT
+        if isinstance(seen, SignalExit):
+            return int(str(seen.code))
+        seen = seen.__context__
+    return None
+
+
 class OrderlyExit:
     """The handler that ends a program by an exception, so that contexts are closed.
 
@@ -131,11 +151,11 @@ class OrderlyExit:
         self.signal_number = number
         if number == signal.SIGINT:
             raise KeyboardInterrupt
-        sys.exit(128 + number)
+        raise SignalExit(128 + number)
 
 
 def exit_on_signals() -> OrderlyExit:
-    """From now on, SIGTERM and SIGHUP end this program by SystemExit, so that contexts are closed.
+    """From now on, SIGTERM and SIGHUP end this program by SignalExit, so that contexts are closed.
 
     The code is 143 or 129. A SIGHUP that is ignored stays so. Ctrl-C raises KeyboardInterrupt as
     ever, where nobody has changed that. Returns the handler of them all.

@@ -23,9 +23,9 @@ from zebfast.cli.experiment.context import experiments_dir_option, open_experime
 from zebfast.cli.experiment.runs import draw_curves
 from zebfast.cli.experiment.settings import origins, plain_settings, resolve
 from zebfast.cli.messages import note
-from zebfast.cli.run import EXIT_FAILED, EXIT_INTERRUPTED, user_sentence
+from zebfast.cli.run import EXIT_FAILED, user_sentence
 from zebfast.system.machine import installed_version
-from zebfast.system.signals import SignalsHeld
+from zebfast.system.signals import SignalsHeld, exit_behind
 
 if TYPE_CHECKING:
     from zebfast.experiment.experiment import Experiment
@@ -240,15 +240,12 @@ def _run(
             with signals.released(), beside, subscribed(record):
                 ended = learner.run_learner(flags)
             code, reason = ended, _ended(ended)
-        except KeyboardInterrupt:
-            code, reason = EXIT_INTERRUPTED, _ENDS[EXIT_INTERRUPTED]
-            raise
-        except SystemExit as end:  # by a signal that came before the learner listened itself
-            if isinstance(end.code, int):
-                code, reason = end.code, _ended(end.code)
-            raise
         except BaseException as error:
-            reason = f"failed: {user_sentence(error) or type(error).__name__}"
+            by_signal = exit_behind(error)  # that came before the learner listened itself
+            if by_signal is not None:
+                code, reason = by_signal, _ended(by_signal)
+            else:
+                reason = f"failed: {user_sentence(error) or type(error).__name__}"
             raise
         finally:
             with suppress(OSError):
