@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import click
 from generated import ROOT, put_between
 from records import newest_figures, number
-from strength import tables
+from strength import tables, whole_tables
 from strength.plots import picture_of
 from strength.record import RECORDS as STRENGTH
 from strength.record import check, complete_records, what_of
@@ -135,6 +135,26 @@ def quality(path: Path | None, root: str = "") -> str:
         f"core, printed by {' and '.join(f'`{run}`' for run in commands)}.",
     ]
     return "\n".join(lines)
+
+
+def whole_games(folder: Path, root: str = "") -> str:
+    """Whole games: everyone against everyone, the shares of auction and play, and the bids."""
+    records = complete_records(folder)
+    where = f"{root}bench/records/strength"
+    lines: list[str] = []
+    for kind, parts in WHOLE_GAMES.items():
+        if kind not in records:
+            lines += [NO_RECORD.format("python tools/strength.py --help"), ""]
+            continue
+        path = records[kind]
+        content = check(path)
+        for title, part in parts:
+            lines += [title, "", *part(content), ""]
+        lines += [
+            f"Seed {content['settings']['seed']}; [{what_of(path)}]({where}/{path.name}).",
+            "",
+        ]
+    return "\n".join([*lines, f"[The evidence]({where}/README.md): every pairing, and commands."])
 
 
 def strength(folder: Path, kinds: tuple[str, ...], root: str = "") -> str:
@@ -316,12 +336,26 @@ PICTURES = {
     "time": "strength against time",
     "curve": "strength against training",
 }
+WHOLE_GAMES = {
+    "marks": (
+        ("Marks a game / games won, %, by the player of the row against that of the column:",
+         whole_tables.whole_square),
+        ("What the auction is worth, and what the play is, each with the other held the same:",
+         whole_tables.shares),
+    ),
+    "bids": (
+        ("What the bidder says of its bids in auctions with itself, and how many were made:",
+         whole_tables.bid_scores),
+        ("By the bid, and of any hand without an auction:", whole_tables.bids_by_bid),
+    ),
+}  # fmt: skip
 PARTS = {
     "strength": Part("README.md", partial(strength, STRENGTH, ("matrix",))),
     **{
         f"strength {kind}": Part("docs/strength.md", partial(strength, STRENGTH, (kind,)))
         for kind in PICTURES
     },
+    "whole games": Part("docs/strength.md", partial(whole_games, STRENGTH)),
     "quality": Part("docs/strength.md", lambda root: quality(newest_quality(), root)),
     "figures": Part("docs/performance.md", partial(figures, RECORDS)),
     "cost": Part("docs/performance.md", cost),

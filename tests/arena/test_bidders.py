@@ -34,7 +34,7 @@ from zebfast.rules import CALLS, RuleSet, SeatView
 seeds = st.integers(0, 2**64 - 1)
 RULES = [RuleSet(), RuleSet(all_pass="force", plunge=4, splash=2, nello="own"),
          RuleSet(auction="drop30"), RuleSet(scoring="points", target=250)]  # fmt: skip
-BIDDERS = ["rule", "jump", "thirty", "lowest:0.5", "open:0.75,n=4"]
+BIDDERS = ["rule", "jump", "thirty", "lowest:0.5", "open:0.75,n=4", "value"]
 
 
 @pytest.fixture(scope="module", params=BIDDERS)
@@ -214,6 +214,7 @@ def test_a_player_of_whole_games_is_a_bidder_and_a_play() -> None:
     assert (spec.bidder.kind, spec.bidder.threshold, spec.play.text) == ("lowest", 0.55, "eq:n=10")
     assert parse_whole("zeb:source=a+b.safetensors").play.text == "zeb:source=a+b.safetensors"
     assert parse_whole("heuristic2").bidder.kind == "rule"
+    assert parse_whole("zeb").bidder.kind == "value"
 
 
 @pytest.mark.parametrize(

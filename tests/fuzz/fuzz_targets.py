@@ -188,6 +188,19 @@ def safetensors_seeds() -> list[bytes]:
     return [written(lambda p: checkpoint.save(network(), p), "c.safetensors")]
 
 
+def bids_seeds() -> list[bytes]:
+    from zebfast.net import shipped
+
+    return [shipped.BIDS.read_bytes()]
+
+
+@target("safetensors", bids_seeds)
+def bids() -> tuple[Read, Errors]:
+    from zebfast.arena.bidders.value import BadBids, Bids
+
+    return of_file(Bids.load, "bids.safetensors"), (BadBids,)
+
+
 def training_seeds() -> list[bytes]:
     from zebfast.learner.state import Progress, TrainingCheckpoint, save_checkpoint
 

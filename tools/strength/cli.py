@@ -7,6 +7,8 @@
     strength.py calibration --network new=best.pt --opponent eq:n=10 --output ...
     strength.py belief --network new=best.pt --output ...
     strength.py curve 'seed 1=run-1/metrics.jsonl' 'seed 2=run-2/metrics.jsonl' --output ...
+    strength.py marks rule+zeb value+zeb eq=rule+eq:n=10 --output R/<date>-marks.json
+    strength.py bids --output R/<date>-bids.json
     strength.py page
 
 (python tools/strength.py; R is bench/records/strength.) A player is a spec or NAME=SPEC; list the
@@ -29,6 +31,7 @@ import torch
 from strength import page
 from strength.measure import ablation, belief, calibration, curve, matrix, times
 from strength.record import SEEDS, open_record
+from strength.whole import bids, marks
 from zebfast.arena.players.build import PlayerLoadError
 from zebfast.arena.players.specs import PlayerSpecError
 from zebfast.arena.records import Record, RecordError
@@ -42,6 +45,8 @@ KINDS: Mapping[str, Callable[[Record, argparse.Namespace], None]] = {
     "calibration": calibration,
     "belief": belief,
     "curve": curve,
+    "marks": marks,
+    "bids": bids,
 }
 #: Deals of a pairing, or of the games that decisions are taken from.
 DEALS = {
@@ -51,6 +56,8 @@ DEALS = {
     "training": 10_000,
     "calibration": 5_000,
     "belief": 1_000,
+    "marks": 2_000,
+    "bids": 400_000,
 }
 #: Kinds whose players are the rows of a file.
 _BY_ROWS = ("ablation", "training")
@@ -62,6 +69,8 @@ _ABOUT = {
     "calibration": "whether chances given to winning the game and the contract come true",
     "belief": "where the hidden dominoes are, against what can be told without a network",
     "curve": "strength against minutes and games of trainings, from their metrics",
+    "marks": "whole games of every player against every other, with Elo",
+    "bids": "whether bids are made as often as is said",
 }
 
 
@@ -84,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--threads", type=int, default=1, help="of the solver")
     shown = kinds.add_parser("page", help="the page of evidence and its pictures, from the records")
     shown.add_argument("--check", action="store_true", help="only say whether they are current")
-    for name in ("matrix", "time"):
+    for name in ("matrix", "time", "marks"):
         of[name].add_argument("players", nargs="+", metavar="[NAME=]SPEC")
     of["curve"].add_argument("runs", nargs="+", metavar="NAME=METRICS.jsonl")
     for name in ("matrix", "time", *_BY_ROWS):
@@ -97,6 +106,8 @@ def parser() -> argparse.ArgumentParser:
     of["time"].add_argument("--alone", type=int, default=200, help="decisions timed one at a time")
     for name in _BY_ROWS:
         of[name].add_argument("--rows", type=Path, required=True, help="see strength/trainings.py")
+    of["bids"].add_argument("--n-alone", type=int, default=400_000, help="hands without an auction")
+    of["bids"].add_argument("--source", default="", help="network that prices and plays")
     for name in ("calibration", "belief"):
         of[name].add_argument("--network", action="append", required=True, metavar="NAME=FILE")
         of[name].add_argument("--opponent", action="append", default=[], metavar="SPEC")

@@ -14,7 +14,7 @@ from typing import Any
 
 import generated
 
-from strength import tables
+from strength import tables, whole_tables
 from strength.plots import draw, has_picture, is_current, picture_of
 from strength.record import RECORDS, SEEDS, TUNING, check, complete_records, what_of
 from zebfast.arena.records import RecordError
@@ -143,7 +143,47 @@ def _belief(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _marks(record: Mapping[str, Any]) -> list[str]:
+    return [
+        "Games to seven marks, straight tournament rules, every game both ways on the same deals. "
+        "A player is BIDDER+PLAY. Marks a game / games won, %, the player of the row against that "
+        "of the column:",
+        "",
+        *whole_tables.whole_square(record),
+        "",
+        f"Elo: Bradley-Terry by games won, {record['players'][0]['name']} = 0; intervals over "
+        "pairs of games.",
+        "",
+        *whole_tables.whole_pairs(record),
+        "",
+        "The share of the auction, and of the play with what it takes: pairings in which the one "
+        "is the same and the other is not.",
+        "",
+        *whole_tables.shares(record),
+    ]
+
+
+def _bids(record: Mapping[str, Any]) -> list[str]:
+    shown = 100 * record["results"]["in_shown_cells"]
+    return [
+        f"{record['results']['hands']:,} first hands of whole games, the bidder and `zeb` in all "
+        "seats. *Said* is what the declarer's bid was given at its turn, with the best "
+        "declaration, by its hand and what had been called. The expected error is the mean gap of "
+        "ten bins; by chance a perfectly calibrated bidder has the one beside it; *unbiased* takes "
+        f"that off. Cells with too few contracts are left out; the others hold {shown:.1f} %.",
+        "",
+        *whole_tables.bid_scores(record),
+        "",
+        "By the bid, and the same for hands without an auction, where every hand declares what is "
+        "best for every bid:",
+        "",
+        *whole_tables.bids_by_bid(record),
+    ]
+
+
 SECTIONS: Mapping[str, tuple[str, Section]] = {
+    "marks": ("Whole games", _marks),
+    "bids": ("Bids: said and made", _bids),
     "matrix": ("Everyone against everyone", _matrix),
     "time": ("Strength against time", tables.times),
     "curve": ("Strength against training", tables.curves),

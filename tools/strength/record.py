@@ -29,6 +29,8 @@ SEEDS: Mapping[str, int] = {
     "calibration": 420_104,
     "belief": 420_105,
     "training": 420_106,
+    "marks": 420_107,
+    "bids": 420_108,
 }
 TUNING = 1_000_000
 _SAID = ("date", "time", "commit", "machine", "versions", "runs")

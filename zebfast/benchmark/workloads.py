@@ -337,6 +337,26 @@ def match_network(_folder: Path) -> Work:
     return lambda: Done(4, trace=evaluate_network(ready, n_games=4, seed=SEED).games)
 
 
+def priced_hands(_folder: Path, *, n: int) -> Work:
+    """Hands with all nine declarations, by the shipped network in its fastest precision."""
+    from zebfast.arena.bidders.specs import network_prices, parse_bidder
+
+    prices = network_prices(parse_bidder("lowest:0.5"))
+    hands = games_at(0, n).held[:, 0].copy()
+    return lambda: Done(n, trace=prices.of(hands) > 0)
+
+
+def bids(_folder: Path, *, n: int) -> Work:
+    """First calls of whole games, by what every call is worth."""
+    from zebfast.arena.bidders.auctions import Auctions
+    from zebfast.arena.bidders.specs import build_bidder, parse_bidder
+    from zebfast.core.whole_game import WholeGameBatch
+
+    bidder = build_bidder(parse_bidder("value"))
+    seats = Auctions.of_games(WholeGameBatch(n, seed=SEED), np.arange(n))
+    return lambda: Done(n, trace=seats.legal >> bidder.call(seats) & np.uint32(1))
+
+
 # --- files, replay, exchange ----------------------------------------------------------------------
 
 
@@ -511,6 +531,10 @@ _PLAY = (
     workload(GATE, "labels", "labels/s",
              "labelled decisions of 8 games side by side, rollouts of a small v2 network",
              labels_of, n_games=8),
+    workload(RECORD, "priced_hands", "hands/s",
+             "hands of 9 declarations by the shipped network, one core", priced_hands, n=2048),
+    workload(GATE, "priced_hands_64", "hands/s", "the same, 64 hands", priced_hands, n=64),
+    workload(RECORD, "bids", "calls/s", "calls by what they are worth, one core", bids, n=2048),
     workload(GATE, "match_v2", "games/s", "a match of 200 games, the shipped network and random",
              match, first="zeb", second="random", n_games=200, n_threads=1),
     workload(GATE, "selfplay_true", "games/s",

@@ -41,8 +41,11 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
 
     {PLAYERS_HELP}
 
-    With --game marks whole games to seven marks are played, every game both ways; there ext:COMMAND
-    is any program that speaks the table protocol.
+    With --game marks whole games to seven marks are played, every game both ways. There a player is
+    BIDDER+PLAY: value+PLAY bids by what every call is worth, lowest:0.5+PLAY makes the lowest call
+    if the network makes it with that chance, open:0.75+PLAY the same by solved layouts, rule+PLAY
+    and jump+PLAY count losers, thirty+PLAY says 30 if nobody has bid; ext:COMMAND is any program
+    that speaks the table protocol.
 
     \b
     Examples:
@@ -53,7 +56,9 @@ def _bid(context: click.Context, option: click.Parameter, value: str) -> int | N
       zebfast eval --matrix random heuristic heuristic2 --n-deals 2000
       zebfast eval --matrix random zeb:source=run eq:n=100 --output matrix.json --resume
       zebfast eval --matrix random heuristic heuristic2 --csv m.csv --png m.png
-      zebfast eval zeb vs "ext:python my_player.py" --game marks --n-games 100""",
+      zebfast eval zeb vs "ext:python my_player.py" --game marks --n-games 100
+      zebfast eval value+zeb vs lowest:0.5+zeb --game marks --n-games 2000
+      zebfast eval --matrix rule+heuristic2 rule+zeb value+zeb --game marks""",
 )
 @click.argument("players", nargs=-1, metavar="A vs B | --matrix A B C ...")
 @click.option(
@@ -102,18 +107,18 @@ def evaluate(
     if game == "hand" and (rules is not None or record is not None):
         raise click.UsageError("--rules and --record belong to --game marks; add it.")
     if game == "marks":
-        if as_matrix or any(files.values()) or bid is not None:
+        if any(files.values()) or bid is not None or (as_matrix and record is not None):
             raise click.UsageError(
-                "--game marks plays two players with the bids that they make: expected none of "
-                "--matrix, its files, and --bid."
+                "--game marks plays with the bids that players make and keeps no files of a "
+                "matrix: expected none of --bid, --csv, --png, --output, --resume, and --record "
+                "without --matrix."
             )
-        from zebfast.cli.marks import run_marks
-
-        run_marks(
-            _two(players), n_pairs=_n_deals(n_games, n_deals, DEFAULT_PAIRS), seed=seed,
-            rules=rules or "straight", seconds=answer_seconds, record=record, device=device,
-            as_json=as_json,
-        )  # fmt: skip
+        told = {
+            "n_pairs": _n_deals(n_games, n_deals, DEFAULT_PAIRS), "seed": seed,
+            "rules": rules or "straight", "seconds": answer_seconds, "device": device,
+            "as_json": as_json,
+        }  # fmt: skip
+        _whole_games(players, as_matrix, record, told)
         return
     if as_matrix:
         from zebfast.cli.matrix import MatrixFiles, run_matrix
@@ -150,6 +155,19 @@ def evaluate(
         Console().print(rich_table(result))
     else:
         click.echo(plain_table(result))
+
+
+def _whole_games(
+    players: tuple[str, ...], as_matrix: bool, record: Path | None, told: dict[str, Any]
+) -> None:
+    if as_matrix:
+        from zebfast.cli.ladder import run_ladder
+
+        run_ladder(players, **told)
+    else:
+        from zebfast.cli.marks import run_marks
+
+        run_marks(_two(players), record=record, **told)
 
 
 def _two(players: tuple[str, ...]) -> tuple[str, str]:

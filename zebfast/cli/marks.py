@@ -24,12 +24,9 @@ def run_marks(
     record: Path | None, device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Play, record, print. click errors for players and rules that are none."""
-    try:
-        rule_set = RuleSet.from_text(rules)
-    except SettingError as error:
-        raise click.UsageError(f"--rules: {error}.") from error
+    rule_set = read_rules(rules)
     with ExitStack() as stack:
-        players = [_player(name, seed, seconds, device, stack) for name in names]
+        players = [open_player(name, seed, seconds, device, stack) for name in names]
         written = stack.enter_context(record.open("a", encoding="utf-8")) if record else None
 
         def keep(played: PlayedGame) -> None:
@@ -46,9 +43,18 @@ def run_marks(
     click.echo(json.dumps(result.as_dict()) if as_json else text_of(result))
 
 
-def _player(
+def read_rules(text: str) -> RuleSet:
+    """The rule set of a text; a usage error where it is none."""
+    try:
+        return RuleSet.from_text(text)
+    except SettingError as error:
+        raise click.UsageError(f"--rules: {error}.") from error
+
+
+def open_player(
     name: str, seed: int, seconds: float, device: str | None, stack: ExitStack
 ) -> TablePlayer:
+    """The player of a spec, or a program, which ends with the stack. click errors for others."""
     if name.startswith(PREFIX):
         try:
             return stack.enter_context(ForeignPlayer(name.removeprefix(PREFIX), seconds=seconds))

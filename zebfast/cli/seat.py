@@ -15,7 +15,8 @@ from zebfast.cli.options import Whole, option
     help="""Sit a player at a table of whole games: requests on standard input, answers on standard
     output, one JSON object a line (the table protocol).
 
-    PLAYER plays the hands, as in zebfast eval; a simple rule bids and declares.
+    PLAYER is BIDDER+PLAY, as in zebfast eval --game marks; of a play alone, networks bid by what
+    every call is worth and the others by a simple rule.
 
     \b
     Example:

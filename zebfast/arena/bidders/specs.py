@@ -62,7 +62,7 @@ class WholeSpec:
 
 
 def parse_whole(text: str) -> WholeSpec:
-    """Parse BIDDER+PLAY, or PLAY alone: then it bids by rule.
+    """Parse BIDDER+PLAY, or PLAY alone: then a network bids by value, and others by rule.
 
     Raises PlayerSpecError (one sentence) for anything else.
     """
@@ -73,7 +73,7 @@ def parse_whole(text: str) -> WholeSpec:
     if spec.partition(":")[0] in _KNOWN:
         raise PlayerSpecError(f"Player {spec!r} bids and does not play; write it as {spec}+zeb.")
     play = parse_spec(spec)
-    return WholeSpec(spec, parse_bidder(BY_RULE), play)
+    return WholeSpec(spec, parse_bidder(BEST if play.needs_network else BY_RULE), play)
 
 
 def parse_bidder(text: str) -> BidderSpec:

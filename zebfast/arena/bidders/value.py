@@ -16,9 +16,12 @@ from zebfast.arena.bidders.race import MOST_LACKING, chance_after
 from zebfast.arena.bidders.worth import (
     AWARDS,
     N_CALLS,
+    N_INPUTS,
+    N_OF_HAND,
     SmallNet,
     chances,
     inputs,
+    of_hand,
     stated,
 )
 from zebfast.net import checkpoint, shipped
@@ -96,6 +99,13 @@ class ValueBidder:
         """
         prices = self.prices.of(auctions.hand)
         return stated(prices, self.bids.price(inputs(auctions, prices)))
+
+    def before_auction(self, hands: NDArray[np.uint32]) -> NDArray[np.float64]:
+        """The same f8[k, 13] of hands u4[k] of which nothing else is known, not even the seat."""
+        prices = self.prices.of(hands)
+        x = np.zeros((len(hands), N_INPUTS))
+        x[:, :N_OF_HAND] = of_hand(hands, prices)
+        return stated(prices, self.bids.price(x))
 
     def chances(self, view: SeatView) -> dict[int, float]:
         """For people: the chance that each legal bid of the seat is made, if it stands."""
