@@ -205,6 +205,14 @@ static uint64_t first_layer(size_t n) {
     return (uint64_t)sum;
 }
 
+static uint64_t first_gradient(size_t n) {
+    static float table[ZF_N_FEATURES * WIDTH], gradient[N_STATES * WIDTH];
+    for (size_t i = 0; i < N_STATES * WIDTH; i++) gradient[i] = (float)(i % 7);
+    for (size_t i = 0; i < n; i++)
+        zf_first_gradient(table, observed, gradient, N_STATES, WIDTH);
+    return (uint64_t)table[0];
+}
+
 static uint64_t answers(size_t n) {
     static float scores[N_STATES * ZF_N_SCORES], out[N_STATES][8];
     float sum = 0.0f;
@@ -298,6 +306,7 @@ static const kernel kernels[] = {
     {"thrifty search", 20, thrifty},
     {"features", 100, features},
     {"first layer", 20, first_layer},
+    {"first gradient", 20, first_gradient},
     {"answers", 20, answers},
     {"network, one row", 100, network_alone},
     {"network, 64 rows", 20, network_batch},

@@ -56,7 +56,7 @@ static void test_bits(void) {
 /* The ends of the v2 network: every set bit adds one row, answers are a policy and a value, and an
  * observation that cannot be is refused. */
 static void test_features(void) {
-    static float ones[ZF_N_FEATURES * 80];
+    static float ones[ZF_N_FEATURES * 80], rows[ZF_N_FEATURES * 80];
     for (size_t i = 0; i < sizeof ones / sizeof *ones; i++) ones[i] = 1.0f;
     for (uint64_t game = 0; game < 200; game++) {
         zf_state s;
@@ -74,6 +74,10 @@ static void test_features(void) {
         for (int i = 0; i < ZF_FEATURE_BYTES; i++) n += (uint32_t)__builtin_popcount(bits[i]);
         CHECK(zf_first_layer(sums, &o, 1, ones, ones, 80) == 1);
         CHECK(sums[0] == (float)(n + 1) && sums[79] == sums[0]);
+        memset(rows, 0, sizeof rows);
+        CHECK(zf_first_gradient(rows, &o, ones, 1, 80) == 1);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) n -= i % 80 == 79 && rows[i] == 1.0f;
+        CHECK(n == 0);
         zf_answers(answer, &o, 1, scores);
         for (int i = 0; i < 7; i++) sum += answer[i];
         CHECK(sum > 0.999f && sum < 1.001f && answer[7] > -0.1f && answer[7] < 0.1f);

@@ -54,6 +54,38 @@ SET_TARGET static size_t SET(first_layer)(float *out, const zf_obs *obs, size_t 
     return n;
 }
 
+/* Those rows of a table, plus row[0 .. 16 * sixteens). */
+SET_INLINE void SET(add_to_rows)(float *table, const float *row, size_t width, const uint16_t *bit,
+                                 const uint16_t *end, const int sixteens) {
+    vec more[8];
+    UNROLLED for (int v = 0; v < sixteens * VECTORS; v++) more[v] = load(&row[v * LANES]);
+    for (; bit < end; bit++) {
+        float *to = table + *bit * width;
+        UNROLLED for (int v = 0; v < sixteens * VECTORS; v++)
+            store(&to[v * LANES], load(&to[v * LANES]) + more[v]);
+    }
+}
+
+SET_TARGET static size_t SET(first_gradient)(float *table, const zf_obs *obs, const float *gradient,
+                                             size_t n, size_t width) {
+    bit_lists lists;
+    for (size_t done = 0; done < n;) {
+        size_t listed = fill_lists(&lists, obs + done, n - done);
+        for (size_t i = 0; i < listed; i++) {
+            const uint16_t *bits = &lists.bits[lists.start[i]], *end = bits + lists.count[i];
+            const float *row = &gradient[(done + i) * width];
+            size_t column = 0;
+            for (; column + 8 * LANES <= width; column += 8 * LANES)
+                SET(add_to_rows)(table + column, row + column, width, bits, end, LANES / 2);
+            for (; column < width; column += 16)
+                SET(add_to_rows)(table + column, row + column, width, bits, end, 1);
+        }
+        done += listed;
+        if (done < n && !sane(&obs[done])) return done;
+    }
+    return n;
+}
+
 /* The same in whole numbers: eight rows are summed in 16 bits, which hold them, then in 32. Sums of
  * whole numbers are exact in any order. */
 typedef int16_t SET(shorts) __attribute__((vector_size(4 * LANES)));

@@ -211,10 +211,10 @@ static const int32_t from_fifth[16] = {0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1
 #include "instruction_sets.h"
 
 static const zf_v2_ends ends[] = {
-    {4, first_layer_baseline, brief_layer_baseline, answers_baseline},
+    {4, first_layer_baseline, first_gradient_baseline, brief_layer_baseline, answers_baseline},
 #if defined(__x86_64__)
-    {8, first_layer_avx2, brief_layer_avx2, answers_avx2},
-    {16, first_layer_avx512, brief_layer_avx512, answers_avx512},
+    {8, first_layer_avx2, first_gradient_avx2, brief_layer_avx2, answers_avx2},
+    {16, first_layer_avx512, first_gradient_avx512, brief_layer_avx512, answers_avx512},
 #endif
 };
 
@@ -253,6 +253,11 @@ static const zf_v2_ends *best(void) {
 size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
                       const float *bias, size_t width) {
     return best()->first_layer(out, obs, n, &(zf_first){table, bias, width, width, ZF_FIRST_PANEL});
+}
+
+size_t zf_first_gradient(float *table, const zf_obs *obs, const float *gradient, size_t n,
+                         size_t width) {
+    return best()->first_gradient(table, obs, gradient, n, width);
 }
 
 void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores) {

@@ -74,6 +74,11 @@ typedef struct {
     /* out[i] = bias + the rows whose bits are set, added in the order of the bits; out is
      * [n][width]. Returns as zf_features does. */
     size_t (*first_layer)(float *out, const zf_obs *obs, size_t n, const zf_first *first);
+    /* Of the first layer's table [ZF_N_FEATURES][width], by the gradient [n][width] of its output:
+     * each row of that is added to the rows whose bits are set, one observation after another.
+     * Returns as zf_features does. */
+    size_t (*first_gradient)(float *table, const zf_obs *obs, const float *gradient, size_t n,
+                             size_t width);
     size_t (*brief_layer)(float *out, const zf_obs *obs, size_t n, const zf_brief *first);
     /* What the last layer's scores of each observation, the first ZF_N_SCORES of every `stride`
      * numbers, come to, out [n][8]: the softmax of the first 28 over the legal dominoes, by slot,
@@ -92,6 +97,8 @@ void zf_brief_pack(int16_t *to, float *unit, const float *table, size_t width,
  * scores [n][ZF_N_SCORES]. */
 size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
                       const float *bias, size_t width);
+size_t zf_first_gradient(float *table, const zf_obs *obs, const float *gradient, size_t n,
+                         size_t width);
 void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores);
 
 #endif

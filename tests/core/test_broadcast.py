@@ -19,7 +19,7 @@ from zebfast import (
     rules,
 )
 from zebfast.core.attention import attention
-from zebfast.core.features import answers, first_layer
+from zebfast.core.features import answers, first_gradient, first_layer
 from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
@@ -198,6 +198,7 @@ NOTHING: dict[str, Call] = {
     "Forest": lambda none: Forest(none, options=SearchOptions()),  # type: ignore[arg-type]
     "answers": lambda none: answers(np.zeros(0, OBS_DTYPE), none, none),  # type: ignore[arg-type]
     "first_layer": lambda none: first_layer(np.zeros(0, OBS_DTYPE), none, none, none),  # type: ignore[arg-type]
+    "first_gradient": lambda none: first_gradient(np.zeros(0, OBS_DTYPE), none, none),  # type: ignore[arg-type]
     "attention": lambda none: attention(np.zeros((0, 24), np.float32), none, none, n_heads=1),  # type: ignore[arg-type]
     "Solver.values": lambda none: Solver().values(none),  # type: ignore[arg-type]
     "Solver.play_values": lambda none: Solver().play_values(none),  # type: ignore[arg-type]

@@ -14,11 +14,12 @@ from slow_features import slow_features
 
 from zebfast import rules
 from zebfast.core.engine import Game, GameBatch
-from zebfast.core.features import answers, feature_bits, first_layer
+from zebfast.core.features import answers, feature_bits, first_gradient, first_layer
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.features import GROUPS, N_BITS, START
 from zebfast.net.torch.encoding import record_bytes
-from zebfast.net.torch.features import expand, expand_on_cpu
+from zebfast.net.torch.features import expand, leave_packed
+from zebfast.net.torch.features import first_layer as torch_first_layer
 
 
 def unpacked(obs: NDArray[Any]) -> NDArray[np.uint8]:
@@ -66,8 +67,6 @@ def test_expansion_and_kernel_agree_on_many_games() -> None:
     obs = np.concatenate(plies)
     batch = expand(record_bytes(obs))
     assert not names(np.nonzero(batch.features.numpy() != unpacked(obs))[1])
-    for by_torch, by_kernel in zip(batch, expand_on_cpu(record_bytes(obs)), strict=True):
-        assert torch.equal(by_torch, by_kernel)
     legal = (obs["legal"][:, None] >> np.arange(7)) & 1
     np.testing.assert_array_equal(batch.legal.numpy(), legal)
     np.testing.assert_array_equal(
@@ -84,16 +83,34 @@ def test_what_the_others_hold_leaves_no_trace() -> None:
     assert len(slow_features(one)) == N_BITS
 
 
-def test_preparing_by_the_kernel_gives_the_same_tensors(observations: NDArray[Any]) -> None:
+def test_what_is_left_packed_says_the_same_of_the_slots(observations: NDArray[Any]) -> None:
     """As the learner does it: the observations are the first part of longer rows."""
     longer = torch.zeros(len(observations), 64, dtype=torch.uint8)
     longer[:, : OBS_DTYPE.itemsize] = record_bytes(observations)
     raw = longer[:, : OBS_DTYPE.itemsize]
-    slow, fast = expand(raw), expand_on_cpu(raw)
-    for name in slow._fields:
+    slow, fast = expand(raw), leave_packed(raw)
+    for name in ("slots", "in_hand", "legal"):
         ours, theirs = getattr(fast, name), getattr(slow, name)
         assert ours.dtype == theirs.dtype, name
         assert torch.equal(ours, theirs), name
+
+
+@pytest.mark.parametrize("width", [16, 80, 256])
+def test_first_layer_of_packed_rows_is_the_product_with_its_gradients(
+    observations: NDArray[Any], width: int
+) -> None:
+    generator = torch.Generator().manual_seed(width)
+    weight = torch.randn(width, N_BITS, generator=generator, requires_grad=True)
+    bias = torch.randn(width, generator=generator, requires_grad=True)
+    given = torch.randn(len(observations), width, generator=generator)
+    raw = record_bytes(observations)
+    fast = torch_first_layer(raw, weight, bias)
+    by_kernel = torch.autograd.grad(fast, (weight, bias), given)
+    slow = torch.nn.functional.linear(expand(raw).features, weight, bias)
+    by_torch = torch.autograd.grad(slow, (weight, bias), given)
+    torch.testing.assert_close(fast, slow, rtol=0, atol=1e-4)
+    for ours, theirs in zip(by_kernel, by_torch, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-3)
 
 
 def test_rows_of_zeros_which_pad_a_batch_are_expanded_too() -> None:
@@ -116,6 +133,20 @@ def test_first_layer_is_the_sum_of_the_rows(observations: NDArray[Any], width: i
         np.testing.assert_array_equal(row, want)
     exact = unpacked(observations).astype(np.float64) @ table + bias
     np.testing.assert_allclose(out, exact, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", [16, 80, 256])
+def test_gradient_of_the_table_adds_rows_one_after_another(
+    observations: NDArray[Any], width: int
+) -> None:
+    rng = np.random.default_rng(width)
+    begun = rng.standard_normal((N_BITS, width)).astype(np.float32)
+    gradient = rng.standard_normal((len(observations), width)).astype(np.float32)
+    out, want = begun.copy(), begun.copy()
+    first_gradient(observations, gradient, out)
+    for row, bits in zip(gradient, unpacked(observations), strict=True):
+        want[np.flatnonzero(bits)] += row  # in this order, so that equality is exact
+    np.testing.assert_array_equal(out, want)
 
 
 def test_answers_are_a_masked_softmax_and_a_difference_of_chances(
@@ -169,6 +200,8 @@ def test_a_record_no_seat_could_have_is_named(
     table, out = np.zeros((N_BITS, 16), np.float32), np.zeros((5, 16), np.float32)
     with pytest.raises(ValueError, match="observation 3 is not one of a seat to play"):
         first_layer(records, table, table[0], out)
+    with pytest.raises(ValueError, match="observation 3 is not one of a seat to play"):
+        first_gradient(records, out, table)
 
 
 def test_shapes_that_do_not_fit_are_refused(observations: NDArray[Any]) -> None:
@@ -186,6 +219,14 @@ def test_shapes_that_do_not_fit_are_refused(observations: NDArray[Any]) -> None:
     ):
         with pytest.raises(ValueError, match=r"fit|multiple of 16"):
             first_layer(obs, bad_table, bias, bad_out)
+    for gradient, bad_table in (
+        (out[:4], table),
+        (out[:, :16].copy(), table),
+        (out, table[:-1]),
+        (np.zeros((5, 24), np.float32), np.zeros((N_BITS, 24), np.float32)),
+    ):
+        with pytest.raises(ValueError, match=r"fit|multiple of 16"):
+            first_gradient(obs, gradient, bad_table)
     with pytest.raises(ValueError, match="scores have shape"):
         answers(obs, np.zeros((5, 70), np.float32), np.zeros((5, 8), np.float32))
     with pytest.raises(ValueError, match="out has shape"):

@@ -23,13 +23,13 @@ from zebfast.arena.players.options import BELIEFS
 from zebfast.arena.players.world_weights import WorldSource
 from zebfast.arena.records import RecordError
 from zebfast.core.engine import GameBatch
+from zebfast.core.features import feature_bits
 from zebfast.core.masks import domino_bits
 from zebfast.net import checkpoint
 from zebfast.net.devices import open_evaluator
 from zebfast.net.features import GROUPS, START
 from zebfast.net.output import N_OTHER_SEATS
 from zebfast.net.torch.encoding import record_bytes
-from zebfast.net.torch.features import expand_on_cpu
 from zebfast.rules import HAND_SIZE, N_DOMINOES, N_SEATS, TOTAL_POINTS
 
 CHUNK = 4096  # observations in one call; bounds memory
@@ -255,7 +255,7 @@ def open_seats(obs: NDArray[Any]) -> NDArray[np.bool_]:
     found = []
     for first, last in pairwise([*range(0, len(obs), CHUNK), len(obs)]):
         part = obs[first:last]
-        bits = expand_on_cpu(record_bytes(part)).features.numpy() > 0
+        bits = np.unpackbits(feature_bits(part), axis=1, bitorder="little") > 0
         shape = (len(part), -1, N_DOMINOES)
         groups = {
             name: bits[:, START[name] : START[name] + GROUPS[name]].reshape(shape)

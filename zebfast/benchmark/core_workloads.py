@@ -211,6 +211,21 @@ def first_layer(_folder: Path) -> Work:
     return work
 
 
+def first_gradient(_folder: Path) -> Work:
+    """The gradient of that layer's table."""
+    from zebfast.core.features import first_gradient as gradient_of
+
+    asked, width = mixed_observations(256), 32
+    table, gradient = _aligned(np.zeros((856, width))), _aligned(np.ones((256, width)))
+
+    def work() -> Done:
+        table[:] = 0
+        gradient_of(asked, gradient, table)
+        return Done(len(asked), trace=table)
+
+    return work
+
+
 def _aligned(values: np.ndarray) -> np.ndarray:
     """The same in float32, from the beginning of a cache line on."""
     room = np.empty(values.size + 16, np.float32)
@@ -310,6 +325,8 @@ WORKLOADS = (
              features),
     workload(GATE, "first_layer", "positions/s", "the first layer of v2 over 256 observations",
              first_layer),
+    workload(GATE, "first_gradient", "positions/s", "its gradient by 256 observations",
+             first_gradient),
     workload(GATE, "answers", "positions/s", "a v2 network's answers from its scores", answers),
     *(workload(RECORD + (GATE if rows in (1, 64) else ()), f"network_{precision}_{rows}",
                "evaluations/s", f"medium v2 network in {precision}, {rows} at a time, one core",

@@ -75,6 +75,41 @@ def first_layer(obs, const float[:, ::1] table not None, const float[::1] bias n
             _refuse(obs, done)
 
 
+def first_gradient(obs, const float[:, ::1] gradient not None, float[:, ::1] out not None):
+    """Adds the gradient of the first layer's table, by that of what `first_layer` gave, to ``out``.
+
+    Each row of ``gradient`` is added to the rows whose bits its observation has, one observation
+    after another, in float32. Releases the GIL.
+
+    Args:
+        obs: OBS_DTYPE [B].
+        gradient: float32 [B, W], C-contiguous; W is a multiple of 16.
+        out: float32 [856, W], C-contiguous.
+
+    Raises:
+        ValueError: shapes that do not fit; or an observation that is not one of a seat to play,
+            and then what the ones before it add may have been added.
+    """
+    cdef const uint8_t[::1] raw = _raw(obs)
+    cdef Py_ssize_t done = 0, n = len(obs), width = out.shape[1]
+    if out.shape[0] != ZF_N_FEATURES or width == 0 or width % ZF_FIRST_LAYER_STEP:
+        raise ValueError(
+            f"out must be [{ZF_N_FEATURES}, W] with W a multiple of {ZF_FIRST_LAYER_STEP}, "
+            f"not [{out.shape[0]}, {width}]"
+        )
+    if gradient.shape[0] != n or gradient.shape[1] != width:
+        raise ValueError(
+            f"the gradient [{gradient.shape[0]}, {gradient.shape[1]}] does not fit {n} "
+            f"observations and width {width}"
+        )
+    if n:
+        with nogil:
+            done = <Py_ssize_t>zf_first_gradient(&out[0, 0], <const zf_obs *>&raw[0],
+                                                 &gradient[0, 0], <size_t>n, <size_t>width)
+        if done < n:
+            _refuse(obs, done)
+
+
 def answers(obs, const float[:, ::1] scores not None, float[:, ::1] out not None):
     """From the last layer's scores to priors and a value. Releases the GIL.
 

@@ -1,19 +1,19 @@
 """v2 features from packed observations (36 bytes each), see `net.features`.
 
 `expand` is the batched reference on any device; csrc/v2_features.h is its twin for the CPU, bit for
-bit.
+bit, which `first_layer` goes through.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zebfast.core.features import feature_bits
+from zebfast.core import features as kernels
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.features import GROUPS, N_BITS, N_SUITS, START
 from zebfast.net.output import N_OTHER_SEATS
@@ -142,17 +142,56 @@ def expand(raw: Tensor) -> FeatureBatch:
     return FeatureBatch(bits.rows[:, :N_BITS], fields.slots, in_hand, legal)
 
 
-def expand_on_cpu(raw: Tensor) -> FeatureBatch:
-    """What `expand` gives for records on the CPU, by the kernel; they need not be contiguous.
+class PackedBatch(NamedTuple):
+    """Observations of a batch of B on the CPU whose features `first_layer` reads by itself."""
 
-    ValueError where a record is not what a seat to play can see.
-    """
+    raw: Tensor  # uint8[B, 36]
+    slots: Tensor  # as in FeatureBatch
+    in_hand: Tensor
+    legal: Tensor
+
+
+def leave_packed(raw: Tensor) -> PackedBatch:
+    """Packed records uint8[B, 36] on the CPU, which need not be contiguous."""
     fields = unpack(raw)
-    bits = feature_bits(raw.contiguous().numpy().view(OBS_DTYPE).ravel())
-    features = torch.from_numpy(np.unpackbits(bits, axis=1, bitorder="little")).float()
-    return FeatureBatch(
-        features, fields.slots, bit_columns(fields.in_hand), bit_columns(fields.legal)
-    )
+    return PackedBatch(raw, fields.slots, bit_columns(fields.in_hand), bit_columns(fields.legal))
+
+
+def first_layer(raw: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``linear(expand(raw).features, weight, bias)`` on the CPU, with gradients of the latter two.
+
+    A row of the first layer is added for each bit that is set, some 53 of 856, and as few rows get
+    a gradient, always in float32: a quarter of what the product takes in bf16.
+
+    Args:
+        raw: uint8[B, 36].
+        weight: float32[W, 856]; W is a multiple of 16.
+        bias: float32[W].
+
+    Raises:
+        ValueError: a record is not what a seat to play can see.
+    """
+    out: Tensor = _FirstLayer.apply(raw, weight, bias)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _FirstLayer(torch.autograd.Function):
+    """`core.features.first_layer` and its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, raw: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.obs = raw.contiguous().numpy().view(OBS_DTYPE).ravel()
+        out = np.empty((len(ctx.obs), len(bias)), np.float32)
+        table = weight.detach().t().contiguous().numpy()
+        kernels.first_layer(ctx.obs, table, bias.detach().contiguous().numpy(), out)
+        return torch.from_numpy(out)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor]:
+        (gradient,) = gradients
+        of_table = np.zeros((N_BITS, gradient.shape[1]), np.float32)
+        kernels.first_gradient(ctx.obs, gradient.contiguous().numpy(), of_table)
+        return None, torch.from_numpy(of_table).t(), gradient.sum(0)
 
 
 def _tricks(

@@ -8,7 +8,13 @@ from torch.nn import functional as F
 
 from zebfast.net.features import N_BITS
 from zebfast.net.output import N_OTHER_SEATS, N_POINTS
-from zebfast.net.torch.features import FeatureBatch, expand, expand_on_cpu
+from zebfast.net.torch.features import (
+    FeatureBatch,
+    PackedBatch,
+    expand,
+    first_layer,
+    leave_packed,
+)
 from zebfast.net.torch.output import Output
 from zebfast.net.v2 import V2Config
 from zebfast.rules import HALF_POINTS, N_DOMINOES
@@ -51,18 +57,25 @@ class V2Net(nn.Module):
             self.belief_proj = nn.Linear(config.width, N_DOMINOES * N_OTHER_SEATS)
 
     @staticmethod
-    def prepare(raw: Tensor) -> FeatureBatch:
+    def prepare(raw: Tensor) -> FeatureBatch | PackedBatch:
         """Packed records uint8[B, 36] as `run` takes them, on their device, without a sync."""
-        return expand_on_cpu(raw) if raw.device.type == "cpu" else expand(raw)
+        return leave_packed(raw) if raw.device.type == "cpu" else expand(raw)
 
-    def run(self, inputs: FeatureBatch) -> Output:
-        """Evaluate what `prepare` gave."""
-        output: Output = self(inputs.features, inputs.slots)
-        return output
+    def run(self, inputs: FeatureBatch | PackedBatch) -> Output:
+        """Evaluate what `prepare` gave. ValueError where a record cannot be."""
+        if isinstance(inputs, FeatureBatch):
+            x = self.first(inputs.features)
+        else:
+            x = first_layer(inputs.raw, self.first.weight, self.first.bias)
+            if torch.is_autocast_enabled("cpu"):  # as the product would leave it
+                x = x.to(torch.get_autocast_dtype("cpu"))
+        return self._answers(x, inputs.slots)
 
     def forward(self, features: Tensor, slots: Tensor) -> Output:
         """Evaluate features float[B, 856] whose slots hold the dominoes int64[B, 7]."""
-        x = self.first(features)
+        return self._answers(self.first(features), slots)
+
+    def _answers(self, x: Tensor, slots: Tensor) -> Output:
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
