@@ -13,9 +13,9 @@ from zebfast.arena.match import play_match
 from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID
 from zebfast.arena.stats import RANDOM_BIDS
 from zebfast.cli.console import match_progress, plain_table, rich_table
-from zebfast.cli.matrix import PLAYERS_HELP, open_players, parse_players
 from zebfast.cli.messages import note
 from zebfast.cli.options import Number, Whole, file_option, option, threads_option
+from zebfast.cli.players import PLAYERS_HELP, open_players, parse_players
 from zebfast.system.settings import A_DAY, MOST_GAMES
 
 DEFAULT_DEALS = 1000

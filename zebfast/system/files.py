@@ -6,10 +6,8 @@ And what a disk may say on the way: which of its faults pass, and a file's name 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -79,6 +77,8 @@ class FileMark:
 
 def file_mark(path: Path) -> FileMark:
     """Size and SHA-256 of a file. Raises OSError."""
+    import hashlib  # loads OpenSSL
+
     with naming(path), open(path, "rb") as handle:
         digest = hashlib.file_digest(handle, "sha256")
         return FileMark(handle.tell(), digest.hexdigest())
@@ -94,6 +94,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: as raised by the file system.
     """
+    import secrets  # loads OpenSSL
+
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}")
     try:

@@ -18,7 +18,6 @@ settings have two ends, and refusals tell both.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
@@ -310,9 +309,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` where a known word is close, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+def did_you_mean(word: str, known: Iterable[str], *, alike: float = 0.6) -> str:
+    """``; did you mean 'x'?`` where a known word is ``alike`` (0 to 1), else nothing."""
+    import difflib  # for a mistake only: every command would pay for it
+
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=alike)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -9,7 +9,6 @@ thirty                            30 if nobody has bid
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from zebfast.arena.players.build import PlayerLoadError, load_network
 from zebfast.arena.players.specs import PlayerSpec, PlayerSpecError, SpecOptions, parse_spec
 from zebfast.net import shipped
 from zebfast.net.v2 import V2Config
-from zebfast.system.settings import Setting
+from zebfast.system.settings import Setting, did_you_mean
 
 BEST, BY_RULE = "value", "rule"
 BIDDER_FORM = (
@@ -81,8 +80,7 @@ def parse_bidder(text: str) -> BidderSpec:
     spec = text.strip()
     kind, colon, rest = spec.partition(":")
     if kind not in _KNOWN:
-        close = difflib.get_close_matches(kind, _KNOWN, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
+        hint = did_you_mean(kind, _KNOWN) or "."
         raise PlayerSpecError(f"Unknown bidder {spec!r}: known are {BIDDER_FORM}{hint}")
     known = _KNOWN[kind]
     if colon and not known:

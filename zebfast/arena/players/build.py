@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -114,6 +113,8 @@ def weights_digest(spec: PlayerSpec) -> str | None:
     """
     if spec.weights is None:
         return None
+    import hashlib  # loads OpenSSL
+
     with _sentences(spec):
         return hashlib.sha256(_weights_file(spec, spec.weights).read_bytes()).hexdigest()
 

@@ -10,7 +10,6 @@ Parsing never opens a file and never imports torch; `build.build_player` does bo
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -20,7 +19,7 @@ from zebfast.arena.players.options import MAX_SECONDS, MAX_WORLDS, ROLLOUT_METHO
 from zebfast.core.forest import MIN_NODES
 from zebfast.core.options import SearchOptions
 from zebfast.rules import N_TRICKS
-from zebfast.system.settings import Setting, setting_of
+from zebfast.system.settings import Setting, did_you_mean, setting_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -137,8 +136,7 @@ class SpecOptions:
 
 
 def _hint(written: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(written, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else "."
+    return did_you_mean(written, known, alike=0.5) or "."
 
 
 TREE = "tree"
@@ -394,8 +392,7 @@ def _parse_search(options: SpecOptions) -> TreeSearch | RolloutSearch:
 
 def _unknown_player(spec: str, kind: str) -> str:
     forms = ", ".join((*PLAIN_PLAYERS, *(reading.form for reading in _KINDS.values())))
-    close = difflib.get_close_matches(kind.lower(), (*PLAIN_PLAYERS, *_KINDS), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
+    hint = did_you_mean(kind.lower(), (*PLAIN_PLAYERS, *_KINDS)) or "."
     return f"Unknown player {spec!r}: known players are {forms}{hint}"
 
 
