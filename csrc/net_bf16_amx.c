@@ -3,8 +3,6 @@
 #include "net_bf16.h"
 
 #if ZF_HAS_AMX
-#include <stdalign.h>
-
 #include "net_amx.h"
 
 #define BF16(name) name##_amx
@@ -22,48 +20,14 @@ BF16_INLINE void finish(const BF16(map) *m, float sums[ZF_TILE_ROWS][ZF_BF16_PAN
                                                        _mm512_loadu_ps(&m->bias[column])));
 }
 
-/* One or two tiles of rows times one or two panels, as in net_int8_amx.c. */
-BF16_INLINE void tiles(const BF16(map) *m, size_t row, size_t panel, size_t n, int rows,
-                       int panels) {
-    enum { INPUTS = ZF_TILE_BYTES / 2 };
-    alignas(64) float sums[4][ZF_TILE_ROWS][ZF_BF16_PANEL];
-    const size_t stride = m->depth * sizeof(uint16_t);
-    const uint16_t *in = m->in + row * m->depth, *in2 = in + ZF_TILE_ROWS * m->depth;
-    const uint16_t *weights = m->weights + panel * ZF_BF16_PANEL * m->depth;
-    const uint16_t *weights2 = weights + ZF_BF16_PANEL * m->depth;
-    _tile_zero(0);
-    if (panels > 1) _tile_zero(1);
-    if (rows > 1) _tile_zero(2);
-    if (rows > 1 && panels > 1) _tile_zero(3);
-    for (size_t k = 0; k < m->depth; k += INPUTS) {
-        _tile_loadd(4, in + k, stride);
-        _tile_loadd(6, weights + k * ZF_BF16_PANEL, ZF_TILE_BYTES);
-        _tile_dpbf16ps(0, 4, 6);
-        if (panels > 1) {
-            _tile_loadd(7, weights2 + k * ZF_BF16_PANEL, ZF_TILE_BYTES);
-            _tile_dpbf16ps(1, 4, 7);
-        }
-        if (rows > 1) {
-            _tile_loadd(5, in2 + k, stride);
-            _tile_dpbf16ps(2, 5, 6);
-        }
-        if (rows > 1 && panels > 1) _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, sums[0], ZF_TILE_BYTES);
-    finish(m, sums[0], row, panel, n);
-    if (panels > 1) {
-        _tile_stored(1, sums[1], ZF_TILE_BYTES);
-        finish(m, sums[1], row, panel + 1, n);
-    }
-    if (rows > 1) {
-        _tile_stored(2, sums[2], ZF_TILE_BYTES);
-        finish(m, sums[2], row + ZF_TILE_ROWS, panel, n);
-    }
-    if (rows > 1 && panels > 1) {
-        _tile_stored(3, sums[3], ZF_TILE_BYTES);
-        finish(m, sums[3], row + ZF_TILE_ROWS, panel + 1, n);
-    }
-}
+#define AMX_INLINE BF16_INLINE
+#define AMX_MAP BF16(map)
+#define AMX_PANEL ZF_BF16_PANEL
+#define AMX_INPUT uint16_t
+#define AMX_WEIGHT uint16_t
+#define AMX_SUM float
+#define AMX_DOT _tile_dpbf16ps
+#include "net_amx_body.h"
 
 BF16_TARGET static void BF16(run_tiles)(const BF16(map) *m, size_t n) {
     const size_t n_panels = m->width / ZF_BF16_PANEL;

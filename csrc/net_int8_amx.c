@@ -5,7 +5,6 @@
 #if ZF_HAS_AMX
 #pragma GCC diagnostic ignored "-Wpsabi"
 #include <immintrin.h>
-#include <stdalign.h>
 #include <string.h>
 
 #include "net_amx.h"
@@ -30,46 +29,14 @@ LOCAL void finish(const INT8(map) *m, int32_t sums[ZF_TILE_ROWS][ZF_INT8_PANEL],
     }
 }
 
-/* One or two tiles of rows times one or two panels; both are constants. Tiles 0..3 hold sums, 4
- * and 5 inputs, 6 and 7 weights. */
-LOCAL void tiles(const INT8(map) *m, size_t row, size_t panel, size_t n, int rows, int panels) {
-    alignas(64) int32_t sums[4][ZF_TILE_ROWS][ZF_INT8_PANEL];
-    const uint8_t *in = m->in + row * m->depth, *in2 = in + ZF_TILE_ROWS * m->depth;
-    const int8_t *weights = m->weights + panel * ZF_INT8_PANEL * m->depth;
-    const int8_t *weights2 = weights + ZF_INT8_PANEL * m->depth;
-    _tile_zero(0);
-    if (panels > 1) _tile_zero(1);
-    if (rows > 1) _tile_zero(2);
-    if (rows > 1 && panels > 1) _tile_zero(3);
-    for (size_t k = 0; k < m->depth; k += ZF_TILE_BYTES) {
-        _tile_loadd(4, in + k, m->depth);
-        _tile_loadd(6, weights + k * ZF_INT8_PANEL, ZF_TILE_BYTES);
-        _tile_dpbusd(0, 4, 6);
-        if (panels > 1) {
-            _tile_loadd(7, weights2 + k * ZF_INT8_PANEL, ZF_TILE_BYTES);
-            _tile_dpbusd(1, 4, 7);
-        }
-        if (rows > 1) {
-            _tile_loadd(5, in2 + k, m->depth);
-            _tile_dpbusd(2, 5, 6);
-        }
-        if (rows > 1 && panels > 1) _tile_dpbusd(3, 5, 7);
-    }
-    _tile_stored(0, sums[0], ZF_TILE_BYTES);
-    finish(m, sums[0], row, panel, n);
-    if (panels > 1) {
-        _tile_stored(1, sums[1], ZF_TILE_BYTES);
-        finish(m, sums[1], row, panel + 1, n);
-    }
-    if (rows > 1) {
-        _tile_stored(2, sums[2], ZF_TILE_BYTES);
-        finish(m, sums[2], row + ZF_TILE_ROWS, panel, n);
-    }
-    if (rows > 1 && panels > 1) {
-        _tile_stored(3, sums[3], ZF_TILE_BYTES);
-        finish(m, sums[3], row + ZF_TILE_ROWS, panel + 1, n);
-    }
-}
+#define AMX_INLINE LOCAL
+#define AMX_MAP INT8(map)
+#define AMX_PANEL ZF_INT8_PANEL
+#define AMX_INPUT uint8_t
+#define AMX_WEIGHT int8_t
+#define AMX_SUM int32_t
+#define AMX_DOT _tile_dpbusd
+#include "net_amx_body.h"
 
 /* n rows, of which the last tile may hold fewer than 16: scratch has room for what it reads. */
 INT8_TARGET static void INT8(run_tiles)(const INT8(map) *m, size_t n) {
