@@ -6,13 +6,11 @@
  * one fixed order: the answers do not depend on what else is in a batch. */
 #include "attention.h"
 
-/* Vectors are returned by inlined functions only, so that no calling convention is involved. */
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 #include <math.h>
 #include <string.h>
 
 #include "platform.h"
+#include "vectors.h"
 
 typedef float vec __attribute__((vector_size(32)));
 typedef int32_t ivec __attribute__((vector_size(32)));
@@ -40,22 +38,7 @@ ZF_INLINE void store(float *to, const vec *from) { memcpy(to, from, sizeof *from
 
 ZF_INLINE vec each(float x) { return (vec){x, x, x, x, x, x, x, x}; }
 
-/* x becomes e^x, for x <= 0, to about two units in the last place; 0 below -87 (S. Moshier, Cephes). */
-ZF_INLINE void exponentiate(vec *x) {
-    const vec magic = each(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
-    vec whole = (*x * each(1.44269504f) + magic) - magic;
-    vec r = *x - whole * each(0.693359375f) + whole * each(2.12194440e-4f);
-    vec p = each(1.9875691500e-4f);
-    p = p * r + each(1.3981999507e-3f);
-    p = p * r + each(8.3334519073e-3f);
-    p = p * r + each(4.1665795894e-2f);
-    p = p * r + each(1.6666665459e-1f);
-    p = p * r + each(5.0000001201e-1f);
-    p = p * r * r + r + each(1.0f);
-    ivec power = (__builtin_convertvector(whole, ivec) + 127) << 23;
-    ivec vanished = *x < each(-87.0f); /* not so for NaN, which must not go unseen */
-    *x = (vec)((ivec)(p * (vec)power) & ~vanished);
-}
+ZF_DEFINE_EXPONENTIAL(ZF_INLINE, exponentiate, vec, ivec)
 
 /* The scores of QUERIES queries from q on, turned into weights that sum to 1. */
 ZF_INLINE void weigh(float w[QUERIES][ZF_ATTENTION_TOKENS], const head *h, int q, int n, int blocks,

@@ -136,23 +136,7 @@ SET_TARGET static size_t SET(brief_layer)(float *out, const zf_obs *obs, size_t 
     return n;
 }
 
-/* x becomes e^x, for x <= 0, to about two units in the last place; 0 below -87, NaN for NaN
- * (S. Moshier, Cephes). */
-SET_INLINE vec SET(exponential)(vec x) {
-    const vec magic = each(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
-    vec whole = (x * each(1.44269504f) + magic) - magic;
-    vec r = x - whole * each(0.693359375f) + whole * each(2.12194440e-4f);
-    vec p = each(1.9875691500e-4f);
-    p = p * r + each(1.3981999507e-3f);
-    p = p * r + each(8.3334519073e-3f);
-    p = p * r + each(4.1665795894e-2f);
-    p = p * r + each(1.6666665459e-1f);
-    p = p * r + each(5.0000001201e-1f);
-    p = p * r * r + r + each(1.0f);
-    ivec power = (__builtin_convertvector(whole, ivec) + 127) << 23;
-    ivec vanished = x < each(-87.0f);
-    return (vec)((ivec)(p * (vec)power) & ~vanished);
-}
+ZF_DEFINE_EXPONENTIAL(SET_INLINE, SET(exponentiate), vec, ivec)
 
 SET_INLINE vec SET(larger)(vec a, vec b) {
     ivec second = b > a;
@@ -194,7 +178,10 @@ SET_INLINE float SET(chance_of_more)(const float points[ZF_N_POINTS]) {
     EACH_VECTOR most[v] = SET(larger)(SET(larger)(w[0][v], w[1][v]), w[2][v]);
     vec top = each(SET(largest)(most));
     UNROLLED for (int i = 0; i < 3; i++)
-        EACH_VECTOR w[i][v] = SET(exponential)(w[i][v] - top);
+        EACH_VECTOR {
+            w[i][v] -= top;
+            SET(exponentiate)(&w[i][v]);
+        }
     EACH_VECTOR {
         vec last = SET(some)(w[2][v], from_fifth, v);
         fewer[v] = w[0][v] + SET(some)(w[1][v], to_fifth, v);
@@ -214,7 +201,10 @@ SET_INLINE void SET(priors)(float out[ZF_HAND_SIZE], const zf_obs *o, const floa
         logit[slot] = legal >> slot & 1 ? scores[__builtin_ctz(left | 1u << 28)] : -INFINITY;
         top = logit[slot] > top ? logit[slot] : top;
     }
-    EACH_VECTOR weight[v] = SET(exponential)(load(&logit[v * LANES]) - each(top));
+    EACH_VECTOR {
+        weight[v] = load(&logit[v * LANES]) - each(top);
+        SET(exponentiate)(&weight[v]);
+    }
     float sum = SET(sum_of_16)(weight);
     EACH_VECTOR store(&logit[v * LANES], weight[v] / each(sum));
     memcpy(out, logit, ZF_HAND_SIZE * sizeof *out);

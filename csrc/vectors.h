@@ -19,6 +19,25 @@
 
 typedef float floats4 __attribute__((vector_size(16)));
 
+/* Defines NAME(&x): x becomes e^x, for x <= 0, to about two units in the last place; 0 below -87, NaN
+ * for NaN (S. Moshier, Cephes). VEC and IVEC are vectors of as many float and int32_t; the same bits
+ * whatever their length, as long as products and sums are not fused. */
+#define ZF_DEFINE_EXPONENTIAL(INLINE, NAME, VEC, IVEC)                                             \
+    INLINE void NAME(VEC *x) {                                                                     \
+        const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */      \
+        VEC whole = (*x * 1.44269504f + magic) - magic;                                            \
+        VEC r = *x - whole * 0.693359375f + whole * 2.12194440e-4f;                                \
+        VEC p = 1.9875691500e-4f * r + 1.3981999507e-3f;                                           \
+        p = p * r + 8.3334519073e-3f;                                                              \
+        p = p * r + 4.1665795894e-2f;                                                              \
+        p = p * r + 1.6666665459e-1f;                                                              \
+        p = p * r + 5.0000001201e-1f;                                                              \
+        p = p * r * r + r + 1.0f;                                                                  \
+        IVEC power = (__builtin_convertvector(whole, IVEC) + 127) << 23;                           \
+        IVEC vanished = *x < -87.0f; /* not so for NaN, which must not go unseen */                \
+        *x = (VEC)((IVEC)(p * (VEC)power) & ~vanished);                                            \
+    }
+
 #if defined(__x86_64__)
 /* Every feature named here is asked for by zf_set_supported. */
 #define ZF_ON_AVX2 __attribute__((target("avx2,fma,bmi,bmi2,popcnt")))
