@@ -25,9 +25,9 @@ static void set_all(unsigned bits) {
 }
 
 #define FEATURES(each)                                                                             \
-    each("avx2") each("fma") each("avx512f") each("avx512bw") each("avx512vl")                     \
-    each("avx512vnni") each("avx512bf16") each("avxvnni") each("amx-tile") each("amx-int8")        \
-    each("amx-bf16")
+    each("popcnt") each("bmi") each("bmi2") each("avx2") each("fma") each("avx512f")               \
+    each("avx512bw") each("avx512dq") each("avx512vl") each("avx512vnni") each("avx512bf16")       \
+    each("avxvnni") each("amx-tile") each("amx-int8") each("amx-bf16")
 
 static const char *missing(void) {
 #define ASK(name)                                                                                  \
