@@ -33,13 +33,15 @@ typedef struct {
     uint8_t most_marks;   /* of any bid, 1..7 */
     uint8_t straight;     /* of ids 8 and 9: bit 0 doubles as a suit, bit 1 no trump */
     uint8_t nello;        /* which ways of nello there are: bit i is declaration ZF_NELLO + i */
-    uint8_t nello_marks;  /* least bid for it */
+    uint8_t nello_marks;  /* least bid for it; 0: of points */
     uint8_t plunge;       /* least marks of each, 0 where it is not played */
     uint8_t splash;
     uint8_t sevens;
     uint8_t partner_leads; /* after a plunge or splash */
     uint8_t early_end;    /* a hand for marks ends when it is decided */
-    uint8_t pad;
+    uint8_t nello_forced; /* each is for a shaker that had to bid, and nobody else */
+    uint8_t sevens_forced;
+    uint8_t forced_sweep; /* marks for all tricks after a bid of points that it had to make; 1..7 */
 } zf_rule_set;
 
 ZF_INLINE uint32_t zf_marks_of(uint32_t call) { return call / ZF_MARK; }

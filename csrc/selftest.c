@@ -482,6 +482,9 @@ static void test_whole_games(void) {
          .most_marks = 7, .straight = 2},
         {.target = 7, .drop30 = 1, .forced_bid = 30, .opening_marks = 2, .most_marks = 7,
          .straight = 2, .early_end = 1},
+        {.target = 7, .force = 1, .forced_bid = 30, .opening_marks = 2, .most_marks = 7,
+         .straight = 2, .nello = 1, .nello_forced = 1, .sevens = 1, .sevens_forced = 1,
+         .forced_sweep = 2, .early_end = 1},
     };
     for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
         static zf_whole_game games[N], steps[N];

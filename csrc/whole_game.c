@@ -71,9 +71,19 @@ ZF_INLINE uint32_t seat_of(const zf_whole_game *g) {
 
 uint32_t zf_whole_seat(const zf_whole_game *g) { return seat_of(g); }
 
+/* Whether a shaker after three passes may not pass. */
+ZF_INLINE bool forces(const zf_whole_game *g, const zf_rule_set *r) {
+    return r->force || g->thrown_in >= r->most_reshakes;
+}
+
 ZF_INLINE bool must_bid(const zf_whole_game *g, const zf_rule_set *r) {
-    bool due = r->force || g->thrown_in >= r->most_reshakes;
-    return due && g->n_calls == ZF_N_SEATS - 1 && g->bid == ZF_PASS;
+    return forces(g, r) && g->n_calls == ZF_N_SEATS - 1 && g->bid == ZF_PASS;
+}
+
+/* Whether the standing bid is one that the shaker had to make. */
+ZF_INLINE bool had_to_bid(const zf_whole_game *g, const zf_rule_set *r) {
+    bool passed = (g->calls[0] | g->calls[1] | g->calls[2]) == ZF_PASS;
+    return forces(g, r) && g->n_calls == ZF_N_SEATS && passed;
 }
 
 bool zf_whole_must_bid(const zf_whole_game *g, const zf_rule_set *r) { return must_bid(g, r); }
@@ -92,9 +102,12 @@ ZF_INLINE uint32_t legal_declarations(const zf_whole_game *g, const zf_rule_set 
     uint32_t marks = zf_marks_of(g->bid);
     if (r->drop30) return 1u << longest_pip(g->hand.dealt[g->bidder]);
     uint32_t found = 0xFFu | (uint32_t)r->straight << 8;
-    if (marks == 0 || zf_is_house_call(g->bid)) return found;
-    if (marks >= r->nello_marks) found |= (uint32_t)r->nello << ZF_NELLO;
-    if (r->sevens && marks >= r->sevens) found |= 1u << ZF_SEVENS;
+    if (zf_is_house_call(g->bid)) return found;
+    bool forced = had_to_bid(g, r);
+    if (marks >= r->nello_marks && (forced || !r->nello_forced))
+        found |= (uint32_t)r->nello << ZF_NELLO;
+    if (r->sevens && marks >= r->sevens && (forced || !r->sevens_forced))
+        found |= 1u << ZF_SEVENS;
     return found;
 }
 
@@ -173,6 +186,21 @@ uint32_t zf_whole_decided(const zf_whole_game *g) {
     return g->phase == ZF_PHASE_PLAY ? decided(g) : ZF_UNDECIDED;
 }
 
+/* Whether all seven tricks pay more than the contract of the hand in play. */
+ZF_INLINE bool sweeps(const zf_whole_game *g, const zf_rule_set *r) {
+    return r->forced_sweep > 1 && had_to_bid(g, r) && g->bid < ZF_MARK && !is_nello(g->hand.decl);
+}
+
+ZF_INLINE bool sweep_open(const zf_whole_game *g, const zf_rule_set *r) {
+    uint32_t team = g->bidder & 1;
+    return sweeps(g, r) && g->hand.points[team ^ 1] == 0 &&
+           g->hand.points[team] < ZF_TOTAL_POINTS;
+}
+
+bool zf_whole_sweep_open(const zf_whole_game *g, const zf_rule_set *r) {
+    return g->phase == ZF_PHASE_PLAY && sweep_open(g, r);
+}
+
 /* Award what a decided hand is worth. */
 static void settle(zf_whole_game *g, const zf_rule_set *r, bool made) {
     uint32_t team = g->bidder & 1, marks = zf_marks_of(g->bid);
@@ -181,7 +209,8 @@ static void settle(zf_whole_game *g, const zf_rule_set *r, bool made) {
         .points = {g->hand.points[0], g->hand.points[1]}};
     uint16_t *award = g->last.award;
     if (!r->for_points) {
-        award[made ? team : team ^ 1] = (uint16_t)(marks ? marks : 1);
+        bool swept = sweeps(g, r) && g->hand.points[team] == ZF_TOTAL_POINTS;
+        award[made ? team : team ^ 1] = (uint16_t)(swept ? r->forced_sweep : marks ? marks : 1);
     } else if (made) {
         award[0] = g->hand.points[0];
         award[1] = g->hand.points[1];
@@ -202,8 +231,8 @@ ZF_INLINE void play(zf_whole_game *g, const zf_rule_set *r, uint32_t domino) {
     if (g->hand.n_plays % size != 0) return;
     uint32_t outcome = decided(g);
     bool all = g->hand.n_plays == ZF_N_TRICKS * size;
-    if (all || (r->early_end && !r->for_points && outcome != ZF_UNDECIDED))
-        settle(g, r, outcome == ZF_MADE);
+    bool early = r->early_end && !r->for_points && outcome != ZF_UNDECIDED;
+    if (all || (early && !sweep_open(g, r))) settle(g, r, outcome == ZF_MADE);
 }
 
 ZF_INLINE void act(zf_whole_game *g, const zf_rule_set *r, uint32_t action) {

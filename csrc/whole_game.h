@@ -74,7 +74,10 @@ void zf_whole_act(zf_whole_game *g, const zf_rule_set *r, uint32_t action);
 /* ZF_MADE, ZF_SET or ZF_UNDECIDED of the hand in play. */
 uint32_t zf_whole_decided(const zf_whole_game *g);
 
-/* End a hand for marks that is decided, between tricks. */
+/* Whether the hand in play pays more for all seven tricks, and may still come to that. */
+bool zf_whole_sweep_open(const zf_whole_game *g, const zf_rule_set *r);
+
+/* End a hand for marks that is decided, between tricks, with no such sweep open. */
 void zf_whole_end_hand(zf_whole_game *g, const zf_rule_set *r);
 
 /* A uniformly random legal action, the draw numbered by the game's actions: a game of the seed. */

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +39,37 @@ def test_game_equals_twin(seed: int, kind: str, moves: list[int]) -> None:
             both.step(what, move % 97 - 3)
         if move % 50 == 7:
             both.step("end_hand")
+
+
+@given(seed=seeds, moves=st.lists(st.integers(0, 400), max_size=90), early=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_forced_hands_equal_twin(seed: int, moves: list[int], early: bool) -> None:
+    """Three pass whenever they may, so that the shaker must bid; hands are ended now and then."""
+    both = Both(replace(RULE_SETS["by force"], early_end=early), seed)
+    for move in moves:
+        if not both.legal():
+            return
+        bids = both.twin.phase == "call" and not both.twin.must_bid
+        both.step(doing(both.twin.phase), 0 if bids else both.legal()[move % len(both.legal())])
+        if move % 9 == 7:
+            both.step("end_hand")
+
+
+def test_auctions_with_their_declarations_are_counted() -> None:
+    """3,213 auctions and nine declarations each; after 14 of them nello, after 2 sevens too."""
+
+    def count(make: Callable[[], Any], made: tuple[int, ...] = ()) -> int:
+        game = make()
+        game.deal(deal(1, 0, 1))
+        for call in made:
+            game.call(call)
+        if game.phase == "declare":
+            return len(game.legal_declarations())
+        return sum(count(make, (*made, call)) for call in game.legal_calls())
+
+    rule_set = RULE_SETS["by force"]
+    assert count(lambda: WholeGame(rule_set, shaker=0)) == 9 * 3213 + 14 + 2
+    assert count(lambda: rules.WholePosition(rule_set)) == 9 * 3213 + 14 + 2
 
 
 @pytest.mark.parametrize("kind", RULE_SETS)

@@ -223,3 +223,84 @@ def test_straight_rules_have_no_house_calls() -> None:
     for call in (42, 0, 0):
         game.call(call)
     assert game.legal_declarations() == [0, 1, 2, 3, 4, 5, 6, 7, 9]
+
+
+# --- what a shaker may that had to bid ------------------------------------------------------------
+
+#: Seat 0 has six of the seven sixes.
+SIXES = [ids("66 65 64 63 62 61 50"), ids("60 00 11 22 33 44 55"),
+         ids("10 20 21 30 31 32 40"), ids("41 42 43 51 52 53 54")]  # fmt: skip
+
+
+def forced(rule_set: RuleSet, call: int) -> WholeGame:
+    """Seat 0 shakes, three pass, and it calls; it is to declare."""
+    game = WholeGame(rule_set, shaker=0)
+    game.deal(SIXES)
+    for each in (0, 0, 0, call):
+        game.call(each)
+    return game
+
+
+def test_a_shaker_that_had_to_bid_may_declare_nello_after_points() -> None:
+    rule_set = RuleSet(all_pass="force", nello="own", nello_marks=0, nello_forced=True, sevens=1,
+                       sevens_forced=True)  # fmt: skip
+    assert NELLO in forced(rule_set, 30).legal_declarations()
+    assert HouseDeclaration.SEVENS not in forced(rule_set, 30).legal_declarations()
+    assert HouseDeclaration.SEVENS in forced(rule_set, 42).legal_declarations()
+    free = WholeGame(rule_set, shaker=0)
+    free.deal(SIXES)
+    for call in (42, 0, 0, 0):
+        free.call(call)
+    with pytest.raises(rules.IllegalDeclaration, match="seat 1 may not declare nello after a bid"):
+        free.declare(NELLO)
+    assert HouseDeclaration.SEVENS not in free.legal_declarations()
+    marks_too = RuleSet(all_pass="force", nello="own", nello_forced=True)
+    assert NELLO not in forced(marks_too, 30).legal_declarations()
+    assert NELLO in forced(marks_too, 42).legal_declarations()
+
+
+def test_who_throws_in_too_often_must_bid_and_is_forced_then() -> None:
+    game = WholeGame(RuleSet(nello="own", nello_marks=0, nello_forced=True, most_reshakes=1))
+    game.deal(SIXES)
+    for _ in range(4):
+        game.call(0)
+    game.deal(SIXES)
+    for call in (0, 0, 0, 30):
+        game.call(call)
+    assert NELLO in game.legal_declarations()
+    game.declare(NELLO)
+    while len(game.results) < 2:
+        game.play(game.legal_plays()[0])
+    assert sum(game.results[-1].award) == 1  # a bid of points is worth one mark, made or set
+
+
+@pytest.mark.parametrize(
+    ("paid", "last", "award"), [(1, "61", (1, 0)), (2, "61", (2, 0)), (2, "10", (1, 0))]
+)
+def test_all_seven_tricks_after_a_forced_bid(paid: int, last: str, award: tuple[int, int]) -> None:
+    """The hand goes on while they may still be taken, and no longer; and it is paid for them."""
+    other = {"61": "10", "10": "61"}[last]
+    hands = [ids("66 65 64 63 62 60 " + last), ids("00 11 22 33 44 55 51"),
+             ids(f"{other} 20 21 30 31 32 40"), ids("41 42 43 50 52 53 54")]  # fmt: skip
+    game = WholeGame(RuleSet(all_pass="force", forced_sweep=paid, early_end=False), shaker=0)
+    game.deal(hands)
+    for call in (0, 0, 0, 30):
+        game.call(call)
+    game.declare(Declaration.SIXES)
+    while not game.results:
+        game.play(game.legal_plays()[-1])
+        if game.made and not game.trick and not game.results and game.points[1] == 0 and paid > 1:
+            with pytest.raises(rules.WrongPhase, match="all seven tricks pay more and may still"):
+                game.end_hand()
+    assert (game.results[0].made, game.results[0].award) == (True, award)
+    early = WholeGame(RuleSet(all_pass="force", forced_sweep=paid), shaker=0)
+    early.deal(hands)
+    for call in (0, 0, 0, 30):
+        early.call(call)
+    early.declare(Declaration.SIXES)
+    tricks = 0
+    while not early.results:
+        early.play(early.legal_plays()[-1])
+        tricks += early.trick == []
+    assert early.results[0].award == award
+    assert (tricks == 7) == (paid == 2)

@@ -25,6 +25,10 @@ RULE_SETS = {
         nello="own", nello_marks=2, plunge=3, splash=3, sevens=2, partner_leads=False,
         follow_me=False, most_marks=4, opening_marks=3, early_end=False,
     ),
+    "by force": rules.RuleSet(
+        all_pass="force", nello="own", nello_marks=0, nello_forced=True, sevens=1,
+        sevens_forced=True, forced_sweep=2,
+    ),
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from zebfast.rules import (
     EVERY_TRICK_COUNTS,
     N_SEATS,
     NOT_DECIDED,
+    SWEEP_OPEN,
     PHASES,
     BadNotation,
     Declaration,
@@ -60,6 +61,7 @@ from zebfast.core.whole_rules cimport (
     zf_whole_init,
     zf_whole_legal,
     zf_whole_seat,
+    zf_whole_sweep_open,
 )
 
 cdef enum:
@@ -436,6 +438,8 @@ cdef class WholeGame:
             raise WrongPhase(f"{where_of(&self.state)}{EVERY_TRICK_COUNTS}")
         if self.made is None or self.trick:
             raise WrongPhase(f"{where_of(&self.state)}{NOT_DECIDED}")
+        if zf_whole_sweep_open(&self.state, &self.rules):
+            raise WrongPhase(f"{where_of(&self.state)}{SWEEP_OPEN}")
         self._act(END_HAND)
 
     def undo(self):

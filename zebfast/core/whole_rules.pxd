@@ -14,6 +14,7 @@ cdef extern from "auction.h" nogil:
         uint16_t target
         uint8_t for_points, drop30, force, most_reshakes, forced_bid, opening_marks, most_marks
         uint8_t straight, nello, nello_marks, plunge, splash, sevens, partner_leads, early_end
+        uint8_t nello_forced, sevens_forced, forced_sweep
 
     uint32_t zf_call_of_bit(const zf_rule_set *r, uint32_t standing, uint32_t bit)
     uint64_t zf_auction_perft(const zf_rule_set *r)
@@ -58,6 +59,7 @@ cdef extern from "whole_game.h" nogil:
     uint32_t zf_whole_legal(const zf_whole_game *g, const zf_rule_set *r)
     void zf_whole_act(zf_whole_game *g, const zf_rule_set *r, uint32_t action)
     uint32_t zf_whole_decided(const zf_whole_game *g)
+    bint zf_whole_sweep_open(const zf_whole_game *g, const zf_rule_set *r)
     void zf_whole_end_hand(zf_whole_game *g, const zf_rule_set *r)
     uint32_t zf_whole_random_choice(const zf_whole_game *g, const zf_rule_set *r, uint64_t seed,
                                     uint64_t game)

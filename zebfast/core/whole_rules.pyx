@@ -28,7 +28,8 @@ cdef rules_of(object rule_set, zf_rule_set *r):
     """The settings as C has them."""
     if not isinstance(rule_set, RuleSet):
         raise TypeError(f"a RuleSet is needed, not {type(rule_set).__name__}")
-    straight, nello = rule_set.straight_declarations(), rule_set.house_declarations(7)
+    straight = rule_set.straight_declarations()
+    nello = rule_set.house_declarations(7, forced=True)
     r.target = rule_set.target
     r.for_points = rule_set.scoring == "points"
     r.drop30 = rule_set.auction == "drop30"
@@ -40,6 +41,9 @@ cdef rules_of(object rule_set, zf_rule_set *r):
     r.straight = sum(1 << (decl - 8) for decl in straight if decl >= 8)
     r.nello = sum(1 << (decl - ZF_NELLO) for decl in nello if decl != HouseDeclaration.SEVENS)
     r.nello_marks = rule_set.nello_marks
+    r.nello_forced = rule_set.nello_forced
+    r.sevens_forced = rule_set.sevens_forced
+    r.forced_sweep = rule_set.forced_sweep
     r.plunge = rule_set.plunge
     r.splash = rule_set.splash
     r.sevens = rule_set.sevens

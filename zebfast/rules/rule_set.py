@@ -59,7 +59,11 @@ class RuleSet:
         False, "Doubles may be declared a suit of their own without trump power."
     )
     nello: str = setting("off", "Nello, and what becomes of the doubles.", choices=tuple(_NELLO))
-    nello_marks: int = setting(1, "The least bid for nello, in marks.", least=1, most=MOST_MARKS)
+    nello_marks: int = setting(
+        1, "The least bid for nello, in marks; 0 where, being forced, one of points will do.",
+        least=0, most=MOST_MARKS,
+    )  # fmt: skip
+    nello_forced: bool = setting(False, "Nello is for a shaker that had to bid, and nobody else.")
     plunge: int = setting(
         0, "The least value of a plunge (four doubles), in marks.", least=0, most=MOST_MARKS,
         off=True,
@@ -74,6 +78,11 @@ class RuleSet:
     sevens: int = setting(
         0, "The least bid for sevens, in marks.", least=0, most=MOST_MARKS, off=True
     )
+    sevens_forced: bool = setting(False, "Sevens is for a shaker that had to bid, and nobody else.")
+    forced_sweep: int = setting(
+        1, "Marks for all seven tricks after a bid of points that the shaker had to make.", least=1,
+        most=MOST_MARKS,
+    )  # fmt: skip
     early_end: bool = setting(
         True, "A hand for marks ends with the trick that decides it; else it may be ended there."
     )
@@ -85,6 +94,12 @@ class RuleSet:
         if self.scoring == "points" and house:
             raise SettingError(
                 f"{house[0]} is a contract for marks: expected scoring to be marks, not points"
+            )
+        if self.scoring == "points" and self.forced_sweep > 1:
+            raise SettingError("forced_sweep is paid in marks: expected scoring to be marks")
+        if not self.nello_marks and not self.nello_forced:
+            raise SettingError(
+                "nello_marks is 0, which goes with nello_forced=true alone: expected 1 to 7"
             )
 
     @property
@@ -99,11 +114,14 @@ class RuleSet:
         banned |= set() if self.doubles_suit else {int(Declaration.DOUBLES_SUIT)}
         return [decl for decl in range(N_DECLARATIONS) if decl not in banned]
 
-    def house_declarations(self, marks: int) -> list[int]:
-        """Ids of the contracts that may be declared besides, after a bid of so many marks."""
-        nello = _NELLO[self.nello] if marks >= self.nello_marks else ()
-        sevens = (HouseDeclaration.SEVENS,) if self.sevens and marks >= self.sevens else ()
-        return [int(decl) for decl in (*nello, *sevens)]
+    def house_declarations(self, marks: int, *, forced: bool) -> list[int]:
+        """Ids of the contracts that may be declared besides, after a bid of so many marks (0: of
+        points), which the shaker had to make or not."""
+        nello = marks >= self.nello_marks and (forced or not self.nello_forced)
+        sevens = 0 < self.sevens <= marks and (forced or not self.sevens_forced)
+        found = (*(_NELLO[self.nello] if nello else ()),
+                 *((HouseDeclaration.SEVENS,) if sevens else ()))  # fmt: skip
+        return [int(decl) for decl in found]
 
     def __str__(self) -> str:
         """``straight``, or what is otherwise: ``all_pass=force,nello=own``."""

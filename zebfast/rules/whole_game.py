@@ -89,11 +89,15 @@ def decided(bid: int, nello: bool, own: int, others: int, finished: bool) -> boo
     return False if others > TOTAL_POINTS - need else None
 
 
-def award(rule_set: RuleSet, bid: int, team: int, made: bool, points: Sequence[int]) -> list[int]:
-    """What the two teams score for a contract of one of them."""
+def award(
+    rule_set: RuleSet, bid: int, team: int, made: bool, points: Sequence[int], *, sweeps: bool
+) -> list[int]:
+    """What the two teams score for a contract of one of them; ``sweeps``: one that pays more for
+    all seven tricks."""
     given = [0, 0]
     if rule_set.scoring == "marks":
-        given[team if made else 1 - team] = stake_of(bid)
+        swept = sweeps and points[team] == TOTAL_POINTS
+        given[team if made else 1 - team] = rule_set.forced_sweep if swept else stake_of(bid)
     elif made:
         given = list(points)
         given[team] = max(bid if bid > MARK else 0, points[team])
@@ -182,6 +186,25 @@ class WholePosition:
         due = self.rule_set.all_pass == "force" or self._thrown_in >= self.rule_set.most_reshakes
         return due and len(self.calls) == N_SEATS - 1 and not self.bid
 
+    @property
+    def _forced(self) -> bool:
+        """Whether the standing bid is one that the shaker had to make."""
+        due = self.rule_set.all_pass == "force" or self._thrown_in >= self.rule_set.most_reshakes
+        return due and len(self.calls) == N_SEATS and not any(self.calls[:-1])
+
+    @property
+    def _sweeps(self) -> bool:
+        """Whether all seven tricks pay more than the contract of the hand in play."""
+        straight = self.hand is not None and not is_nello(self.hand.decl)
+        return self.rule_set.forced_sweep > 1 and self._forced and straight and self.bid < MARK
+
+    @property
+    def _sweep_open(self) -> bool:
+        """Whether such a hand may still come to all seven tricks, so that it goes on."""
+        if not self._sweeps or self.hand is None or self.bidder is None or self.hand.over:
+            return False
+        return self.hand.points[1 - self.bidder % 2] == 0
+
     def legal_calls(self) -> list[int]:
         """Calls that the seat to call may make; none in another phase."""
         if self.phase != "call" or self.seat is None:
@@ -213,10 +236,10 @@ class WholePosition:
             return []
         if self.rule_set.auction == "drop30":
             return [longest_pip(self.dealt[self.bidder])]
-        house = (
-            [] if contract_of(self.bid) else self.rule_set.house_declarations(marks_of(self.bid))
-        )
-        return self.rule_set.straight_declarations() + (house if marks_of(self.bid) else [])
+        straight = self.rule_set.straight_declarations()
+        if contract_of(self.bid):
+            return straight
+        return straight + self.rule_set.house_declarations(marks_of(self.bid), forced=self._forced)
 
     def declare(self, decl: int) -> None:
         """Name trumps or a house contract. IllegalDeclaration names the rule that it breaks."""
@@ -246,7 +269,7 @@ class WholePosition:
         except IllegalPlay as error:
             raise IllegalPlay(f"{self.where}{error}") from None
         early = self.rule_set.early_end and self.rule_set.scoring == "marks"
-        if self.hand.over or (early and self.made is not None):
+        if self.hand.over or (early and self.made is not None and not self._sweep_open):
             self._settle()
 
     @property
@@ -271,6 +294,8 @@ class WholePosition:
             raise WrongPhase(f"{self.where}{EVERY_TRICK_COUNTS}")
         if self.made is None or self.hand.trick:
             raise WrongPhase(f"{self.where}{NOT_DECIDED}")
+        if self._sweep_open:
+            raise WrongPhase(f"{self.where}{SWEEP_OPEN}")
         self._settle()
 
     def _settle(self) -> None:
@@ -278,7 +303,9 @@ class WholePosition:
         assert made is not None
         assert hand is not None
         assert bidder is not None
-        given = award(self.rule_set, self.bid, bidder % 2, made, hand.points)
+        given = award(
+            self.rule_set, self.bid, bidder % 2, made, hand.points, sweeps=self._sweeps
+        )  # fmt: skip
         self.marks = [have + more for have, more in zip(self.marks, given, strict=True)]
         self._thrown_in = 0
         points = (hand.points[0], hand.points[1])
@@ -321,6 +348,7 @@ def wrong_phase(where: str, phase: str, seat: int | None, winner: int | None, wa
 #: What end_hand refuses.
 EVERY_TRICK_COUNTS = "every trick counts in a game for points, so that no hand may be ended"
 NOT_DECIDED = "a hand may be ended between tricks once it is decided, and this one is not"
+SWEEP_OPEN = "all seven tricks pay more and may still be taken, so that the hand may not be ended"
 
 
 def refused_call(where: str, seat: int, call: int, why: str, legal: Sequence[int]) -> str:
