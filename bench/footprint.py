@@ -3,8 +3,11 @@
     python -m bench.footprint --against OTHER/.venv/bin/python
 
 Each command runs as a process of its own, in turns with the same one of the other environment; the
-least of all turns counts, for others load a machine, too. Bytes are those of the files that the
-metadata of what is installed here lists, for the package with its extras and all that it needs.
+least of all turns counts, for others load a machine, too. Processor time is that of all threads, in
+user mode and in the kernel, as time(1) tells it. Bytecode is kept, as pip makes it on installing:
+the first turn makes what an editable tree lacks. Under PYTHONDONTWRITEBYTECODE time(1) shows, too,
+how long Python compiles such a tree at every start. Bytes are those of the files that the metadata
+of what is installed here lists, for the package with its extras and all that it needs.
 """
 
 from __future__ import annotations
@@ -59,12 +62,17 @@ def cost(python: str, command: Sequence[str]) -> Cost:
         store.publish(held.weights, held.config.to_dict(), state)
         with open(os.devnull, "wb") as nowhere:
             process = subprocess.Popen(
-                [python, "-m", "zebfast", *command], cwd=folder, stdout=nowhere, stderr=nowhere
-            )
+                [python, "-m", "zebfast", *command], cwd=folder, env=_environment(),
+                stdout=nowhere, stderr=nowhere,
+            )  # fmt: skip
             _, status, used = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"error: {python} -m zebfast {' '.join(command)} failed")
     return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def _environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def installed(*extras: str) -> int:
