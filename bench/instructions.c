@@ -199,7 +199,7 @@ static uint64_t first_layer(size_t n) {
     float sum = 0.0f;
     for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++) table[i] = (float)(i % 7);
     for (size_t i = 0; i < n; i++) {
-        zf_first_layer(out[0], observed, N_STATES, table, bias, WIDTH);
+        zf_first_layer(out[0], observed, N_STATES, table, bias, ZF_N_HAND_FEATURES, WIDTH);
         sum += out[i % N_STATES][i % WIDTH];
     }
     return (uint64_t)sum;
@@ -209,7 +209,7 @@ static uint64_t first_gradient(size_t n) {
     static float table[ZF_N_FEATURES * WIDTH], gradient[N_STATES * WIDTH];
     for (size_t i = 0; i < N_STATES * WIDTH; i++) gradient[i] = (float)(i % 7);
     for (size_t i = 0; i < n; i++)
-        zf_first_gradient(table, observed, gradient, N_STATES, WIDTH);
+        zf_first_gradient(table, observed, gradient, N_STATES, ZF_N_HAND_FEATURES, WIDTH);
     return (uint64_t)table[0];
 }
 

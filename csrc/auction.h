@@ -45,6 +45,9 @@ typedef struct {
 } zf_rule_set;
 
 ZF_INLINE uint32_t zf_marks_of(uint32_t call) { return call / ZF_MARK; }
+ZF_INLINE uint8_t zf_contract_bid(uint32_t call) { /* as contracts have it (records.h) */
+    return (uint8_t)(call < ZF_MARK ? call : ZF_MARK - 1 + zf_marks_of(call));
+}
 ZF_INLINE bool zf_is_house_call(uint32_t call) { return call >= ZF_MARK && call % ZF_MARK != 0; }
 
 /* Bits of the legal calls over the standing bid, for a hand with so many doubles. */

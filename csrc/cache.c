@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rng.h"
+#include "observe.h"
 
 #define WAYS 4
 
@@ -12,7 +12,7 @@ typedef struct {
     float eval[WAYS][8];
     uint64_t used[WAYS]; /* time of the last look */
 } bucket;
-_Static_assert(sizeof(bucket) == 304, "76 bytes an entry");
+_Static_assert(sizeof(bucket) == 336, "84 bytes an entry");
 
 struct zf_cache {
     bucket *buckets;
@@ -43,10 +43,7 @@ size_t zf_cache_bytes(const zf_cache *c) { return sizeof *c + c->n_buckets * siz
 void zf_cache_clear(zf_cache *c) { c->cleared = c->now; }
 
 static bucket *bucket_of(const zf_cache *c, const zf_obs *obs) {
-    uint64_t words[5] = {0}, hash = 0;
-    memcpy(words, obs, sizeof *obs);
-    for (int i = 0; i < 5; i++) hash = zf_mix(hash + words[i] + ZF_GOLDEN);
-    return &c->buckets[zf_scale(hash, c->n_buckets)];
+    return &c->buckets[zf_scale(zf_obs_hash(obs), c->n_buckets)];
 }
 
 /* The way that holds this observation; WAYS = none. */

@@ -146,9 +146,10 @@ static int run_rollout(zf_labelling *t, zf_state *s) {
 
 /* In one world, team 0 ends with so many points after the play in this slot. */
 static void add_points(slot *s, uint32_t play, int team0) {
-    int own = s->state.to_play & 1 ? ZF_TOTAL_POINTS - team0 : team0;
+    uint32_t side = s->state.to_play & 1;
+    int own = side ? ZF_TOTAL_POINTS - team0 : team0;
     s->points[play] += own;
-    s->signs[play] += (own > ZF_HALF_POINTS) - (own < ZF_HALF_POINTS);
+    s->signs[play] += zf_reached(zf_aim_of(&s->state.contract, side), own);
 }
 
 /* What follows each legal play with the hands of w, by the solver. */

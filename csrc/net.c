@@ -14,7 +14,6 @@
 enum {
     ALIGNED = 64,
     COLUMNS = ZF_FIRST_PANEL,
-    PANEL = COLUMNS * ZF_N_FEATURES,                 /* numbers of a panel */
     SPARE = 16,                                      /* scratches kept for the next call */
     SCORES_STRIDE = (ZF_N_SCORES + 31) / 32 * 32,    /* what a kernel may write of a row */
     BELIEF_STRIDE = (ZF_N_BELIEF + 31) / 32 * 32,
@@ -127,29 +126,30 @@ static void give_back(zf_net *net, char *scratch) {
     free(scratch);
 }
 
-static size_t first_bytes(size_t width, bool brief) {
-    size_t n_panels = (width + COLUMNS - 1) / COLUMNS;
-    if (brief) return aligned(n_panels * ZF_BRIEF_PANEL * sizeof(int16_t)) + 2 * floats(width);
-    return floats(n_panels * PANEL) + floats(width);
+static size_t first_bytes(const zf_net_shape *s, bool brief) {
+    size_t n_panels = (s->width + COLUMNS - 1) / COLUMNS, n_bits = zf_net_bits(s);
+    size_t bias = floats(s->width);
+    if (brief) return aligned(n_panels * zf_brief_panel(n_bits) * sizeof(int16_t)) + 2 * bias;
+    return floats(n_panels * COLUMNS * n_bits) + bias;
 }
 
 /* The first layer in panels end to end, at the beginning of the network's memory. */
 static void put_first(zf_net *net, const zf_net_weights *w, bool brief) {
-    size_t width = w->shape.width;
-    char *end = (char *)net->memory + first_bytes(width, brief);
+    size_t width = w->shape.width, n_bits = zf_net_bits(&w->shape), panel = COLUMNS * n_bits;
+    char *end = (char *)net->memory + first_bytes(&w->shape, brief);
     float *table = net->memory, *bias = (float *)(end - floats(width));
     memcpy(bias, w->first_bias, width * sizeof *bias);
     if (brief) {
         float *unit = (float *)(end - 2 * floats(width));
-        zf_brief_pack(net->memory, unit, w->table, width, net->ends);
-        net->brief = (zf_brief){net->memory, unit, bias, width};
+        zf_brief_pack(net->memory, unit, w->table, n_bits, width, net->ends);
+        net->brief = (zf_brief){net->memory, unit, bias, n_bits, width};
         return;
     }
-    for (size_t column = 0, at = 0; column < width; column += COLUMNS, at += PANEL)
-        for (size_t bit = 0; bit < ZF_N_FEATURES; bit++)
+    for (size_t column = 0, at = 0; column < width; column += COLUMNS, at += panel)
+        for (size_t bit = 0; bit < n_bits; bit++)
             memcpy(&table[at + bit * COLUMNS], &w->table[bit * width + column],
                    (width - column < COLUMNS ? width - column : COLUMNS) * sizeof *table);
-    net->first = (zf_first){table, bias, width, COLUMNS, PANEL};
+    net->first = (zf_first){table, bias, n_bits, width, COLUMNS, panel};
 }
 
 zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
@@ -165,7 +165,7 @@ zf_net *zf_net_new(const zf_net_weights *w, const zf_net_kernel *kernel,
     net->fp32 = zf_fp32_of(kernel);
     net->ends = zf_v2_ends_of(net->fp32->set);
     size_t width = w->shape.width, columns = net->fp32->columns;
-    size_t first = first_bytes(width, brief);
+    size_t first = first_bytes(&w->shape, brief);
     size_t heads = floats(zf_fp32_packed((uint32_t)width, ZF_N_SCORES, (uint32_t)columns));
     size_t belief = floats(zf_fp32_packed((uint32_t)width, ZF_N_BELIEF, (uint32_t)columns));
     size_t blocks = aligned(kernel->packed_bytes(&net->shape));

@@ -25,7 +25,12 @@ enum {
 typedef struct {
     uint32_t width, n_blocks;
     bool belief;
+    bool contract; /* whether its first layer has rows for the bits of contracts */
 } zf_net_shape;
+
+ZF_INLINE size_t zf_net_bits(const zf_net_shape *s) {
+    return s->contract ? ZF_N_FEATURES : ZF_N_HAND_FEATURES;
+}
 
 /* One linear map: weight [n_out][n_in], bias [n_out]. */
 typedef struct {
@@ -36,7 +41,7 @@ typedef struct {
 /* Folded: the scale and shift of every layer norm are in the map that reads it. */
 typedef struct {
     zf_net_shape shape;
-    const float *table;         /* [ZF_N_FEATURES][width]: the first layer's weight, transposed */
+    const float *table;         /* [zf_net_bits][width]: the first layer's weight, transposed */
     const float *first_bias;    /* [width] */
     const zf_linear *up, *down; /* [n_blocks] each */
     zf_linear heads;            /* [ZF_N_SCORES] of width: 28 dominoes, then 0..42 points */

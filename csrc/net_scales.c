@@ -100,7 +100,9 @@ bool zf_net_calibrate(const zf_net_weights *w, const zf_obs *obs, size_t n, floa
                       float *hidden) {
     const size_t width = w->shape.width, size = n * width;
     float *x = malloc(3 * size * sizeof *x), *in = x + size, *middle = in + size;
-    if (!x || n == 0 || zf_first_layer(x, obs, n, w->table, w->first_bias, width) < n) {
+    const size_t n_bits = zf_net_bits(&w->shape);
+    if (!x || n == 0 ||
+        zf_first_layer(x, obs, n, w->table, w->first_bias, n_bits, width) < n) {
         free(x);
         return false;
     }

@@ -21,22 +21,25 @@ void zf_game_begin(zf_game *g, const zf_state *s) {
             g->hands[seat][i] = (uint8_t)zf_select(s->dealt[seat], (uint32_t)i, ZF_HAND_SIZE);
     g->decl = s->decl;
     g->leader = s->first_leader;
+    g->contract = s->contract;
 }
 
-static bool start(zf_state *s, const zf_game *g) {
+zf_game_fault zf_game_start(zf_state *s, const zf_game *g) {
     uint32_t hands[4] = {0, 0, 0, 0}, all = 0;
-    if (g->decl >= ZF_N_DECLARATIONS || g->leader > 3) return false;
+    if (g->decl >= ZF_N_DECLARATIONS || g->leader > 3) return ZF_GAME_BAD_DEAL;
     for (int seat = 0; seat < ZF_N_SEATS; seat++) {
         for (int i = 0; i < ZF_HAND_SIZE; i++) {
             uint8_t d = g->hands[seat][i];
-            if (d >= ZF_N_DOMINOES || all >> d & 1) return false;
-            if (i > 0 && d < g->hands[seat][i - 1]) return false; /* slots are ascending */
+            if (d >= ZF_N_DOMINOES || all >> d & 1) return ZF_GAME_BAD_DEAL;
+            if (i > 0 && d < g->hands[seat][i - 1]) return ZF_GAME_BAD_DEAL; /* slots ascend */
             hands[seat] |= 1u << d;
             all |= 1u << d;
         }
     }
+    if (!zf_contract_possible(&g->contract, g->leader)) return ZF_GAME_BAD_CONTRACT;
     zf_init(s, hands, g->decl, g->leader);
-    return true;
+    s->contract = g->contract;
+    return ZF_GAME_OK;
 }
 
 static void finish_examples(zf_example *out, const zf_state *end) {
@@ -54,7 +57,8 @@ static void finish_examples(zf_example *out, const zf_state *end) {
 zf_game_fault zf_game_examples(zf_example out[ZF_N_PLIES], const zf_game *game, int *ply) {
     zf_state s;
     *ply = 0;
-    if (!start(&s, game)) return ZF_GAME_BAD_DEAL;
+    zf_game_fault fault = zf_game_start(&s, game);
+    if (fault != ZF_GAME_OK) return fault;
     for (; *ply < ZF_N_PLIES; ++*ply) {
         zf_example *e = &out[*ply];
         uint8_t domino = game->plays[*ply];

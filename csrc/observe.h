@@ -5,10 +5,11 @@
 #include <stddef.h>
 
 #include "records.h"
+#include "rng.h"
 #include "state.h"
 
 /* The information state of the seat to play; the game must not be over. Only what that seat may
- * know goes in: its own dominoes and what everybody played. */
+ * know goes in: its own dominoes, what everybody played, and the contract. */
 ZF_INLINE void zf_observe(zf_obs *o, const zf_state *s) {
     uint32_t seat = s->to_play, own = s->dealt[seat];
     o->hand = own;
@@ -21,6 +22,14 @@ ZF_INLINE void zf_observe(zf_obs *o, const zf_state *s) {
         uint8_t relative = (uint8_t)((s->plays[i] - (seat << 5)) & 0x7F);
         o->plays[i] = i < s->n_plays ? relative : 0;
     }
+    o->contract = zf_contract_seen(&s->contract, seat);
+}
+
+ZF_INLINE uint64_t zf_obs_hash(const zf_obs *o) {
+    uint64_t words[6] = {0}, hash = 0;
+    memcpy(words, o, sizeof *o);
+    for (int i = 0; i < 5; i++) hash = zf_mix(hash + words[i] + ZF_GOLDEN);
+    return words[5] ? zf_mix(hash + words[5] + ZF_GOLDEN) : hash; /* calls: mostly there are none */
 }
 
 /* The record of a game that begins as s stands: the deal, and nothing played. */
@@ -37,7 +46,11 @@ typedef enum {
     ZF_GAME_BAD_DEAL,   /* hands, declaration or leader */
     ZF_GAME_BAD_PLAY,   /* an illegal play */
     ZF_GAME_BAD_POLICY, /* weight on a domino that could not be played */
+    ZF_GAME_BAD_CONTRACT,
 } zf_game_fault;
+
+/* The state that a recorded game began with, if its deal and its contract can be. */
+zf_game_fault zf_game_start(zf_state *s, const zf_game *game);
 
 /* 28 examples of one game, ply 0 first. Checks the whole game; *ply is where a fault is. */
 zf_game_fault zf_game_examples(zf_example out[ZF_N_PLIES], const zf_game *game, int *ply);

@@ -1,14 +1,10 @@
 #include "past.h"
 
 #include "observe.h"
-#include "rng.h"
 
 /* The number of the last observation of obs[0..n], which is dropped if it is among those before. */
 ZF_INLINE uint32_t number_of(const zf_obs *obs, uint32_t n, uint32_t *table, size_t n_places) {
-    uint64_t words[5] = {0}, hash = 0;
-    memcpy(words, &obs[n], sizeof *obs);
-    for (int i = 0; i < 5; i++) hash = zf_mix(hash + words[i] + ZF_GOLDEN);
-    size_t at = hash & (n_places - 1);
+    size_t at = zf_obs_hash(&obs[n]) & (n_places - 1);
     for (; table[at]; at = (at + 1) & (n_places - 1))
         if (memcmp(&obs[table[at] - 1], &obs[n], sizeof *obs) == 0) return table[at] - 1;
     table[at] = n + 1;
@@ -22,6 +18,7 @@ ZF_HOT size_t zf_past_choices(const zf_state *s, size_t n, zf_obs *obs,
     for (size_t i = 0; i < n; i++) {
         zf_state past;
         zf_init(&past, s[i].dealt, s[i].decl, s[i].first_leader);
+        past.contract = s[i].contract;
         for (int ply = 0; ply < ZF_N_PLIES; ply++) {
             asked[i][ply] = -1;
             if (ply >= s[i].n_plays) continue;

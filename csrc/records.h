@@ -6,6 +6,18 @@
 
 #include "tables.h"
 
+/* What a hand is played for; all zero: for points. Bids and calls are 30..41 for points and 41 + m
+ * for m marks, a plunge or a splash among them. In an observation seats and sides are the
+ * observer's own first, else by their numbers (contract.h). */
+typedef struct {
+    uint8_t bid;      /* 0: none, and then nothing else counts */
+    uint8_t bidder;   /* seat */
+    uint8_t shaker;   /* seat */
+    uint8_t marks;    /* of the two sides, low and high four bits; 15 where there are more */
+    uint8_t calls[4]; /* by seat: 0 none made or not known, 1 a pass, else a bid */
+} zf_contract;
+_Static_assert(sizeof(zf_contract) == 8, "CONTRACT_DTYPE");
+
 /* What the seat to play knows: one leaf, one observation. */
 typedef struct {
     uint32_t hand;   /* the observer's seven original dominoes */
@@ -14,8 +26,9 @@ typedef struct {
     uint8_t legal;   /* bit s: slot s is legal now (slot = rank of the domino in hand) */
     uint8_t in_hand; /* bit s: slot s is not yet played */
     uint8_t plays[ZF_N_PLIES]; /* domino | relative seat << 5; zero from n_plays on */
+    zf_contract contract;
 } zf_obs;
-_Static_assert(sizeof(zf_obs) == 36, "OBS_DTYPE");
+_Static_assert(sizeof(zf_obs) == 44, "OBS_DTYPE");
 
 /* One finished game. */
 typedef struct {
@@ -27,8 +40,9 @@ typedef struct {
         uint16_t policy[ZF_N_PLIES][ZF_HAND_SIZE]; /* weights */
         uint16_t labels[ZF_N_PLIES][ZF_HAND_SIZE]; /* of a teacher (labelling.c) */
     };
+    zf_contract contract;
 } zf_game;
-_Static_assert(sizeof(zf_game) == 450, "GAME_DTYPE");
+_Static_assert(sizeof(zf_game) == 458, "GAME_DTYPE");
 
 enum {
     ZF_HAS_POLICY = 1,
@@ -46,6 +60,6 @@ typedef struct {
     uint32_t left;    /* dominoes dealt to the seat on the observer's left */
     uint32_t partner; /* dominoes dealt to the partner */
 } zf_example;
-_Static_assert(sizeof(zf_example) == 64, "EXAMPLE_DTYPE");
+_Static_assert(sizeof(zf_example) == 72, "EXAMPLE_DTYPE");
 
 #endif

@@ -602,8 +602,9 @@ void zf_solve_plays(zf_solver *c, const zf_position *p, int8_t points[ZF_N_DOMIN
 
 int zf_solve_outcome(zf_solver *c, const zf_state *state) {
     zf_position p;
-    int need = ZF_HALF_POINTS + 1 - state->points[0];
+    zf_aim aim = zf_aim_of(&state->contract, 0);
+    int need = aim.won - state->points[0], least = aim.lost + 1 - state->points[0];
     zf_position_of(&p, state);
     if (zf_solve_at_least(c, &p, need)) return 1;
-    return zf_solve_at_least(c, &p, need - 1) ? 0 : -1;
+    return least < need && zf_solve_at_least(c, &p, least) ? 0 : -1;
 }

@@ -80,7 +80,7 @@ bool zf_solve_at_least(zf_solver *solver, const zf_position *p, int points);
 void zf_solve_plays(zf_solver *solver, const zf_position *p, int8_t points[ZF_N_DOMINOES]);
 
 /* +1, -1 or 0 (21-21) for team 0 when the game is played out from here with all hands open, points
- * already taken counted. */
+ * already taken counted. With a contract one question is enough: whether it is made. */
 int zf_solve_outcome(zf_solver *solver, const zf_state *s);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "contract.h"
 #include "platform.h"
 #include "tables.h"
 
@@ -26,9 +27,10 @@ typedef struct {
     uint8_t table_points; /* count on the table */
     uint8_t points[2];    /* taken by team 0 (seats 0, 2) and team 1 */
     uint8_t pad[2];
+    zf_contract contract; /* what it is played for; nobody's play depends on it here */
 } zf_state;
 
-_Static_assert(sizeof(zf_state) == 72, "the state is copied on every descent: keep it small");
+_Static_assert(sizeof(zf_state) == 80, "the state is copied on every descent: keep it small");
 
 ZF_INLINE void zf_init(zf_state *s, const uint32_t hands[4], uint8_t decl, uint8_t leader) {
     memset(s, 0, sizeof *s);
@@ -78,13 +80,22 @@ ZF_INLINE void zf_play(zf_state *s, uint32_t domino) {
 ZF_INLINE void zf_rewind(zf_state *s, int n) {
     zf_state before;
     zf_init(&before, s->dealt, s->decl, s->first_leader);
+    before.contract = s->contract;
     for (int i = 0; i < n; i++) zf_play(&before, s->plays[i] & 31u);
     *s = before;
 }
 
-/* +1, -1 or 0 for team 0: more points, fewer, or 21-21 when the game is over. */
+/* +1, -1 or 0 for team 0 when the game is over or decided: its side of the contract or, where there
+ * is none, more points, fewer, or 21-21. */
 ZF_INLINE int zf_outcome(const zf_state *s) {
-    return (s->points[0] > s->points[1]) - (s->points[0] < s->points[1]);
+    zf_aim aim = zf_aim_of(&s->contract, 0);
+    return (s->points[0] >= aim.won) - (s->points[1] >= ZF_TOTAL_POINTS - aim.lost);
+}
+
+/* Whether the outcome is known: the points still to come cannot change it. */
+ZF_INLINE bool zf_decided(const zf_state *s) {
+    zf_aim aim = zf_aim_of(&s->contract, 0);
+    return s->points[0] >= aim.won || s->points[1] >= ZF_TOTAL_POINTS - aim.lost;
 }
 
 /* The r-th lowest set bit's position; r < popcount(mask) <= most. Branch-free. */

@@ -174,11 +174,6 @@ uint32_t zf_tree_choose(const zf_tree *t, const zf_search *p, float temperature,
 /* The root's policy target, a weight for each edge: visits, or the gumbel root's improved policy. */
 void zf_tree_policy(const zf_tree *t, const zf_search *p, uint16_t weights[ZF_MAX_EDGES]);
 
-/* Whether one side has more than half of the hand's points: the other cannot draw level. */
-ZF_INLINE bool zf_decided(const zf_state *s) {
-    return s->points[0] > ZF_HALF_POINTS || s->points[1] > ZF_HALF_POINTS;
-}
-
 /* Forced plays from a position on, until a decision or the end. */
 ZF_INLINE void zf_play_forced(zf_state *s) {
     for (uint32_t legal = zf_legal(s); legal && (legal & (legal - 1)) == 0; legal = zf_legal(s))

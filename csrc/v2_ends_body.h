@@ -46,7 +46,7 @@ SET_TARGET static size_t SET(first_layer)(float *out, const zf_obs *obs, size_t 
                                           const zf_first *first) {
     bit_lists lists;
     for (size_t done = 0; done < n;) {
-        size_t listed = fill_lists(&lists, obs + done, n - done);
+        size_t listed = fill_lists(&lists, obs + done, n - done, first->n_bits);
         SET(add_panels)(out + done * first->width, &lists, listed, first);
         done += listed;
         if (done < n && !sane(&obs[done])) return done;
@@ -67,10 +67,10 @@ SET_INLINE void SET(add_to_rows)(float *table, const float *row, size_t width, c
 }
 
 SET_TARGET static size_t SET(first_gradient)(float *table, const zf_obs *obs, const float *gradient,
-                                             size_t n, size_t width) {
+                                             size_t n, size_t n_bits, size_t width) {
     bit_lists lists;
     for (size_t done = 0; done < n;) {
-        size_t listed = fill_lists(&lists, obs + done, n - done);
+        size_t listed = fill_lists(&lists, obs + done, n - done, n_bits);
         for (size_t i = 0; i < listed; i++) {
             const uint16_t *bits = &lists.bits[lists.start[i]], *end = bits + lists.count[i];
             const float *row = &gradient[(done + i) * width];
@@ -114,9 +114,9 @@ SET_TARGET static size_t SET(brief_layer)(float *out, const zf_obs *obs, size_t 
                                           const zf_brief *first) {
     bit_lists lists;
     for (size_t done = 0; done < n;) {
-        size_t listed = fill_lists(&lists, obs + done, n - done);
+        size_t listed = fill_lists(&lists, obs + done, n - done, first->n_bits);
         const int16_t *panel = first->table;
-        for (size_t column = 0; column < first->width; column += 32, panel += ZF_BRIEF_PANEL)
+        for (size_t column = 0; column < first->width; column += 32, panel += zf_brief_panel(first->n_bits))
             for (size_t i = 0; i < listed; i++) {
                 const uint16_t *bits = &lists.bits[lists.start[i]];
                 float *to = &out[(done + i) * first->width];
@@ -168,9 +168,10 @@ SET_INLINE vec SET(some)(vec x, const int32_t mask[16], int v) {
     return (vec)((ivec)x & of);
 }
 
-/* Three times sixteen of 43 points; the last sixteen begin with five that were there before. NaN
- * if any of the points is or all are infinite. */
-SET_INLINE float SET(chance_of_more)(const float points[ZF_N_POINTS]) {
+/* The chance of points that win less that of points that lose. Three times sixteen of 43 points;
+ * the last sixteen begin with five that were there before. NaN if any of the points is or all are
+ * infinite. */
+SET_INLINE float SET(value)(const float points[ZF_N_POINTS], zf_aim aim) {
     static const int place[3] = {0, 16, ZF_N_POINTS - 16};
     vec w[3][VECTORS], most[VECTORS], more[VECTORS], fewer[VECTORS], all[VECTORS];
     UNROLLED for (int i = 0; i < 3; i++)
@@ -183,10 +184,15 @@ SET_INLINE float SET(chance_of_more)(const float points[ZF_N_POINTS]) {
             SET(exponentiate)(&w[i][v]);
         }
     EACH_VECTOR {
-        vec last = SET(some)(w[2][v], from_fifth, v);
-        fewer[v] = w[0][v] + SET(some)(w[1][v], to_fifth, v);
-        more[v] = SET(some)(w[1][v], from_sixth, v) + last;
-        all[v] = (w[0][v] + w[1][v]) + last;
+        ivec number;
+        memcpy(&number, &first_sixteen[v * LANES], sizeof number);
+        w[2][v] = SET(some)(w[2][v], from_fifth, v);
+        all[v] = (w[0][v] + w[1][v]) + w[2][v];
+        fewer[v] = more[v] = (vec){0};
+        UNROLLED for (int i = 0; i < 3; i++) {
+            fewer[v] += (vec)((ivec)w[i][v] & (number <= aim.lost - place[i]));
+            more[v] += (vec)((ivec)w[i][v] & (number >= aim.won - place[i]));
+        }
     }
     return (SET(sum_of_16)(more) - SET(sum_of_16)(fewer)) / SET(sum_of_16)(all);
 }
@@ -214,7 +220,7 @@ SET_TARGET static void SET(answers)(float *out, const zf_obs *obs, size_t n, con
                                     size_t stride) {
     for (size_t i = 0; i < n; i++, out += 8, scores += stride) {
         SET(priors)(out, &obs[i], scores);
-        out[7] = SET(chance_of_more)(scores + ZF_N_DOMINOES);
+        out[7] = SET(value)(scores + ZF_N_DOMINOES, zf_aim_of(&obs[i].contract, 0));
     }
 }
 

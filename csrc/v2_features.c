@@ -37,7 +37,7 @@ ZF_INLINE bool sane(const zf_obs *o) {
     }
     return most < ZF_N_DOMINOES && all < 128 && o->decl < ZF_N_DECLARATIONS &&
            o->n_plays < ZF_N_PLIES && (o->hand & ~ZF_ALL_DOMINOES) == 0 &&
-           __builtin_popcount(o->hand) == ZF_HAND_SIZE;
+           __builtin_popcount(o->hand) == ZF_HAND_SIZE && zf_contract_sane(&o->contract);
 }
 
 ZF_INLINE void replay(history *h, const zf_obs *o) {
@@ -119,7 +119,46 @@ ZF_INLINE void put_table(uint64_t w[WORDS], const zf_obs *o, const history *h, u
         put(w, ZF_F_TABLE + (seat - 1) * ZF_N_DOMINOES, table & h->by_seat[seat]);
 }
 
-ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o) {
+enum { BIDS = 16, CALLS = 10, MOST_NEEDED = 40, MOST_MARKS = 6 }; /* that are told apart */
+
+/* Which of the bits of a seat's call says it: pass, 30..35, 36..41, a mark, more. */
+ZF_INLINE uint32_t call_kind(uint32_t call) {
+    if (call < ZF_CONTRACT_LEAST) return 0;
+    if (call >= ZF_CONTRACT_MARK) return call == ZF_CONTRACT_MARK ? 8 : 9;
+    return call - ZF_CONTRACT_LEAST < 6 ? 1 + call - ZF_CONTRACT_LEAST : 7;
+}
+
+ZF_INLINE uint32_t least_of(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* How many points the observer's side (0) or the other (1) still needs, and with how much more than
+ * lies on the table this trick is enough. */
+ZF_INLINE void put_need(uint64_t w[WORDS], const zf_obs *o, const history *h, uint32_t side) {
+    uint32_t won = zf_aim_of(&o->contract, side).won;
+    uint32_t need = won > h->points[side] ? won - h->points[side] : 0;
+    uint32_t trick = 1 + (o->n_plays & 3 ? h->count : 0);
+    set(w, (side ? ZF_F_THEY_NEED : ZF_F_WE_NEED) + least_of(need, MOST_NEEDED));
+    for (uint32_t i = 0; i < 3; i++)
+        if (trick + 5 * i >= need) set(w, ZF_F_ENOUGH + 3 * side + i);
+}
+
+static void put_contract(uint64_t w[WORDS], const zf_obs *o, const history *h) {
+    const zf_contract *c = &o->contract;
+    set(w, ZF_F_BID + least_of(c->bid - ZF_CONTRACT_LEAST, BIDS - 1));
+    if (c->bid >= ZF_CONTRACT_MARK) set(w, ZF_F_ALL);
+    if (!(c->bidder & 1)) set(w, ZF_F_DECLARING);
+    set(w, ZF_F_BIDDER + c->bidder);
+    set(w, ZF_F_SHAKER + c->shaker);
+    for (uint32_t side = 0; side < 2; side++) {
+        put_need(w, o, h, side);
+        set(w, ZF_F_MARKS + (MOST_MARKS + 1) * side +
+                   least_of(c->marks >> 4 * side & 15, MOST_MARKS));
+    }
+    for (uint32_t seat = 0; seat < ZF_N_SEATS; seat++)
+        if (c->calls[seat]) set(w, ZF_F_CALL + CALLS * seat + call_kind(c->calls[seat]));
+}
+
+/* The contract's bits only where they count. */
+ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o, size_t n_bits) {
     history h;
     uint32_t held, legal;
     memset(w, 0, WORDS * sizeof *w);
@@ -150,13 +189,14 @@ ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o) {
     set(w, ZF_F_US + h.points[0]);
     set(w, ZF_F_THEM + h.points[1]);
     set(w, ZF_F_FIRST_LEADER + (o->plays[0] >> 5));
+    if (o->contract.bid && n_bits > ZF_N_HAND_FEATURES) put_contract(w, o, &h);
 }
 
 ZF_HOT size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (!sane(&obs[i])) return i;
         uint64_t w[WORDS];
-        words(w, &obs[i]);
+        words(w, &obs[i], ZF_N_FEATURES);
         for (int k = 0; k < ZF_FEATURE_BYTES; k++)
             out[i * ZF_FEATURE_BYTES + (size_t)k] = (uint8_t)(w[k / 8] >> (k % 8 * 8));
     }
@@ -187,25 +227,24 @@ typedef struct {
 
 /* The bits of the first so many observations: up to LISTED, as there is room, before one that no
  * seat could have. At least one if the first is sound. */
-ZF_HOT static size_t fill_lists(bit_lists *lists, const zf_obs *obs, size_t n) {
+ZF_HOT static size_t fill_lists(bit_lists *lists, const zf_obs *obs, size_t n, size_t n_bits) {
     uint32_t used = 0;
     size_t i = 0;
-    for (; i < n && i < LISTED && used + ZF_N_FEATURES + EIGHT <= ROOM && sane(&obs[i]); i++) {
+    for (; i < n && i < LISTED && used + n_bits + EIGHT <= ROOM && sane(&obs[i]); i++) {
         uint64_t w[WORDS];
-        words(w, &obs[i]);
+        words(w, &obs[i], n_bits);
         lists->start[i] = used;
         lists->count[i] = list_bits(&lists->bits[used], w);
         used += lists->count[i];
-        for (int k = 0; k < EIGHT; k++) lists->bits[used + (uint32_t)k] = ZF_N_FEATURES;
+        for (int k = 0; k < EIGHT; k++) lists->bits[used + (uint32_t)k] = (uint16_t)n_bits;
         used = (used + EIGHT - 1) / EIGHT * EIGHT;
     }
     return i;
 }
 
-/* Of the sixteen points from 16 on, those below 21 and above; of the last sixteen, the new ones. */
-static const int32_t to_fifth[16] = {-1, -1, -1, -1, -1};
-static const int32_t from_sixth[16] = {0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+/* Of the last sixteen points, those that are not among the first 32. */
 static const int32_t from_fifth[16] = {0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+static const int32_t first_sixteen[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 #define INSTRUCTION_SETS_BODY "v2_ends_body.h"
 #include "instruction_sets.h"
@@ -226,17 +265,17 @@ static size_t brief_place(size_t column, size_t lanes) {
     return vector * 2 * lanes + at % lanes * 2 + at / lanes;
 }
 
-void zf_brief_pack(int16_t *to, float *unit, const float *table, size_t width,
+void zf_brief_pack(int16_t *to, float *unit, const float *table, size_t n_bits, size_t width,
                    const zf_v2_ends *set) {
-    size_t n_panels = (width + ZF_FIRST_PANEL - 1) / ZF_FIRST_PANEL;
-    memset(to, 0, n_panels * ZF_BRIEF_PANEL * sizeof *to);
+    size_t n_panels = (width + ZF_FIRST_PANEL - 1) / ZF_FIRST_PANEL, panel = zf_brief_panel(n_bits);
+    memset(to, 0, n_panels * panel * sizeof *to);
     for (size_t c = 0; c < width; c++) {
-        int16_t *column = &to[c / ZF_FIRST_PANEL * ZF_BRIEF_PANEL + brief_place(c, set->lanes)];
+        int16_t *column = &to[c / ZF_FIRST_PANEL * panel + brief_place(c, set->lanes)];
         float most = 0.0f;
-        for (size_t bit = 0; bit < ZF_N_FEATURES; bit++)
+        for (size_t bit = 0; bit < n_bits; bit++)
             most = fmaxf(most, fabsf(table[bit * width + c]));
         unit[c] = most / BRIEF_MOST;
-        for (size_t bit = 0; most > 0.0f && bit < ZF_N_FEATURES; bit++) {
+        for (size_t bit = 0; most > 0.0f && bit < n_bits; bit++) {
             float scaled = table[bit * width + c] / most * BRIEF_MOST;
             column[bit * ZF_FIRST_PANEL] =
                 (int16_t)lrintf(fminf(fmaxf(scaled, -BRIEF_MOST), BRIEF_MOST));
@@ -251,13 +290,14 @@ static const zf_v2_ends *best(void) {
 }
 
 size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
-                      const float *bias, size_t width) {
-    return best()->first_layer(out, obs, n, &(zf_first){table, bias, width, width, ZF_FIRST_PANEL});
+                      const float *bias, size_t n_bits, size_t width) {
+    return best()->first_layer(out, obs, n,
+                               &(zf_first){table, bias, n_bits, width, width, ZF_FIRST_PANEL});
 }
 
 size_t zf_first_gradient(float *table, const zf_obs *obs, const float *gradient, size_t n,
-                         size_t width) {
-    return best()->first_gradient(table, obs, gradient, n, width);
+                         size_t n_bits, size_t width) {
+    return best()->first_gradient(table, obs, gradient, n, n_bits, width);
 }
 
 void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores) {

@@ -1,5 +1,8 @@
-/* The two ends of the v2 network: an information state as 856 bits and the first layer over them,
+/* The two ends of the v2 network: an information state as 1024 bits and the first layer over them,
  * and from the last layer's scores to priors and a value.
+ *
+ * The last 168 bits are about the contract, and are not set where there is none. Networks that know
+ * of no contracts have a row for each of the others only.
  *
  * Twins: zebfast/net/features.py (torch), tests/support/slow_features.py (plain Python). What each
  * group of bits says is written down in the first. */
@@ -8,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "contract.h"
 #include "platform.h"
 #include "records.h"
 
@@ -38,7 +42,18 @@ enum {
     ZF_F_US = 766,
     ZF_F_THEM = 809,
     ZF_F_FIRST_LEADER = 852,
-    ZF_N_FEATURES = 856,
+    ZF_N_HAND_FEATURES = 856, /* from here on about the contract */
+    ZF_F_BID = 856,
+    ZF_F_ALL = 872,
+    ZF_F_DECLARING = 873,
+    ZF_F_BIDDER = 874,
+    ZF_F_SHAKER = 878,
+    ZF_F_WE_NEED = 882,
+    ZF_F_THEY_NEED = 923,
+    ZF_F_ENOUGH = 964, /* [2][3] */
+    ZF_F_CALL = 970,   /* [4][10] */
+    ZF_F_MARKS = 1010, /* [2][7] */
+    ZF_N_FEATURES = 1024,
     ZF_FEATURE_BYTES = ZF_N_FEATURES / 8,
     ZF_FIRST_LAYER_STEP = 16, /* widths are multiples of this */
     ZF_FIRST_PANEL = 32,      /* columns of the first layer's table that lie together */
@@ -51,21 +66,22 @@ enum {
  * unfinished). */
 size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n);
 
-/* The first layer: a row of `width` numbers for each bit, in panels of P = ZF_FIRST_PANEL columns.
+/* The first layer: a row of `width` numbers for each of the first n_bits bits, which are all or
+ * those of hands (what other bits say does not count), in panels of P = ZF_FIRST_PANEL columns.
  * Column c of bit b is table[c / P * panel + b * row + c % P]: with row = width and panel = P the
  * whole is one matrix; panels end to end stay in the cache better. */
 typedef struct {
     const float *table, *bias;
-    size_t width, row, panel;
+    size_t n_bits, width, row, panel;
 } zf_first;
 
 /* The same in 13 bits a number and half of the memory, for networks that are computed in less than
  * fp32: of each column, whole numbers of units. In panels, whose last row, of no bit, is zeros. */
-enum { ZF_BRIEF_PANEL = ZF_FIRST_PANEL * (ZF_N_FEATURES + 1) };
+ZF_INLINE size_t zf_brief_panel(size_t n_bits) { return ZF_FIRST_PANEL * (n_bits + 1); }
 typedef struct {
-    const int16_t *table;     /* [panels][ZF_BRIEF_PANEL], by zf_brief_pack for the same set */
+    const int16_t *table;     /* [panels][zf_brief_panel], by zf_brief_pack for the same set */
     const float *unit, *bias; /* [width] */
-    size_t width;
+    size_t n_bits, width;
 } zf_brief;
 
 /* The ends for one instruction set, which must be supported; the same bits from each. */
@@ -74,31 +90,32 @@ typedef struct {
     /* out[i] = bias + the rows whose bits are set, added in the order of the bits; out is
      * [n][width]. Returns as zf_features does. */
     size_t (*first_layer)(float *out, const zf_obs *obs, size_t n, const zf_first *first);
-    /* Of the first layer's table [ZF_N_FEATURES][width], by the gradient [n][width] of its output:
+    /* Of the first layer's table [n_bits][width], by the gradient [n][width] of its output:
      * each row of that is added to the rows whose bits are set, one observation after another.
      * Returns as zf_features does. */
     size_t (*first_gradient)(float *table, const zf_obs *obs, const float *gradient, size_t n,
-                             size_t width);
+                             size_t n_bits, size_t width);
     size_t (*brief_layer)(float *out, const zf_obs *obs, size_t n, const zf_brief *first);
     /* What the last layer's scores of each observation, the first ZF_N_SCORES of every `stride`
      * numbers, come to, out [n][8]: the softmax of the first 28 over the legal dominoes, by slot,
-     * then the chance of more than 21 points less that of fewer, by the softmax of the others.
-     * Scores that are not finite give NaN. */
+     * then the chance of points with which the observer's side has won less that of points with
+     * which it has lost (zf_aim), by the softmax of the others. Scores that are not finite give
+     * NaN. */
     void (*answers)(float *out, const zf_obs *obs, size_t n, const float *scores, size_t stride);
 } zf_v2_ends;
 
 const zf_v2_ends *zf_v2_ends_of(zf_set set);
 
-/* A table [ZF_N_FEATURES][width] in units of each column's largest number over 4095. */
-void zf_brief_pack(int16_t *to, float *unit, const float *table, size_t width,
+/* A table [n_bits][width] in units of each column's largest number over 4095. */
+void zf_brief_pack(int16_t *to, float *unit, const float *table, size_t n_bits, size_t width,
                    const zf_v2_ends *set);
 
-/* The same by the best instruction set of this machine, for a table [ZF_N_FEATURES][width] and for
+/* The same by the best instruction set of this machine, for a table [n_bits][width] and for
  * scores [n][ZF_N_SCORES]. */
 size_t zf_first_layer(float *out, const zf_obs *obs, size_t n, const float *table,
-                      const float *bias, size_t width);
+                      const float *bias, size_t n_bits, size_t width);
 size_t zf_first_gradient(float *table, const zf_obs *obs, const float *gradient, size_t n,
-                         size_t width);
+                         size_t n_bits, size_t width);
 void zf_answers(float *out, const zf_obs *obs, size_t n, const float *scores);
 
 #endif

@@ -235,6 +235,21 @@ ZF_INLINE void play(zf_whole_game *g, const zf_rule_set *r, uint32_t domino) {
     if (all || (early && !sweep_open(g, r))) settle(g, r, outcome == ZF_MADE);
 }
 
+ZF_INLINE uint8_t marks_shown(const zf_whole_game *g, const zf_rule_set *r, int team) {
+    if (r->for_points) return 0;
+    return (uint8_t)(g->marks[team] < ZF_CONTRACT_MOST_MARKS ? g->marks[team] : ZF_CONTRACT_MOST_MARKS);
+}
+
+/* What the declared hand is played for. */
+ZF_INLINE zf_contract contract_of(const zf_whole_game *g, const zf_rule_set *r) {
+    zf_contract c = {zf_contract_bid(g->bid), g->bidder, g->shaker,
+                     (uint8_t)(marks_shown(g, r, 0) | marks_shown(g, r, 1) << 4), {0}};
+    for (uint32_t i = 0; i < g->n_calls; i++)
+        c.calls[(g->shaker + 1 + i) & 3] =
+            g->calls[i] == ZF_PASS ? ZF_CONTRACT_PASS : zf_contract_bid(g->calls[i]);
+    return c;
+}
+
 ZF_INLINE void act(zf_whole_game *g, const zf_rule_set *r, uint32_t action) {
     g->n_actions++;
     if (ZF_LIKELY(g->phase == ZF_PHASE_PLAY)) {
@@ -243,6 +258,7 @@ ZF_INLINE void act(zf_whole_game *g, const zf_rule_set *r, uint32_t action) {
         call(g, r, action);
     } else {
         g->hand.decl = (uint8_t)action;
+        g->hand.contract = contract_of(g, r);
         g->hand.first_leader = g->hand.to_play =
             (uint8_t)(r->partner_leads ? declarer(g) : g->bidder);
         g->phase = ZF_PHASE_PLAY;

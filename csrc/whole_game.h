@@ -48,7 +48,7 @@ typedef struct {
     uint8_t pad[2];
 } zf_whole_game;
 
-_Static_assert(sizeof(zf_whole_game) == 112, "no padding: games are compared as bytes");
+_Static_assert(sizeof(zf_whole_game) == 120, "no padding: games are compared as bytes");
 
 void zf_whole_init(zf_whole_game *g, uint8_t shaker);
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from contract_observations import for_contracts
 from numpy.typing import NDArray
 from slow_network import random_tensors, slow_network
 
@@ -52,6 +53,43 @@ def test_says_what_the_definition_says(
         np.testing.assert_allclose(belief, want.belief, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("n_bits", [856, 1024])
+@pytest.mark.parametrize("shape", [(48, 2, True), (256, 3, True), (272, 1, False)], ids=str)
+def test_plays_for_the_contract(
+    observations: NDArray[Any], shape: tuple[int, int, bool], n_bits: int
+) -> None:
+    obs, tensors = for_contracts(observations[:97]), random_tensors(*shape, n_bits=n_bits)
+    want = slow_network(tensors, obs)
+    for kernel in HERE:
+        net = Network(*shape, tensors, kernel=kernel)
+        assert net.contract == (n_bits == 1024)
+        np.testing.assert_allclose(evaluated(net, obs), want.evals, rtol=0, atol=1e-5)
+    assert not np.allclose(want.evals[:, 7], slow_network(tensors, observations[:97]).evals[:, 7])
+
+
+@pytest.mark.parametrize(
+    ("precision", "kernel"), [(precision, name) for name, precision, can in kernels() if can]
+)
+def test_rows_that_a_network_lacks_count_as_zeros(
+    observations: NDArray[Any], precision: str, kernel: str
+) -> None:
+    """And what it says of hands without a contract is what it said before there were any."""
+    obs, old = for_contracts(observations), random_tensors(48, 2, True)
+    first = np.zeros((48, 1024), np.float32)
+    first[:, :856] = old["first.weight"]
+    how = {"precision": precision, "kernel": kernel}
+    few, many = (
+        Network(48, 2, True, old, **how),
+        Network(48, 2, True, {**old, "first.weight": first}, **how),
+    )
+    np.testing.assert_array_equal(evaluated(few, obs), evaluated(many, obs))
+    for rows in (obs["contract"]["bid"] == 0, obs["contract"]["bid"] > 0):
+        np.testing.assert_array_equal(
+            evaluated(few, obs[rows])[:, :7], evaluated(few, observations[rows])[:, :7]
+        )
+    assert many.nbytes > few.nbytes
+
+
 @pytest.mark.parametrize("kernel", HERE)
 @pytest.mark.parametrize("shape", [(256, 3, True), (48, 2, True)], ids=str)
 def test_a_row_does_not_depend_on_its_batch_or_place(
@@ -71,11 +109,13 @@ def test_a_row_does_not_depend_on_its_batch_or_place(
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 @pytest.mark.parametrize("width", [16, 48, 256])
+@pytest.mark.parametrize("n_bits", [856, 1024])
 def test_lower_precisions_sum_the_first_layer_in_13_bits(
-    observations: NDArray[Any], width: int, precision: str
+    observations: NDArray[Any], width: int, precision: str, n_bits: int
 ) -> None:
     """Blocks that add nothing, so that the first layer shows: each column in units of its own."""
-    tensors = random_tensors(width, 1, True)
+    observations = for_contracts(observations)
+    tensors = random_tensors(width, 1, True, n_bits=n_bits)
     tensors["blocks.0.down.weight"][:] = tensors["blocks.0.down.bias"][:] = 0
     tensors["first.weight"][1] = 0
     first = tensors["first.weight"]

@@ -173,13 +173,13 @@ def test_games_laid_out_against_the_voids_can_be_pickled() -> None:
 
 def test_pickles_that_were_changed_are_refused() -> None:
     game, batch = game_after(1, 5), batch_after(1, [5, 3])
-    restore, (kind, hands, decl, leader, plays), _ = game.__reduce__()
+    restore, (kind, hands, decl, leader, plays, _), _ = game.__reduce__()
     with pytest.raises(rules.ImpossibleDeal):
         restore(kind, hands[:3], decl, leader, plays)
     for wrong in (plays + plays[:1], bytes([200]), plays + bytes(range(28))):
         with pytest.raises(rules.IllegalPlay, match="does not hold"):
             restore(kind, hands, decl, leader, wrong)
-    restore, (kind, dealt, decls, leaders, history), _ = batch.__reduce__()
+    restore, (kind, dealt, decls, leaders, history, _), _ = batch.__reduce__()
     with pytest.raises(ValueError, match="do not go together"):
         restore(kind, dealt, decls, leaders, history[:1])
     changed = history.copy()
@@ -239,7 +239,7 @@ HANDS, DECL, LEADER, PLAYS = GOOD.split()
     ("text", "sentence"),
     [
         ("", "'' has 0 fields: expected four"),
-        (GOOD + " 64", "has 5 fields: expected four"),
+        (GOOD + " - 64", "has 6 fields: expected four"),
         ("x" * 10**6, "^1000000 characters: a line has at most 1000$"),
         (f"{HANDS}/- {DECL} {LEADER} {PLAYS}", "expected 4 hands with / between them"),
         (f"{HANDS} fife {LEADER} {PLAYS}", "'fife' is no declaration: expected blanks, ones"),

@@ -35,7 +35,7 @@ def filled(config: LearnerConfig, make_games: Callable[..., Any]) -> ReplayMixtu
 
 def eval_rows(rows: np.ndarray) -> np.ndarray:
     """int[n_steps]: rows of each batch that carry the mark."""
-    records = rows.reshape(-1, 64).copy().view(EXAMPLE_DTYPE)
+    records = rows.copy().view(EXAMPLE_DTYPE)[..., 0]
     marked = (records["flags"] & EXAMPLE_EVAL_AUX) > 0
     return marked.reshape(rows.shape[:2]).sum(1)
 

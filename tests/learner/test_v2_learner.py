@@ -138,7 +138,7 @@ def test_no_step_waits_for_the_device(config: V2Config | NetConfig) -> None:
     """On the meta device, which has no values, whatever would read one on the host raises."""
     with torch.device("meta"):
         net = build(config)
-        raw = torch.zeros(8, 64, dtype=torch.uint8)
+        raw = torch.zeros(8, 72, dtype=torch.uint8)
         weights = torch.zeros(3, 3)
     batch = unpack_batch(raw, net.prepare)
     output = net.run(batch.inputs)

@@ -242,7 +242,7 @@ def test_rows_only_there_to_fill_a_shape_change_no_answer(
     net = fold(small.config, small.weights, device=torch.device("cpu"), dtype=torch.float32)
     raw = record_bytes(observations[:50])
     with torch.inference_mode():
-        filled = net.on_device(torch.cat([raw, torch.zeros(14, 36, dtype=torch.uint8)]), 30)[:50]
+        filled = net.on_device(torch.cat([raw, torch.zeros(14, 44, dtype=torch.uint8)]), 30)[:50]
         torch.testing.assert_close(filled, net.on_device(raw, 30), rtol=0, atol=1e-6)
 
 

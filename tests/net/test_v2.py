@@ -43,7 +43,7 @@ def module_answers(net: torch.nn.Module, records: NDArray[Any]) -> NDArray[np.fl
     """float32[B, 8] by the plain module."""
     assert isinstance(net, V2Net)
     with torch.inference_mode():
-        inputs = expand(record_bytes(records))
+        inputs = expand(record_bytes(records), net.config.n_bits)
         answer = net.eval().run(inputs)
         priors = torch.softmax(answer.policy.masked_fill(~inputs.legal, -torch.inf), dim=1)
         joined: NDArray[np.float32] = torch.cat([priors, answer.value[:, None]], dim=1).numpy()
@@ -63,7 +63,9 @@ def test_value_is_the_chance_of_more_points_less_that_of_fewer() -> None:
     logits = torch.full((4, 43), -torch.inf)
     logits[0, 22] = logits[1, 20] = logits[2, 21] = 0
     logits[3, [10, 21, 30, 42]] = 0
-    np.testing.assert_allclose(value_of_points(logits), [1, -1, 0, 0.25], atol=1e-7)
+    half, to_set = torch.tensor([[22, 20]] * 4), torch.tensor([[11, 10]] * 4)
+    np.testing.assert_allclose(value_of_points(logits, half), [1, -1, 0, 0.25], atol=1e-7)
+    np.testing.assert_allclose(value_of_points(logits, to_set), [1, 1, 1, 0.5], atol=1e-7)
 
 
 def test_every_parameter_gets_a_gradient(observations: NDArray[Any]) -> None:
@@ -128,5 +130,5 @@ def test_answers_can_be_traced_without_a_device(observations: NDArray[Any]) -> N
         net = V2Net(config)
     with torch.no_grad():
         fast = FoldedV2(net, dtype=torch.float32)
-        raw = torch.empty(5, 36, dtype=torch.uint8, device="meta")
+        raw = torch.empty(5, 44, dtype=torch.uint8, device="meta")
         assert fast.on_device(raw, 0).shape == (5, 8)

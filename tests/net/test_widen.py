@@ -11,17 +11,17 @@ from torch import Tensor
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.checkpoint import Checkpoint, widen
-from zebfast.net.features import N_BITS
+from zebfast.net.features import N_HAND_BITS
 from zebfast.net.networks import sized
 
 
 def answers(network: Checkpoint) -> list[Tensor]:
     """Logits of policy, points and belief for 64 seats that saw about as much as real ones do."""
     generator = torch.Generator().manual_seed(5)
-    features = (torch.rand(64, N_BITS, generator=generator) < 0.1).float()
+    features = (torch.rand(64, N_HAND_BITS, generator=generator) < 0.1).float()
     slots = torch.randint(28, (64, 7), generator=generator)
     with torch.no_grad():
-        output = network.network().eval()(features, slots)
+        output = network.network().eval()(features, slots, torch.tensor([[22, 20]]))
     assert output.belief is not None
     assert output.points is not None
     return [output.policy, output.points, output.belief.flatten(1)]

@@ -12,6 +12,8 @@ from zebfast.rules import (
     COUNT,
     N_DECLARATIONS,
     N_DOMINOES,
+    PASSED,
+    Contract,
     Position,
     follows,
     in_called_suit,
@@ -105,9 +107,36 @@ def _trick_bits(view: _View) -> list[int]:
     ]
 
 
-def slow_features(position: Position) -> list[int]:
-    """856 zeros and ones: what the seat to play knows."""
+def _call(call: int) -> list[int]:
+    """Pass, 30 to 35, 36 to 41, a mark, more; nothing where the call is not known."""
+    said = [call == PASSED, *(call == bid for bid in range(30, 36)), 36 <= call <= 41]
+    return [int(is_so) for is_so in (*said, call == 42, call > 42)]
+
+
+def _contract_bits(view: _View, contract: Contract) -> list[int]:
+    """The contract as seen by the seat to play."""
+    declaring = contract.bidder % 2 == 0
+    aims = [contract.aim(0), contract.aim(1)]
+    needs = [max(0, aims[0] - view.us), max(0, aims[1] - view.them)]
+    on_table = sum(COUNT[d] for _, d in view.table)
+    bits = [*_flags(16, [min(contract.bid - 30, 15)]), int(contract.bid >= 42), int(declaring)]
+    bits += _flags(4, [contract.bidder]) + _flags(4, [contract.shaker])
+    bits += _flags(41, [min(needs[0], 40)]) + _flags(41, [min(needs[1], 40)])
+    for need in needs:
+        bits += [int(on_table + 1 + more >= need) for more in (0, 5, 10)]
+    for call in contract.calls:
+        bits += _call(call)
+    for marks in contract.marks:
+        bits += _flags(7, [min(marks, 6)])
+    return bits
+
+
+def slow_features(position: Position, contract: Contract | None = None) -> list[int]:
+    """1024 zeros and ones: what the seat to play knows; the contract has the table's seats."""
     view = _View(position)
+    about = [0] * 168
+    if contract is not None:
+        about = _contract_bits(view, contract.seen_by(position.to_play))
     bits = _flags(28, view.held) + _flags(28, view.legal)
     for seat in range(4):
         bits += _flags(28, view.played_by(seat))
@@ -128,4 +157,4 @@ def slow_features(position: Position) -> list[int]:
     bits += _trick_bits(view)
     bits += [int(view.us > 21), int(view.them > 21)]
     bits += _flags(43, [view.us]) + _flags(43, [view.them])
-    return bits + _flags(4, [view.first_leader])
+    return bits + _flags(4, [view.first_leader]) + about

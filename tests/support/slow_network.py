@@ -27,7 +27,7 @@ class Answer(NamedTuple):
 
 
 def random_tensors(
-    width: int, n_blocks: int, belief_head: bool, *, seed: int = 0
+    width: int, n_blocks: int, belief_head: bool, *, seed: int = 0, n_bits: int = 856
 ) -> dict[str, NDArray[np.float32]]:
     """A network of this shape whose every tensor matters, the norms' scales and shifts too."""
     rng = np.random.default_rng(seed)
@@ -41,7 +41,7 @@ def random_tensors(
         tensors[f"{name}.bias"] = 0.2 * rng.standard_normal(width)
 
     tensors: dict[str, Any] = {}
-    linear("first", width, 856, 0.1)
+    linear("first", width, n_bits, 0.1)
     for b in range(n_blocks):
         norm(f"blocks.{b}.norm")
         linear(f"blocks.{b}.up", width, width, 1.4 / width**0.5)
@@ -68,10 +68,22 @@ def _softmax(x: Rows) -> Rows:
     return weights / weights.sum(1, keepdims=True)
 
 
+def value_of(chances: NDArray[np.float64], contract: np.void) -> float:
+    """The chance that the observer's side reaches its aim less that of missing it; f8[43] by
+    points and CONTRACT_DTYPE[]."""
+    if not contract["bid"]:
+        return float(chances[22:].sum() - chances[:21].sum())
+    make = min(int(contract["bid"]), 42)
+    aim = make if contract["bidder"] in (0, 2) else 43 - make
+    return float(chances[aim:].sum() - chances[:aim].sum())
+
+
 def slow_network(tensors: Tensors, obs: NDArray[Any]) -> Answer:
     """Everything that the network says about OBS_DTYPE[B]."""
     x = _linear(
-        np.unpackbits(feature_bits(obs), axis=1, bitorder="little").astype(np.float64),
+        np.unpackbits(feature_bits(obs), axis=1, bitorder="little")[
+            :, : tensors["first.weight"].shape[1]
+        ].astype(np.float64),
         tensors,
         "first",
     )
@@ -86,6 +98,6 @@ def slow_network(tensors: Tensors, obs: NDArray[Any]) -> Answer:
         slots = [d for d in range(N_DOMINOES) if record["hand"] >> d & 1]
         legal = [s for s in range(7) if record["legal"] >> s & 1]
         evals[row, legal] = _softmax(policy[row : row + 1, [slots[s] for s in legal]])[0]
-    chances = _softmax(points)
-    evals[:, 7] = chances[:, 22:].sum(1) - chances[:, :21].sum(1)
+    for row, (chances, contract) in enumerate(zip(_softmax(points), obs["contract"], strict=True)):
+        evals[row, 7] = value_of(chances, contract)
     return Answer(np.concatenate([policy, points], 1), belief, evals)

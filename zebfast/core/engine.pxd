@@ -13,6 +13,20 @@ cdef extern from "tables.h" nogil:
         ZF_TOTAL_POINTS
 
 
+cdef extern from "records.h" nogil:
+    ctypedef struct zf_contract:
+        uint8_t bid, bidder, shaker, marks
+        uint8_t calls[4]
+
+
+cdef extern from "contract.h" nogil:
+    ctypedef struct zf_aim:
+        uint8_t won, lost
+
+    zf_aim zf_aim_of(const zf_contract *c, uint32_t side)
+    bint zf_contract_possible(const zf_contract *c, uint32_t leader)
+
+
 cdef extern from "state.h" nogil:
     ctypedef struct zf_state:
         uint32_t hand[4]
@@ -24,6 +38,7 @@ cdef extern from "state.h" nogil:
         uint8_t to_play
         uint8_t best
         uint8_t points[2]
+        zf_contract contract
 
     void zf_init(zf_state *s, const uint32_t *hands, uint8_t decl, uint8_t leader)
     bint zf_over(const zf_state *s)
@@ -60,7 +75,7 @@ cpdef uint32_t mask_of(object dominoes) except? 0
 
 cdef class Game:
     cdef zf_state state
-    cdef _start(self, hands, decl, leader)
+    cdef _start(self, hands, decl, leader, contract)
     cdef _play(self, domino, str where)
 
 
@@ -68,6 +83,7 @@ cdef class GameBatch:
     cdef zf_state *states
     cdef Py_ssize_t size
     cdef _start(self, object hands, object decl, object leader)
+    cdef _play_for(self, object contracts)
     cdef _allocate(self, Py_ssize_t n)
     cdef _column(self, const uint8_t *first)
     cdef _plays(self, int shift, int mask)

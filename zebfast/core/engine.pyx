@@ -9,9 +9,11 @@ from operator import index
 import numpy as np
 
 from zebfast.core.arrays import broadcast, integers, row_numbers
-from zebfast.core.records import OBS_DTYPE, POSITION_DTYPE
-from zebfast.rules import Declaration, IllegalPlay, ImpossibleDeal, check_deal, domino_name
-from zebfast.rules import from_line, to_line
+from zebfast.core.records import (
+    CONTRACT_DTYPE, OBS_DTYPE, POSITION_DTYPE, contract_of_record, contract_record)
+from zebfast.rules import (
+    Contract, Declaration, IllegalPlay, ImpossibleDeal, check_contract, check_deal, domino_name)
+from zebfast.rules import from_line, split_contract, to_line
 
 from zebfast.core.observe cimport zf_obs, zf_observe, zf_observe_rows
 
@@ -91,22 +93,24 @@ def _with_attributes(copy, original):
     return copy
 
 
-def _restore_game(kind, hands, decl, leader, plays):
+def _restore_game(kind, hands, decl, leader, plays, contract=None):
     """A pickled game. Layouts of hidden dominoes may break rules, so plays need only be held."""
     cdef Game game = kind.__new__(kind)
     cdef const uint8_t[::1] dominoes = np.frombuffer(plays, np.uint8)
-    game._start(hands, decl, leader)
+    game._start(hands, decl, leader, contract)
     if dominoes.shape[0] and not _follow_record(&game.state, &dominoes[0], dominoes.shape[0]):
         raise IllegalPlay("a pickled game has a play that its seat does not hold")
     return game
 
 
-def _restore_batch(kind, hands, decl, leader, history):
+def _restore_batch(kind, hands, decl, leader, history, contracts=None):
     """Pickled games, as _restore_game."""
     cdef GameBatch games = kind.__new__(kind)
     cdef const uint8_t[:, ::1] dominoes = np.ascontiguousarray(history, np.uint8)
     cdef Py_ssize_t i, n
     games._start(hands, decl, leader)
+    if contracts is not None:
+        games._play_for(contracts)
     if dominoes.shape[0] != games.size or dominoes.shape[1] != ZF_N_PLIES:
         raise ValueError("pickled games and plays do not go together")
     for i in range(games.size):
@@ -126,21 +130,25 @@ cdef class Game:
     >>> len(game.plays)
     1
 
-    Games are equal if deal, declaration, leader and all plays are. `hash` is that of the game as it
+    Games are equal if deal, declaration, leader, contract and all plays are. `hash` is that of the game as it
     stands: do not play in a game that is a key. `str` is one line that `from_text` reads back;
     pickle and both kinds of copy work, those of subclasses with their attributes.
     """
 
-    def __init__(self, hands, decl, leader):
+    def __init__(self, hands, decl, leader, *, contract=None):
         """Four hands of seven domino ids, declaration 0..9, seat that leads.
 
-        Raises:
-            ImpossibleDeal: names the rule that the deal breaks.
-        """
-        self._start(hands, decl, leader)
+        Args:
+            contract: a zebfast.Contract, what the hand is played for; None: for points.
 
-    cdef _start(self, hands, decl, leader):
+        Raises:
+            ImpossibleDeal: names the rule that the deal or the contract breaks.
+        """
+        self._start(hands, decl, leader, contract)
+
+    cdef _start(self, hands, decl, leader, contract):
         """A game of which nothing is played."""
+        cdef const uint8_t[::1] raw
         cdef uint32_t masks[ZF_N_SEATS]
         hands = [[index(d) for d in hand] for hand in hands]
         decl, leader = index(decl), index(leader)
@@ -148,6 +156,12 @@ cdef class Game:
         for seat in range(ZF_N_SEATS):
             masks[seat] = mask_of(hands[seat])
         zf_init(&self.state, masks, decl, leader)
+        if contract is not None:
+            if not isinstance(contract, Contract):
+                raise TypeError(f"a contract is a zebfast.Contract, not {type(contract).__name__}")
+            check_contract(contract, leader)
+            raw = contract_record(contract).reshape(1).view(np.uint8)
+            memcpy(&self.state.contract, &raw[0], sizeof(zf_contract))
 
     @classmethod
     def deal(cls, seed, game=0):
@@ -158,7 +172,8 @@ cdef class Game:
 
     @classmethod
     def from_text(cls, text):
-        """The game of a line of text, as `str` writes it: hands dealt, declaration, leader, plays.
+        """The game of a line of text, as `str` writes it: hands dealt, declaration, leader, plays
+        and, if there is one, the contract.
 
         >>> Game.from_text(str(Game.deal(seed=1))) == Game.deal(seed=1)
         True
@@ -169,8 +184,9 @@ cdef class Game:
             IllegalPlay: names the first play that is not legal, its seat and what that may play.
         """
         cdef Game self = cls.__new__(cls)
-        hands, decl, leader, plays = from_line(text)
-        self._start(hands, decl, leader)
+        line, contract = split_contract(text)
+        hands, decl, leader, plays = from_line(line)
+        self._start(hands, decl, leader, contract and Contract.from_text(contract))
         for number, domino in enumerate(plays, 1):
             self._play(domino, f"play {number}: ")
         return self
@@ -184,6 +200,12 @@ cdef class Game:
     def leader(self):
         """Seat that led the first trick."""
         return self.state.first_leader
+
+    @property
+    def contract(self):
+        """The Contract that it is played for; None: for points."""
+        record = (<const char *>&self.state.contract)[:sizeof(zf_contract)]
+        return contract_of_record(np.frombuffer(record, CONTRACT_DTYPE)[0])
 
     @property
     def hands(self):
@@ -269,7 +291,7 @@ cdef class Game:
 
     def __reduce__(self):
         plays = bytes(domino for _, domino in self.plays)
-        parts = (type(self), self.dealt, int(self.decl), self.leader, plays)
+        parts = (type(self), self.dealt, int(self.decl), self.leader, plays, self.contract)
         return _restore_game, parts, object.__getstate__(self)
 
     def __eq__(self, other):
@@ -281,7 +303,8 @@ cdef class Game:
         return hash((<const char *>&self.state)[:sizeof(zf_state)])
 
     def __str__(self):
-        return to_line(self.dealt, self.decl, self.leader, [domino for _, domino in self.plays])
+        line = to_line(self.dealt, self.decl, self.leader, [domino for _, domino in self.plays])
+        return line if self.contract is None else f"{line} {self.contract}"
 
     def __repr__(self):
         return (f"<Game decl={self.decl} leader={self.leader} plays={self.state.n_plays} "
@@ -299,14 +322,20 @@ cdef class GameBatch:
     have no hash. Pickle and both kinds of copy work, those of subclasses with their attributes.
     """
 
-    def __init__(self, hands, decl, leader):
+    def __init__(self, hands, decl, leader, *, contracts=None):
         """hands integer [n, 4, 7] (any order), decl and leader integer [n].
+
+        Args:
+            contracts: CONTRACT_DTYPE [n] or one for all, what hands are played for; None: for
+                points.
 
         Raises:
             ImpossibleDeal: names the first bad game and the rule that it breaks.
             TypeError: they are not integers.
         """
         self._start(hands, decl, leader)
+        if contracts is not None:
+            self._play_for(contracts)
 
     def __cinit__(self, *args, **kwargs):
         self.states = _no_games
@@ -348,6 +377,32 @@ cdef class GameBatch:
                     raise ImpossibleDeal(f"game {i}: {error}") from None
             zf_init(&self.states[i], masks, d[i], l[i])
         self.size = n
+
+    cdef _play_for(self, object contracts):
+        """Set what the games are played for."""
+        records = np.asarray(contracts)
+        if records.dtype != CONTRACT_DTYPE:
+            raise TypeError(f"contracts must be of CONTRACT_DTYPE, not {records.dtype}")
+        wanted = np.ascontiguousarray(broadcast("contracts", records, (self.size,)))
+        cdef const uint8_t[::1] raw = wanted.view(np.uint8)
+        cdef const zf_contract *c
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            c = <const zf_contract *>&raw[i * <Py_ssize_t>sizeof(zf_contract)]
+            if not zf_contract_possible(c, self.states[i].first_leader):
+                raise ImpossibleDeal(
+                    f"game {i}: {_impossible(wanted[i], self.states[i].first_leader)}")
+        for i in range(self.size):
+            self.states[i].contract = (<const zf_contract *>&raw[0])[i]
+
+    def playing_for(self, contracts):
+        """A copy in which the hands are played for these contracts, CONTRACT_DTYPE [n] or one.
+
+        A record of zeros: for points. Raises as the constructor does.
+        """
+        cdef GameBatch other = self.copy()
+        other._play_for(contracts)
+        return other
 
     def __dealloc__(self):
         if self.states != _no_games:
@@ -397,7 +452,7 @@ cdef class GameBatch:
         return self.copy()
 
     def __reduce__(self):
-        parts = (type(self), self.hands, self.decl, self.leader, self.history)
+        parts = (type(self), self.hands, self.decl, self.leader, self.history, self.contracts)
         return _restore_batch, parts, object.__getstate__(self)
 
     def __eq__(self, other):
@@ -450,6 +505,32 @@ cdef class GameBatch:
     def leader(self):
         """Seats that led the first trick, uint8 [n]."""
         return self._column(&self.states.first_leader)
+
+    @property
+    def contracts(self):
+        """What the hands are played for, CONTRACT_DTYPE [n]; zeros: for points."""
+        out = np.zeros(self.size, CONTRACT_DTYPE)
+        cdef uint8_t[::1] raw = out.view(np.uint8)
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            (<zf_contract *>&raw[0])[i] = self.states[i].contract
+        return out
+
+    @property
+    def aims(self):
+        """Points with which each team has won, and with which it has lost: uint8 [n, 2, 2].
+
+        By the contract; without one they are more than half, and fewer.
+        """
+        out = np.empty((self.size, 2, 2), np.uint8)
+        cdef uint8_t[:, :, ::1] o = out
+        cdef Py_ssize_t i, team
+        cdef zf_aim aim
+        for i in range(self.size):
+            for team in range(2):
+                aim = zf_aim_of(&self.states[i].contract, <uint32_t>team)
+                o[i, team, 0], o[i, team, 1] = aim.won, aim.lost
+        return out
 
     @property
     def points(self):
@@ -592,6 +673,17 @@ cdef class GameBatch:
                 for i in range(r.shape[0]):
                     zf_position_of(&(<zf_position *>&raw[0])[i], &self.states[r[i]])
         return out
+
+
+def _impossible(record, leader):
+    """What is wrong with a contract that is impossible, in words."""
+    try:
+        contract = contract_of_record(record)
+        if contract is None:
+            return "a contract without a bid says something else all the same"
+        check_contract(contract, int(leader))
+    except ImpossibleDeal as error:
+        return str(error)
 
 
 def _ids(name, values, shape):

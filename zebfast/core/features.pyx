@@ -17,13 +17,13 @@ cdef _refuse(obs, Py_ssize_t row):
 
 
 def feature_bits(obs):
-    """The 856 bits of each observation, packed.
+    """The 1024 bits of each observation, packed; the last 168 are about a contract.
 
     Args:
         obs: OBS_DTYPE [B].
 
     Returns:
-        uint8 [B, 107]; bit f of an observation is bit f % 8 of byte f // 8 of its row.
+        uint8 [B, 128]; bit f of an observation is bit f % 8 of byte f // 8 of its row.
 
     Raises:
         ValueError: an observation is not one of a seat to play.
@@ -48,7 +48,8 @@ def first_layer(obs, const float[:, ::1] table not None, const float[::1] bias n
 
     Args:
         obs: OBS_DTYPE [B].
-        table: float32 [856, W], C-contiguous; W is a multiple of 16.
+        table: float32 [1024, W] or, without a contract's bits, [856, W], C-contiguous; W is a
+            multiple of 16.
         bias: float32 [W].
         out: float32 [B, W], C-contiguous, written.
 
@@ -57,10 +58,12 @@ def first_layer(obs, const float[:, ::1] table not None, const float[::1] bias n
     """
     cdef const uint8_t[::1] raw = _raw(obs)
     cdef Py_ssize_t done = 0, n = len(obs), width = table.shape[1]
-    if table.shape[0] != ZF_N_FEATURES or width == 0 or width % ZF_FIRST_LAYER_STEP:
+    cdef size_t n_bits = <size_t>table.shape[0]
+    if (n_bits not in (ZF_N_HAND_FEATURES, ZF_N_FEATURES) or width == 0
+            or width % ZF_FIRST_LAYER_STEP):
         raise ValueError(
-            f"the table must be [{ZF_N_FEATURES}, W] with W a multiple of {ZF_FIRST_LAYER_STEP}, "
-            f"not [{table.shape[0]}, {width}]"
+            f"the table must be [{ZF_N_HAND_FEATURES}, W] or [{ZF_N_FEATURES}, W] with W a multiple "
+            f"of {ZF_FIRST_LAYER_STEP}, not [{table.shape[0]}, {width}]"
         )
     if bias.shape[0] != width or out.shape[0] != n or out.shape[1] != width:
         raise ValueError(
@@ -70,7 +73,8 @@ def first_layer(obs, const float[:, ::1] table not None, const float[::1] bias n
     if n:
         with nogil:
             done = <Py_ssize_t>zf_first_layer(&out[0, 0], <const zf_obs *>&raw[0], <size_t>n,
-                                              &table[0, 0], &bias[0], <size_t>width)
+                                              &table[0, 0], &bias[0], n_bits,
+                                              <size_t>width)
         if done < n:
             _refuse(obs, done)
 
@@ -84,7 +88,7 @@ def first_gradient(obs, const float[:, ::1] gradient not None, float[:, ::1] out
     Args:
         obs: OBS_DTYPE [B].
         gradient: float32 [B, W], C-contiguous; W is a multiple of 16.
-        out: float32 [856, W], C-contiguous.
+        out: float32 [1024, W] or, without a contract's bits, [856, W], C-contiguous.
 
     Raises:
         ValueError: shapes that do not fit; or an observation that is not one of a seat to play,
@@ -92,10 +96,12 @@ def first_gradient(obs, const float[:, ::1] gradient not None, float[:, ::1] out
     """
     cdef const uint8_t[::1] raw = _raw(obs)
     cdef Py_ssize_t done = 0, n = len(obs), width = out.shape[1]
-    if out.shape[0] != ZF_N_FEATURES or width == 0 or width % ZF_FIRST_LAYER_STEP:
+    cdef size_t n_bits = <size_t>out.shape[0]
+    if (n_bits not in (ZF_N_HAND_FEATURES, ZF_N_FEATURES) or width == 0
+            or width % ZF_FIRST_LAYER_STEP):
         raise ValueError(
-            f"out must be [{ZF_N_FEATURES}, W] with W a multiple of {ZF_FIRST_LAYER_STEP}, "
-            f"not [{out.shape[0]}, {width}]"
+            f"out must be [{ZF_N_HAND_FEATURES}, W] or [{ZF_N_FEATURES}, W] with W a multiple of "
+            f"{ZF_FIRST_LAYER_STEP}, not [{out.shape[0]}, {width}]"
         )
     if gradient.shape[0] != n or gradient.shape[1] != width:
         raise ValueError(
@@ -105,7 +111,8 @@ def first_gradient(obs, const float[:, ::1] gradient not None, float[:, ::1] out
     if n:
         with nogil:
             done = <Py_ssize_t>zf_first_gradient(&out[0, 0], <const zf_obs *>&raw[0],
-                                                 &gradient[0, 0], <size_t>n, <size_t>width)
+                                                 &gradient[0, 0], <size_t>n, n_bits,
+                                                 <size_t>width)
         if done < n:
             _refuse(obs, done)
 
@@ -117,7 +124,8 @@ def answers(obs, const float[:, ::1] scores not None, float[:, ::1] out not None
         obs: OBS_DTYPE [B].
         scores: float32 [B, 71], C-contiguous: logits of the 28 dominoes, then of 0..42 points.
         out: float32 [B, 8], C-contiguous, written: seven priors over the legal slots and the
-            chance of more than 21 points less that of fewer; NaN where scores are not finite.
+            chance that the observer's side reaches its aim less that of missing it: the contract's
+            or, without one, more than 21 points and fewer. NaN where scores are not finite.
 
     Raises:
         ValueError: shapes that do not fit.

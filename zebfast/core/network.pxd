@@ -16,6 +16,7 @@ cdef extern from "net.h" nogil:
         uint32_t width
         uint32_t n_blocks
         bint belief
+        bint contract
 
     ctypedef struct zf_linear:
         const float *weight

@@ -8,7 +8,7 @@ import numpy as np
 from zebfast.core.arrays import raw_bytes
 from zebfast.core.records import OBS_DTYPE
 
-from zebfast.core.features cimport ZF_N_FEATURES, ZF_N_SCORES
+from zebfast.core.features cimport ZF_N_FEATURES, ZF_N_HAND_FEATURES, ZF_N_SCORES
 
 _N_DOMINOES = 28
 _N_POINTS = 43
@@ -51,11 +51,12 @@ cdef const zf_net_kernel *_kernel(str precision, name) except NULL:
     return found
 
 
-def _shapes(int width, int n_blocks, bint belief_head):
+def _shapes(int width, int n_blocks, bint belief_head, bint contract):
     """Shape of every tensor by its name in a file."""
     square, row = (width, width), (width,)
     shapes = {
-        "first.weight": (ZF_N_FEATURES, width)[::-1], "first.bias": row,
+        "first.weight": (width, ZF_N_FEATURES if contract else ZF_N_HAND_FEATURES),
+        "first.bias": row,
         "norm.weight": row, "norm.bias": row,
         "policy_proj.weight": (_N_DOMINOES, width), "policy_proj.bias": (_N_DOMINOES,),
         "value_head.weight": (_N_POINTS, width), "value_head.bias": (_N_POINTS,),
@@ -120,7 +121,8 @@ cdef class Network:
 
     Args:
         width, n_blocks, belief_head: as in the file's model_config.
-        tensors: mapping from the names of the file to float32 arrays; copied.
+        tensors: mapping from the names of the file to float32 arrays; copied. Those of
+            ``first.weight`` say whether the network sees contracts: [width, 1024], or [width, 856].
         precision: ``fp32``, or another one that ``kernels`` names.
         kernel: one of them by its name; None for the fastest of the precision.
         ranges: of ``int8``, another network's attribute of this name; None to measure them.
@@ -152,7 +154,10 @@ cdef class Network:
         self.shape.belief = belief_head
         if ranges is not None and precision != "int8":
             raise ValueError(f"ranges are for int8, not for {precision}")
-        self._make(_checked(tensors, _shapes(width, n_blocks, belief_head)), ranges)
+        first = tensors.get("first.weight")
+        self.shape.contract = np.shape(first)[1:] == (ZF_N_FEATURES,)
+        shapes = _shapes(width, n_blocks, belief_head, self.shape.contract)
+        self._make(_checked(tensors, shapes), ranges)
 
     cdef zf_net_scales _scales(self, const zf_net_weights *weights, given) except *:
         """Views of ``ranges``, which become what is given or is measured."""
@@ -228,6 +233,11 @@ cdef class Network:
     def n_blocks(self):
         """How many residual blocks there are."""
         return self.shape.n_blocks
+
+    @property
+    def contract(self):
+        """Whether it sees what a hand is played for: its first layer has rows for that."""
+        return bool(self.shape.contract)
 
     @property
     def belief_head(self):

@@ -24,5 +24,7 @@ cdef extern from "observe.h" nogil:
         ZF_GAME_BAD_DEAL
         ZF_GAME_BAD_PLAY
         ZF_GAME_BAD_POLICY
+        ZF_GAME_BAD_CONTRACT
 
+    zf_game_fault zf_game_start(zf_state *s, const zf_game *game)
     zf_game_fault zf_game_examples(zf_example *out, const zf_game *game, int *ply)

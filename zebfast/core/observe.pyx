@@ -14,6 +14,9 @@ cdef str _fault(zf_game_fault fault):
     if fault == ZF_GAME_BAD_DEAL:
         return ("is no deal: 28 different dominoes, seven a seat in ascending order, declaration "
                 "0..9 and leader 0..3 are needed")
+    if fault == ZF_GAME_BAD_CONTRACT:
+        return ("has no contract that can be: a bid of 30..48, its bidder of the side that leads, no "
+                "call above it")
     if fault == ZF_GAME_BAD_PLAY:
         return "has an illegal play"
     return "gives policy weight to a domino that could not be played"
@@ -26,7 +29,8 @@ def games_to_examples(games):
         games: GAME_DTYPE [G].
 
     Returns:
-        EXAMPLE_DTYPE [28 G]; value is +1, -1 or 0 by points for the side of the seat to play, and
+        EXAMPLE_DTYPE [28 G]; value is +1, -1 or 0 for the side of the seat to play, by the
+        contract or, where there is none, by points, and
         that side's final points are in the flags.
 
     Raises:
@@ -45,7 +49,7 @@ def games_to_examples(games):
             if fault != ZF_GAME_OK:
                 break
     if fault != ZF_GAME_OK:
-        at = "" if fault == ZF_GAME_BAD_DEAL else f" at play {ply}"
+        at = "" if fault in (ZF_GAME_BAD_DEAL, ZF_GAME_BAD_CONTRACT) else f" at play {ply}"
         raise ValueError(f"game {i} {_fault(fault)}{at}")
     return out
 

@@ -9,9 +9,45 @@ from __future__ import annotations
 
 import numpy as np
 
-from zebfast.rules import HAND_SIZE, N_PLIES, N_SEATS
+from zebfast.rules import HAND_SIZE, N_PLIES, N_SEATS, Contract
 
-#: One information state as the seat to play sees it (36 bytes).
+#: What a hand is played for (8 bytes); all zero: for points.
+#:
+#: Bids and calls are 30..41 for points and 41 + m for m marks (plunge and splash as their marks).
+#: In an observation seats and sides are counted from the observer, else they have their numbers.
+CONTRACT_DTYPE = np.dtype(
+    [
+        ("bid", "u1"),  # 0: none, and then nothing else counts
+        ("bidder", "u1"),  # seat; its side must take the bid, or all points for marks
+        ("shaker", "u1"),  # seat
+        ("marks", "u1"),  # of the two sides, low and high four bits; 15 where there are more
+        ("calls", "u1", (N_SEATS,)),  # by seat: 0 none made or not known, 1 a pass, else a bid
+    ]
+)
+
+
+def contract_record(contract: Contract | None) -> np.ndarray:
+    """A contract, or none, as CONTRACT_DTYPE []."""
+    found = np.zeros((), CONTRACT_DTYPE)
+    if contract is not None:
+        own, other = contract.marks
+        found[()] = (contract.bid, contract.bidder, contract.shaker, own | other << 4,
+                     contract.calls)  # fmt: skip
+    return found
+
+
+def contract_of_record(record: np.void | np.ndarray) -> Contract | None:
+    """The contract of a CONTRACT_DTYPE record; None where there is none. Raises ImpossibleDeal."""
+    if not record["bid"]:
+        return None
+    marks, calls = int(record["marks"]), record["calls"].tolist()
+    return Contract(
+        int(record["bid"]), int(record["bidder"]), int(record["shaker"]), (marks & 15, marks >> 4),
+        (calls[0], calls[1], calls[2], calls[3]),
+    )  # fmt: skip
+
+
+#: One information state as the seat to play sees it (44 bytes).
 OBS_DTYPE = np.dtype(
     [
         ("hand", "<u4"),  # 28-bit mask of the seven dominoes dealt to the observer
@@ -21,10 +57,11 @@ OBS_DTYPE = np.dtype(
         ("in_hand", "u1"),  # bit s: slot s has not been played
         # Play i is domino | rel << 5, rel = (seat - observer) mod 4; zero from n_plays on.
         ("plays", "u1", (N_PLIES,)),
+        ("contract", CONTRACT_DTYPE),
     ]
 )
 
-#: One finished game (450 bytes).
+#: One finished game (458 bytes).
 GAME_DTYPE = np.dtype(
     [
         ("hands", "u1", (N_SEATS, HAND_SIZE)),  # dominoes dealt to each seat, ascending
@@ -35,10 +72,11 @@ GAME_DTYPE = np.dtype(
         # its sum, and an all-zero row means that no policy target was recorded. Games of a
         # teacher have labels of selfplay.play_values instead.
         ("policy", "<u2", (N_PLIES, HAND_SIZE)),
+        ("contract", CONTRACT_DTYPE),
     ]
 )
 
-#: One training example (64 bytes).
+#: One training example (72 bytes).
 EXAMPLE_DTYPE = np.dtype(
     [
         ("obs", OBS_DTYPE),
@@ -49,6 +87,29 @@ EXAMPLE_DTYPE = np.dtype(
         ("partner", "<u4"),  # 28-bit mask dealt to the partner; the right seat has the rest
     ]
 )
+
+
+def without_contract(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
+    """The layout of these records before there were contracts."""
+    assert dtype.names is not None
+    return np.dtype([
+        (name, without_contract(dtype[name]) if dtype[name].names else dtype[name])
+        for name in dtype.names
+        if name != "contract"
+    ])  # fmt: skip
+
+
+def laid_out_as(records: np.ndarray, dtype: np.dtype[np.void]) -> np.ndarray:
+    """The same records in another layout: fields by their names, zeros where there was none."""
+    if records.dtype == dtype:
+        return records
+    found = np.zeros(records.shape, dtype)
+    for name in dtype.names or ():
+        if records.dtype.names and name in records.dtype.names:
+            inner, field = dtype[name], records[name]
+            found[name] = laid_out_as(field, inner) if inner.names else field
+    return found
+
 
 EXAMPLE_HAS_POLICY = 1
 EXAMPLE_HAS_BELIEF = 2

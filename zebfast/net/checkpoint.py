@@ -24,6 +24,7 @@ from zebfast.net.networks import (
     check_weights,
     config_from_dict,
     infer_config,
+    sees_contracts,
 )
 from zebfast.net.v2 import V2Config
 from zebfast.system.files import open_plain, read_plain, write_atomic
@@ -161,6 +162,8 @@ def _checkpoint(held: Mapping[str, Any], config: AnyConfig | None) -> Checkpoint
         if not isinstance(own, Mapping):
             raise BadCheckpoint("its model_config is not a dict")
         declared = config_from_dict(own)
+        if isinstance(declared, V2Config) and "contract" not in own:
+            declared = replace(declared, contract=sees_contracts(weights))
         if config is not None and declared != config:
             raise BadCheckpoint(
                 f"its network is {declared.to_dict()}, but {config.to_dict()} is needed"

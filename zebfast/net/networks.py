@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.net import v1, v2
+from zebfast.net.features import N_BITS
 from zebfast.net.v1 import NetConfig
 from zebfast.net.v2 import V2Config
 from zebfast.system.finite import first_non_finite
@@ -67,7 +68,10 @@ def sized(tokenizer: str, size: str, *, belief_head: bool) -> AnyConfig:
 def size_name(config: AnyConfig) -> str | None:
     """Which named size this is, with a belief head or without; None if it is of none."""
     for size in SIZE_NAMES:
-        if config == sized(config.tokenizer, size, belief_head=config.belief_head):
+        named = sized(config.tokenizer, size, belief_head=config.belief_head)
+        if isinstance(named, V2Config) and isinstance(config, V2Config):
+            named = replace(named, contract=config.contract)
+        if config == named:
             return size
     return None
 
@@ -154,7 +158,14 @@ def _infer_v2(weights: Mapping[str, Any]) -> V2Config | None:
         return None
     n_blocks = _n_numbered(weights, r"blocks\.(\d+)\.")
     belief_head = "belief_proj.weight" in weights
-    return V2Config(width=width, n_blocks=n_blocks, belief_head=belief_head)
+    return V2Config(
+        width=width, n_blocks=n_blocks, belief_head=belief_head, contract=sees_contracts(weights)
+    )
+
+
+def sees_contracts(weights: Mapping[str, Any]) -> bool:
+    """Whether the first layer of a v2 network has rows for what hands are played for."""
+    return _matrix_size(weights, v2.FIRST_WEIGHT, 1) == N_BITS
 
 
 def _n_numbered(weights: Mapping[str, Any], pattern: str) -> int:

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from zebfast.core.masks import count_dominoes, domino_bits
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.output import N_SLOTS
-from zebfast.rules import COUNT, DOMINOES, N_DECLARATIONS, N_DOMINOES, N_PLIES, N_SEATS
+from zebfast.rules import (
+    COUNT,
+    DOMINOES,
+    LEAST_BID,
+    MOST_BID,
+    N_DECLARATIONS,
+    N_DOMINOES,
+    N_PLIES,
+    N_SEATS,
+    PASSED,
+)
 
 N_TOKENS = 36
 N_FEATURES = 8
@@ -56,9 +66,24 @@ def check_observations(obs: NDArray[Any]) -> None:
     ok &= (legal != 0) & (legal & ~in_hand == 0)
     ok &= (obs["plays"] & 31 < N_DOMINOES).all(axis=1) & (count_dominoes(obs["hand"]) == N_SLOTS)
     ok &= (obs["plays"] < 128).all(axis=1)
+    if obs["contract"]["bid"].any():
+        ok &= possible_contracts(obs["contract"])
     if not ok.all():
         row = int(np.argmin(ok))
         raise ValueError(f"observation {row} is not one of a seat to play: {obs[row]}")
+
+
+def possible_contracts(contracts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of CONTRACT_DTYPE[N] have the numbers of a contract, or are none; bool[N]."""
+    bids, calls = _is_bid(contracts["bid"]), contracts["calls"]
+    seats = (contracts["bidder"] < N_SEATS) & (contracts["shaker"] < N_SEATS)
+    called = ((calls <= PASSED) | _is_bid(calls)).all(axis=1)
+    possible: NDArray[np.bool_] = (contracts["bid"] == 0) | (bids & seats & called)
+    return possible
+
+
+def _is_bid(calls: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return (calls >= LEAST_BID) & (calls <= MOST_BID)
 
 
 def pack_tokens(tokens: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:

@@ -18,6 +18,9 @@ LEADER
 DOMINOES
     In the order in which they were played, with ``,`` between them, or ``-`` where there are none.
 
+A game that is played for a contract has a fifth field, `Contract` as text: bid, bidder, shaker,
+marks of both teams and the seats' calls, ``31:2:3:0-4:pass,30,31,pass``, ``-`` for no call.
+
 In a **game** the hands are those dealt, seven dominoes each, the leader is that of the first trick,
 and DOMINOES are all plays so far: everything else follows. In a **position** the hands are what is
 still held, the leader is that of the trick on the table (or, if it is empty, of the next one), and
@@ -45,6 +48,12 @@ def to_line(hands: Iterable[Iterable[int]], decl: int, leader: int, dominoes: It
     """The line of four hands, a declaration, a leader and dominoes played, all as ids."""
     listed = hands_text(hands)
     return f"{listed} {DECLARATIONS[decl]} {leader} {dominoes_text(dominoes)}"
+
+
+def split_contract(text: str) -> tuple[str, str | None]:
+    """The line of a game without its fifth field, and that field, if there is one."""
+    fields = text.split() if isinstance(text, str) and len(text) <= MAX_CHARACTERS else []
+    return (" ".join(fields[:4]), fields[4]) if len(fields) == 5 else (text, None)
 
 
 def from_line(text: str) -> tuple[list[list[int]], int, int, list[int]]:

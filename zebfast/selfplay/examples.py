@@ -1,7 +1,8 @@
 """Example files: the compact native format, and what is checked of either format.
 
 A native file is safetensors holding the fields of GAME_DTYPE as separate arrays (whole games, 450
-bytes each, 16 an example) with the metadata as JSON in its header. The documented ``.pt`` layout is
+bytes each, 16 an example) with the metadata as JSON in its header. Contracts, as bytes, are there
+where a game has one (458 bytes). The documented ``.pt`` layout is
 in ``examples_pt``. A reader gets checked records or one sentence; nothing is ever unpickled freely.
 """
 
@@ -19,7 +20,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from zebfast.core.observe import games_to_examples
-from zebfast.core.records import GAME_DTYPE
+from zebfast.core.records import CONTRACT_DTYPE, GAME_DTYPE
 from zebfast.rules import N_PLIES
 from zebfast.selfplay.play_values import labelled_examples
 from zebfast.selfplay.producer_kinds import EVAL_AUX, PLAY_VALUE_SOURCES, SELFPLAY, SOURCES
@@ -34,6 +35,10 @@ MOST_GAMES_A_FILE = 16_384
 _HEADER_KEY = "zebfast"
 _MAX_HEADER_BYTES = 1 << 20
 _KINDS = {"U8": "uint8", "U16": "uint16"}  # of arrays, as safetensors calls them
+_CONTRACT = "contract"
+_CONTRACT_BYTES = np.dtype(("u1", CONTRACT_DTYPE.itemsize))
+#: Type and shape of what is said of every game, by the names of the arrays.
+_ARRAYS = {name: GAME_DTYPE[name] for name in GAME_DTYPE.names or () if name != _CONTRACT}
 
 
 class BadExampleFile(ValueError):
@@ -58,8 +63,9 @@ class Examples:
 
 def write_native(path: Path, games: NDArray[np.void], metadata: Mapping[str, Any]) -> None:
     """Write GAME_DTYPE[G] as a native file, whole or not at all. Raises OSError."""
-    assert GAME_DTYPE.names is not None
-    arrays = {name: np.ascontiguousarray(games[name]) for name in GAME_DTYPE.names}
+    arrays = {name: np.ascontiguousarray(games[name]) for name in _ARRAYS}
+    if games[_CONTRACT]["bid"].any():
+        arrays[_CONTRACT] = np.ascontiguousarray(games[_CONTRACT]).view(_CONTRACT_BYTES)
     header = {_HEADER_KEY: json.dumps(dict(metadata))}
     write_atomic(Path(path), safetensors.numpy.save(arrays, metadata=header))
 
@@ -131,17 +137,15 @@ def _read_games(
     source: BinaryIO, declared: Mapping[str, _Declared], n_bytes: int
 ) -> NDArray[np.void]:
     """The games in the ``n_bytes`` behind the header. Raises BadExampleFile, OSError."""
-    assert GAME_DTYPE.names is not None
-    if set(declared) != set(GAME_DTYPE.names):
-        raise BadExampleFile(
-            f"arrays {_names(declared)}; expected {_names(dict.fromkeys(GAME_DTYPE.names))}"
-        )
+    arrays = {**_ARRAYS, _CONTRACT: _CONTRACT_BYTES} if _CONTRACT in declared else _ARRAYS
+    if set(declared) != set(arrays):
+        raise BadExampleFile(f"arrays {_names(declared)}; expected {_names(arrays)}")
     n_games = declared["decl"].shape[0] if declared["decl"].shape else 0
     if not 0 < n_games <= MAX_EXAMPLES // N_PLIES:
         raise BadExampleFile(f"{n_games} games; expected 1 to {MAX_EXAMPLES // N_PLIES}")
     at = 0
     for name, found in sorted(declared.items(), key=lambda item: item[1].begin):
-        item, shape = GAME_DTYPE[name].base, (n_games, *GAME_DTYPE[name].shape)
+        item, shape = arrays[name].base, (n_games, *arrays[name].shape)
         wanted = _Declared(at, at + math.prod(shape) * item.itemsize, item.name, shape)
         if found != wanted:
             raise BadExampleFile(
@@ -156,8 +160,8 @@ def _read_games(
         raise BadExampleFile("cut short while it was read")
     games = np.zeros(n_games, GAME_DTYPE)
     for name, found in declared.items():
-        flat = np.frombuffer(data, GAME_DTYPE[name].base, math.prod(found.shape), found.begin)
-        games[name] = flat.reshape(found.shape)
+        flat = np.frombuffer(data, arrays[name].base, math.prod(found.shape), found.begin)
+        games[name] = flat.view(CONTRACT_DTYPE) if name == _CONTRACT else flat.reshape(found.shape)
     return games
 
 

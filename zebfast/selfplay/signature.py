@@ -14,7 +14,13 @@ import numpy as np
 from zebfast.core.engine import Game, GameBatch, random_games
 from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
-from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
+from zebfast.core.records import (
+    EXAMPLE_DTYPE,
+    EXAMPLE_HAS_BELIEF,
+    EXAMPLE_HAS_POLICY,
+    laid_out_as,
+    without_contract,
+)
 from zebfast.core.solve import Solver
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
@@ -35,7 +41,8 @@ def _selfplay(*, worlds: str, search: SearchOptions) -> bytes:
         counts.append(stats.solved)
     examples = games_to_examples(games)
     examples["flags"] &= EXAMPLE_HAS_POLICY | EXAMPLE_HAS_BELIEF  # points follow from the plays
-    return repr(tuple(counts)).encode() + examples.tobytes()
+    plain = laid_out_as(examples, without_contract(EXAMPLE_DTYPE))  # none of them has one
+    return repr(tuple(counts)).encode() + plain.tobytes()
 
 
 def _solver() -> bytes:

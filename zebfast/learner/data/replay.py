@@ -30,6 +30,8 @@ from zebfast.core.records import (
     EXAMPLE_HAS_POINTS,
     EXAMPLE_HAS_POLICY,
     EXAMPLE_POINTS_SHIFT,
+    laid_out_as,
+    without_contract,
 )
 from zebfast.learner.config import EvalAuxConfig, TrainerConfig
 from zebfast.net.output import N_POINTS
@@ -78,7 +80,7 @@ class ReplayBuffer:
     def sample(self, sizes: NDArray[np.int64], *, seed: int, step: int) -> NDArray[np.uint8]:
         """Uniform draws with replacement: ``sizes[i]`` of them for optimizer step ``step + i``.
 
-        Returns uint8[sum(sizes), 64], step after step. The draw of a step is a function of (seed,
+        Returns uint8[sum(sizes), 72], step after step. The draw of a step is a function of (seed,
         stream, step, its size, number of examples held), so nothing has to be saved for a restart
         to continue it.
         """
@@ -126,7 +128,7 @@ class ReplayBuffer:
 
 
 def packed_rows(records: NDArray[Any]) -> NDArray[np.uint8]:
-    """EXAMPLE_DTYPE[N] as uint8[N, 64], the form that batches have."""
+    """EXAMPLE_DTYPE[N] as uint8[N, 72], the form that batches have."""
     return np.ascontiguousarray(records).view(np.uint8).reshape(len(records), EXAMPLE_BYTES)
 
 
@@ -170,6 +172,8 @@ _PREVIOUS = "manifest.previous.json"
 _DATA_FILE = re.compile(r"replay-[0-9a-f]{8}\.bin")
 # An example and, as uint32, how often it has been drawn; first all of those, then all of these.
 _RECORD_BYTES = EXAMPLE_DTYPE.itemsize + 4
+#: Examples as they were saved before contracts: by bytes of a record.
+_DTYPES = {dtype.itemsize + 4: dtype for dtype in (EXAMPLE_DTYPE, without_contract(EXAMPLE_DTYPE))}
 _KNOWN_FLAGS = (
     EXAMPLE_HAS_POLICY
     | EXAMPLE_HAS_BELIEF
@@ -265,7 +269,7 @@ class ReplayCache:
             manifest = parse_json((self.directory / name).read_bytes())
             if (
                 manifest.get("lineage") == self.lineage
-                and manifest.get("record_bytes") == _RECORD_BYTES
+                and manifest.get("record_bytes") in _DTYPES
                 and _is_sound(manifest)
             ):
                 return dict(manifest)
@@ -275,18 +279,19 @@ class ReplayCache:
         self, manifest: dict[str, Any]
     ) -> list[tuple[NDArray[np.void], NDArray[np.uint32]]] | None:
         """Records and draws of each buffer of a save; None where its data are not as written."""
-        data = b""
+        data, record_bytes = b"", manifest["record_bytes"]
+        dtype = _DTYPES[record_bytes]
         with lasting_faults_suppressed():
             data = (self.directory / manifest["data_file"]).read_bytes()
         sizes = [saved["n_records"] for saved in manifest["buffers"]]
-        if len(data) != sum(sizes) * _RECORD_BYTES or zlib.crc32(data) != manifest["crc32"]:
+        if len(data) != sum(sizes) * record_bytes or zlib.crc32(data) != manifest["crc32"]:
             return None
         parts, start = [], 0
         for n in sizes:
-            records = np.frombuffer(data, EXAMPLE_DTYPE, n, start)
-            draws = np.frombuffer(data, np.uint32, n, start + n * EXAMPLE_DTYPE.itemsize)
+            records = laid_out_as(np.frombuffer(data, dtype, n, start), EXAMPLE_DTYPE)
+            draws = np.frombuffer(data, np.uint32, n, start + n * dtype.itemsize)
             parts.append((records, draws))
-            start += n * _RECORD_BYTES
+            start += n * record_bytes
         return parts if all(_flags_are_known(records) for records, _ in parts) else None
 
     def _remove_unreferenced(self) -> None:
@@ -343,7 +348,7 @@ def is_kept(name: str, lag: int, config: EvalAuxConfig) -> bool:
 class Batches:
     """Batches for some steps.
 
-    ``rows`` are uint8[n_steps, batch, 64], of which ``n_eval_aux`` are eval-aux ones;
+    ``rows`` are uint8[n_steps, batch, 72], of which ``n_eval_aux`` are eval-aux ones;
     ``has_teacher`` says whether any has a teacher's action values.
     """
 

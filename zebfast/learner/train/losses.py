@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from zebfast.core.records import (
+    EXAMPLE_DTYPE,
     EXAMPLE_EVAL_AUX,
     EXAMPLE_HAS_BELIEF,
     EXAMPLE_HAS_PLAY_VALUES,
@@ -55,6 +56,11 @@ SELFPLAY_WEIGHTS = (1.0, 1.0, 0.5)
 #: error of some tenths, the others are entropies of one to four: they help as side lines.
 TEACHER_WEIGHTS = (1.0, 0.1, 0.05)
 
+#: Bytes of a packed example by field.
+_PLACES = {
+    name: slice(place[1], place[1] + place[0].itemsize)
+    for name, place in (EXAMPLE_DTYPE.fields or {}).items()
+}
 _WEIGHT_OF = (0, 1, 2, 1, 0)  # which of those weights each of LOSSES has
 _TEACHER = SOURCES.index("taught")
 
@@ -122,17 +128,18 @@ class Losses(NamedTuple):
 def unpack_batch(
     packed: Tensor, prepare: Callable[[Tensor], T], *, has_teacher: bool = True
 ) -> Batch[T]:
-    """Packed examples uint8[B, 64] -> Batch, on the device where they are, without a sync.
+    """Packed examples uint8[B, 72] -> Batch, on the device where they are, without a sync.
 
-    ``prepare`` is the network's own: what it reads, from packed observations uint8[B, 36].
+    ``prepare`` is the network's own: what it reads, from packed observations uint8[B, 44].
     ``has_teacher``: may rows have action values? Runs without a teacher need not pay for them.
     """
-    weights = packed[:, 36:50].contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
-    flags = packed[:, 50].to(torch.int64)
-    value = packed[:, 52:56].contiguous().view(torch.float32).squeeze(1)
-    left = _dominoes(packed[:, 56:60])
-    partner = _dominoes(packed[:, 60:64])
-    own = _dominoes(packed[:, 0:4])
+    field = {name: packed[:, place] for name, place in _PLACES.items()}
+    weights = field["policy"].contiguous().view(torch.int16).to(torch.int32) & 0xFFFF
+    flags, points = field["flags"].to(torch.int64).unbind(1)  # EXAMPLE_POINTS_SHIFT is a byte
+    value = field["value"].contiguous().view(torch.float32).squeeze(1)
+    left = _dominoes(field["left"])
+    partner = _dominoes(field["partner"])
+    own = _dominoes(packed[:, :4])
     has_belief = (flags & EXAMPLE_HAS_BELIEF).bool().unsqueeze(1)
     is_eval = (flags & EXAMPLE_EVAL_AUX).bool()
     policy = weights / weights.sum(1, keepdim=True).clamp(min=1)
@@ -145,14 +152,14 @@ def unpack_batch(
         has_policy = has_policy | has_actions
         source = [~(is_eval | has_actions), is_eval & ~has_actions, has_actions]
     return Batch(
-        inputs=prepare(packed[:, :36]),
+        inputs=prepare(field["obs"]),
         policy=policy,
         has_policy=has_policy.to(torch.float32),
         value=value,
         belief=2 - 2 * left - partner,
         belief_weight=((1 - own) * has_belief).to(torch.float32),
         source=torch.stack(source, 1).to(torch.float32),
-        points=packed[:, 51].to(torch.int64).clamp(max=N_POINTS - 1),
+        points=points.clamp(max=N_POINTS - 1),
         has_points=(flags & EXAMPLE_HAS_POINTS).bool(),
         actions=actions,
     )

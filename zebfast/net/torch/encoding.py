@@ -1,4 +1,4 @@
-"""v1 tokens from packed observations (36 bytes each), on any device: see `packing`."""
+"""v1 tokens from packed observations (44 bytes each), on any device: see `packing`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _device_domino_features(device: torch.device) -> Tensor:
 
 
 def record_bytes(obs: NDArray[Any]) -> Tensor:
-    """View OBS_DTYPE[B] as uint8[B, 36] on the CPU; a copy only if not contiguous or read-only."""
+    """View OBS_DTYPE[B] as uint8[B, 44] on the CPU; a copy only if not contiguous or read-only."""
     if obs.dtype != OBS_DTYPE or obs.ndim != 1:
         raise ValueError(f"expected a vector of packed observations, not {obs.dtype}{obs.shape}")
     flat = np.require(obs, requirements=["C", "W"]).view(np.uint8)
@@ -56,10 +56,11 @@ class Fields(NamedTuple):
     legal: Tensor  # [B] bits
     in_hand: Tensor  # [B] bits
     plays: Tensor  # [B, 28] domino | relative seat << 5
+    contract: Tensor  # [B, 8] bid, bidder, shaker, marks, four calls
 
 
 def unpack(raw: Tensor) -> Fields:
-    """uint8[B, 36] -> fields; no host synchronisation.
+    """uint8[B, 44] -> fields; no host synchronisation.
 
     A hand mask must have exactly seven bits (`check_observations`).
     """
@@ -69,7 +70,9 @@ def unpack(raw: Tensor) -> Fields:
     held = (hand.unsqueeze(1) >> ids) & 1
     # The seven set bits in ascending order, with a static shape: the largest keys first.
     keys = torch.topk(held * (N_DOMINOES - ids), N_SLOTS, dim=1).values
-    return Fields(N_DOMINOES - keys, wide[:, 4], wide[:, 5], wide[:, 6], wide[:, 7], wide[:, 8:])
+    slots, plays = N_DOMINOES - keys, wide[:, 8 : 8 + N_PLIES]
+    contract = wide[:, 8 + N_PLIES :]
+    return Fields(slots, wide[:, 4], wide[:, 5], wide[:, 6], wide[:, 7], plays, contract)
 
 
 def bit_columns(bits: Tensor) -> Tensor:
@@ -79,7 +82,7 @@ def bit_columns(bits: Tensor) -> Tensor:
 
 
 def expand(raw: Tensor) -> TokenBatch:
-    """Expand packed records uint8[B, 36] to v1 tokens on the device where they are."""
+    """Expand packed records uint8[B, 44] to v1 tokens on the device where they are."""
     fields = unpack(raw)
     n, device = raw.shape[0], raw.device
     table = _device_domino_features(device)

@@ -1,4 +1,4 @@
-"""v2 features from packed observations (36 bytes each), see `net.features`.
+"""v2 features from packed observations (44 bytes each), see `net.features`.
 
 `expand` is the batched reference on any device; csrc/v2_features.h is its twin for the CPU, bit for
 bit, which `first_layer` goes through.
@@ -15,18 +15,32 @@ from torch import Tensor
 
 from zebfast.core import features as kernels
 from zebfast.core.records import OBS_DTYPE
-from zebfast.net.features import GROUPS, N_BITS, N_SUITS, START
+from zebfast.net.features import (
+    GROUPS,
+    MOST_MARKS,
+    MOST_NEEDED,
+    N_BIDS,
+    N_BITS,
+    N_CALLS,
+    N_HAND_BITS,
+    N_SUITS,
+    START,
+    call_kind,
+)
 from zebfast.net.output import N_OTHER_SEATS
 from zebfast.net.torch.encoding import Fields, bit_columns, unpack
 from zebfast.rules import (
     CALLED_SUIT,
     COUNT,
     HALF_POINTS,
+    LEAST_BID,
+    MARK,
     N_DECLARATIONS,
     N_DOMINOES,
     N_PLIES,
     N_SEATS,
     N_TRICKS,
+    TOTAL_POINTS,
     follows,
     led_suit,
     rank,
@@ -36,10 +50,11 @@ from zebfast.rules import (
 class FeatureBatch(NamedTuple):
     """Expanded observations of a batch of B."""
 
-    features: Tensor  # float32[B, 856] of zeros and ones
+    features: Tensor  # float32[B, n_bits] of zeros and ones
     slots: Tensor  # int64[B, 7] domino of every slot
     in_hand: Tensor  # bool[B, 7]
     legal: Tensor  # bool[B, 7]
+    aim: Tensor  # int64[B, 2]: points with which the observer's side has won, and has lost
 
 
 class _Rules(NamedTuple):
@@ -77,12 +92,13 @@ class _Bits:
     lie as matrix products on a GPU like them.
     """
 
-    def __init__(self, n: int, device: torch.device) -> None:
-        self.rows = torch.zeros(n, N_BITS + 8, device=device)
+    def __init__(self, n: int, n_bits: int, device: torch.device) -> None:
+        self.n_bits = n_bits
+        self.rows = torch.zeros(n, n_bits + 8, device=device)
 
     def set(self, group: str, index: Tensor, where: Tensor) -> None:
         """Set bit ``index`` (int64[B, K]) of the group where ``where`` (bool[B, K])."""
-        self.rows.scatter_(1, torch.where(where, START[group] + index, N_BITS), 1.0)
+        self.rows.scatter_(1, torch.where(where, START[group] + index, self.n_bits), 1.0)
 
     def one(self, group: str, index: Tensor) -> None:
         """Set bit ``index`` int64[B] of the group."""
@@ -101,16 +117,21 @@ class _Table(NamedTuple):
     best_rank: Tensor  # int64[B]
     winner: Tensor  # int64[B] relative seat
     on_it: Tensor  # int64[B] count dominoes' points
+    us: Tensor  # int64[B] points taken so far
+    them: Tensor  # int64[B]
 
 
-def expand(raw: Tensor) -> FeatureBatch:
-    """Expand packed records uint8[B, 36] on the device where they are; no host synchronisation."""
+def expand(raw: Tensor, n_bits: int = N_BITS) -> FeatureBatch:
+    """Expand packed records uint8[B, 44] on the device where they are; no host synchronisation.
+
+    ``n_bits``: N_BITS, or N_HAND_BITS for all but those of contracts.
+    """
     fields, rules = unpack(raw), _rules(raw.device)
     # A row of zeros, which pads a batch on a device, has no slots: let it index what there is.
     fields = fields._replace(slots=fields.slots.clamp(max=N_DOMINOES - 1))
     ids = torch.arange(N_DOMINOES, device=raw.device)
     in_hand, legal = bit_columns(fields.in_hand), bit_columns(fields.legal)
-    bits = _Bits(raw.shape[0], raw.device)
+    bits = _Bits(raw.shape[0], n_bits, raw.device)
     bits.set("held", fields.slots, in_hand)
     bits.set("legal", fields.slots, legal)
 
@@ -139,33 +160,43 @@ def expand(raw: Tensor) -> FeatureBatch:
     bits.one("trick", fields.n_plays // N_SEATS)
     bits.one("place", table.place)
     bits.one("first_leader", fields.plays[:, 0] >> 5)
-    return FeatureBatch(bits.rows[:, :N_BITS], fields.slots, in_hand, legal)
+    aims = contract_aims(fields.contract)
+    if n_bits > N_HAND_BITS:
+        _contract(bits, fields.contract, table, aims)
+    return FeatureBatch(bits.rows[:, :n_bits], fields.slots, in_hand, legal, aims)
 
 
 class PackedBatch(NamedTuple):
     """Observations of a batch of B on the CPU whose features `first_layer` reads by itself."""
 
-    raw: Tensor  # uint8[B, 36]
+    raw: Tensor  # uint8[B, 44]
     slots: Tensor  # as in FeatureBatch
     in_hand: Tensor
     legal: Tensor
+    aim: Tensor
 
 
 def leave_packed(raw: Tensor) -> PackedBatch:
-    """Packed records uint8[B, 36] on the CPU, which need not be contiguous."""
+    """Packed records uint8[B, 44] on the CPU, which need not be contiguous."""
     fields = unpack(raw)
-    return PackedBatch(raw, fields.slots, bit_columns(fields.in_hand), bit_columns(fields.legal))
+    return PackedBatch(
+        raw,
+        fields.slots,
+        bit_columns(fields.in_hand),
+        bit_columns(fields.legal),
+        contract_aims(fields.contract),
+    )
 
 
 def first_layer(raw: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``linear(expand(raw).features, weight, bias)`` on the CPU, with gradients of the latter two.
+    """``linear(expand(raw, n_bits).features, weight, bias)`` on the CPU, with gradients of the latter two.
 
-    A row of the first layer is added for each bit that is set, some 53 of 856, and as few rows get
+    A row of the first layer is added for each bit that is set, some 53 of all, and as few rows get
     a gradient, always in float32: a quarter of what the product takes in bf16.
 
     Args:
-        raw: uint8[B, 36].
-        weight: float32[W, 856]; W is a multiple of 16.
+        raw: uint8[B, 44].
+        weight: float32[W, n_bits]; W is a multiple of 16.
         bias: float32[W].
 
     Raises:
@@ -181,6 +212,7 @@ class _FirstLayer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, raw: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.obs = raw.contiguous().numpy().view(OBS_DTYPE).ravel()
+        ctx.n_bits = weight.shape[1]
         out = np.empty((len(ctx.obs), len(bias)), np.float32)
         table = weight.detach().t().contiguous().numpy()
         kernels.first_layer(ctx.obs, table, bias.detach().contiguous().numpy(), out)
@@ -189,9 +221,52 @@ class _FirstLayer(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor]:
         (gradient,) = gradients
-        of_table = np.zeros((N_BITS, gradient.shape[1]), np.float32)
+        of_table = np.zeros((ctx.n_bits, gradient.shape[1]), np.float32)
         kernels.first_gradient(ctx.obs, gradient.contiguous().numpy(), of_table)
         return None, torch.from_numpy(of_table).t(), gradient.sum(0)
+
+
+def contract_aims(contract: Tensor) -> Tensor:
+    """Points int64[B, 2] with which the observer's side has won, and has lost, of int64[B, 8]."""
+    bid, bidder = contract[:, 0], contract[:, 1]
+    make = bid.clamp(max=TOTAL_POINTS)
+    won = torch.where(bidder % 2 == 0, make, TOTAL_POINTS + 1 - make)
+    played_for = (bid > 0).unsqueeze(1)
+    by_contract = torch.stack([won, won - 1], 1)
+    half = torch.tensor([HALF_POINTS + 1, HALF_POINTS - 1], device=contract.device)
+    return torch.where(played_for, by_contract, half)
+
+
+def _contract(bits: _Bits, contract: Tensor, table: _Table, aims: Tensor) -> None:
+    """Set what the hand is played for, and what is still needed."""
+    bid, bidder, shaker, marks = contract[:, :4].unbind(1)
+    one = torch.zeros_like(bid)
+    there = bid > 0
+
+    def put(group: str, index: Tensor, where: Tensor = there) -> None:
+        bits.set(group, index.unsqueeze(1), (there & where).unsqueeze(1))
+
+    put("bid", (bid - LEAST_BID).clamp(0, N_BIDS - 1))
+    put("all", one, bid >= MARK)
+    put("declaring", one, bidder % 2 == 0)
+    put("bidder", bidder)
+    put("shaker", shaker)
+    ours = aims[:, 0]
+    needs = ((ours - table.us).clamp(min=0), (TOTAL_POINTS + 1 - ours - table.them).clamp(min=0))
+    for side, (group, need) in enumerate(zip(("we_need", "they_need"), needs, strict=True)):
+        put(group, need.clamp(max=MOST_NEEDED))
+        for i in range(3):
+            put("enough", one + 3 * side + i, 1 + 5 * i + table.on_it >= need)
+        shown = (marks >> 4 * side & 15).clamp(max=MOST_MARKS)
+        put("marks", (MOST_MARKS + 1) * side + shown)
+    kinds = _call_kinds(contract.device)
+    for seat, call in enumerate(contract[:, 4:].unbind(1)):
+        put("call", N_CALLS * seat + kinds[call], call > 0)
+
+
+@cache
+def _call_kinds(device: torch.device) -> Tensor:
+    return torch.tensor([call_kind(call) for call in range(256)], device=device)
 
 
 def _tricks(
@@ -217,10 +292,10 @@ def _tricks(
     now = (fields.n_plays // N_SEATS).unsqueeze(1)
     place = fields.n_plays % N_SEATS
     follower = place > 0
-    table = _Table(
-        place,
-        *(t.gather(1, now).squeeze(1) * follower for t in (suit, best_rank, winner, count)),
+    suit, best_rank, winner, count = (
+        t.gather(1, now).squeeze(1) * follower for t in (suit, best_rank, winner, count)
     )
+    table = _Table(place, suit, best_rank, winner, count, us, them)
     bits.set("led_suit", table.suit.unsqueeze(1), follower.unsqueeze(1))
     bits.one("winning", table.winner)
     bits.set("table_count", table.on_it.unsqueeze(1) // 5, follower.unsqueeze(1))

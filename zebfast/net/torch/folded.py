@@ -29,7 +29,7 @@ class Folded(Protocol):
         """int64[B]: how long a rectangle each observation needs; 0 where there is no such thing."""
 
     def on_device(self, raw: Tensor, length: int) -> Tensor:
-        """float32[B, 8] for packed records uint8[B, 36] on the network's device.
+        """float32[B, 8] for packed records uint8[B, 44] on the network's device.
 
         ``length``: at least every row's. Shapes depend on B and ``length`` alone and nothing waits
         for the device, so that a CUDA graph can hold it. Rows of zeros give anything.

@@ -119,7 +119,7 @@ class Device(Protocol):
 class Buffers(NamedTuple):
     """What batches of up to so many rows pass through; the pieces use disjoint parts."""
 
-    host_rows: Tensor  # pinned uint8[capacity, 36]
+    host_rows: Tensor  # pinned uint8[capacity, 44]
     device_rows: Tensor
     device_evals: Tensor
     host_evals: Tensor  # pinned float32[capacity, 8]
@@ -129,7 +129,7 @@ class Buffers(NamedTuple):
 class Step:
     """One shape: a fixed input, a fixed output, and what fills the second from the first."""
 
-    raw: Tensor  # uint8[rows, 36]
+    raw: Tensor  # uint8[rows, 44]
     evals: Tensor  # float32[rows, 8]
     work: Work
 

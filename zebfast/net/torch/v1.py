@@ -70,7 +70,7 @@ class V1Net(nn.Module):
 
     @staticmethod
     def prepare(raw: Tensor) -> TokenBatch:
-        """Packed records uint8[B, 36] as `run` takes them, on their device, without a sync."""
+        """Packed records uint8[B, 44] as `run` takes them, on their device, without a sync."""
         return expand(raw)
 
     def run(self, inputs: TokenBatch) -> Output:

@@ -132,7 +132,7 @@ class FoldedV1:
         return lengths
 
     def on_device(self, raw: Tensor, length: int) -> Tensor:
-        """float32[B, 8] for records uint8[B, 36] of at most ``length`` valid tokens each."""
+        """float32[B, 8] for records uint8[B, 44] of at most ``length`` valid tokens each."""
         looked_up = table_rows(self, raw)
         lengths = 1 + (looked_up.slot_place > 0).sum(1) + raw[:, 5]
         features = padded(self, looked_up.rows[:, :length], lengths)
@@ -227,7 +227,7 @@ class Rows(NamedTuple):
 
 
 def table_rows(net: FoldedV1, raw: Tensor) -> Rows:
-    """Look up records uint8[B, 36] on the device of ``net``; no host synchronisation."""
+    """Look up records uint8[B, 44] on the device of ``net``; no host synchronisation."""
     fields = unpack(raw)
     slots = torch.arange(N_SLOTS, device=raw.device)
     plays = torch.arange(N_PLIES, device=raw.device)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zebfast.net.features import N_BITS
 from zebfast.net.output import N_OTHER_SEATS, N_POINTS
 from zebfast.net.torch.features import (
     FeatureBatch,
@@ -17,7 +16,7 @@ from zebfast.net.torch.features import (
 )
 from zebfast.net.torch.output import Output
 from zebfast.net.v2 import V2Config
-from zebfast.rules import HALF_POINTS, N_DOMINOES
+from zebfast.rules import N_DOMINOES
 
 # A row of the first layer is seen only when its bit is set. Small at first, so that what is learned
 # about a bit soon outweighs what it began with: the norm that follows makes up for the scale.
@@ -45,7 +44,7 @@ class V2Net(nn.Module):
     def __init__(self, config: V2Config) -> None:
         super().__init__()
         self.config = config
-        self.first = nn.Linear(N_BITS, config.width)
+        self.first = nn.Linear(config.n_bits, config.width)
         nn.init.normal_(self.first.weight, std=_FIRST_SPREAD)
         nn.init.zeros_(self.first.bias)
         self.blocks = nn.ModuleList(Block(config.width) for _ in range(config.n_blocks))
@@ -56,10 +55,9 @@ class V2Net(nn.Module):
         if config.belief_head:
             self.belief_proj = nn.Linear(config.width, N_DOMINOES * N_OTHER_SEATS)
 
-    @staticmethod
-    def prepare(raw: Tensor) -> FeatureBatch | PackedBatch:
-        """Packed records uint8[B, 36] as `run` takes them, on their device, without a sync."""
-        return leave_packed(raw) if raw.device.type == "cpu" else expand(raw)
+    def prepare(self, raw: Tensor) -> FeatureBatch | PackedBatch:
+        """Packed records uint8[B, 44] as `run` takes them, on their device, without a sync."""
+        return leave_packed(raw) if raw.device.type == "cpu" else expand(raw, self.config.n_bits)
 
     def run(self, inputs: FeatureBatch | PackedBatch) -> Output:
         """Evaluate what `prepare` gave. ValueError where a record cannot be."""
@@ -69,13 +67,16 @@ class V2Net(nn.Module):
             x = first_layer(inputs.raw, self.first.weight, self.first.bias)
             if torch.is_autocast_enabled("cpu"):  # as the product would leave it
                 x = x.to(torch.get_autocast_dtype("cpu"))
-        return self._answers(x, inputs.slots)
+        return self._answers(x, inputs.slots, inputs.aim)
 
-    def forward(self, features: Tensor, slots: Tensor) -> Output:
-        """Evaluate features float[B, 856] whose slots hold the dominoes int64[B, 7]."""
-        return self._answers(self.first(features), slots)
+    def forward(self, features: Tensor, slots: Tensor, aim: Tensor) -> Output:
+        """Evaluate features float[B, n_bits] whose slots hold the dominoes int64[B, 7].
 
-    def _answers(self, x: Tensor, slots: Tensor) -> Output:
+        ``aim``: as in FeatureBatch.
+        """
+        return self._answers(self.first(features), slots, aim)
+
+    def _answers(self, x: Tensor, slots: Tensor, aim: Tensor) -> Output:
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
@@ -84,10 +85,13 @@ class V2Net(nn.Module):
         if self.belief_proj is not None:
             belief = self.belief_proj(x).unflatten(-1, (N_DOMINOES, N_OTHER_SEATS))
         policy = self.policy_proj(x).gather(1, slots)
-        return Output(policy, value_of_points(points), belief, points)
+        return Output(policy, value_of_points(points, aim), belief, points)
 
 
-def value_of_points(logits: Tensor) -> Tensor:
-    """float[B]: chance of more than 21 points less that of fewer, of logits float[B, 43]."""
+def value_of_points(logits: Tensor, aim: Tensor) -> Tensor:
+    """float[B]: the chance of points with which a side has won less that of those with which it has
+    lost, of logits float[B, 43] and both int64[B, 2]."""
     chances = F.softmax(logits, dim=-1)
-    return chances[..., HALF_POINTS + 1 :].sum(-1) - chances[..., :HALF_POINTS].sum(-1)
+    points = torch.arange(N_POINTS, device=logits.device)
+    won, lost = points >= aim[:, :1], points <= aim[:, 1:]
+    return (chances * won).sum(-1) - (chances * lost).sum(-1)

@@ -33,7 +33,7 @@ class FoldedV2:
 
     def __init__(self, net: V2Net, *, dtype: torch.dtype) -> None:
         """Fold a module that is on its device in float32; stored in ``dtype`` (heads: float32)."""
-        self._dtype = dtype
+        self._dtype, self._n_bits = dtype, net.config.n_bits
         first = net.first
         self._first = Linear(first.weight, first.bias, dtype=dtype)
         self._blocks = [_fold_block(block, dtype) for block in net.blocks]
@@ -50,12 +50,12 @@ class FoldedV2:
         return np.zeros(len(obs), dtype=np.int64)
 
     def on_device(self, raw: Tensor, length: int) -> Tensor:
-        """float32[B, 8] for records uint8[B, 36]; ``length`` has no meaning."""
-        batch = expand(raw)
+        """float32[B, 8] for records uint8[B, 44]; ``length`` has no meaning."""
+        batch = expand(raw, self._n_bits)
         scores = self._scores(self._first(batch.features.to(self._dtype)))
         logits = scores[:, :N_DOMINOES].gather(1, batch.slots)
         priors = F.softmax(logits.masked_fill(~batch.legal, -torch.inf), dim=1)
-        value = value_of_points(scores[:, N_DOMINOES:])
+        value = value_of_points(scores[:, N_DOMINOES:], batch.aim)
         return torch.cat([priors, value.unsqueeze(1)], dim=1)
 
     def _scores(self, x: Tensor) -> Tensor:
