@@ -234,7 +234,8 @@ static uint64_t network(size_t n, size_t n_rows) {
         numbers[i] = ((float)(i % 13) - 6.0f) / 64.0f;
     for (int b = 0; b < N_BLOCKS; b++)
         square[b] = (zf_linear){numbers, numbers, NET_WIDTH, NET_WIDTH};
-    zf_net_weights w = {{NET_WIDTH, N_BLOCKS, false}, numbers, numbers, square, square, heads, heads};
+    zf_net_weights w = {{NET_WIDTH, N_BLOCKS, false, false}, numbers, numbers, square, square, heads,
+                        heads};
     zf_net *net = zf_net_new(&w, zf_net_kernel_for("fp32"), NULL);
     if (!net) exit(1);
     for (size_t i = 0; i < n; i++) {
@@ -253,7 +254,7 @@ static uint64_t network_batch(size_t n) { return network(n, N_STATES); }
 static uint64_t int8_block(size_t n) {
     static float numbers[WIDTH * WIDTH], x[N_STATES * WIDTH];
     zf_linear map = {numbers, numbers, WIDTH, WIDTH};
-    zf_net_weights w = {.shape = {WIDTH, 1, false}, .up = &map, .down = &map};
+    zf_net_weights w = {.shape = {WIDTH, 1, false, false}, .up = &map, .down = &map};
     zf_net_scales scales = {numbers, numbers, numbers + 1};
     const zf_net_kernel *k = zf_net_kernel_named("int8-avx2");
     if (!k || !k->supported()) k = zf_net_kernel_named("int8-baseline");

@@ -107,7 +107,7 @@ static void test_network(void) {
         zf_observe(&obs[i], &s);
     }
     zf_linear square[2] = {{numbers, numbers, WIDTH, WIDTH}, {numbers + 5, numbers, WIDTH, WIDTH}};
-    zf_net_weights w = {{WIDTH, 2, true}, numbers, numbers, square, square,
+    zf_net_weights w = {{WIDTH, 2, true, false}, numbers, numbers, square, square,
                         {numbers, numbers, WIDTH, ZF_N_SCORES},
                         {numbers, numbers, WIDTH, ZF_N_BELIEF}};
     float low[2 * WIDTH], high[2 * WIDTH];
@@ -541,7 +541,7 @@ static void test_rollouts_with_a_network(void) {
     for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++)
         numbers[i] = (float)((int)(i * 7919 % 13) - 6) / 16.0f;
     zf_linear square = {numbers, numbers, WIDTH, WIDTH};
-    zf_net_weights w = {{WIDTH, 1, false}, numbers, numbers, &square, &square,
+    zf_net_weights w = {{WIDTH, 1, false, false}, numbers, numbers, &square, &square,
                         {numbers, numbers, WIDTH, ZF_N_SCORES}, {0}};
     zf_net *net = zf_net_new(&w, zf_net_kernel_for("fp32"), NULL);
     CHECK(net);

@@ -41,7 +41,7 @@ static void check_refused(const zf_net_kernel *kernel) {
     static const float numbers[ZF_N_FEATURES * 16];
     zf_linear map = {numbers, numbers, 16, 16};
     zf_linear heads = {numbers, numbers, 16, ZF_N_SCORES};
-    zf_net_weights w = {{16, 1, false}, numbers, numbers, &map, &map, heads, heads};
+    zf_net_weights w = {{16, 1, false, false}, numbers, numbers, &map, &map, heads, heads};
     zf_net_scales scales = {numbers, numbers, numbers};
     zf_net *net = zf_net_new(&w, kernel, &scales);
     if ((net != NULL) != kernel->supported()) printf("%s is made all the same\n", kernel->name);
