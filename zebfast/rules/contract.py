@@ -14,6 +14,7 @@ from zebfast.rules.auction import LEAST_BID, MARK, PASS, call_name, call_of, mar
 from zebfast.rules.notation import BadNotation, read_seat, shown
 from zebfast.rules.position import ImpossibleDeal
 from zebfast.rules.rule_set import MOST_MARKS
+from zebfast.rules.seat_view import SeatView
 from zebfast.rules.tiles import HALF_POINTS, N_SEATS, TOTAL_POINTS
 
 MOST_SHOWN = 15  # marks of a side that are told apart
@@ -74,6 +75,14 @@ class Contract:
         return cls(
             bid_of(bid), bidder, shaker, (first, second), (told[0], told[1], told[2], told[3])
         )
+
+    @classmethod
+    def of_view(cls, view: SeatView) -> Contract:
+        """What the hand is played for whose declaration a seat has seen."""
+        assert view.bidder is not None
+        marks = view.marks if view.rule_set.scoring == "marks" else (0, 0)
+        bidder, shaker = view.bidder, view.shaker
+        return cls.from_calls(view.calls, bid=view.bid, bidder=bidder, shaker=shaker, marks=marks)
 
     def aim(self, team: int) -> int:
         """The least points with which a team reaches what it wants: to make it, or to set it."""

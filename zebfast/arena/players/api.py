@@ -22,6 +22,7 @@ from zebfast.arena.players.base import Player
 from zebfast.arena.players.build import build_player, load_network
 from zebfast.arena.players.specs import NETWORK_PLAYER, parse_spec
 from zebfast.core.engine import Game, GameBatch
+from zebfast.core.records import contract_record
 from zebfast.rules import TOTAL_POINTS
 
 if TYPE_CHECKING:
@@ -78,8 +79,9 @@ class GamePlayer:
 
         Args:
             game: not over; nothing is played in it.
-            bid: contract of the team that led first, 30..42; `eq:...,objective=make` plays for it,
-                the others do not look at it.
+            bid: of the team that led first, 30..42; where the game has no contract,
+                `eq:...,objective=make` plays for it, the others do not look at it. With a contract
+                all players play for that, and networks that have learned of contracts see it.
             number: of the game among those played with this seed, so that their draws differ.
 
         Raises ValueError if the game is over or there is no such bid.
@@ -141,7 +143,8 @@ def _batch_of(game: Game) -> GameBatch:
     """The game as a batch of one. ValueError if it is over."""
     if game.over:
         raise ValueError("the game is over: nobody is to play")
-    batch = GameBatch([game.dealt], [game.decl], [game.leader])
+    contract = contract_record(game.contract)
+    batch = GameBatch([game.dealt], [game.decl], [game.leader], contracts=contract)
     for _, domino in game.plays:
         batch.play([domino])
     return batch

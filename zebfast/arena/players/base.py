@@ -39,8 +39,9 @@ class Player(Protocol):
 
         `rng` holds one random number for each row; it is the only randomness a player may use.
         `bids` u1[k] is the bid of each row's game, 30..42 points: the team of `batch.leader[row]`
-        declared and makes its contract by taking at least that many. A choice may depend on
-        nothing else: not on the other rows, nor on how many there are.
+        declared and makes its contract by taking at least that many. A game that has a contract of
+        its own is played for that. A choice may depend on nothing else: not on the other rows, nor
+        on how many there are.
         """
 
 

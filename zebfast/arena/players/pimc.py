@@ -58,15 +58,16 @@ class Stakes:
         legal: NDArray[np.bool_],
         bids: NDArray[np.uint8],
     ) -> Stakes:
-        """The stakes of the games in `rows`, whose declaring teams are those of the leaders."""
+        """The stakes of the games in `rows`, of their contracts or of bids of those who led."""
         points = batch.points[rows].astype(np.int64)
         team = batch.to_play[rows].astype(np.int64) & 1
         declarer = batch.leader[rows].astype(np.int64) & 1
         to_come = TOTAL_POINTS - points.sum(axis=1)
-        to_make = bids.astype(np.int64) - np.take_along_axis(points, declarer[:, None], 1)[:, 0]
-        # It is set when the declarers take at most to_make - 1 of the points to come.
-        to_set = to_come - to_make + 1
-        return cls(legal, 1 - 2 * team, to_come, np.where(team == declarer, to_make, to_set))
+        aim = np.where(team == declarer, bids, TOTAL_POINTS + 1 - bids.astype(np.int64))
+        by_contract = batch.aims[rows, team, 0]
+        aim = np.where(batch.contracts["bid"][rows] > 0, by_contract, aim)
+        needed = aim - np.take_along_axis(points, team[:, None], 1)[:, 0]
+        return cls(legal, 1 - 2 * team, to_come, needed)
 
     def take(self, some: NDArray[np.intp]) -> Stakes:
         """The stakes of a subset of the games."""
@@ -217,7 +218,8 @@ class PimcPlayer:
         n_worlds: worlds looked at for each play, at most.
         objective: "points" for the highest mean points of its side; "make" for the highest
             probability that the contract is made (its side declared) or set (it did not), points
-            already taken counted. Ties fall to the other measure, then to the lowest domino id.
+            already taken counted, as in every game that has a contract. Ties fall to the other
+            measure, then to the lowest domino id.
         adaptive: draw worlds in growing batches, and stop when the best play is clear.
         posterior: beta of world_weights.log_likelihoods, in 1/points: worlds are weighted by how
             likely they make the plays so far; 0 = all alike.
@@ -261,10 +263,12 @@ class PimcPlayer:
         stakes = Stakes.of(batch, rows, legal=legal, bids=bids)
         everything = _Task(batch, rows, np.arange(len(rows)), rng, stakes)
         few = world_counts(batch, rows[open_rows]) <= self.n_worlds
-        for part in self._parts(open_rows[few]):
-            self._decide_all_worlds(everything.take(part), out)
-        for part in self._parts(open_rows[~few]):
-            self._decide_sampled(everything.take(part), out)
+        is_played_for = batch.contracts["bid"][rows[open_rows]] > 0
+        for objective, some in (("make", is_played_for), (self.objective, ~is_played_for)):
+            for part in self._parts(open_rows[some & few]):
+                self._decide_all_worlds(everything.take(part), objective, out)
+            for part in self._parts(open_rows[some & ~few]):
+                self._decide_sampled(everything.take(part), objective, out)
         return out
 
     def _parts(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
@@ -273,16 +277,16 @@ class PimcPlayer:
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
 
-    def _decide_all_worlds(self, task: _Task, out: PimcDecisions) -> None:
+    def _decide_all_worlds(self, task: _Task, objective: str, out: PimcDecisions) -> None:
         """Decide games with at most n_worlds worlds by all of them."""
         worlds = [WorldSet(task.batch, row).enumerate(self.n_worlds) for row in task.rows]
         counts = np.array([len(one) for one in worlds])
         # Shorter lists are filled up with worlds that are not looked at.
         hands = np.stack([np.resize(one, (counts.max(), N_SEATS)) for one in worlds])
         real = np.arange(counts.max()) < counts[:, None]
-        self._record(task, self._evaluate(task, hands, real), out)
+        self._record(task, self._evaluate(task, hands, real), objective, out)
 
-    def _decide_sampled(self, task: _Task, out: PimcDecisions) -> None:
+    def _decide_sampled(self, task: _Task, objective: str, out: PimcDecisions) -> None:
         """Decide games by worlds drawn for them: in stages where the player is adaptive."""
         tally: Tally | None = None
         for first, last in self._stages():
@@ -299,9 +303,9 @@ class PimcPlayer:
             tally = more if tally is None else tally.joined(more)
             clear = np.full(len(task.rows), last == self.n_worlds)
             if last < self.n_worlds:
-                clear = tally.clear(self.objective)
+                clear = tally.clear(objective)
             done, still = np.flatnonzero(clear), np.flatnonzero(~clear)
-            self._record(task.take(done), tally.take(done), out)
+            self._record(task.take(done), tally.take(done), objective, out)
             task, tally = task.take(still), tally.take(still)
             if not len(still):
                 return
@@ -326,10 +330,10 @@ class PimcPlayer:
             )
         return Tally(stakes=task.stakes, values=values, log_weights=log_weights)
 
-    def _record(self, task: _Task, tally: Tally, out: PimcDecisions) -> None:
+    def _record(self, task: _Task, tally: Tally, objective: str, out: PimcDecisions) -> None:
         if not len(task.at):
             return
         points, success = tally.means()
-        out.dominoes[task.at] = tally.best(self.objective)
+        out.dominoes[task.at] = tally.best(objective)
         out.n_worlds[task.at] = tally.n_worlds
         out.points[task.at], out.success[task.at] = points, success

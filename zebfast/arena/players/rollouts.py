@@ -53,7 +53,7 @@ class Rollouts:
     """Games in which everyone plays the network's favourites, until hands are opened and solved.
 
     A play is worth the sign of the final margin and EPSILON for each point of it, as in what
-    networks learn.
+    networks learn. In a game with a contract it is worth 1 where that is made (or set), else -1.
 
     Attributes:
         evaluator: whose favourites are played.
@@ -114,9 +114,7 @@ class Rollouts:
         """The same of some of them, f4[m], with what solves the rest."""
         rollouts = RolloutGames(games, until=np.minimum(self._opened(games), self._depth(before)))
         self._roll_out(rollouts)
-        margins = _margins(rollouts.games, players, solver)
-        ahead: NDArray[np.float32] = np.sign(margins) + np.float32(EPSILON) * margins
-        return ahead
+        return _worth_of(rollouts.games, players, solver, np.float32(EPSILON))
 
     def _opened(self, games: GameBatch) -> NDArray[np.int64]:
         """Plays i8[n] after which hands are open for the last tricks."""
@@ -152,6 +150,30 @@ class Rollouts:
             rollouts.play_greedy(evals[:n][stay])
 
 
+def _worth_of(
+    games: GameBatch,
+    players: NDArray[np.uint8],
+    solver: Solver | SolverPool,
+    epsilon: np.float32,
+) -> NDArray[np.float32]:
+    """What ends f4[n] are worth to the players' sides, what is to come solved: the sign of the
+    margin and epsilon for each point of it, or whether they have their way with the contract."""
+    worth, is_played_for = np.empty(len(games), np.float32), games.contracts["bid"] > 0
+    for_points, for_contracts = np.flatnonzero(~is_played_for), np.flatnonzero(is_played_for)
+    if len(for_points):
+        margins = _margins(games.take(for_points), players[for_points], solver)
+        worth[for_points] = np.sign(margins) + epsilon * margins
+    if len(for_contracts):
+        some = games.take(for_contracts)
+        needed = some.aims[:, 0, 0].astype(np.int64) - some.points[:, 0]
+        team0 = needed <= 0
+        rest = np.flatnonzero(~some.over)
+        if len(rest):
+            team0[rest] = solver.at_least(some.positions(rest), needed[rest])
+        worth[for_contracts] = np.where(team0 == (players[for_contracts] & 1 == 0), 1.0, -1.0)
+    return worth
+
+
 def _margins(
     games: GameBatch, players: NDArray[np.uint8], solver: Solver | SolverPool
 ) -> NDArray[np.float32]:
@@ -182,7 +204,7 @@ class ValuedRollouts(Rollouts):
         worth = np.full(len(games), np.nan, np.float32)
         self._roll_out(rollouts, (players, self._depth(before).astype(np.uint8), worth))
         rest = np.flatnonzero(np.isnan(worth))
-        worth[rest] = np.sign(_margins(rollouts.games.take(rest), players[rest], solver))
+        worth[rest] = _worth_of(rollouts.games.take(rest), players[rest], solver, np.float32(0.0))
         return worth
 
 

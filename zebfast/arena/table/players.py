@@ -21,6 +21,7 @@ from zebfast.rules import (
     N_DOMINOES,
     N_SEATS,
     TOTAL_POINTS,
+    Contract,
     SeatView,
 )
 
@@ -137,7 +138,7 @@ def seen_game(view: SeatView) -> Game:
     ]
     hands[view.seat] = list(view.dealt)
     leader = view.plays[0][0] if view.plays else view.seat
-    game = Game(hands, view.decl, leader)
+    game = Game(hands, view.decl, leader, contract=Contract.of_view(view))
     for _, domino in view.plays:
         game.play(domino)
     return game

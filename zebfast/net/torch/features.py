@@ -189,7 +189,7 @@ def leave_packed(raw: Tensor) -> PackedBatch:
 
 
 def first_layer(raw: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``linear(expand(raw, n_bits).features, weight, bias)`` on the CPU, with gradients of the latter two.
+    """``linear(expand(raw, n_bits).features, weight, bias)`` on the CPU, with gradients.
 
     A row of the first layer is added for each bit that is set, some 53 of all, and as few rows get
     a gradient, always in float32: a quarter of what the product takes in bf16.
