@@ -39,7 +39,7 @@ say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
 .PHONY: help demo test test-costs test-slow simulate ordeal selftest sanitize fuzz bench bench-base \
     bench-compare gate record weights \
-    lint docs build dist clean distclean
+    lint docs pictures build dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ docs: $(VENV)/.built ## the pages of docs/ as HTML in build/docs/, with links ch
 	$(call say,building the documentation)
 	@$(PY) -m sphinx -q -W --keep-going -E -d build/doctrees docs build/docs
 	$(call say,open build/docs/index.html)
+
+pictures: $(VENV)/.built $(VENV)/.browser ## the pictures of docs/, made anew by the pages that they show
+	@$(PY) -m pytest -q tests/web/test_pictures.py --renew-pictures
 
 build: $(VENV)/.installed ## recompile what changed, in place
 	@$(PY) setup.py -q build_ext --inplace

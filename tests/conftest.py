@@ -22,6 +22,7 @@ LOOPBACK = ("127.", "::1", "localhost")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=12, help="SIGKILLs of each ordeal")
+    parser.addoption("--renew-pictures", action="store_true", help="those of docs/, anew")
     parser.addoption("--renew-golden", action="store_true", help="the slow twin's trees, anew")
 
 
@@ -31,6 +32,7 @@ LONG = (
     "tests/package/test_selftest.py",  # compiles for a minute where build/ has nothing yet
     "tests/learner/test_wandb.py",
     "tests/learner/test_hub.py",
+    "tests/web/test_browser.py",
     "tests/exchange/test_hub_weights_faults.py",
     "tests/exchange/test_hub_uploads.py",
     "tests/experiment/test_many_workers.py",

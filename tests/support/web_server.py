@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,11 +65,13 @@ class Client:
 
 
 @contextmanager
-def running(app: Any, closing: Callable[[], None] = lambda: None) -> Iterator[int]:
-    """The application on a port of its own while the context lasts."""
+def running(
+    app: Any, closing: Callable[[], None] = lambda: None, found: socket.socket | None = None
+) -> Iterator[int]:
+    """The application on a port of its own, or where ``found`` listens, while the context lasts."""
     from zebfast.web.server import _Server, listen
 
-    found = listen("127.0.0.1", 0)
+    found = found or listen("127.0.0.1", 0)
     config = uvicorn.Config(
         app, http="h11", ws="none", log_config=None, timeout_graceful_shutdown=1
     )

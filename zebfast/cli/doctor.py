@@ -47,6 +47,7 @@ OPTIONAL = {
     "huggingface_hub": "weights and examples on the Hugging Face Hub (--repo-id owner/name)",
     "vastai": "machines of Vast.ai (zebfast fleet)",
     "runpod": "machines of RunPod (zebfast fleet --provider runpod)",
+    "uvicorn": "the table in the browser (zebfast play: pip install 'zebfast[web]')",
     "s3fs": "training state on S3-compatible storage (zebfast-learn --sync-to s3://...)",
 }
 MIN_FREE_GIB = 2.0

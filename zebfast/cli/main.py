@@ -22,6 +22,8 @@ VERBS = {
     "experiment": Verb("experiment", "experiment", "Create, run and watch named experiments."),
     "fleet": Verb("fleet", "fleet", "Rent machines that play for an experiment."),
     "eval": Verb("evaluate", "evaluate", "Play matches between players, every deal both ways."),
+    "play": Verb("play", "play", "Play whole games of 42 in the browser."),
+    "review": Verb("review", "review", "Look back at a game: its mistakes, and what was luck."),
     "seat": Verb("seat", "seat", "Sit a player at a table of whole games, by lines of JSON."),
     "replay": Verb("replay", "replay", "Replay recorded games and check every play and score."),
     "solve": Verb("solve", "solve", "Print exact values of positions, all hands open."),

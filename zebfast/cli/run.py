@@ -132,6 +132,8 @@ def user_sentence(error: BaseException) -> str | None:
         package = error.name.partition(".")[0]
         if package == "torch":
             return "this needs torch: pip install 'zebfast[train]' (zebfast doctor shows what else)"
+        if package in ("starlette", "uvicorn"):
+            return f"this needs {package}: pip install 'zebfast[web]'"
         if package != "zebfast":
             return f"this needs {package}: pip install {package} (zebfast doctor shows what else)"
         return "the compiled core is missing: make build, or pip install --force-reinstall zebfast"

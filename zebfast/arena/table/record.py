@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from zebfast.arena.table.lockstep import PlayedGame
 from zebfast.arena.table.protocol import call_value, declaration_value
+from zebfast.core.whole_game import WholeGame
 from zebfast.rules import (
     DOMINOES,
     N_SEATS,
@@ -21,6 +23,23 @@ from zebfast.rules import (
 def record_of(played: PlayedGame, players: tuple[str, str]) -> dict[str, Any]:
     """A game as one JSON object; ``players`` are A and B."""
     game = played.game
+    seats = players if played.half == 0 else players[::-1]
+    return {
+        "seed": f"{game.seed}-{played.number}", "half": played.half, "players": [*seats, *seats],
+        **_game(game, played.plays), **({"infos": list(played.infos)} if played.infos else {}),
+    }  # fmt: skip
+
+
+def record_of_game(
+    game: WholeGame, plays: Sequence[Sequence[tuple[int, int]]], players: Sequence[str]
+) -> dict[str, Any]:
+    """The same of a game that is no part of a match; ``players`` are those of the four seats, and
+    ``plays`` (seat, domino) of every hand."""
+    return {"players": [*players], **_game(game, plays)}
+
+
+def _game(game: WholeGame, plays: Sequence[Sequence[tuple[int, int]]]) -> dict[str, Any]:
+    """What a record says of any game that is over."""
     _, lines = game_from_text(str(game))
     marks, hands = [0, 0], []
     for number, (line, result) in enumerate(zip(lines, game.results, strict=True)):
@@ -29,13 +48,11 @@ def record_of(played: PlayedGame, players: tuple[str, str]) -> dict[str, Any]:
         if line.decl is None:
             hand["allpass"] = True
         else:
-            hand |= _contract(game.rule_set, line.decl, played.plays[number], result)
+            hand |= _contract(game.rule_set, line.decl, plays[number], result)
         hands.append(hand | {"marks": marks})
-    seats = players if played.half == 0 else players[::-1]
     return {
-        "seed": f"{game.seed}-{played.number}", "half": played.half, "players": [*seats, *seats],
         "rules": str(game.rule_set), "winner_team": game.winner, "marks": game.marks,
-        "hands": hands, **({"infos": list(played.infos)} if played.infos else {}),
+        "hands": hands,
     }  # fmt: skip
 
 
@@ -51,7 +68,7 @@ def _dealt(number: int, line: HandText) -> dict[str, Any]:
 
 
 def _contract(
-    rule_set: RuleSet, decl: int, plays: tuple[tuple[int, int], ...], result: HandResult
+    rule_set: RuleSet, decl: int, plays: Sequence[tuple[int, int]], result: HandResult
 ) -> dict[str, Any]:
     """What it says of one that was played."""
     whole = N_TRICKS * (N_SEATS - 1 if is_nello(decl) else N_SEATS)

@@ -1,0 +1,206 @@
+"""What `zebfast play` takes, and whether its hints are right.
+
+    python -m bench.play [start] [tables] [answers] [hints]
+
+start    processor seconds, memory and wall time of a fresh server until its first page is there,
+         and the bytes of that page and of the table's
+tables   memory of 200 tables, each in the middle of a game
+answers  seconds from a person's play to the next answer of a network player, with 20 tables going
+hints    chances of contracts that hints state, held against hands that network players played on
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+N_TABLES, N_BUSY, ANSWERS_A_TABLE = 200, 20, 20
+THINKS = (0.5, 1.5)  # seconds that a person takes, who is quick
+N_GAMES = 40  # of hints
+SPEC = "zeb"
+
+
+def start() -> None:
+    """A fresh server, from outside."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        server = subprocess.Popen(
+            [sys.executable, "-m", "zebfast", "play", "--state", folder],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert server.stdout is not None
+        port, token = server.stdout.readline().strip().rpartition(":")[2].split("/?token=")
+        sent = _page(int(port), token, "lobby", "/", "/api/lobby")
+        wall = time.perf_counter() - began
+        table = _page(int(port), token, "table", "/table/x")
+        fields = Path(f"/proc/{server.pid}/stat").read_text().split()
+        seconds = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+        torch = "torch" in Path(f"/proc/{server.pid}/maps").read_text()
+        megabytes = _megabytes(str(server.pid))
+        server.terminate()
+        server.wait(10)
+    print(f"first page after {wall:.2f} s, {sent / 1000:.0f} kB; the table's {table / 1000:.0f} kB")
+    print(f"server: {seconds:.2f} s of processor, {megabytes:.0f} MB, torch: {torch}")
+
+
+def _megabytes(process: str) -> float:
+    [line] = [
+        line for line in Path(f"/proc/{process}/status").read_text().splitlines() if "VmRSS" in line
+    ]
+    return int(line.split()[1]) / 1024
+
+
+def _page(port: int, token: str, name: str, *paths: str) -> int:
+    """Bytes of a page with all that it loads."""
+    static = Path(__file__).parent.parent / "zebfast" / "web" / "static"
+    more = {"lobby": (), "table": ("hints", "saying", "words")}[name]
+    files = [f"/static/{each}.js" for each in (name, "api", "dom", "domino", *more)]
+    files += ["/static/base.css", f"/static/{name}.css", "/static/icon.svg"]
+    assert all((static / file.rpartition("/")[2]).exists() for file in files)
+    total = 0
+    for path in (*paths, *files):
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        line.request("GET", path, headers={"Cookie": f"zebfast-{port}={token}"})
+        total += len(line.getresponse().read())
+        line.close()
+    return total
+
+
+def _room(folder: str):  # type: ignore[no-untyped-def]
+    from zebfast.web.play.serve import PlayConfig, make_room
+    from zebfast.web.play.store import Store
+
+    return make_room(PlayConfig(Path(folder), (SPEC, "random")), Store(Path(folder)))
+
+
+def _seats(spec: str):  # type: ignore[no-untyped-def]
+    from zebfast.web.play.table import Seat
+
+    return (Seat("Ann"), Seat("a", spec), Seat("b", spec), Seat("c", spec))
+
+
+async def _tables() -> None:
+    from zebfast.rules import RuleSet
+
+    with tempfile.TemporaryDirectory() as folder:
+        room, before, rng = _room(folder), _megabytes("self"), random.Random(1)
+        for _ in range(N_TABLES):
+            table = await room.open_table(RuleSet(), _seats("random"), pace="slow", hints=False)
+            for _ in range(150):
+                game = room.find(table.id).table.game
+                if game.phase == "deal":
+                    room.find(table.id).table.next_hand()
+                elif not game.over:
+                    legal = [*game.legal_calls(), *game.legal_declarations(), *game.legal_plays()]
+                    room.find(table.id).table.act(game.seat, int(rng.choice(legal)))
+        grown = _megabytes("self") - before
+        print(f"{N_TABLES} tables: {grown:.1f} MB more, {1000 * grown / N_TABLES:.0f} kB each")
+        room.close()
+
+
+async def _answers() -> None:
+    from zebfast.rules import RuleSet
+
+    with tempfile.TemporaryDirectory() as folder:
+        room = _room(folder)
+        await room.check_player(SPEC)
+        seconds: list[float] = []
+        tables = [
+            await room.open_table(RuleSet(), _seats(SPEC), pace="instant", hints=False)
+            for _ in range(N_BUSY)
+        ]
+        await asyncio.gather(*(_person(room, table.id, seconds) for table in tables))
+        room.close()
+    found = np.array(seconds) * 1000
+    print(f"{len(found)} answers of {SPEC} at {N_BUSY} tables: median {np.median(found):.1f} ms, "
+          f"95th percentile {np.percentile(found, 95):.1f} ms")  # fmt: skip
+
+
+async def _person(room, table_id: str, seconds: list[float]) -> None:  # type: ignore[no-untyped-def]
+    """Acts at random, and times each answer after an act until its version is there."""
+    from zebfast.web.play.table import Table
+
+    rng, done = random.Random(table_id), 0
+    seated = room.find(table_id)
+    while done < ANSWERS_A_TABLE and not seated.table.game.over:
+        game = seated.table.game
+        if game.phase == "deal":
+            await room.do(table_id, lambda table: table.next_hand())
+        elif game.seat == 0:
+            legal = [*game.legal_calls(), *game.legal_declarations(), *game.legal_plays()]
+            value = int(rng.choice(legal))
+            await room.do(table_id, partial(Table.act, seat=0, value=value))
+            answers, before, began = seated.table.thinker, seated.table.version, time.perf_counter()
+            while answers and seated.table.version == before:
+                await asyncio.sleep(0.001)
+            if answers:
+                seconds.append(time.perf_counter() - began)
+                done += 1
+            await asyncio.sleep(rng.uniform(*THINKS))
+        else:
+            await asyncio.sleep(0.005)
+
+
+def hints() -> None:
+    """Chances of the plays that were made, of one seat's decision in each trick."""
+    from zebfast.arena.analysis.analyst import Analyst
+    from zebfast.arena.analysis.steps import steps
+    from zebfast.arena.table.hands import choice
+    from zebfast.arena.table.players import table_player
+    from zebfast.core.whole_game import WholeGame
+
+    blind, player, rng = Analyst.open(SPEC).blind, table_player(SPEC), random.Random(7)
+    stated, came = [], []
+    for number in range(N_GAMES):
+        game = WholeGame(seed=42, game=number)
+        while not game.over:
+            view = game.seen_by(game.seat)
+            {"call": game.call, "declare": game.declare, "play": game.play}[view.phase](
+                view.legal[0] if len(view.legal) == 1 else choice(player, view)
+            )
+        for step in steps(game):
+            view = step.before.seen_by(step.seat)
+            if step.phase != "play" or len(view.legal) < 2 or rng.random() > 0.25:
+                continue
+            outlook, made = blind.look(view), game.results[step.hand - 1].made
+            stated.append(outlook.chances[outlook.dominoes.index(step.value)])
+            came.append(made == (step.seat % 2 == view.bidder % 2))
+    chances, outcomes = np.array(stated), np.array(came, float)
+    edges = np.linspace(0, 1, 11)
+    bins = np.clip(np.digitize(chances, edges) - 1, 0, 9)
+    error = 0.0
+    for each in range(10):
+        some = bins == each
+        if some.any():
+            gap = chances[some].mean() - outcomes[some].mean()
+            error += some.mean() * abs(gap)
+            print(
+                f"stated {chances[some].mean():.2f}, came true {outcomes[some].mean():.2f} "
+                f"({some.sum()} decisions)"
+            )
+    print(f"{len(chances)} decisions: stated {chances.mean():.3f}, came true "
+          f"{outcomes.mean():.3f}, expected calibration error {error:.3f}")  # fmt: skip
+
+
+def main() -> None:
+    """All of it, or what is named."""
+    wanted = sys.argv[1:] or ["start", "tables", "answers", "hints"]
+    for name in wanted:
+        {"start": start, "tables": lambda: asyncio.run(_tables()),
+         "answers": lambda: asyncio.run(_answers()), "hints": hints}[name]()  # fmt: skip
+    sys.stdout.flush()
+    os._exit(0)  # threads that think end with the process
+
+
+if __name__ == "__main__":
+    main()
