@@ -41,6 +41,19 @@ def test_our_seat_over_its_pipe_is_the_player_itself() -> None:
     assert (found["marks_a_game"], found["illegal_a"]) == (0, 0)
 
 
+def test_everyone_against_everyone() -> None:
+    result = zebfast("eval", "--matrix", "rule+random", "jump+random", "--game", "marks",
+                     "--n-games", 2)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "Marks a game (row player less column player)" in result.stdout
+    assert result.stderr.startswith("rule+random v jump+random: ")
+    found = zebfast("eval", "--matrix", "rule+random", "jump+random", "--game", "marks",
+                    "--n-games", 2, "--json")  # fmt: skip
+    assert json.loads(found.stdout)["pairs"][0]["games"] == 2
+    alone = zebfast("eval", "--matrix", "rule+random", "--game", "marks")
+    assert (alone.exit_code, "two players or more" in alone.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

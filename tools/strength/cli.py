@@ -106,6 +106,10 @@ def parser() -> argparse.ArgumentParser:
     of["time"].add_argument("--alone", type=int, default=200, help="decisions timed one at a time")
     for name in _BY_ROWS:
         of[name].add_argument("--rows", type=Path, required=True, help="see strength/trainings.py")
+    of["marks"].add_argument(
+        "--only-first", action="append", default=[], metavar="NAME",
+        help="a player that is too dear to meet others than the first",
+    )  # fmt: skip
     of["bids"].add_argument("--n-alone", type=int, default=400_000, help="hands without an auction")
     of["bids"].add_argument("--source", default="", help="network that prices and plays")
     for name in ("calibration", "belief"):

@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from zebfast.arena.players.base import NetworkPlayer
 from zebfast.arena.players.build import load_network, weights_digest
 from zebfast.arena.players.specs import parse_spec
 from zebfast.arena.records import Record, RecordError, pack_points, unpack_points
-from zebfast.arena.table.ladder import Ladder, WholePairing, play_whole_pairing
+from zebfast.arena.table.ladder import Ladder, Pair, WholePairing, play_whole_pairing
 from zebfast.arena.table.players import table_player
 from zebfast.net import shipped
 from zebfast.net.devices import open_evaluator
@@ -67,7 +67,8 @@ def marks(record: Record, args: argparse.Namespace) -> None:
     _take_over(content, ladder)
     content["players"] = [entrant.as_dict() for entrant in entrants]
     content["n_deals"], content["rules"] = args.n_deals, str(ladder.rule_set)
-    for a, b in ladder.pairs:
+    wanted = _wanted(ladder, args.only_first)
+    for a, b in wanted:
         if (a, b) in ladder.played:
             continue
         one, other = (table_player(entrants[i].spec.text, seed=args.seed) for i in (a, b))
@@ -81,7 +82,26 @@ def marks(record: Record, args: argparse.Namespace) -> None:
               f"{found['marks_a_game_half_width']:.3f} marks a game, "
               f"{hands / found['seconds']:,.0f} hands/s", file=sys.stderr, flush=True)  # fmt: skip
         _keep(record, ladder)
+    content["complete"] = True
+    content["elo"] = _without(ladder, args.only_first).as_dict()["elo"]
     _keep(record, ladder)
+
+
+def _wanted(ladder: Ladder, only_first: list[str]) -> list[Pair]:
+    """Every pairing but those of two players of which one is to meet the first alone."""
+    if foreign := [name for name in only_first if name not in ladder.players[1:]]:
+        raise RecordError(f"--only-first {foreign[0]!r}: expected one of the players but the first")
+    alone = {ladder.players.index(name) for name in only_first}
+    return [(a, b) for a, b in ladder.pairs if a == 0 or not {a, b} & alone]
+
+
+def _without(ladder: Ladder, names: list[str]) -> Ladder:
+    """The ladder of the players that have met one another."""
+    kept = [i for i, name in enumerate(ladder.players) if name not in names]
+    found = replace(ladder, players=tuple(ladder.players[i] for i in kept), played={})
+    for a, b in found.pairs:
+        found.played[a, b] = ladder.played[kept[a], kept[b]]
+    return found
 
 
 def _keep(record: Record, ladder: Ladder) -> None:
@@ -96,9 +116,6 @@ def _keep(record: Record, ladder: Ladder) -> None:
         for a, b in ladder.pairs
         if (a, b) in ladder.played
     ]
-    record.content["complete"] = len(ladder.played) == len(ladder.pairs)
-    if record.content["complete"]:
-        record.content["elo"] = ladder.as_dict()["elo"]
     record.save()
 
 

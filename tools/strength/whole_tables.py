@@ -12,6 +12,7 @@ def whole_square(record: Mapping[str, Any]) -> list[str]:
     """Every player against every other: marks a game / games won, strongest first, with Elo."""
     elo = {rating["player"]: rating for rating in record["elo"]["ratings"]}
     names = sorted(elo, key=lambda name: -elo[name]["elo"])
+    names += [p["name"] for p in record["players"] if p["name"] not in elo]
     cells = {}
     for pair in record["pairs"]:
         a, b, marks, won = (pair[k] for k in ("player_a", "player_b", "marks_a_game", "win_rate"))
@@ -19,8 +20,10 @@ def whole_square(record: Mapping[str, Any]) -> list[str]:
         cells[b, a] = f"{-marks:+.2f} / {100 * (1 - won):.1f}"
     rows = []
     for number, name in enumerate(names, 1):
-        low, high = elo[name]["elo_low"], elo[name]["elo_high"]
-        rating = f"{elo[name]['elo']:+.0f} ({low:+.0f} to {high:+.0f})"
+        rating = NOTHING
+        if name in elo:
+            low, high = elo[name]["elo_low"], elo[name]["elo_high"]
+            rating = f"{elo[name]['elo']:+.0f} ({low:+.0f} to {high:+.0f})"
         rows.append(
             [f"{number} {name}", rating, *(cells.get((name, other), NOTHING) for other in names)]
         )
