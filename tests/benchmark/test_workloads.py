@@ -32,7 +32,8 @@ def test_what_earlier_versions_report_and_compare_has_its_names() -> None:
         "network_bf16_64", "network_int8_1", "network_int8_64", "examples_made",
         "evaluations_v1", "evaluations_v2", "loading_v1",
         "loading_v2", "learner_step_v1", "learner_step_v2", "selfplay_true", "selfplay_exact",
-        "selfplay_network", "decisions", "labels", "match", "match_network", "match_v2",
+        "selfplay_network", "decisions", "labels", "priced_hands_64", "match", "match_network",
+        "match_v2",
         "match_exact", "replay", "write_native",
         "write_pt", "read_native", "read_pt", "ingest", "publish", "pull",
     }  # fmt: skip
