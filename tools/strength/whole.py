@@ -28,7 +28,7 @@ from zebfast.net.devices import open_evaluator
 from zebfast.rules import RuleSet
 
 _NAMED = re.compile(r"([^:=,+]+)=(.+)")
-_SHIFT = 7  # margins are -7..7, and kept as points are
+_SHIFT = 20  # margins are kept as points are, which have no sign
 
 
 @dataclass(frozen=True)
