@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from zebfast.arena.table.ladder import Ladder, play_ladder, play_whole_pairing
+from zebfast.arena.table.match import play_table_match
 from zebfast.arena.table.players import table_player
 from zebfast.rules import RuleSet
 
@@ -47,6 +48,20 @@ def test_what_is_played_is_not_played_again() -> None:
     play_ladder(second, players, clock=count().__next__, finished=told.append)
     assert told == [(0, 2), (1, 2)]
     assert second.as_dict()["elo"] == first.as_dict()["elo"]
+
+
+def test_games_are_the_same_however_many_are_played_at_once() -> None:
+    players = [table_player("value+heuristic2"), table_player("open:0.75,n=4+heuristic2")]
+    found = []
+    for at_once in (1, 5):
+        seen: list[tuple[int, int, bytes]] = []
+        play_table_match(
+            players[0], players[1], n_pairs=3, seed=9, at_once=at_once,
+            seen=lambda one, seen=seen: seen.append((one.number, one.half, one.actions)),
+        )  # fmt: skip
+        found.append(seen)
+    assert found[0] == found[1]
+    assert len(found[0]) == 6
 
 
 def test_a_ladder_needs_two_players() -> None:

@@ -400,6 +400,9 @@ def folder(tools: SimpleNamespace, weights: Path, tmp_path_factory: pytest.TempP
         patch.setattr(tools.measure, "WORLDS", 4)
         measured("belief", "--network", f"net={weights}", "--n-deals", "2")
     measured("curve", f"a run={metrics}")
+    measured("marks", "value+random", "rule+random", "jump+random", "thirty+heuristic",
+             "--only-first", "jump+random", "--n-deals", "2")  # fmt: skip
+    measured("bids", "--n-deals", "40", "--n-alone", "20")
     return folder
 
 
@@ -412,6 +415,15 @@ def test_the_page_shows_what_was_measured(tools: SimpleNamespace, folder: Path) 
     elo = read(folder / "2030-01-02-matrix.json")["elo"]["ratings"]
     best = max(elo, key=lambda rating: rating["elo"])
     assert f"| 1 {best['player']} | {best['elo']:+.0f} (" in text
+    assert "| play `random` | `value` over `rule` | " in text or "`rule` over `value`" in text
+    whole = read(folder / "2030-01-02-marks.json")
+    assert len(whole["pairs"]) == 5  # of six: one player meets the first alone
+    assert [one["player"] for one in whole["elo"]["ratings"]] == [
+        "value+random", "rule+random", "thirty+heuristic"
+    ]  # fmt: skip
+    bids = read(folder / "2030-01-02-bids.json")["results"]
+    assert 30 < bids["all"]["contracts"] <= 40
+    assert bids["without_auction"]["42"]["contracts"] == 20
     assert "| g: c | `zeb:source=tiny.pt` | 5 | 2.0 | 1 2 |" in text
     assert "| g: c | [one](recipes/one.toml) | 5 | 2.0 |" in text
     assert "net against itself: layouts, play" in text

@@ -63,13 +63,15 @@ def write(args: argparse.Namespace) -> None:
     if not paths:
         raise SystemExit(f"error: {args.work} holds no deals; play some: bids.py deals --work ...")
     options = Options(rounds=args.rounds)
-    arrays, facts = fit(Deals.load(paths), options, note)
+    kept, before = checkpoint.read_tensors(args.worth) if args.worth else (None, {})
+    arrays, facts = fit(Deals.load(paths), options, note, kept)
     provenance = checkpoint.provenance(
         command="python tools/bids.py " + " ".join(map(without_folders, sys.argv[1:])),
         commit=stamp()["commit"],
         machine=here(),
         network=weights_digest(_play_spec(args.source or str(shipped.PATH))),
         fit=facts,
+        **({"worth": before["provenance"]} if before else {}),
     )
     halves = {name: array.astype("<f4") for name, array in arrays.items()}
     checkpoint.write_tensors(halves, {"provenance": provenance}, args.output)
@@ -97,6 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     of["deals"].set_defaults(do=deals)
     of["fit"].add_argument("--rounds", type=int, default=Options.rounds)
     of["fit"].add_argument("--output", type=Path, default=shipped.BIDS)
+    of["fit"].add_argument("--worth", type=Path, metavar="FILE",
+                           help="keep what calls are worth in this file; fit the rest")  # fmt: skip
     of["fit"].set_defaults(do=write)
     args = parser.parse_args(argv)
     args.do(args)

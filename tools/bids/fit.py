@@ -48,6 +48,7 @@ class Options:
 
     rounds: int = 4
     epochs: int = 4
+    price_epochs: int = 8
     exploration: float = 0.2
     seed: int = 0
     held_out: int = 20_000  # deals
@@ -183,6 +184,7 @@ def fit_price(deals: Deals, own: Style, options: Options, say: Say) -> torch.nn.
         turned = deals.turned(turn)
         found.append(_contracts(turned, exploring(own, 0.02, rng) if turn else own))
     inputs, made, asked = (torch.cat(part) for part in zip(*found, strict=True))
+    asked /= asked.mean(0).sqrt()  # rare bids count for more; each has an answer of its own
     odds = inputs[:, _PRICE_FROM : _PRICE_FROM + N_PRICES] * _ODDS_SCALE
     net = network(PRICE_HIDDEN, N_PRICES)
 
@@ -193,7 +195,7 @@ def fit_price(deals: Deals, own: Style, options: Options, say: Say) -> torch.nn.
         )
         return (each * asked[rows]).sum() / asked[rows].sum()
 
-    say(f"price: loss {train(net, loss_of, len(inputs), options.epochs):.4f}")
+    say(f"price: loss {train(net, loss_of, len(inputs), options.price_epochs):.4f}")
     return net
 
 
@@ -235,12 +237,29 @@ def fit_race(deals: Deals, own: Style) -> tuple[NDArray[np.float64], list[float]
     return race_table(shares), shares.tolist()
 
 
-def fit(deals: Deals, options: Options, say: Say) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arrays of a file of bids, and what its provenance says of the fit."""
+def of_tensors(held: Mapping[str, NDArray[np.floating]]) -> torch.nn.Sequential:
+    """The network of `worth` with weights that `tensors` gave."""
+    net = network(HIDDEN, N_CALLS * len(AWARDS))
+    maps = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
+    for i, layer in enumerate(maps):
+        for part in ("weight", "bias"):
+            values = torch.from_numpy(np.array(held[f"worth.{i}.{part}"], np.float32))
+            getattr(layer, part).data.copy_(values)
+    return net
+
+
+def fit(
+    deals: Deals, options: Options, say: Say,
+    worth: Mapping[str, NDArray[np.floating]] | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+    """The arrays of a file of bids, and what its provenance says of the fit.
+
+    worth: arrays of another file, whose `worth` is kept.
+    """
     torch.manual_seed(options.seed)
     held_out = deals.take(np.arange(options.held_out))
     rest = deals.take(np.arange(options.held_out, len(deals)))
-    net = fit_worth(rest, held_out, options, say)
+    net = fit_worth(rest, held_out, options, say) if worth is None else of_tensors(worth)
     own = by_worth(net)
     price = fit_price(rest, own, options, say)
     race, shares = fit_race(held_out, own)
@@ -254,7 +273,8 @@ def fit(deals: Deals, options: Options, say: Say) -> tuple[dict[str, Any], dict[
     arrays = {**tensors(net, "worth"), **tensors(price, "price"), "race": race}
     return arrays, {
         "deals": len(rest), "held_out": len(held_out), "rounds": options.rounds,
-        "epochs": options.epochs, "exploration": options.exploration, "seed": options.seed,
+        "epochs": options.epochs, "price_epochs": options.price_epochs,
+        "exploration": options.exploration, "seed": options.seed,
         "awards_to_the_shaking_side": dict(zip(map(str, AWARDS), shares, strict=True)),
         "held_out_marks": marks,
     }  # fmt: skip

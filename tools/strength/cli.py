@@ -107,6 +107,9 @@ def parser() -> argparse.ArgumentParser:
     for name in _BY_ROWS:
         of[name].add_argument("--rows", type=Path, required=True, help="see strength/trainings.py")
     of["marks"].add_argument(
+        "--with", dest="others", type=Path, action="append", default=[], metavar="FILE"
+    )
+    of["marks"].add_argument(
         "--only-first", action="append", default=[], metavar="NAME",
         help="a player that is too dear to meet others than the first",
     )  # fmt: skip

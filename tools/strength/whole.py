@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from provenance import without_folders
 
 from strength.bids import measure
+from strength.record import read_record
 from zebfast.arena.bidders.specs import BEST, WholeSpec, build_bidder, parse_bidder, parse_whole
 from zebfast.arena.bidders.value import ValueBidder
 from zebfast.arena.players.base import NetworkPlayer
@@ -65,6 +66,12 @@ def marks(record: Record, args: argparse.Namespace) -> None:
     content = record.content
     ladder = Ladder(names, n_pairs=args.n_deals, seed=args.seed, rule_set=RuleSet())
     _take_over(content, ladder)
+    for other in args.others:
+        theirs = read_record(other, "marks")
+        if theirs["settings"] != content["settings"]:
+            raise RecordError(f"{other} was measured with other settings: {theirs['settings']}")
+        _take_over(theirs, ladder)
+        content["runs"] += [run for run in theirs["runs"] if run not in content["runs"]]
     content["players"] = [entrant.as_dict() for entrant in entrants]
     content["n_deals"], content["rules"] = args.n_deals, str(ladder.rule_set)
     wanted = _wanted(ladder, args.only_first)
@@ -122,7 +129,7 @@ def _keep(record: Record, ladder: Ladder) -> None:
 def _take_over(content: dict[str, Any], ladder: Ladder) -> None:
     """The pairings that the record has already. RecordError where its players are others."""
     if content.get("n_deals", ladder.n_pairs) != ladder.n_pairs:
-        raise RecordError(f"the record has {content['n_deals']:,} deals a pairing")
+        raise RecordError(f"a record has {content['n_deals']:,} deals a pairing")
     for entry in content.get("pairs", []):
         both = [entry["player_a"], entry["player_b"]]
         if set(both) <= set(ladder.players):
