@@ -66,6 +66,47 @@ static uint64_t whole_games(size_t n) {
     return sum;
 }
 
+/* Games side by side, action by action as a batch of them has it: what is forced is done, who is to
+ * play sees, and everyone does what comes first. */
+static uint64_t whole_games_together(size_t n) {
+    static zf_whole_game games[N_STATES];
+    static zf_obs seen;
+    const zf_rule_set forced = {.target = 7, .force = 1, .forced_bid = 30, .opening_marks = 2,
+                                .most_marks = 7, .straight = 2, .nello_marks = 1,
+                                .partner_leads = 1, .early_end = 1};
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < N_STATES; i++) {
+        zf_whole_init(&games[i], zf_whole_first_shaker(SEED, i));
+        zf_whole_deal_seeded(&games[i], &forced, SEED, i);
+    }
+    for (size_t step = 0; step < n; step++) {
+        for (uint64_t i = 0; i < N_STATES; i++) {
+            zf_whole_game *g = &games[i];
+            if (g->phase == ZF_PHASE_OVER) zf_whole_init(g, zf_whole_first_shaker(SEED, i));
+            if (g->phase == ZF_PHASE_DEAL) zf_whole_deal_seeded(g, &forced, SEED, i);
+            if (g->phase == ZF_PHASE_PLAY) zf_observe(&seen, &g->hand);
+            uint32_t legal = zf_whole_legal(g, &forced);
+            zf_whole_act(g, &forced, (uint32_t)__builtin_ctz(legal));
+            sum += g->marks[0] + seen.legal;
+        }
+    }
+    return sum;
+}
+
+/* First plays of nello by what the leader sees, eight layouts each. */
+static uint64_t house_plays(size_t n) {
+    zf_house_hand h = {.decl = ZF_NELLO, .bidder = 0, .to_play = 0};
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        zf_state s;
+        uint32_t made[ZF_N_DOMINOES];
+        zf_deal(&s, SEED, ZF_STREAM_DEAL, i);
+        sum += zf_house_tally(&h, s.hand[0], zf_stream_key(SEED, ZF_STREAM_WORLDS, i), 0, 8, made);
+        sum = zf_mix(sum + made[(uint32_t)__builtin_ctz(s.hand[0])]);
+    }
+    return sum;
+}
+
 /* First plays of nello, all hands open. */
 static uint64_t nello(size_t n) {
     zf_house_hand h = {.decl = ZF_NELLO, .bidder = 0, .to_play = 0};
@@ -296,6 +337,8 @@ static uint64_t examples(size_t n) {
 static const kernel kernels[] = {
     {"random games", 2000, random_games},
     {"whole games", 200, whole_games},
+    {"whole games together", 400, whole_games_together},
+    {"house plays", 4, house_plays},
     {"nello", 20, nello},
     {"observe", 500, observe},
     {"worlds", 200, worlds},

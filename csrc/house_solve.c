@@ -96,3 +96,72 @@ uint64_t zf_house_made(const zf_house_hand *h, const uint32_t (*hands)[4], size_
     }
     return c.nodes;
 }
+
+/* The hand after its plays, with nothing in it but own; to_play is the viewer. */
+static void replayed(zf_state *s, const zf_house_hand *h, uint32_t own) {
+    bool sevens = h->decl == ZF_SEVENS;
+    uint32_t n_seats = sevens ? ZF_N_SEATS : ZF_N_SEATS - 1;
+    uint32_t closed = sevens ? ZF_N_SEATS : h->bidder ^ 2u, dealt[4] = {0};
+    zf_init(s, dealt, h->decl, h->n_plays ? h->plays[0] >> 5 : h->to_play);
+    for (int k = 0; k < h->n_plays; k++) zf_play_among(s, h->plays[k] & 31u, n_seats, closed);
+    s->hand[s->to_play] = own;
+}
+
+/* What a seat that plays domino to a suit (when it follows) cannot hold. */
+static uint32_t shown(uint32_t decl, bool leads, uint32_t suit, uint32_t domino) {
+    uint32_t found = 0;
+    if (decl != ZF_SEVENS) {
+        uint32_t follow = zf_follow[decl][suit];
+        return leads || (follow >> domino & 1) ? 0 : follow;
+    }
+    const uint8_t *rank = zf_rank[ZF_SEVENS][ZF_CALLED_SUIT];
+    for (uint32_t d = 0; d < ZF_N_DOMINOES; d++) found |= (uint32_t)(rank[d] > rank[domino]) << d;
+    return found;
+}
+
+void zf_house_knowledge(zf_knowledge *k, const zf_house_hand *h, uint32_t own) {
+    uint32_t n_seats = h->decl == ZF_SEVENS ? ZF_N_SEATS : ZF_N_SEATS - 1;
+    uint32_t suit = 0, known = own;
+    zf_state s;
+    replayed(&s, h, own);
+    memset(k, 0, sizeof *k);
+    k->own = own;
+    k->viewer = s.to_play;
+    for (int seat = 0; seat < ZF_N_SEATS; seat++) k->size[seat] = ZF_HAND_SIZE;
+    for (uint32_t i = 0; i < h->n_plays; i++) {
+        uint32_t domino = h->plays[i] & 31u, seat = h->plays[i] >> 5;
+        bool leads = i % n_seats == 0;
+        if (leads) suit = zf_led_suit[h->decl][domino];
+        k->barred[seat] |= shown(h->decl, leads, suit, domino);
+        k->size[seat]--;
+        known |= 1u << domino;
+    }
+    k->hidden = ((1u << ZF_N_DOMINOES) - 1) & ~known;
+}
+
+#define WORLDS_AT_ONCE 64u
+
+uint64_t zf_house_tally(const zf_house_hand *h, uint32_t own, uint64_t key, uint64_t first,
+                        size_t n, uint32_t made[ZF_N_DOMINOES]) {
+    zf_knowledge k;
+    zf_world_set set;
+    uint32_t hands[WORLDS_AT_ONCE][4], masks[WORLDS_AT_ONCE];
+    uint64_t ranks[WORLDS_AT_ONCE], index = ((uint64_t)h->n_plays << 32) + first;
+    zf_house_knowledge(&k, h, own);
+    memset(made, 0, ZF_N_DOMINOES * sizeof *made);
+    uint64_t count = zf_worlds_of(&set, &k);
+    bool all = count <= first + n;
+    uint64_t wanted = all ? count : n;
+    for (uint64_t done = 0, some; done < wanted; done += some) {
+        some = wanted - done < WORLDS_AT_ONCE ? wanted - done : WORLDS_AT_ONCE;
+        for (uint64_t i = 0; i < some; i++) ranks[i] = done + i;
+        if (all)
+            zf_worlds_unrank_many(&set, ranks, some, hands);
+        else
+            zf_worlds_sample_many(&set, key, index + done, some, hands);
+        zf_house_made(h, (const uint32_t (*)[4])hands, some, masks);
+        for (uint64_t i = 0; i < some; i++)
+            for (uint32_t left = masks[i]; left; left &= left - 1) made[__builtin_ctz(left)]++;
+    }
+    return count;
+}

@@ -16,17 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whole_games import RULE_SETS, legal, played
 
-from zebfast import WholeGame, WholeGameBatch, rules
+from zebfast import WholeGame, WholeGameBatch, dominoes_of, rules
 from zebfast.arena.io.replay import parse_game, replay_game
+from zebfast.arena.players.specs import parse_spec
 from zebfast.arena.table.foreign import ForeignPlayer, ForeignPlayerError, replacement
 from zebfast.arena.table.hands import act_one_by_one
-from zebfast.arena.table.house import house_play, possible_worlds
+from zebfast.arena.table.house import HouseOptions, _tally, house_play, possible_worlds
 from zebfast.arena.table.lockstep import PlayedGame, play_pairs
-from zebfast.arena.table.match import play_table_match
+from zebfast.arena.table.match import half_width, play_table_match, win_interval
 from zebfast.arena.table.players import WholePlayer, seen_game, table_player
 from zebfast.arena.table.protocol import ANSWERS, ProtocolError, read_request, request_of
 from zebfast.arena.table.record import record_of
 from zebfast.arena.table.seat import serve
+from zebfast.cli.marks import text_of
 from zebfast.rules import RuleSet, SeatView
 
 seeds = st.integers(0, 2**64 - 1)
@@ -370,9 +372,9 @@ def test_house_contracts_are_played_by_what_the_seat_knows(decl: int) -> None:
             worlds = possible_worlds(view)
             held = [sum(1 << d for d in own) for own in game.hands]
             assert worlds.probability(np.array([held], np.uint32))[0] > 0
-            chosen = house_play(view, seed=1, number=2, n_worlds=5)
+            chosen = house_play(view, HouseOptions(5), seed=1, number=2)
             assert chosen in view.legal
-            assert chosen == house_play(view, seed=1, number=2, n_worlds=5)
+            assert chosen == house_play(view, HouseOptions(5), seed=1, number=2)
         else:
             chosen = view.legal[0]
         game.play(chosen)
@@ -392,7 +394,124 @@ def test_one_that_aims_for_nello_makes_it_more_often_than_one_that_does_not() ->
                 view = game.seen_by(game.seat or 0)
                 aiming = aims or view.seat != game.bidder
                 game.play(
-                    house_play(view, seed=1, number=seed, n_worlds=6) if aiming else max(view.legal)
+                    house_play(view, HouseOptions(6), seed=1, number=seed)
+                    if aiming
+                    else max(view.legal)
                 )
             made[aims] += game.results[0].made is True
     assert made[1] >= made[0]
+
+
+# --- every contract, by every kind of player ------------------------------------------------------
+
+#: What the row of that number plays: the call in its mask that is made, and the declaration.
+FORCED = [*((13, decl) for decl in rules.HouseDeclaration), (rules.PLUNGE_BIT, 6),
+          (rules.SPLASH_BIT, 5)]  # fmt: skip
+EVERY_CONTRACT = RuleSet(nello="any", plunge=4, splash=2, sevens=1, target=4, most_reshakes=60)
+
+
+def forced_contracts(player: WholePlayer, numbers: list[int]) -> tuple[list[bytes], set[int]]:
+    """Whole games in which the first that can calls row number % 7's contract: what was done in
+    each, and the declarations and calls that were met."""
+    games = WholeGameBatch(len(numbers), seed=4, games=numbers, rule_set=EVERY_CONTRACT)
+    met: set[int] = set()
+    while not games.over.all():
+        games.act_forced()
+        rows = np.flatnonzero(~games.over)
+        actions, phases, legal = np.zeros(len(rows), np.uint8), games.phase[rows], games.legal(rows)
+        playing = np.flatnonzero(phases == 3)
+        if len(playing):
+            actions[playing] = player.act(games, rows[playing])
+            met |= {*games.decl[rows[playing]].tolist()}
+            met |= {100 + rules.contract_of(bid) for bid in games.bid[rows[playing]].tolist()}
+        for i in np.flatnonzero(phases < 3):
+            wanted = FORCED[numbers[rows[i]] % len(FORCED)][phases[i] - 1]
+            free = phases[i] == 2 or games.bid[rows[i]] == 0
+            lowest = dominoes_of(int(legal[i]))[0]
+            actions[i] = wanted if free and legal[i] >> wanted & 1 else lowest
+        games.act(actions, rows)
+    return [games.actions(row) for row in range(len(numbers))], met
+
+
+@pytest.mark.parametrize(
+    "spec", ["random", "heuristic2", "zeb", "eq:n=3", "search:worlds=2", "search:n=4,worlds=2"]
+)
+def test_every_contract_is_played_out_alike_however_many_there_are(spec: str) -> None:
+    player, numbers = table_player(f"rule+{spec}", seed=2), list(range(len(FORCED)))
+    together, met = forced_contracts(player, numbers)
+    assert {*rules.HouseDeclaration, 101, 102} <= met
+    assert [forced_contracts(player, [number])[0][0] for number in numbers[::3]] == together[::3]
+
+
+@pytest.mark.parametrize(
+    ("spec", "worlds", "seconds"),
+    [("heuristic", 20, 0), ("eq:n=7", 7, 0), ("search:worlds=9", 9, 0),
+     ("search:n=5,worlds=3", 3, 0), ("search:ms=20", 10_000, 0.02)],
+)  # fmt: skip
+def test_contracts_of_the_house_are_thought_about_as_the_spec_says(
+    spec: str, worlds: int, seconds: float
+) -> None:
+    assert HouseOptions.of(parse_spec(spec).options) == HouseOptions(worlds, seconds)
+
+
+def test_time_for_a_contract_of_the_house_is_shared_and_ends() -> None:
+    """Worlds double while there is time for them, and who has looked at all is not asked again."""
+    now, asked_for = [0.0], []
+
+    def ask(rows: Any, first: int, n: int) -> Any:
+        asked_for.append((rows.tolist(), first, n))
+        now[0] += 0.001 * n
+        return np.full((len(rows), 28), n, np.uint32), np.array([10**6, 20], np.uint64)[rows]
+
+    made = _tally(ask, 2, HouseOptions(10_000, 0.05), clock=lambda: now[0])
+    assert asked_for == [([0, 1], 0, 8), ([0, 1], 8, 8), ([0, 1], 16, 16), ([0], 32, 32),
+                         ([0], 64, 36)]  # fmt: skip
+    assert made[:, 0].tolist() == [100, 16]
+    assert now[0] == pytest.approx(0.1)
+
+
+def test_a_view_of_no_possible_hand_is_one_sentence() -> None:
+    game = WholeGame(RuleSet(nello="own"), seed=2)
+    for call in (42, 0, 0, 0):
+        game.call(call)
+    game.declare(10)
+    game.play(game.legal_plays()[0])
+    view = game.seen_by(game.seat or 0)
+    twice = replace(view, plays=((view.plays[0][0], view.hand[0]),))
+    with pytest.raises(ValueError, match=r"^the other hands have room for 20 dominoes, but"):
+        house_play(twice, seed=1, number=1)
+    wrong = replace(view, plays=((view.seat, view.plays[0][1]),))
+    with pytest.raises(ValueError, match="dominoes"):
+        house_play(wrong, seed=1, number=1)
+
+
+# --- what so many games can tell ------------------------------------------------------------------
+
+
+def test_games_won_have_an_interval_however_few_pairs_there_are() -> None:
+    all_won, none_known = np.ones((1, 2)), np.array([[1.0, 0.0]] * 40)
+    low, high = win_interval(all_won)
+    assert (round(low, 3), high) == (0.342, 1.0)  # Wilson's, of two games
+    low, high = win_interval(none_known)
+    assert (
+        low < 0.45 < 0.55 < high
+    )  # pairs all alike: as if games had nothing to do with each other
+    assert half_width(all_won) is None
+    assert half_width(none_known) is None
+    rng = np.random.default_rng(1)
+    many = (rng.random((4000, 2)) < 0.6).astype(float)
+    low, high = win_interval(many)
+    assert high - low == pytest.approx(2 * half_width(many), rel=0.01)  # type: ignore[operator]
+    split = np.array([[1.0, 0.0]] * 90 + [[1.0, 1.0]] * 10)
+    low, high = win_interval(split)
+    assert high - low == pytest.approx(2 * half_width(split), rel=0.1)  # type: ignore[operator]
+
+
+def test_one_pair_has_no_plus_or_minus() -> None:
+    result = play_table_match(table_player("random"), table_player("random"), n_pairs=1, seed=1)
+    assert result.marks_a_game_half_width is None
+    assert result.win_rate_low < result.win_rate < result.win_rate_high
+    assert result.elo_low < result.elo < result.elo_high
+    told = text_of(result)
+    assert "±" not in told
+    assert "one pair, or pairs all alike, do not show how far marks spread" in told

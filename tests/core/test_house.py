@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_house import slow_plays_that_make
 
-from zebfast import dominoes_of, rules
-from zebfast.core.house import SeatHand, plays_that_make
+from zebfast import WholeGame, WholeGameBatch, dominoes_of, rules
+from zebfast.arena.table.house import possible_worlds
+from zebfast.core.house import SeatHand, plays_that_make, plays_that_make_it
+from zebfast.core.masks import domino_bits
 from zebfast.rules import HouseDeclaration, ImpossibleDeal, Position
 
 seeds = st.integers(0, 2**64 - 1)
@@ -67,6 +69,54 @@ def test_whole_hands_are_solved_from_the_first_play() -> None:
     made = plays_that_make(hand, [masks, swapped])
     assert dominoes_of(int(made[0])) == low[0]
     assert dominoes_of(int(made[1])) == []
+
+
+@pytest.mark.parametrize("n", [3, 5000])
+@given(seed=seeds, decl=st.sampled_from(list(HouseDeclaration)), plays=st.integers(0, 19))
+@settings(max_examples=25, deadline=None)
+def test_a_tally_is_what_the_solver_says_of_the_worlds(
+    n: int, seed: int, decl: HouseDeclaration, plays: int
+) -> None:
+    """Against worlds drawn by what a view shows; all of them where there are no more. The games of
+    a batch and one seat's view count alike."""
+    games = WholeGameBatch(2, seed=seed, rule_set=rules.RuleSet(nello="any", sevens=1))
+    games.act([13, 13])
+    for _ in range(3):
+        games.act([0, 0])
+    games.act([decl, decl])
+    for _ in range(max(plays, 12 if n > 100 else 0)):
+        games.play_random((games.phase == 3) & (games.n_hands == 0))
+    rows = np.flatnonzero((games.phase == 3) & (games.n_hands == 0))
+    if not len(rows):
+        return
+    made, worlds = plays_that_make_it(games, rows, n, seed=5, numbers=rows + 7, first=1)
+    for i, row in enumerate(rows):
+        game = WholeGame.from_batch(games, int(row))
+        view = game.seen_by(game.seat or 0)
+        assert view.bidder is not None
+        possible = possible_worlds(view)
+        layouts = (
+            possible.enumerate() if len(possible) <= n + 1
+            else possible.sample(n, seed=5, game=int(row) + 7, first=1)
+        )  # fmt: skip
+        leader = view.plays[0][0] if view.plays else view.seat
+        hand = SeatHand(decl, bidder=view.bidder, leader=leader, plays=view.plays)
+        expected = domino_bits(plays_that_make(hand, layouts)).sum(axis=0)
+        assert made[i].tolist() == expected.tolist()
+        assert worlds[i] == len(possible)
+        one, count = hand.tally(layouts[0].tolist(), n, seed=5, number=int(row) + 7, first=1)
+        assert (one.tolist(), count) == (expected.tolist(), len(possible))
+
+
+def test_a_tally_is_of_hands_of_the_house_alone() -> None:
+    games = WholeGameBatch(1, seed=1)
+    with pytest.raises(rules.WrongPhase, match="game 0: no hand of nello or sevens is in play"):
+        plays_that_make_it(games, None, 3, seed=1, numbers=[1])
+    with pytest.raises(ValueError, match="0 worlds from number 0 on: expected at least 1"):
+        plays_that_make_it(games, [], 0, seed=1, numbers=[])
+    hand = SeatHand(HouseDeclaration.NELLO, bidder=0, leader=0, plays=[])
+    with pytest.raises(ImpossibleDeal, match="layout 0: seat 0 holds 0 dominoes, not 7"):
+        hand.tally([0, 0, 0, 0], 3, seed=1, number=1)
 
 
 def test_layouts_that_cannot_be_are_refused() -> None:

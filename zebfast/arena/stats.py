@@ -20,7 +20,7 @@ Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 RANDOM_BIDS = "random"  # how results name the rule that every deal has a bid of its own
 
 
-def wilson_interval(*, wins: int, games: int, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(*, wins: float, games: float, z: float = Z_95) -> tuple[float, float]:
     """Wilson score interval of a proportion, (low, high) within [0, 1].
 
     Source: E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference",

@@ -31,7 +31,15 @@ from zebfast.core.options import SearchOptions
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.core.solve import Solver
-from zebfast.rules import HALF_POINTS, N_PLIES, N_SEATS
+from zebfast.rules import (
+    CALLS,
+    HALF_POINTS,
+    N_PLIES,
+    N_SEATS,
+    PHASES,
+    HouseDeclaration,
+    RuleSet,
+)
 
 TRUE: Mapping[str, Any] = {"worlds": "true", "exact_tricks": 0}
 SAMPLED: Mapping[str, Any] = {"worlds": "sampled", "exact_tricks": 4}
@@ -49,10 +57,43 @@ def whole_games(_folder: Path) -> Work:
     return lambda: Done(1000, trace=play(1000, seed=SEED))
 
 
+def whole_games_together(_folder: Path, *, n: int = 512) -> Work:
+    """A table of games side by side, as matches play them: what is forced is done, the seats see,
+    and everyone does what comes first; so many decisions, then the games begin anew."""
+    from zebfast.core.whole_game_batch import WholeGameBatch
+
+    games, numbers = WholeGameBatch(n, seed=SEED), np.arange(n)
+
+    def work() -> Done:
+        games.restart(numbers)
+        for _ in range(40):
+            games.act_forced()
+            rows = np.flatnonzero(~games.over)
+            playing = rows[games.phase[rows] == PHASES.index("play")]
+            games.observe(playing)
+            legal = games.legal(rows)
+            lowest = legal & (~legal + np.uint32(1))
+            games.act(np.log2(lowest).astype(np.uint8), rows)
+        return Done(40 * n, trace=games.marks)
+
+    return work
+
+
+def house_plays(_folder: Path, *, n: int = 32) -> Work:
+    """The first play of nello by a seat that sees its own hand, 20 layouts each."""
+    from zebfast.core.house import plays_that_make_it
+    from zebfast.core.whole_game_batch import WholeGameBatch
+
+    games = WholeGameBatch(n, seed=SEED, rule_set=RuleSet(nello="own"))
+    for action in (CALLS.index(42), 0, 0, 0, int(HouseDeclaration.NELLO)):
+        games.act(np.full(n, action))
+    numbers = np.arange(n)
+    return lambda: Done(n, trace=plays_that_make_it(games, None, 20, seed=SEED, numbers=numbers))
+
+
 def nello(_folder: Path, *, n: int = 100) -> Work:
     """First plays of nello, all hands open."""
     from zebfast.core.house import SeatHand, plays_that_make
-    from zebfast.rules import HouseDeclaration
 
     hand = SeatHand(HouseDeclaration.NELLO, bidder=0, leader=0, plays=[])
     held = games_at(0, n).held
@@ -279,6 +320,10 @@ def examples_made(_folder: Path) -> Work:
 WORKLOADS = (
     workload(EVERYWHERE, "random_games", "games/s", "random games, one core", random_games),
     workload(GATE, "whole_games", "games/s", "random games to seven marks, one core", whole_games),
+    workload(GATE, "whole_games_together", "decisions/s",
+             "512 whole games side by side, 40 decisions each, one core", whole_games_together),
+    workload(GATE, "house_plays", "decisions/s",
+             "first plays of nello by 20 layouts each, one core", house_plays),
     workload(GATE, "nello", "deals/s", "nello solved from the first play, one core", nello),
     workload(REPORT, "simulations", "simulations/s",
              f"tree search, constant evaluator, {N_SIMULATIONS} a play, one core", simulations),

@@ -116,7 +116,7 @@ def evaluate(
         told = {
             "n_pairs": _n_deals(n_games, n_deals, DEFAULT_PAIRS), "seed": seed,
             "rules": rules or "straight", "seconds": answer_seconds, "device": device,
-            "as_json": as_json,
+            "threads": threads, "as_json": as_json,
         }  # fmt: skip
         _whole_games(players, as_matrix, record, told)
         return

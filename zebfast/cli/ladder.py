@@ -12,7 +12,7 @@ import click
 from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES
 from zebfast.arena.table.foreign import ForeignPlayerError
 from zebfast.arena.table.ladder import Ladder, Pair, WholePairing, play_ladder
-from zebfast.cli.marks import open_player, read_rules
+from zebfast.cli.marks import PlayerOpening, plus_minus, read_rules
 from zebfast.cli.messages import note
 
 _CELL = 8
@@ -20,7 +20,7 @@ _CELL = 8
 
 def run_ladder(
     names: Sequence[str], *, n_pairs: int, seed: int, rules: str, seconds: float,
-    device: str | None, as_json: bool,
+    device: str | None, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Play and print; a line on stderr after every pairing. click errors as `run_marks`."""
     rule_set = read_rules(rules)
@@ -29,7 +29,8 @@ def run_ladder(
     except ValueError:
         raise click.UsageError("--matrix: expected two players or more, no two alike.") from None
     with ExitStack() as stack:
-        players = [open_player(name, seed, seconds, device, stack) for name in names]
+        opening = PlayerOpening(seed, seconds, device, threads, stack)
+        players = [opening.open(name) for name in names]
 
         def say(pair: Pair) -> None:
             one = ladder.played[pair].as_dict()
@@ -69,9 +70,10 @@ def text_of(ladder: Ladder) -> str:
     for a, b in ladder.pairs:
         one = ladder.played[a, b].as_dict()
         lines.append(
-            f"{a + 1:>2} v {b + 1:<3}{one['marks_a_game']:>+8.2f} ± "
-            f"{one['marks_a_game_half_width']:.2f} marks a game{100 * one['win_rate']:>9.1f} % ± "
-            f"{100 * one['win_rate_half_width']:.1f} won"
+            f"{a + 1:>2} v {b + 1:<3}{one['marks_a_game']:>+8.2f}"
+            f"{plus_minus(one['marks_a_game_half_width'])} marks a game"
+            f"{100 * one['win_rate']:>9.1f} % ({100 * one['win_rate_low']:.1f} to "
+            f"{100 * one['win_rate_high']:.1f}) won"
         )
     return "\n".join(
         [

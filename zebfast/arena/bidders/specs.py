@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zebfast.arena.bidders.base import Bidder
 from zebfast.arena.bidders.lowest import LowestBidder, ThirtyBidder
@@ -23,6 +24,9 @@ from zebfast.arena.players.specs import PlayerSpec, PlayerSpecError, SpecOptions
 from zebfast.net import shipped
 from zebfast.net.v2 import V2Config
 from zebfast.system.settings import Setting, did_you_mean
+
+if TYPE_CHECKING:
+    from zebfast.core.solver_pool import SolverPool
 
 BEST, BY_RULE = "value", "rule"
 BIDDER_FORM = (
@@ -102,15 +106,20 @@ def parse_bidder(text: str) -> BidderSpec:
     )
 
 
-def build_bidder(spec: BidderSpec, *, seed: int = 0) -> Bidder:
-    """The bidder that a spec names; `seed` draws layouts. Raises PlayerLoadError (one sentence)."""
+def build_bidder(spec: BidderSpec, *, seed: int = 0, pool: SolverPool | None = None) -> Bidder:
+    """The bidder that a spec names; `seed` draws layouts, and the caller's `pool` solves them.
+
+    Raises PlayerLoadError (one sentence).
+    """
     if spec.kind in ("rule", "jump"):
         return RuleBidder(spec.text, jump=spec.kind == "jump")
     if spec.kind == "open":
         from zebfast.core.solver_pool import SolverPool
 
         # One thread works in the calling one, so that there is nothing to close.
-        return OpenHandedBidder(spec.text, SolverPool(1), spec.threshold, spec.n_layouts, seed)
+        return OpenHandedBidder(
+            spec.text, pool or SolverPool(1), spec.threshold, spec.n_layouts, seed
+        )
     prices = network_prices(spec)
     if spec.kind == "lowest":
         return LowestBidder(spec.text, prices, spec.threshold)

@@ -26,11 +26,15 @@ from zebfast.core.records import contract_record
 from zebfast.rules import TOTAL_POINTS
 
 if TYPE_CHECKING:
+    from zebfast.core.solver_pool import SolverPool
     from zebfast.net.heads import Ask
     from zebfast.net.output import Heads
 
 
-def load_player(spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu") -> GamePlayer:
+def load_player(
+    spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu",
+    pool: SolverPool | None = None, threads: int | None = None,
+) -> GamePlayer:  # fmt: skip
     """The player that a spec names, as in `zebfast eval`; by default the network that is shipped.
 
     Args:
@@ -38,18 +42,20 @@ def load_player(spec: str = NETWORK_PLAYER, *, seed: int = 0, device: str = "cpu
         seed: of whatever the player draws: plays by their probabilities, layouts of the hidden
             dominoes. The same seed gives the same plays, unless a search is given a time (`ms`).
         device: where networks run: cpu, cuda or cuda:N.
+        pool: solvers for players that sample worlds, which the caller closes; by default one that
+            works in the calling thread.
+        threads: of networks on the CPU, and of their searches. No play depends on how many.
 
     Raises PlayerSpecError for a spec that cannot be understood and PlayerLoadError for weights or a
     device that cannot be used, both a ValueError of one sentence. v1 networks and GPUs need torch.
     """
     parsed = parse_spec(spec)
-    pool = None
-    if parsed.needs_pool:
+    if parsed.needs_pool and pool is None:
         from zebfast.core.solver_pool import SolverPool
 
         pool = SolverPool(1)  # works in the calling thread, so that there is nothing to close
     checkpoint = load_network(parsed) if parsed.needs_network else None
-    player = build_player(parsed, device=device, pool=pool, checkpoint=checkpoint)
+    player = build_player(parsed, device=device, pool=pool, checkpoint=checkpoint, threads=threads)
     ask = None
     if checkpoint is not None:
         from zebfast.net.heads import open_heads

@@ -43,8 +43,12 @@ def hand_number(dealt: int, number: int) -> int:
     return dealt << 8 | number & 0xFF
 
 
+#: Plays nello and sevens: of rows of games, whose hands have these numbers u8[k], dominoes u1[k].
+HousePlays = Callable[[WholeGameBatch, Rows, NDArray[np.uint64]], NDArray[np.uint8]]
+
+
 def plays_of(
-    player: GamePlayer, games: WholeGameBatch, rows: Rows, house: Callable[[SeatView], int]
+    player: GamePlayer, games: WholeGameBatch, rows: Rows, house: HousePlays
 ) -> NDArray[np.uint8]:
     """Dominoes u1[k] for rows in play: of a player of hands, at nello and sevens of ``house``."""
     found = np.empty(len(rows), np.uint8)
@@ -52,16 +56,22 @@ def plays_of(
     straight, others = np.flatnonzero(is_straight), np.flatnonzero(~is_straight)
     if len(straight):
         some = rows[straight]
-        dealt = games.dealt[some, games.seat[some]].astype(np.uint64)
-        hand = (games.n_hands[some].astype(np.uint64) + np.uint64(1)) & np.uint64(0xFF)
         found[straight] = player.choose_many(
             games.hand_games(some),
             bids=np.minimum(games.bid[some], TOTAL_POINTS).astype(np.uint8),
-            numbers=dealt << np.uint64(8) | hand,
+            numbers=_hand_numbers(games, some),
         )
-    for i in others:
-        found[i] = house(seen(games, rows[i]))
+    if len(others):
+        some = rows[others]
+        found[others] = house(games, some, _hand_numbers(games, some))
     return found
+
+
+def _hand_numbers(games: WholeGameBatch, rows: Rows) -> NDArray[np.uint64]:
+    """`hand_number` of each row's hand, as its seat to act sees it."""
+    dealt = games.dealt[rows, games.seat[rows]].astype(np.uint64)
+    hand = (games.n_hands[rows].astype(np.uint64) + np.uint64(1)) & np.uint64(0xFF)
+    return dealt << np.uint64(8) | hand
 
 
 def seen(games: WholeGameBatch, row: int) -> SeatView:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -13,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.ratings import ELO_PER_LOG_ODDS, N_RESAMPLES, VIRTUAL_TIES, Rating, rate
-from zebfast.arena.stats import Z_95
-from zebfast.arena.table.match import play_table_match
+from zebfast.arena.table.match import half_width, play_table_match, win_interval
 from zebfast.arena.table.players import TablePlayer
 from zebfast.rules import TOTAL_POINTS, RuleSet
 
@@ -37,24 +35,21 @@ class WholePairing:
         """The same games as B saw them."""
         return WholePairing(-self.margins, ~self.won, self.seconds, self.hands)
 
-    def as_dict(self) -> dict[str, float | int]:
-        """Marks a game and games won with the half widths of their 95 % intervals over pairs."""
+    def as_dict(self) -> dict[str, Any]:
+        """Marks a game and games won with their 95 % intervals, as in a `TableResult`."""
+        low, high = win_interval(self.won)
         return {
             "games": self.won.size,
             "won": int(self.won.sum()),
             "win_rate": float(self.won.mean()),
-            "win_rate_half_width": _half_width(self.won),
+            "win_rate_low": low,
+            "win_rate_high": high,
+            "win_rate_half_width": (high - low) / 2,
             "marks_a_game": float(self.margins.mean()),
-            "marks_a_game_half_width": _half_width(self.margins),
+            "marks_a_game_half_width": half_width(self.margins),
             "hands": self.hands,
             "seconds": round(self.seconds, 2),
         }
-
-
-def _half_width(values: NDArray[Any]) -> float:
-    """0 for one pair, which shows no spread."""
-    pairs = values.mean(axis=1)
-    return float(Z_95 * pairs.std(ddof=1) / math.sqrt(len(pairs))) if len(pairs) > 1 else 0.0
 
 
 @dataclass

@@ -12,7 +12,7 @@ from zebfast.arena.bidders.base import Bidder
 from zebfast.arena.bidders.specs import build_bidder, parse_whole
 from zebfast.arena.pairs import Rows
 from zebfast.arena.table.hands import act_one_by_one, hand_number, plays_of
-from zebfast.arena.table.house import house_play, possible_worlds
+from zebfast.arena.table.house import HouseOptions, house_play, house_plays, possible_worlds
 from zebfast.core.engine import Game, mask_of
 from zebfast.core.whole_game import WholeGameBatch
 from zebfast.rules import (
@@ -27,6 +27,7 @@ from zebfast.rules import (
 
 if TYPE_CHECKING:
     from zebfast.arena.players.api import GamePlayer
+    from zebfast.core.solver_pool import SolverPool
 
 
 class TablePlayer(Protocol):
@@ -49,19 +50,24 @@ class TablePlayer(Protocol):
 class WholePlayer:
     """A bidder calls and declares, and a player of hands plays: either can be held fixed.
 
-    Nello and sevens, which players of hands do not know, are `house_play`'s.
+    Nello and sevens, which players of hands do not know, are `house_plays`'.
 
     Args:
         bidder: see `zebfast.arena.bidders`.
         player: plays straight hands.
         name: what results are labelled with.
-        seed: of the layouts that `house_play` draws.
+        seed: of the layouts that `house_plays` draws.
+        house: how many of them, or for how long.
     """
 
-    def __init__(self, bidder: Bidder, player: GamePlayer, name: str, *, seed: int = 0) -> None:
+    def __init__(
+        self, bidder: Bidder, player: GamePlayer, name: str, *, seed: int = 0,
+        house: HouseOptions | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.bidder = bidder
         self._seed = seed
+        self._house = house or HouseOptions()
         self._player = player
 
     def call(self, view: SeatView) -> int:
@@ -80,7 +86,7 @@ class WholePlayer:
         """See TablePlayer."""
         number = hand_number(mask_of(view.dealt), view.hand_number)
         if view.decl is not None and view.decl >= N_DECLARATIONS:
-            return house_play(view, seed=self._seed, number=number)
+            return house_play(view, self._house, seed=self._seed, number=number)
         bid = min(view.bid, TOTAL_POINTS)
         return self._player.choose(seen_game(view), bid=bid, number=number)
 
@@ -106,20 +112,30 @@ class WholePlayer:
         return self.bidder.declare(Auctions.of_games(games, rows))
 
     def _plays(self, games: WholeGameBatch, rows: Rows) -> NDArray[np.uint8]:
-        return plays_of(self._player, games, rows, lambda view: self.play(view))
+        return plays_of(self._player, games, rows, self._house_plays)
+
+    def _house_plays(
+        self, games: WholeGameBatch, rows: Rows, numbers: NDArray[np.uint64]
+    ) -> NDArray[np.uint8]:
+        return house_plays(games, rows, self._house, seed=self._seed, numbers=numbers)
 
 
-def table_player(spec: str, *, seed: int = 0, device: str = "cpu") -> WholePlayer:
+def table_player(
+    spec: str, *, seed: int = 0, device: str = "cpu", pool: SolverPool | None = None,
+    threads: int | None = None,
+) -> WholePlayer:  # fmt: skip
     """The player of whole games that a spec names, BIDDER+PLAY; see `zebfast.arena.bidders.specs`.
 
+    ``pool`` and ``threads``: as `load_player`.
     Raises PlayerSpecError and PlayerLoadError as `zebfast.load_player`.
     """
     from zebfast.arena.players.api import load_player
 
     parsed = parse_whole(spec)
-    bidder = build_bidder(parsed.bidder, seed=seed)
-    player = load_player(parsed.play.text, seed=seed, device=device)
-    return WholePlayer(bidder, player, parsed.text, seed=seed)
+    bidder = build_bidder(parsed.bidder, seed=seed, pool=pool)
+    player = load_player(parsed.play.text, seed=seed, device=device, pool=pool, threads=threads)
+    house = HouseOptions.of(parsed.play.options)
+    return WholePlayer(bidder, player, parsed.text, seed=seed, house=house)
 
 
 def seen_game(view: SeatView) -> Game:
