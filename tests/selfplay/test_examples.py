@@ -63,7 +63,13 @@ def tensors(games: np.ndarray) -> dict[str, Any]:
 @pytest.fixture
 def arrays(games: np.ndarray) -> dict[str, np.ndarray]:
     """What a native file of the games holds; tests damage it."""
-    return {name: games[name].copy() for name in GAME_DTYPE.names if name != "contract"}
+    return arrays_of(games)
+
+
+def arrays_of(games: np.ndarray) -> dict[str, np.ndarray]:
+    """Every field of the games; contracts are bytes."""
+    arrays = {name: games[name].copy() for name in GAME_DTYPE.names}
+    return {**arrays, "contract": arrays["contract"].view(("u1", 8))}
 
 
 def refused(path: Path) -> str:
@@ -248,9 +254,74 @@ DAMAGE_NATIVE: dict[str, tuple[Callable[[dict[str, np.ndarray]], object], str]] 
     "illegal play": (lambda a: a["plays"].__setitem__((1, 3), a["plays"][1, 2]), "game 1"),
     "impossible deal": (lambda a: a["hands"].__setitem__((2, 0, 0), 27), "game 2"),
     "declaration": (lambda a: a["decl"].__setitem__(0, 77), "game 0"),
+    "contract": (lambda a: a.update(contract=a["contract"][:, :7]), "7"),
     "no games": (lambda a: a.update({k: v[:0] for k, v in a.items()}), "0 games"),
     "scalar": (lambda a: a.update(decl=np.array(1, np.uint8)), "0 games"),
 }
+
+
+def bid_31(games: np.ndarray) -> np.ndarray:
+    """The games, whose leaders have bid 31 over somebody's 30."""
+    games = games.copy()
+    contract, leader = games["contract"], games["leader"].astype(int)
+    contract["bid"], contract["bidder"], contract["shaker"] = 31, leader, leader
+    contract["calls"] = 1
+    rows = np.arange(len(games))
+    contract["calls"][rows, leader] = 31
+    contract["calls"][rows, (leader + 2) % 4] = 30
+    return games
+
+
+def test_contracts_are_kept_and_seen_by_every_seat(tmp_path: Path, games: np.ndarray) -> None:
+    path = tmp_path / "w_1_ab.safetensors"
+    write_native(path, bid_31(games), METADATA)
+    seen = read_examples(path).records["obs"]["contract"].reshape(N_GAMES, 28)
+    assert (seen["bid"] == 31).all()
+    assert (seen["bidder"] == seen["shaker"]).all()
+    calls = np.take_along_axis(seen["calls"], seen["bidder"][..., None], 2)
+    assert (calls == 31).all()
+    with pytest.raises(ValueError, match="no place for contracts"):
+        write_pt(tmp_path / "w_1_ab.pt", bid_31(games), METADATA)
+
+
+def test_a_file_without_contracts_is_one_of_an_earlier_version(
+    tmp_path: Path, games: np.ndarray, arrays: dict[str, np.ndarray]
+) -> None:
+    """Hands for points are written as ever; zeros that are written are read, too."""
+    one, other = tmp_path / "a_1_ab.safetensors", tmp_path / "b_1_ab.safetensors"
+    write_native(one, games, METADATA)
+    assert b'"contract"' not in one.read_bytes()
+    save_native(other, arrays)
+    assert b'"contract"' in other.read_bytes()
+    np.testing.assert_array_equal(read_examples(one).records, read_examples(other).records)
+
+
+# Of the bytes of a contract: bid, bidder, shaker, marks, calls.
+IMPOSSIBLE: dict[str, tuple[Callable[[np.ndarray, int], object], str]] = {
+    "low bid": (lambda c, b: c.__setitem__(0, 29), "bid that cannot be"),
+    "high bid": (lambda c, b: c.__setitem__(0, 49), "bid that cannot be"),
+    "bidder": (lambda c, b: c.__setitem__(1, 4), "no seat"),
+    "shaker": (lambda c, b: c.__setitem__(2, 9), "no seat"),
+    "no bid": (lambda c, b: c.__setitem__(0, 0), "auction and no bid"),
+    "another leads": (lambda c, b: c.__setitem__(1, (b + 1) % 4), "not led by the bidder"),
+    "partner leads": (lambda c, b: c.__setitem__(1, (b + 2) % 4), "not led by the bidder"),
+    "call": (lambda c, b: c.__setitem__(4 + (b + 1) % 4, 7), "no pass and no bid"),
+    "own call": (lambda c, b: c.__setitem__(4 + b, 30), "something else"),
+    "equal bid": (lambda c, b: c.__setitem__(4 + (b + 3) % 4, 30), "not over those before it"),
+    "over it": (lambda c, b: c.__setitem__(4 + (b + 3) % 4, 35), "not over those before it"),
+}
+
+
+@pytest.mark.parametrize("damage", IMPOSSIBLE)
+def test_impossible_contracts_are_refused(tmp_path: Path, games: np.ndarray, damage: str) -> None:
+    change, words = IMPOSSIBLE[damage]
+    games = bid_31(games)
+    arrays = arrays_of(games)
+    change(arrays["contract"][2], int(games["leader"][2]))
+    save_native(tmp_path / "w_1_ab.safetensors", arrays)
+    sentence = refused(tmp_path / "w_1_ab.safetensors")
+    assert "game 2 " in sentence
+    assert words in sentence
 
 
 @pytest.mark.parametrize("damage", DAMAGE_NATIVE)

@@ -1,9 +1,9 @@
 """Example files: the compact native format, and what is checked of either format.
 
-A native file is safetensors holding the fields of GAME_DTYPE as separate arrays (whole games, 450
-bytes each, 16 an example) with the metadata as JSON in its header. Contracts, as bytes, are there
-where a game has one (458 bytes). The documented ``.pt`` layout is
-in ``examples_pt``. A reader gets checked records or one sentence; nothing is ever unpickled freely.
+A native file is safetensors holding the fields of GAME_DTYPE as separate arrays (finished games of
+450 bytes, 16 an example) with the metadata as JSON in its header. Contracts, as bytes, are there
+where a game has one (458 bytes). The documented ``.pt`` layout is in ``examples_pt``. A reader gets
+checked records or one sentence; nothing is ever unpickled freely.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import CONTRACT_DTYPE, GAME_DTYPE
 from zebfast.rules import N_PLIES
+from zebfast.selfplay.contracts import check_contracts
 from zebfast.selfplay.play_values import labelled_examples
 from zebfast.selfplay.producer_kinds import EVAL_AUX, PLAY_VALUE_SOURCES, SELFPLAY, SOURCES
 from zebfast.system.files import write_atomic
@@ -101,6 +102,7 @@ def read_native(source: BinaryIO, size: int) -> Examples:
             f"metadata says {checked['n_games']} games; expected the {len(games)} in the file"
         )
     try:
+        check_contracts(games)
         records = games_to_examples(games)
     except ValueError as error:
         raise BadExampleFile(f"{brief(error)}; expected legal games only") from error

@@ -5,7 +5,8 @@ file may hold only tensors and plain values, no more of them than its bytes, and
 position that can arise at the table.
 
 Its tokens are v1's, but what is read is the positions, from which every network's inputs are made.
-It has no place for final points: rows read from it know who won, as their value.
+It has no place for final points: rows read from it know who won, as their value. Nor has it one for
+contracts: its games are played for points.
 """
 
 from __future__ import annotations
@@ -64,9 +65,14 @@ def write_pt(
     """Write GAME_DTYPE[G] in the documented layout, whole or not at all.
 
     Raises:
-        ValueError: a game is not legal (names the row).
+        ValueError: a game is not legal (names the row), or has a contract.
         OSError: as raised by the file system.
     """
+    if games["contract"]["bid"].any():
+        raise ValueError(
+            "the documented .pt layout has no place for contracts; expected games for points, or "
+            "the native format"
+        )
     arrays = arrays_from_examples(games_to_examples(games), belief=belief)
     write_atomic(Path(path), archive_bytes({**arrays, "metadata": dict(metadata)}))
 
