@@ -26,7 +26,14 @@ from zebfast.net import checkpoint as model_file
 from zebfast.net.torch.encoding import TokenBatch, expand
 from zebfast.net.torch.output import Output
 from zebfast.net.v2 import V2Config
-from zebfast.selfplay.play_values import EPSILON, TAU, labelled_examples, pack, unpack
+from zebfast.selfplay.play_values import (
+    CONTRACT_EPSILON,
+    EPSILON,
+    TAU,
+    labelled_examples,
+    pack,
+    unpack,
+)
 
 Games = NDArray[Any]
 TINY = V2Config(width=32, n_blocks=1, belief_head=True)
@@ -34,8 +41,12 @@ TINY = V2Config(width=32, n_blocks=1, belief_head=True)
 
 @pytest.fixture
 def taught(make_games: Callable[..., Games]) -> Games:
-    """Labelled decisions of four games, of means over worlds: no whole points."""
+    """Labelled decisions of four games, of means over worlds: no whole points.
+
+    Every other one is of a hand with a contract.
+    """
     records = games_to_examples(make_games(4, seed=5))
+    records["obs"]["contract"]["bid"][::2] = 31
     legal = records["obs"]["legal"][:, None] >> np.arange(7) & 1 == 1
     rng = np.random.default_rng(1)
     points = np.round(rng.uniform(0, 42, legal.shape) * 8) / 8
@@ -59,7 +70,8 @@ def twin(record: Any, logits: NDArray[Any], log_p: NDArray[Any]) -> tuple[float,
     """(play loss, points loss, balance of the favourite) of one decision, written out."""
     slots = [s for s in range(7) if record["policy"][s]]
     points, balance = unpack(record["policy"])
-    wanted = np.array([balance[s] + EPSILON * (2 * points[s] - 42) for s in slots])
+    per_point = CONTRACT_EPSILON if record["obs"]["contract"]["bid"] else EPSILON
+    wanted = np.array([balance[s] + per_point * (2 * points[s] - 42) for s in slots])
     said = TAU * logits[slots]
     error = (said - said.mean()) - (wanted - wanted.mean())
     liked = slots[int(np.argmax(logits[slots]))]
@@ -89,7 +101,8 @@ def test_losses_are_those_of_the_definition(taught: Games) -> None:
 def test_the_utilities_as_logits_are_the_perfect_answer(taught: Games) -> None:
     """Up to a constant of the row: no loss, and the policy is the one that is reported."""
     points, balance = unpack(taught["policy"])
-    utility = balance + EPSILON * (2 * points - 42)
+    per_point = np.where(taught["obs"]["contract"]["bid"] > 0, CONTRACT_EPSILON, EPSILON)
+    utility = balance + per_point[:, None] * (2 * points - 42)
     logits = torch.from_numpy(utility / TAU + np.arange(len(taught))[:, None])
     batch = batch_of(taught)
     losses = compute_losses(output_of(len(taught))._replace(policy=logits), batch)

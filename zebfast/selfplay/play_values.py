@@ -1,12 +1,14 @@
 """Play values: what each legal play of a decision is worth, packed where policy weights would be.
 
 A teacher labels a decision with the final points of the player's side after each legal play, and
-with how surely that side then has more than the other. One slot is one u2 of the ``policy`` field
-of GAME_DTYPE and EXAMPLE_DTYPE:
+with how surely that side then has more than the other or, where the hand has a contract, makes or
+sets it. One slot is one u2 of the ``policy`` field of GAME_DTYPE and EXAMPLE_DTYPE:
 
     0                                no label
     (eighths + 1) << 7 | balance     eighths = round(8 * mean final points, 0..42)
-                                     balance = round(63 * (1 + mean sign(final points - 21)))
+                                     balance = round(63 * (1 + mean sign(final points - 21)));
+                                     with a contract the mean is of +1 where the side has its way
+                                     with it, and else -1
 
 A file says by its ``source`` that its games carry play values; examples say it by a flag.
 """
@@ -30,6 +32,8 @@ BALANCE_BITS = 7
 TAU = 0.1
 #: Utility of one point more than the other side: all 42 count for a fifth of a deal.
 EPSILON = 0.01
+#: The same where a contract is all that counts: enough for plays to differ once it is decided.
+CONTRACT_EPSILON = 0.003
 
 _MAX_EIGHTHS = POINT_STEPS * TOTAL_POINTS
 _MAX_BALANCE = 2 * BALANCE_STEPS

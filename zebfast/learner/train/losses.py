@@ -12,12 +12,13 @@ reported, to be compared with other networks, but is not differentiated.
 Examples with action values, what a teacher says every legal play of a decision is worth, are a
 source of their own. A play's utility is the mean sign of (final points - 21), which is what deals
 are won by, plus a small share of the points themselves, so that plays differ where the deal is
-decided. A network's policy logits ARE utilities: ``TAU`` times a logit, up to a constant of the
-decision, is regressed on them, with the policy's weight. So softmax(logits) is the Boltzmann policy
-at temperature TAU, which searches take as priors and players sharpen, and a regression does not
-need many worlds a decision: labels of the deal itself, one draw from what the player cannot see,
-have the right mean, which is all it learns. Their cross-entropy is reported only, and their value
-is that of the play the network likes best, which is what it will play.
+decided. With a contract it is that of making or setting it, with next to nothing for the points,
+which nobody is paid for. A network's policy logits ARE utilities: ``TAU`` times a logit, up to a
+constant of the decision, is regressed on them, with the policy's weight. So softmax(logits) is the
+Boltzmann policy at temperature TAU, which searches take as priors and players sharpen, and a
+regression does not need many worlds a decision: labels of the deal itself, one draw from what the
+player cannot see, have the right mean, which is all it learns. Their cross-entropy is reported
+only, and their value is that of the play the network likes best, which is what it will play.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from zebfast.core.records import (
+    CONTRACT_DTYPE,
     EXAMPLE_DTYPE,
     EXAMPLE_EVAL_AUX,
     EXAMPLE_HAS_BELIEF,
     EXAMPLE_HAS_PLAY_VALUES,
     EXAMPLE_HAS_POINTS,
     EXAMPLE_HAS_POLICY,
+    OBS_DTYPE,
 )
 from zebfast.net.output import N_POINTS
 from zebfast.net.torch.output import Output
@@ -43,6 +46,7 @@ from zebfast.rules import HALF_POINTS, N_DOMINOES, TOTAL_POINTS
 from zebfast.selfplay.play_values import (
     BALANCE_BITS,
     BALANCE_STEPS,
+    CONTRACT_EPSILON,
     EPSILON,
     POINT_STEPS,
     TAU,
@@ -61,6 +65,8 @@ _PLACES = {
     name: slice(place[1], place[1] + place[0].itemsize)
     for name, place in (EXAMPLE_DTYPE.fields or {}).items()
 }
+#: Where a contract's bid is in them: observations end with the contract, and that begins with it.
+_BID_PLACE = OBS_DTYPE.itemsize - CONTRACT_DTYPE.itemsize
 _WEIGHT_OF = (0, 1, 2, 1, 0)  # which of those weights each of LOSSES has
 _TEACHER = SOURCES.index("taught")
 
@@ -80,8 +86,9 @@ class ActionValues(NamedTuple):
 
     legal: Tensor  # bool[B, 7]: slots that have a label
     points: Tensor  # float[B, 7]: mean final points of the observer's side, 0..42
-    balance: Tensor  # float[B, 7]: mean sign of (final points - 21), -1..1
+    balance: Tensor  # float[B, 7]: mean sign of (final points - 21), or of the contract, -1..1
     has: Tensor  # bool[B]
+    per_point: Tensor  # float[B, 1]: utility of one point more than the other side
 
 
 class GreedyValues(NamedTuple):
@@ -147,7 +154,8 @@ def unpack_batch(
     actions, source = None, [~is_eval, is_eval, torch.zeros_like(is_eval)]
     if has_teacher:
         has_actions = (flags & EXAMPLE_HAS_PLAY_VALUES).bool()
-        actions = unpack_action_values(weights, has_actions)
+        contract = packed[:, _BID_PLACE : _BID_PLACE + 1] > 0
+        actions = unpack_action_values(weights, has_actions, contract)
         policy = torch.where(has_actions.unsqueeze(1), boltzmann(actions), policy)
         has_policy = has_policy | has_actions
         source = [~(is_eval | has_actions), is_eval & ~has_actions, has_actions]
@@ -229,18 +237,23 @@ def points_loss(logits: Tensor, batch: Batch[Any], greedy: GreedyValues | None) 
     return torch.where(greedy.has, greedy_points_loss(log_p, greedy.points), observed)
 
 
-def unpack_action_values(packed: Tensor, has: Tensor) -> ActionValues:
-    """Labels int32[B, 7] as selfplay.play_values packs them, in the rows where ``has`` bool[B]."""
+def unpack_action_values(packed: Tensor, has: Tensor, contract: Tensor) -> ActionValues:
+    """Labels int32[B, 7] as selfplay.play_values packs them, in the rows where ``has`` bool[B].
+
+    ``contract`` bool[B, 1]: whether the hand has one.
+    """
     packed = packed * has.unsqueeze(1)
     legal = packed > 0
     points = ((packed >> BALANCE_BITS) - 1).to(torch.float32) / POINT_STEPS
     balance = (packed & (1 << BALANCE_BITS) - 1).to(torch.float32) / BALANCE_STEPS - 1
-    return ActionValues(legal, points * legal, balance * legal, has)
+    per_point = torch.where(contract, CONTRACT_EPSILON, EPSILON)
+    return ActionValues(legal, points * legal, balance * legal, has, per_point)
 
 
 def utilities(labels: ActionValues) -> Tensor:
     """float[B, 7], 0 where there is no label."""
-    return (labels.balance + EPSILON * (2 * labels.points - TOTAL_POINTS)) * labels.legal
+    margin = 2 * labels.points - TOTAL_POINTS
+    return (labels.balance + labels.per_point * margin) * labels.legal
 
 
 def boltzmann(labels: ActionValues) -> Tensor:
