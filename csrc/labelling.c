@@ -115,8 +115,13 @@ static void start_game(zf_labelling *t, slot *s) {
     s->number = zf_game_queue_start(&t->queue, &s->game);
     s->active = true;
     s->known = -1;
-    zf_deal(&s->state, t->config.seed, ZF_STREAM_DEAL, s->game);
-    zf_game_begin(zf_game_queue_record(&t->queue, s->number), &s->state);
+    zf_game *g = zf_game_queue_record(&t->queue, s->number);
+    if (t->config.given) {
+        zf_game_start(&s->state, g);
+    } else {
+        zf_deal(&s->state, t->config.seed, ZF_STREAM_DEAL, s->game);
+        zf_game_begin(g, &s->state);
+    }
     meet_decision(s);
 }
 

@@ -23,7 +23,8 @@ enum zf_stream {
     ZF_STREAM_LOOK = 10,       /* a seed for every look at how strong a learner's network is */
     ZF_STREAM_WHOLE_DEAL = 11, /* of a whole game: its first shaker, and a seed for every hand */
     ZF_STREAM_WHOLE_PLAY = 12, /* random calls, declarations and plays of whole games */
-    ZF_N_STREAMS = 13,
+    ZF_STREAM_AUCTION = 13,    /* auctions and contracts of hands that are trained on */
+    ZF_N_STREAMS = 14,
 };
 
 ZF_INLINE uint64_t zf_mix(uint64_t z) {

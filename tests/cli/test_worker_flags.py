@@ -10,8 +10,10 @@ import pytest
 
 from zebfast.cli.worker import config_from_flags, refuse_flags_of_the_other, worker
 from zebfast.core.options import SearchOptions
+from zebfast.selfplay.auctions import AuctionOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import TeachingConfig
+from zebfast.selfplay.whole_hands import WholeHandsConfig
 from zebfast.worker.config import RecipeConfig
 
 
@@ -74,6 +76,19 @@ def test_every_setting_of_a_teacher_has_a_flag(tmp_path: Path) -> None:
         assert getattr(config, field.name) != getattr(TeachingConfig(), field.name), field.name
 
 
+def test_every_setting_of_whole_hands_has_a_flag(tmp_path: Path) -> None:
+    flags = {
+        "auction-share": "0.2", "contract-share": "0.1", "least-threshold": "0.1",
+        "most-threshold": "0.9", "overbid": "0.5", "wild": "0.3", "explore": "0.3",
+    }  # fmt: skip
+    args = [f"--{name}={value}" for name, value in flags.items()]
+    config = of_mode(tmp_path, "--mode", "game", "--n-groups", "2", *args)
+    assert isinstance(config, WholeHandsConfig)
+    for field in fields(AuctionOptions):
+        assert getattr(config, field.name) != getattr(AuctionOptions(), field.name), field.name
+    assert of_mode(tmp_path, "--mode", "game", "--n-groups", "2") == WholeHandsConfig()
+
+
 def test_a_worker_of_a_recipe_says_what_its_machine_asks_for(tmp_path: Path) -> None:
     config = of_mode(tmp_path, "--mode", "recipe", "--n-groups", "3", "--games-per-batch", "64")
     own = {"n_groups": 3, "games_per_batch": 64, "n_parallel_games": None, "threads": None}
@@ -91,6 +106,7 @@ def test_a_worker_of_a_recipe_says_what_its_machine_asks_for(tmp_path: Path) -> 
         (("--mode", "exact", "--exact-tricks", "2"), "changes nothing in --mode exact"),
         (("--mode", "recipe", "--explore", "0.2"), "give --mode exact"),
         (("--label-share", "0.5"), "changes nothing in --mode selfplay"),
+        (("--mode", "rollout", "--wild", "0.5"), "give --mode game"),
     ],
 )
 def test_flags_of_other_modes(tmp_path: Path, flags: tuple[str, ...], why: str) -> None:

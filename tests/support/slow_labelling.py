@@ -12,6 +12,7 @@ from slow_tree import hashed_evaluate
 
 from zebfast import rules
 from zebfast.core.engine import GameBatch
+from zebfast.core.records import CONTRACT_DTYPE
 from zebfast.core.solve import Solver
 from zebfast.core.worlds import WorldSet
 from zebfast.rules import Position, Stream
@@ -20,11 +21,22 @@ from zebfast.selfplay.teaching import TeachingConfig
 
 
 class SlowTeaching:
-    """Plays and labels u2[28, 7] of game ``number`` of a seed."""
+    """Plays and labels u2[28, 7] of game ``number`` of a seed.
 
-    def __init__(self, number: int, seed: int, config: TeachingConfig) -> None:
+    ``start``, a record of GAME_DTYPE, is what it begins with where it is not dealt.
+    """
+
+    def __init__(
+        self, number: int, seed: int, config: TeachingConfig, start: np.void | None = None
+    ) -> None:
         self.number, self.seed, self.config = number, seed, config
-        self.position = Position(*rules.deal(seed, number))
+        self.contract = np.zeros((), CONTRACT_DTYPE)
+        if start is None:
+            self.position = Position(*rules.deal(seed, number))
+        else:
+            hands = start["hands"].tolist()
+            self.position = Position(hands, int(start["decl"]), int(start["leader"]))
+            self.contract = start["contract"]
         self.labels = np.zeros((28, 7), np.uint16)
         self.n_labels = 0
         self._solver = Solver()
@@ -49,7 +61,7 @@ class SlowTeaching:
         if unit(self._draw(Stream.NOISE, 2 * ply)) < np.float32(self.config.explore):
             played = legal[(self._draw(Stream.NOISE, 2 * ply + 1) * len(legal)) >> 64]
         else:
-            weights = [float(p) for p in priors(position)]
+            weights = [float(p) for p in priors(position, self.contract)]
             played = legal[choose(weights, self.config.temperature, self._draw(Stream.PLAY, ply))]
         position.play(played)
 
@@ -62,9 +74,18 @@ class SlowTeaching:
                 ends = self._exact if self.config.teacher == "exact" else self._rollout
                 team0 = ends(hands, domino)
                 points.append(42 - team0 if seat % 2 else team0)
-            balance = np.mean(np.sign(np.array(points) - 21))
+            balance = np.mean([self._reached(seat, own_points) for own_points in points])
             self.labels[ply, own.index(domino)] = pack(np.mean(points), balance)
         self.n_labels += 1
+
+    def _reached(self, seat: int, points: int) -> int:
+        """+1 where the seat's side has what it wants with so many points, -1 where not, or 0."""
+        bid, bidder = int(self.contract["bid"]), int(self.contract["bidder"])
+        if not bid:
+            return int(np.sign(points - 21))
+        declares = seat % 2 == bidder % 2
+        made = (points if declares else 42 - points) >= min(bid, 42)
+        return 1 if made == declares else -1
 
     def _worlds(self) -> list[list[list[int]]]:
         """Hands as they were dealt, in each world of the decision."""
@@ -104,13 +125,15 @@ class SlowTeaching:
         position.play(domino)
         while len(position.plays) < 28 - 4 * self.config.exact_tricks:
             legal = position.legal()
-            position.play(legal[int(np.argmax(priors(position))) if len(legal) > 1 else 0])
+            position.play(
+                legal[int(np.argmax(priors(position, self.contract))) if len(legal) > 1 else 0]
+            )
         return self._solved(batch_of(hands, position))
 
 
-def priors(position: Position) -> np.ndarray:
+def priors(position: Position, contract: np.ndarray | np.void) -> np.ndarray:
     """The stand-in network's priors of the legal plays, in their order."""
-    batch = batch_of(position.dealt, position)
+    batch = batch_of(position.dealt, position).playing_for(contract)
     own = position.dealt[position.to_play]
     answer = hashed_evaluate(batch.observe())[0]
     return np.array([answer[own.index(domino)] for domino in position.legal()])

@@ -18,6 +18,7 @@ from zebfast.core.records import EXAMPLE_HAS_PLAY_VALUES
 from zebfast.exchange import ExchangeError
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import TeachingConfig
+from zebfast.selfplay.whole_hands import WholeHandsConfig
 from zebfast.worker.config import RecipeConfig
 from zebfast.worker.options import Task, task_of
 
@@ -34,6 +35,17 @@ def test_a_teacher_hands_over_labelled_decisions(tmp_path: Path, teacher: str, s
     assert (file.metadata["teacher"], file.metadata["label_share"]) == (teacher, 0.3)
     line = rf"\[worker-0\] batch 1: {len(file.records)} examples, [\d.]+ games/s, step=0, "
     assert re.fullmatch(line + r"total_games=4, [\d.]+ labels a game", lines[-1])
+
+
+def test_hands_of_whole_games_bring_their_contracts(tmp_path: Path) -> None:
+    producer = WholeHandsConfig(label_share=0.3, n_parallel_games=4, n_groups=1)
+    lines: list[str] = []
+    assert work(one_batch(tmp_path, producer=producer), say=lines.append) == 0
+    [file] = examples_in(tmp_path)
+    assert (file.source, file.n_games) == ("whole-game", 4)
+    assert file.records["obs"]["contract"]["bid"].any()
+    assert (file.metadata["auction_share"], file.metadata["wild"]) == (0.5, 0.04)
+    assert any("auctions in 50% of the hands" in line for line in lines)
 
 
 def test_the_documented_layout_is_refused(tmp_path: Path) -> None:
@@ -124,6 +136,8 @@ def test_tasks() -> None:
         said = task_of({"mode": "exact", "n_groups": 5}, {"n_groups": told}, default_groups=2)
         assert isinstance(said.producer, TeachingConfig)
         assert said.producer.n_groups == groups
+    whole = task_of({"mode": "game", "wild": 0.5, "explore": 0.3}, {}, default_groups=2).producer
+    assert whole == WholeHandsConfig(wild=0.5, explore=0.3, n_groups=2)
     unsaid = task_of({"mode": "exact"}, {}, default_groups=2).producer
     assert unsaid == TeachingConfig(teacher="exact", n_groups=2)
 
@@ -131,9 +145,11 @@ def test_tasks() -> None:
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
-        ({}, "mode is None: expected one of exact, rollout, selfplay, none"),
+        ({}, "mode is None: expected one of exact, game, rollout, selfplay, none"),
         ({"mode": "oracle"}, "mode is 'oracle'"),
         ({"mode": "exact", "n_simulations": 4}, "'n_simulations' is no option of exact"),
+        ({"mode": "rollout", "wild": 0.1}, "'wild' is no option of rollout"),
+        ({"mode": "game", "auction_share": 0.9}, "expected at most 1 together"),
         ({"mode": "exact", "label_share": 2.0}, "label_share is 2.0"),
         ({"mode": "exact", "label_worlds": 1.5}, "label_worlds is 1.5: expected a whole number"),
         ({"mode": "exact", "label_worlds": True}, "label_worlds is True: expected a whole number"),

@@ -31,11 +31,13 @@ from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_optio
 from zebfast.cli.run import HELP, run, stop_at_eof_option
 from zebfast.core.options import SearchOptions
 from zebfast.exchange import StoreOptions
+from zebfast.selfplay.auctions import AuctionOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.producer_kinds import (
     BY_MODE,
     EVAL_AUX,
     EXACT,
+    GAME,
     KINDS,
     MOST_BATCH,
     RECIPE,
@@ -162,7 +164,7 @@ def default_threads(n_groups: int) -> int:
 # --- Flags of `zebfast worker`; most belong to some of its modes only.
 
 _SELFPLAY, _EVAL_AUX = (SELFPLAY.mode,), (EVAL_AUX.mode,)
-_TAUGHT = (EXACT.mode, ROLLOUT.mode)
+_TAUGHT = (EXACT.mode, ROLLOUT.mode, GAME.mode)
 _GAMES = (*_SELFPLAY, *_TAUGHT, RECIPE.mode)
 #: What `zebfast bench --tune` finds, as flags are called; the names are those of Setting.
 TUNED_FLAGS = ("n_parallel_games", "n_groups", "threads")
@@ -177,8 +179,8 @@ search_options = together(
     setting_option(SelfPlayConfig, "worlds", modes=_SELFPLAY),
     _search("n_worlds"),
     setting_option(
-        SearchOptions, "exact_tricks", modes=(*_SELFPLAY, ROLLOUT.mode), default=None,
-        show_default=f"{SearchOptions.exact_tricks}; rollout: {TeachingConfig.exact_tricks}",
+        SearchOptions, "exact_tricks", modes=(*_SELFPLAY, ROLLOUT.mode, GAME.mode), default=None,
+        show_default=f"{SearchOptions.exact_tricks}; rollout, game: {TeachingConfig.exact_tricks}",
     ),
     _search("root", "gumbel_scale", "early_stop", "full_share", "fast_simulations",
             "skip_decided", "transpositions"),
@@ -209,8 +211,8 @@ search_options = together(
     envvar="ZEB_WORKER_MODE",
     show_envvar=True,
     help="What to play: the network against itself, by search; E[Q] against the network; the bare "
-    "network, every play labelled by the solver (exact) or by playing on (rollout); whatever the "
-    "run's recipe has come to.",
+    "network, every play labelled by the solver (exact) or by playing on (rollout), or for a "
+    "contract that was bid (game); whatever the run's recipe has come to.",
 )
 @setting_option(WorkerConfig, "worker_id")
 @setting_option(
@@ -218,11 +220,12 @@ search_options = together(
     "n_parallel_games",
     modes=_GAMES,
     default=None,
-    show_default=f"{SelfPlayConfig.n_parallel_games}; exact, rollout: {GAMES_PER_GROUP} a group",
+    show_default=f"{SelfPlayConfig.n_parallel_games}; with a teacher: {GAMES_PER_GROUP} a group",
 )
 @setting_option(SelfPlayConfig, "n_groups", modes=_GAMES, default=None, show_default="2, or cores")
 @search_options
 @setting_options(TeachingConfig, "label_share", "n_worlds", "explore", modes=_TAUGHT)
+@setting_options(AuctionOptions, modes=(GAME.mode,))
 @setting_options(EvalAuxConfig, modes=_EVAL_AUX)
 @click.option(
     "--eq-games-per-batch",
@@ -257,8 +260,10 @@ def worker(context: click.Context, /, **flags: Any) -> int:
     Self-play by default; --mode eval-aux plays the E[Q] player against the network, every deal
     both ways. --mode exact and rollout play the bare network and label its decisions with what
     each legal play is worth: final points with open hands and best play, or with everybody's
-    favourite plays. --mode recipe does what the learner's recipe asks for, and changes with it.
-    Runs until stopped. Ctrl-C, SIGTERM or SIGHUP hand over the games that are finished.
+    favourite plays. --mode game does the latter for hands of whole games, which begin with an
+    auction and are played for its contract. --mode recipe does what the learner's recipe asks for,
+    and changes with it. Runs until stopped. Ctrl-C, SIGTERM or SIGHUP hand over the games that are
+    finished.
 
     Where --n-parallel-games, --n-groups or --threads are not given, what zebfast bench --tune found
     for this machine, network and search is used.

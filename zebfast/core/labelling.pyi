@@ -2,6 +2,9 @@
 
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zebfast.core.options import TeachingOptions
 from zebfast.core.selfplay import RunningGames
 
@@ -14,7 +17,12 @@ class LabelledGames(RunningGames):
         seed: int,
         first_game: int = 0,
         stride: int = 1,
+        given: bool = False,
     ) -> Self: ...
+    def allow(self, limit: int) -> None: ...
+    def begin(self, starts: NDArray[np.void]) -> None: ...
+    @property
+    def n_unstarted(self) -> int: ...
     def clear_cache(self) -> None: ...
     def counts(self) -> dict[str, int]: ...
     @property

@@ -1,14 +1,20 @@
 """Games side by side that a teacher labels; observations out, finished games back."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
+import numpy as np
+
+from zebfast.core.arrays import raw_bytes
+from zebfast.core.records import GAME_DTYPE
 from zebfast.core.selfplay import MOST_GAMES
 
+from zebfast.core.engine cimport zf_state
+from zebfast.core.observe cimport ZF_GAME_OK, zf_game, zf_game_start
 from zebfast.core.options cimport label_options
 
 
 cdef class LabelledGames(RunningGames):
-    """LabelledGames(n_games, *, options, seed, first_game=0, stride=1)
+    """LabelledGames(n_games, *, options, seed, first_game=0, stride=1, given=False)
 
     n_games games at once, numbered first_game, first_game + stride, ..., until a limit.
 
@@ -22,9 +28,10 @@ cdef class LabelledGames(RunningGames):
     Args:
         options: TeachingOptions. A rollout of the deal itself that the game then follows is not
             played again.
+        given: nothing is dealt; `begin` says what games begin with.
     """
 
-    def __cinit__(self, Py_ssize_t n_games, *, options, seed, first_game=0, stride=1):
+    def __cinit__(self, Py_ssize_t n_games, *, options, seed, first_game=0, stride=1, given=False):
         cdef zf_labelling_config config
         if not 0 < n_games <= MOST_GAMES or stride < 1:
             raise ValueError(f"n_games is {n_games} and stride {stride}, but both must be 1 or more, "
@@ -33,6 +40,7 @@ cdef class LabelledGames(RunningGames):
         config.first_game = first_game
         config.stride = stride
         config.n_games = n_games
+        config.given = self.given = given
         config.labels = label_options(options)
         self.games = zf_labelling_new(&config)
         if self.games == NULL:
@@ -47,6 +55,44 @@ cdef class LabelledGames(RunningGames):
 
     cdef int64_t _update(self, const float *evals) noexcept nogil:
         return zf_labelling_update(self.games, evals)
+
+    def allow(self, limit):
+        """See RunningGames. ValueError where games are given: `begin` allows those."""
+        if self.given:
+            raise ValueError("games that are given are allowed by begin")
+        super().allow(limit)
+
+    def begin(self, starts):
+        """Let the next games be started as these begin: hands, declaration, leader and contract.
+
+        Args:
+            starts: GAME_DTYPE [n]; their plays and policies do not count.
+
+        Raises:
+            ValueError: games are not given, or one is no deal; then none of them may be started.
+        """
+        cdef const uint8_t[::1] raw = raw_bytes(starts, GAME_DTYPE, "starts")
+        cdef const zf_game *first
+        cdef zf_state state
+        cdef int64_t i, n = len(starts), old = self.limit
+        if not self.given:
+            raise ValueError("games that are dealt are not given")
+        if not n:
+            return
+        first = <const zf_game *>&raw[0]
+        for i in range(n):
+            if zf_game_start(&state, &first[i]) != ZF_GAME_OK:
+                raise ValueError(f"start {i} is no deal, or has a contract that cannot be")
+        fresh = np.zeros(n, GAME_DTYPE)
+        for name in ("hands", "decl", "leader", "contract"):
+            fresh[name] = starts[name]
+        RunningGames.allow(self, old + n)
+        self.records[np.arange(old, old + n) % self.capacity] = fresh
+
+    @property
+    def n_unstarted(self):
+        """Games that may be started and are not."""
+        return self.limit - <int64_t>self.queue.next
 
     def clear_cache(self):
         """Drop what evaluations have shown of games under way: those to come are another network's."""

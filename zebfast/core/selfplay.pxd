@@ -14,7 +14,7 @@ cdef extern from "clock.h" nogil:
 
 cdef extern from "game_queue.h" nogil:
     ctypedef struct zf_game_queue:
-        pass
+        uint64_t next
 
     void zf_game_queue_limit(zf_game_queue *q, uint64_t limit, zf_game *records, uint8_t *done,
                            uint64_t capacity)

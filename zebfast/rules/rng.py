@@ -31,6 +31,7 @@ class Stream(IntEnum):
     LOOK = 10
     WHOLE_DEAL = 11
     WHOLE_PLAY = 12
+    AUCTION = 13
 
 
 def _mix(z: int) -> int:

@@ -68,6 +68,8 @@ EVAL_AUX = ProducerKind(
 )
 EXACT = ProducerKind(mode="exact", role="recipe", source="eq-exact", is_teacher=True)
 ROLLOUT = ProducerKind(mode="rollout", role="recipe", source="rollout", is_teacher=True)
+#: Hands of whole games: with an auction and a contract most of them.
+GAME = ProducerKind(mode="game", role="recipe", source="whole-game", is_teacher=True)
 #: Whatever the run's recipe has come to. A stage may be minutes long, and each batch is seconds.
 RECIPE = ProducerKind(
     mode="recipe",
@@ -78,7 +80,7 @@ RECIPE = ProducerKind(
     stage=_SELFPLAY_ALONE,
     files="example files",
 )
-KINDS = (SELFPLAY, EVAL_AUX, EXACT, ROLLOUT, RECIPE)
+KINDS = (SELFPLAY, EVAL_AUX, EXACT, ROLLOUT, GAME, RECIPE)
 BY_MODE = {kind.mode: kind for kind in KINDS}
 #: The kind that a role, or a stage of an experiment, is called after.
 BY_ROLE = {kind.role: kind for kind in KINDS if kind.stage}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zebfast.core.options import SearchOptions
 from zebfast.selfplay.config import SelfPlayConfig
-from zebfast.selfplay.producer_kinds import BY_MODE, MOST_BATCH, RECIPE_MODES
+from zebfast.selfplay.producer_kinds import BY_MODE, GAME, MOST_BATCH, RECIPE_MODES
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig
+from zebfast.selfplay.whole_hands import WholeHandsConfig
 from zebfast.system.settings import (
     MOST_THREADS,
     SettingError,
@@ -49,12 +50,14 @@ def selfplay_config(options: Mapping[str, Any]) -> SelfPlayConfig:
     return replace(_of_options(SelfPlayConfig, options, "selfplay"), search=search)
 
 
-def teaching_config(teacher: str, options: Mapping[str, Any]) -> TeachingConfig:
+def teaching_config(mode: str, options: Mapping[str, Any]) -> TeachingConfig:
     """Of the options that are there and not None; the others keep their defaults. SettingError."""
     groups = options.get("n_groups") or TeachingConfig.n_groups
     games = options.get("n_parallel_games") or GAMES_PER_GROUP * groups
-    told = {**options, "teacher": teacher, "n_groups": groups, "n_parallel_games": games}
-    return _of_options(TeachingConfig, told, teacher)
+    told = {**options, "n_groups": groups, "n_parallel_games": games}
+    if mode == GAME.mode:
+        return _of_options(WholeHandsConfig, told, mode)
+    return _of_options(TeachingConfig, {**told, "teacher": mode}, mode)
 
 
 def task_of(
@@ -77,8 +80,9 @@ def task_of(
     if mode not in RECIPE_MODES:
         expected = ", ".join((*RECIPE_MODES, NOTHING))
         raise SettingError(f"mode is {shown(mode)}: expected one of {expected}")
-    is_taught = BY_MODE[mode].is_teacher
-    own = _names(TeachingConfig) if is_taught else _names(SearchOptions) | _names(SelfPlayConfig)
+    is_taught, own = BY_MODE[mode].is_teacher, _names(SearchOptions) | _names(SelfPlayConfig)
+    if is_taught:
+        own = _names(WholeHandsConfig if mode == GAME.mode else TeachingConfig)
     unknown = sorted(set(options) - own - _names(Task))
     if unknown:
         raise SettingError(

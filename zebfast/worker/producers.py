@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from zebfast.rules import N_PLIES
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 from zebfast.selfplay.groups import BatchEvaluator, GroupedGames
-from zebfast.selfplay.producer_kinds import BY_MODE, SELFPLAY
+from zebfast.selfplay.producer_kinds import BY_MODE, GAME, SELFPLAY
 from zebfast.selfplay.stats import SelfPlayStats
 from zebfast.selfplay.teaching import Teaching, TeachingConfig
+from zebfast.selfplay.whole_hands import WholeHands, WholeHandsConfig
 from zebfast.system.settings import encode
 from zebfast.worker.config import EvalAuxConfig
 from zebfast.worker.producer import Batch, Producer
@@ -84,13 +85,17 @@ class TeachingProducer(_GroupsProducer[TeachingConfig]):
     @property
     def source(self) -> str:
         """See Producer."""
-        return BY_MODE[self._config.teacher].source
+        is_whole = isinstance(self._config, WholeHandsConfig)
+        return GAME.source if is_whole else BY_MODE[self._config.teacher].source
 
     def describe(self) -> str:
         config = self._config
         labels = "exact values" if config.teacher == "exact" else "rollouts"
         where = f"{config.n_worlds} worlds" if config.n_worlds else "the deal itself"
-        return f"{labels} of {config.label_share:.0%} of the decisions on {where}"
+        text = f"{labels} of {config.label_share:.0%} of the decisions on {where}"
+        if isinstance(config, WholeHandsConfig):
+            text += f", auctions in {config.auction_share:.0%} of the hands"
+        return text
 
     def _batch(self, games: NDArray[np.void], stats: SelfPlayStats) -> Batch:
         config = self._config
@@ -123,6 +128,9 @@ def open_producer(
     if isinstance(config, SelfPlayConfig):
         games = SelfPlay(evaluator, config=config, seed=seed, first_game=first_game)
         return SelfPlayProducer(config, games)
+    if isinstance(config, WholeHandsConfig):
+        hands = WholeHands(evaluator, config=config, seed=seed, first_game=first_game)
+        return TeachingProducer(config, hands)
     if isinstance(config, TeachingConfig):
         labelled = Teaching(evaluator, config=config, seed=seed, first_game=first_game)
         return TeachingProducer(config, labelled)
