@@ -3,12 +3,15 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from zebfast.arena.match import play_match
-from zebfast.arena.players.base import NetworkPlayer, plain_player
+from zebfast.arena.pairs import Bids, Dominoes, PlayRng, Rows
+from zebfast.arena.players.base import AimingPlayer, NetworkPlayer, plain_player
 from zebfast.arena.players.build import PlayerLoadError, build_player, weights_digest
-from zebfast.arena.players.specs import parse_spec
+from zebfast.arena.players.specs import PlayerSpecError, parse_spec
+from zebfast.core.engine import GameBatch
 from zebfast.exchange.local import LocalWeightStore
 from zebfast.exchange.names import Namespace
 from zebfast.net import checkpoint
@@ -47,6 +50,45 @@ def test_spec_becomes_player(tmp_path: Path) -> None:
     player = build_player(parse_spec(text), device="cpu")
     assert isinstance(player, NetworkPlayer)
     assert (player.name, player.temperature) == (text, 0.25)
+
+
+class Recorder:
+    """A player that plays the lowest domino and keeps what it was shown."""
+
+    name = "recorder"
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+
+    def choose(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
+        self.seen.append(batch.observe(rows)["contract"])
+        legal = batch.legal(rows)
+        return np.log2(legal & (~legal + np.uint32(1))).astype(np.uint8)
+
+
+def test_an_aiming_player_is_told_the_contract_of_the_deal() -> None:
+    plain, aiming = Recorder(), Recorder()
+    found = [
+        play_match(player, plain_player("random"), n_games=8, seed=6, bid=36)
+        for player in (plain, AimingPlayer("aims", aiming))
+    ]
+    assert found[0].wins == found[1].wins, "the plays are the same"
+    assert not any(seen["bid"].any() for seen in plain.seen)
+    told = np.concatenate(aiming.seen)
+    assert (told["bid"] == 36).all()
+    assert set(told["bidder"].tolist()) == {0, 1, 2, 3}
+    assert ((told["bidder"] - told["shaker"]) % 4 == 1).all()
+    assert not told["calls"].any()
+
+
+def test_the_objective_of_a_network(tmp_path: Path) -> None:
+    checkpoint.save(checkpoint.fresh(SIZES["small"], seed=3), tmp_path / "a.pt")
+    text = f"zeb:source={tmp_path}/a.pt,objective=make"
+    player = build_player(parse_spec(text), device="cpu")
+    assert isinstance(player, AimingPlayer)
+    assert player.name == text
+    with pytest.raises(PlayerSpecError, match="expected points or make"):
+        parse_spec("zeb:objective=marks")
 
 
 def test_the_digest_is_that_of_the_weights(tmp_path: Path) -> None:

@@ -163,12 +163,15 @@ def test_a_run_after_a_recipe_shows_its_arena_and_stages(
         rows.append(cycle(step) | {"stats/minutes": 0.5 * step, "train/play_loss": 0.1})
         if step % 5 == 0:
             arena = {"win_rate": 0.5 + 0.01 * step, "low": 0.4, "high": 0.7}
+            arena |= {"contract_rate": 0.52, "contract_low": 0.5, "contract_high": 0.54}
             rows.append({"step": step, **{f"eval/vs_random_{k}": v for k, v in arena.items()}})
     metrics = write(tmp_path / "metrics.jsonl", rows)
     parsed = parse_recipe(RECIPE)
     plot_curves(metrics, tmp_path / "curves.png", title="A run", recipe=parsed)
     strength = [points for (_, legend), points in lines.items() if legend == "against random"]
     assert strength == [[(320, 0.55), (640, 0.6)]], "the second of the two panels, over games"
+    [by_contract] = [v for (_, legend), v in lines.items() if legend.endswith("by contract")]
+    assert by_contract == [(320, 0.52), (640, 0.52)]
     assert lines["games counted", "games"][-1] == (5.0, 640)
     assert lines["play loss (squared error)", "batches"][0] == (1, 0.1)
     assert (0.5, "exact") in marks, "over minutes"

@@ -17,7 +17,7 @@ from zebfast.learner.recipe import BEST, Recipe
 
 _CYCLE, _GAMES, _MINUTES = "step", "stats/total_games", "stats/minutes"
 _X_LABELS = {_CYCLE: "cycle", _GAMES: "games", _MINUTES: "minutes"}
-_ARENA = re.compile(r"eval/vs_(.+)_win_rate")
+_ARENA = re.compile(r"eval/vs_(.+)_(win|contract)_rate")
 _COLUMNS = 3
 # Shorter curves show their points.
 _FEW_POINTS = 40
@@ -131,6 +131,12 @@ def plot_curves(
     return drawn
 
 
+def _legend(opponent: str, counted: str) -> str:
+    """What a curve of the arena is called."""
+    against = "the best so far" if opponent == BEST else opponent
+    return f"against {against}" + (", by contract" if counted == "contract" else "")
+
+
 def _carried(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every row with games and minutes: those without take them from the row before."""
     last, out = {_GAMES: 0, _MINUTES: 0.0}, []
@@ -159,11 +165,8 @@ def _draw_panel(axes: Any, rows: list[dict[str, Any]], panel: _Panel) -> bool:
     axes.grid(alpha=0.3)
     series = panel.series
     if series is None:  # metrics of the arena, in the order in which they came
-        played = {
-            name: match[1] for row in rows for name in row if (match := _ARENA.fullmatch(name))
-        }
-        known = {BEST: "the best so far"}
-        series = {f"against {known.get(by, by)}": name for name, by in played.items()}
+        found = (_ARENA.fullmatch(name) for row in rows for name in row)
+        series = {_legend(*match.groups()): match[0] for match in found if match}
     drawn = False
     for legend, y in series.items():
         points = [(row[panel.x], row[y]) for row in rows if row.get(y) is not None]
@@ -173,9 +176,10 @@ def _draw_panel(axes: Any, rows: list[dict[str, Any]], panel: _Panel) -> bool:
         xs, ys = zip(*points, strict=True)
         marker = "o" if len(points) < _FEW_POINTS else ""
         axes.plot(xs, ys, marker=marker, markersize=3, linewidth=1, label=legend)
-        low, high = (y.replace("win_rate", end) for end in ("low", "high"))
+        stem = y.removesuffix("win_rate").removesuffix("rate")
+        low, high = (f"{stem}{end}" for end in ("low", "high"))
         bands = [(row[panel.x], row[low], row[high]) for row in rows if row.get(low) is not None]
-        if bands and low != y:
+        if bands:
             axes.fill_between(*zip(*bands, strict=True), alpha=0.2)
     if not drawn:
         axes.text(0.5, 0.5, "no data", ha="center", transform=axes.transAxes)

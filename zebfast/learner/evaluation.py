@@ -16,11 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zebfast.arena.match import play_match
-from zebfast.arena.players.base import NetworkPlayer, Player
+from zebfast.arena.players.base import AimingPlayer, NetworkPlayer, Player
 from zebfast.arena.players.build import build_player
 from zebfast.arena.players.specs import parse_spec
 from zebfast.arena.stats import MatchResult
@@ -52,10 +52,25 @@ _NETWORK_DEALS = 256  # side by side, where no opponent wants fewer
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results by opponent, and against the best network so far where there is one."""
+    """Results by opponent, and against the best network so far where there is one.
+
+    ``contracts``: of further matches, in which the candidate, and the best network, knew the
+    contract of every hand; by opponent, the best as BEST. They count by contract.
+    """
 
     results: Mapping[str, MatchResult]
     versus_best: MatchResult | None = None
+    contracts: Mapping[str, MatchResult] = field(default_factory=dict)
+
+    @property
+    def _won_and_lost(self) -> tuple[int, int]:
+        """Games against the best that somebody has won, by points and by contract."""
+        points, contracts = self.versus_best, self.contracts.get(BEST)
+        won, lost = (0, 0) if points is None else (points.wins, points.losses)
+        if contracts is not None:
+            won += contracts.contract_wins
+            lost += contracts.games - contracts.contract_wins
+        return won, lost
 
     @property
     def z(self) -> float:
@@ -63,14 +78,14 @@ class Evaluation:
 
         The two games of a deal lean against each other, so this errs on the small side.
         """
-        result = self.versus_best
-        decided = 0 if result is None else result.wins + result.losses
-        return (result.wins - result.losses) / math.sqrt(decided) if result and decided else 0.0
+        won, lost = self._won_and_lost
+        return (won - lost) / math.sqrt(won + lost) if won + lost else 0.0
 
     @property
     def is_best(self) -> bool:
         """Not worse than the best so far, by decided games."""
-        return self.versus_best is None or self.versus_best.wins >= self.versus_best.losses
+        won, lost = self._won_and_lost
+        return won >= lost
 
     @property
     def outcome(self) -> Literal["best", "kept", "collapsed"]:
@@ -80,13 +95,17 @@ class Evaluation:
         return "best" if self.is_best else "kept"
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """By opponent: win_rate, low, high, decided, games, seed, as the published state has it."""
+        """By opponent: win_rate, low, high, decided, games, seed, as the published state has it.
+
+        And contract_rate, contract_low, contract_high where contracts were played.
+        """
         return {
             name: {
                 **{key: round(value, 5) for key, value in _win_rates(result).items()},
                 "decided": round(decided_share(result), 5),
                 "games": result.games,
                 "seed": result.seed,
+                **{key: round(value, 5) for key, value in self._contract_rates(name).items()},
             }
             for name, result in self._with_best().items()
         }
@@ -95,7 +114,8 @@ class Evaluation:
         """The metrics of it; the games are there as the other x-axis of its curve."""
         row: MetricsRow = {"stats/total_games": total_games}
         for name, result in self._with_best().items():
-            row |= {f"eval/vs_{name}_{key}": rate for key, rate in _win_rates(result).items()}
+            rates = _win_rates(result) | self._contract_rates(name)
+            row |= {f"eval/vs_{name}_{key}": rate for key, rate in rates.items()}
         return row
 
     def gate_row(self, number: int) -> MetricsRow:
@@ -118,6 +138,17 @@ class Evaluation:
         return {
             name: {**_win_rates(result), "games": result.games}
             for name, result in self.results.items()
+        }
+
+    def _contract_rates(self, name: str) -> dict[str, float]:
+        """Of an opponent that contracts were played against."""
+        result = self.contracts.get(name)
+        if result is None:
+            return {}
+        return {
+            "contract_rate": result.contract_rate,
+            "contract_low": result.contract_rate_low,
+            "contract_high": result.contract_rate_high,
         }
 
     def _with_best(self) -> dict[str, MatchResult]:
@@ -176,22 +207,25 @@ class MatchEvaluator:
         best: StateDict | None = None,
         n_games: int,
         seed: int,
+        contracts: bool = False,
         should_stop: Callable[[], bool] = lambda: False,
         stop: Callable[[], bool] = lambda: False,
     ) -> Evaluation | None:
         """The matches of ``weights`` on the deals of ``seed``; None where a stop came first.
 
+        ``contracts``: every match is played once more, for the contracts of the deals.
         ``should_stop`` is asked before every ply; ``stop``, a StopFlag, is heard at any moment.
         """
         candidate = self._player("candidate", weights)
+        best_player = None if best is None else self._player(BEST, best)
 
         def ask() -> None:
             if should_stop():
                 raise Stopped
 
-        def match(opponent: Player, deals_at_once: int) -> MatchResult:
+        def match(opponent: Player, deals_at_once: int, aims: bool = False) -> MatchResult:
             return play_match(
-                candidate,
+                AimingPlayer("candidate", candidate) if aims else candidate,
                 opponent,
                 n_games=n_games,
                 seed=seed,
@@ -201,8 +235,14 @@ class MatchEvaluator:
 
         with suppress(Stopped), interrupting(stop):
             results = {text: match(*self._opponents[text]) for text in opponents}
-            versus = None if best is None else match(self._player(BEST, best), _NETWORK_DEALS)
-            return Evaluation(results, versus)
+            versus = None if best_player is None else match(best_player, _NETWORK_DEALS)
+            if not contracts:
+                return Evaluation(results, versus)
+            for_contracts = {text: match(*self._opponents[text], aims=True) for text in opponents}
+            if best_player is not None:
+                aiming = AimingPlayer(BEST, best_player)
+                for_contracts[BEST] = match(aiming, _NETWORK_DEALS, aims=True)
+            return Evaluation(results, versus, for_contracts)
         return None
 
     def close(self) -> None:
@@ -293,6 +333,7 @@ class Gatekeeper:
             best=best,
             n_games=arena.n_games,
             seed=evaluation_seed(self._config.seed, saved.looks),
+            contracts=arena.contracts,
             should_stop=should_stop,
             stop=self._patience.stop,
         )

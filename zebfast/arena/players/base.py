@@ -19,6 +19,7 @@ from zebfast.arena.players.heuristics import (
 from zebfast.arena.players.specs import DEFAULT_TEMPERATURE
 from zebfast.core.engine import GameBatch
 from zebfast.core.masks import domino_bits, has_choice
+from zebfast.core.records import CONTRACT_DTYPE
 from zebfast.rules import N_SEATS
 
 if TYPE_CHECKING:  # so that players without a network need no torch
@@ -125,6 +126,27 @@ class NetworkPlayer(ThinkingPlayer):
             priors=evals[:, :7], legal=legal, temperature=self.temperature, rng=rng
         )
         return slot_dominoes(obs["hand"], slots)
+
+
+@dataclass(frozen=True, eq=False)
+class AimingPlayer:
+    """A player that is told the contract of a match's hand, for which it then plays.
+
+    The hands of a match have no auction: the leader has the bid, nobody's calls are known, and no
+    side has marks.
+    """
+
+    name: str
+    player: Player
+
+    def choose(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
+        """See Player.choose."""
+        contracts = np.zeros(len(rows), CONTRACT_DTYPE)
+        leader = batch.leader[rows]
+        contracts["bid"], contracts["bidder"] = bids, leader
+        contracts["shaker"] = (leader + N_SEATS - 1) % N_SEATS  # the seat left of it speaks first
+        aimed = batch.take(rows).playing_for(contracts)
+        return self.player.choose(aimed, np.arange(len(rows)), rng, bids)
 
 
 def sample_slots(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from zebfast.arena.players.base import NetworkPlayer, Player, plain_player
+from zebfast.arena.players.base import AimingPlayer, NetworkPlayer, Player, plain_player
 from zebfast.arena.players.specs import (
     NetworkOptions,
     PimcOptions,
@@ -58,7 +58,8 @@ def build_player(
     dtype = "fp32" if isinstance(options, NetworkOptions) else options.dtype
     evaluator = _evaluator(checkpoint, device, dtype, threads)
     if isinstance(options, NetworkOptions):
-        return NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=options.temperature)
+        player = NetworkPlayer(name=spec.text, evaluator=evaluator, temperature=options.temperature)
+        return player if options.objective == "points" else AimingPlayer(spec.text, player)
     if isinstance(options, TreeSearch):
         from zebfast.arena.players.search import SearchPlayer
 

@@ -1,7 +1,7 @@
 """Player specs: the short strings that name a player on a command line.
 
     random | heuristic | heuristic2
-    zeb[:source=FILE,weights_name=X,temperature=T]
+    zeb[:source=FILE,weights_name=X,temperature=T,objective=points|make]
     eq:n=100[,objective=points|make][,adaptive=yes|no][,posterior=BETA]
     search[:OPTION,OPTION]: see SEARCH_FORM
 
@@ -230,7 +230,7 @@ PLAIN_PLAYERS = ("random", "heuristic", "heuristic2")
 NETWORK_PLAYER = "zeb"
 WORLDS_PLAYER = "eq"
 SEARCH_PLAYER = "search"
-NETWORK_FORM = "zeb[:source=FILE,weights_name=X,temperature=T]"
+NETWORK_FORM = "zeb[:source=FILE,weights_name=X,temperature=T,objective=points|make]"
 WORLDS_FORM = "eq:n=N[,objective=points|make][,adaptive=yes|no][,posterior=BETA]"
 DEFAULT_TEMPERATURE = 0.1
 OBJECTIVES = ("points", "make")
@@ -262,6 +262,7 @@ class NetworkOptions:
 
     weights: WeightsPlace = WeightsPlace()
     temperature: float = DEFAULT_TEMPERATURE
+    objective: str = "points"
     deals_per_chunk: ClassVar[int] = 256  # full batches: at every ply half of the games wait
 
 
@@ -365,6 +366,7 @@ def _parse_network(options: SpecOptions) -> NetworkOptions:
         temperature=options.number(
             "temperature", DEFAULT_TEMPERATURE, _UP_TO_1000, note=" (0 always plays the favourite)"
         ),
+        objective=options.choice("objective", OBJECTIVES),
     )
 
 
@@ -406,7 +408,9 @@ class _Kind:
 
 
 _KINDS = {
-    NETWORK_PLAYER: _Kind(NETWORK_FORM, ("source", "weights_name", "temperature"), _parse_network),
+    NETWORK_PLAYER: _Kind(
+        NETWORK_FORM, ("source", "weights_name", "temperature", "objective"), _parse_network
+    ),
     WORLDS_PLAYER: _Kind(WORLDS_FORM, ("n", "objective", "adaptive", "posterior"), _parse_pimc),
     SEARCH_PLAYER: _Kind(SEARCH_FORM, SEARCH_OPTIONS, _parse_search),
 }
