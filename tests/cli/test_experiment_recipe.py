@@ -55,6 +55,19 @@ def test_create_takes_the_network_and_keeps_the_recipe(tmp_path: Path) -> None:
     assert made.examples.path == (directory / "run" / "examples").absolute()
 
 
+def test_trained_weights_have_a_recipe_of_their_own_where_there_is_one(tmp_path: Path) -> None:
+    """The stages that they need no more are left out; a recipe without such a text is as it is."""
+    assert [stage.name for stage in load_recipe(find_recipe("game")).stages] == [
+        "short", "long", "game",
+    ]  # fmt: skip
+    done = experiment("create", "on", "--recipe", "game", "--from", "shipped", root=tmp_path)
+    assert done.exit_code == 0, done.output
+    recipe = recipe_of(read_experiment(tmp_path / "experiments" / "on"))
+    assert recipe is not None
+    assert (recipe.name, [stage.name for stage in recipe.stages]) == ("game", ["game"])
+    assert find_recipe("quick", trained=True) == find_recipe("quick")
+
+
 def test_given_weights_bring_their_own_network(tmp_path: Path) -> None:
     made = created(tmp_path, "--from", "shipped", "--beside", "shipped")
     trained, wide = checkpoints.load(shipped.PATH).config, checkpoints.load(made.bootstrap).config
@@ -113,7 +126,10 @@ def test_wrong_usage_exits_2_and_writes_nothing(
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("quik", "did you mean 'quick'?"), ("absent.toml", "expected fast, quick, or a TOML file")],
+    [
+        ("quik", "did you mean 'quick'?"),
+        ("absent.toml", "expected fast, game, quick, or a TOML file"),
+    ],
 )
 def test_a_recipe_that_is_not_there(tmp_path: Path, name: str, words: str) -> None:
     with pytest.raises(ExperimentError, match="there is no recipe") as found:

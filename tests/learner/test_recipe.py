@@ -52,7 +52,7 @@ def test_stages_follow_the_games() -> None:
         ("every_minutes = 1000", "every_minutes = inf", "expected above 0 and at most 527040"),
         ("until_games = 8", "until_games = 4", "ends at 4 games, which 'first' has reached"),
         ('name = "second"', 'name = "first"', "two stages have one name"),
-        ('mode = "exact"', 'mode = "oracle"', "expected one of exact, rollout, selfplay"),
+        ('mode = "exact"', 'mode = "oracle"', "expected one of exact, game, rollout, selfplay"),
         ('mode = "exact"', 'made = "exact"', "producer mode is None"),
         ("explore = 0.1", "explore = [1]", "explore of the producer is [1]: expected one plain"),
         ("lr = 1e-2", "lr = true", "lr is True: expected a number"),

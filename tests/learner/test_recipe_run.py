@@ -19,6 +19,7 @@ from zebfast.exchange import LocalWeightStore
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.evaluation import Evaluation, MatchEvaluator
 from zebfast.learner.metrics import read_metrics
+from zebfast.learner.recipe import BEST
 from zebfast.learner.state import TrainingCheckpoint, load_checkpoint
 from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
@@ -94,6 +95,29 @@ def test_a_run_ends_by_itself_and_leaves_the_best(make: Make) -> None:
     again = run(config)
     assert not any(line.startswith(("Cycle", "Eval")) for line in again)
     assert again[-1] == lines[-1]
+
+
+def test_contracts_are_played_and_count_for_the_best(make: Make) -> None:
+    config = make("run", ("[arena]", "[arena]\ncontracts = true"))
+    run(config)
+    looks = [row for row in read_metrics(config.metrics_path) if "arena/look" in row]
+    for name in ("contract_rate", "contract_low", "contract_high"):
+        assert all(0 <= row[f"eval/vs_random_{name}"] <= 1 for row in looks)
+    assert "eval/vs_best_contract_rate" in looks[1]
+    assert "contract_rate" in state_of(config)["arena"]["best"]["results"]["random"]
+
+
+def test_the_best_is_that_of_points_and_contracts() -> None:
+    def contracts(won: int, games: int) -> MatchResult:
+        tally = MatchTally(deals=games // 2, set_opponent=won)
+        return tally.result(player_a="candidate", player_b="best", seed=1, seconds=1.0)
+
+    worse = Evaluation({}, versus(40, 60))
+    assert (worse.is_best, worse.z) == (False, -2.0)
+    made_good = Evaluation({}, versus(40, 60), {BEST: contracts(60, 100)})
+    assert (made_good.is_best, made_good.z) == (True, 0.0)
+    not_so = Evaluation({}, versus(40, 60), {BEST: contracts(55, 100)})
+    assert not not_so.is_best
 
 
 def test_evaluations_by_cycles_go_on_beside_those_that_choose(make: Make) -> None:

@@ -107,6 +107,20 @@ def test_a_v2_network_of_no_named_size_is_found_by_its_weights(tmp_path: Path) -
     assert checkpoints.load(tmp_path / "odd.pt").config == odd.config
 
 
+def test_warm_start_adds_what_a_v2_network_sees_of_contracts() -> None:
+    """As rows of zeros: its answers to hands without a contract, and with one, stay the same."""
+    source = checkpoints.fresh(V2Config(width=32, n_blocks=1), seed=1)
+    warm = checkpoints.warm_start(source, belief_head=False, seed=2, contract=True)
+    assert warm.config == V2Config(width=32, n_blocks=1, contract=True)
+    first, before = warm.weights["first.weight"], source.weights["first.weight"]
+    np.testing.assert_array_equal(first[:, : before.shape[1]], before)
+    assert not first[:, before.shape[1] :].any()
+    again = checkpoints.warm_start(warm, belief_head=True, seed=3, contract=True)
+    np.testing.assert_array_equal(again.weights["first.weight"], first)
+    kept = checkpoints.warm_start(warm, belief_head=False, seed=3)
+    assert kept.config == warm.config
+
+
 def test_warm_start_adds_a_belief_head_to_a_v2_network() -> None:
     source = checkpoints.fresh(sized("v2", "small", belief_head=False), seed=1)
     warm = checkpoints.warm_start(replace(source, epoch=9), belief_head=True, seed=2)

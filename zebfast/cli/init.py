@@ -15,6 +15,7 @@ from zebfast.net import checkpoint as checkpoints
 from zebfast.net import shipped
 from zebfast.net.checkpoint import BadCheckpoint, Checkpoint, provenance, widen
 from zebfast.net.networks import SIZE_NAMES, TOKENIZERS, size_name, sized
+from zebfast.net.v2 import TOKENIZER as V2_TOKENIZER
 from zebfast.system.settings import MOST_WHOLE
 
 
@@ -40,6 +41,9 @@ network_options = together(
                       "(default) is the published transformer, v2 a much faster network."),
     click.option("--belief-head", is_flag=True,
                  help="Also predict who was dealt which domino; added to weights without."),
+    click.option("--contract", is_flag=True,
+                 help="Also see the contract that a hand is played for (v2); added to weights "
+                      "without as rows of zeros, which change no answer."),
     click.option("--seed", type=Whole(0, MOST_WHOLE), default=0, show_default=True,
                  help="Seed of the untrained weights."),
     click.option("--from", "source", type=NetworkFile(), metavar="FILE",
@@ -63,7 +67,8 @@ network_options = together(
     help="""Write a fresh checkpoint to start a training run from.
 
     With --from or --from-hub, trained weights are taken over and their counters start again at
-    zero; --belief-head then adds an untrained belief head to them. --beside puts further networks
+    zero; --belief-head then adds an untrained belief head to them, and --contract what they need to
+    see of contracts. --beside puts further networks
     beside that of --from, a wider one to train on.
 
     \b
@@ -112,9 +117,15 @@ def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]
     has another tokenizer.
     """
     source, hub, seed = flags["source"], flags["from_hub"], flags["seed"]
-    size, tokenizer, belief_head = flags["size"], flags["tokenizer"], flags["belief_head"]
+    size, tokenizer = flags["size"], flags["tokenizer"]
+    belief_head, contract = flags["belief_head"], flags["contract"]
     if source is None and hub is None:
-        config = sized(tokenizer or TOKENIZERS[0], size, belief_head=belief_head)
+        try:
+            config = sized(
+                tokenizer or TOKENIZERS[0], size, belief_head=belief_head, contract=contract
+            )
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from error
         origin = {"kind": "fresh", "size": size, "tokenizer": config.tokenizer, "seed": seed}
         return checkpoints.fresh(config, seed=seed), origin
     if source is not None:
@@ -129,12 +140,15 @@ def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]
             raise click.UsageError(
                 f"{source or hub} is a {found} network, not {asked}: leave --{flag} out."
             )
+    if contract and trained.config.tokenizer != V2_TOKENIZER:
+        raise click.UsageError(f"{source or hub} is a v1 network: those see no contracts.")
     facts = {
         "step": trained.epoch,
         "total_games": trained.total_games,
         "tokenizer": trained.config.tokenizer,
     }
-    return checkpoints.warm_start(trained, belief_head=belief_head, seed=seed), origin | facts
+    grown = checkpoints.warm_start(trained, belief_head=belief_head, seed=seed, contract=contract)
+    return grown, origin | facts
 
 
 def _from_files(paths: list[Path]) -> tuple[Checkpoint, dict[str, Any]]:
@@ -199,6 +213,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     config = checkpoint.config
     size, n_parameters = size_name(config), checkpoint.n_parameters
     belief = ", belief head" if config.belief_head else ""
+    belief += ", contracts" if getattr(config, "contract", False) else ""
     note(
         f"Wrote {path}: {size or 'custom'} network, {n_parameters:,} parameters, tokenizer "
         f"{config.tokenizer}{belief}, {checkpoint.total_games:,} games ({megabytes:.1f} MB)"

@@ -331,18 +331,23 @@ _RECIPES_DIR = Path(__file__).parent / "recipes"
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the package, sorted."""
-    return sorted(path.stem for path in _RECIPES_DIR.glob("*.toml"))
+    return sorted(path.stem for path in _RECIPES_DIR.glob("*.toml") if "." not in path.stem)
 
 
-def find_recipe(name_or_file: str) -> Path:
+def find_recipe(name_or_file: str, *, trained: bool = False) -> Path:
     """The file of the recipe of this name, or the file that this is.
+
+    Args:
+        trained: the run begins with trained weights, for which some recipes have a text of their
+            own, without the stages that they need no more.
 
     Raises:
         ExperimentError: there is none.
     """
     known = recipe_names()
     if name_or_file in known:
-        return _RECIPES_DIR / f"{name_or_file}.toml"
+        further = _RECIPES_DIR / f"{name_or_file}.trained.toml"
+        return further if trained and further.is_file() else _RECIPES_DIR / f"{name_or_file}.toml"
     path = Path(name_or_file).expanduser()
     if not path.is_file():
         raise ExperimentError(

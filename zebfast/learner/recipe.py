@@ -59,6 +59,7 @@ class NetworkChoice:
     tokenizer: str = setting("v2", "Its kind: how a position is written down for it.")
     size: str = setting("medium", "Its named size.")
     belief_head: bool = setting(True, "Also predict who was dealt which domino.")
+    contract: bool = setting(False, "Also see the contract that a hand is played for (v2).")
 
     def __post_init__(self) -> None:
         check(self)
@@ -68,7 +69,9 @@ class NetworkChoice:
         from zebfast.net.networks import sized
 
         try:
-            return sized(self.tokenizer, self.size, belief_head=self.belief_head)
+            return sized(
+                self.tokenizer, self.size, belief_head=self.belief_head, contract=self.contract
+            )
         except ValueError as error:
             raise RecipeError(f"[network] cannot be used: {error}") from None
 
@@ -88,6 +91,9 @@ class ArenaPlan:
     )
     opponents: tuple[str, ...] = setting(
         ("random", "heuristic2"), "Player specs; the best network so far is one by itself."
+    )
+    contracts: bool = setting(
+        False, "Play all again for contracts; the best network is then that of both."
     )
 
     def __post_init__(self) -> None:

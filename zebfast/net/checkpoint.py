@@ -26,7 +26,7 @@ from zebfast.net.networks import (
     infer_config,
     sees_contracts,
 )
-from zebfast.net.v2 import V2Config
+from zebfast.net.v2 import FIRST_WEIGHT, V2Config
 from zebfast.system.files import open_plain, read_plain, write_atomic
 from zebfast.system.finite import require_finite
 from zebfast.system.machine import installed_version
@@ -93,17 +93,25 @@ def fresh(config: AnyConfig, *, seed: int) -> Checkpoint:
     return Checkpoint(config=config, weights=weights, provenance=provenance(seed=seed))
 
 
-def warm_start(source: Checkpoint, *, belief_head: bool, seed: int) -> Checkpoint:
-    """A new lineage from trained weights: counters at zero, a fresh belief head added if asked.
+def warm_start(
+    source: Checkpoint, *, belief_head: bool, seed: int, contract: bool = False
+) -> Checkpoint:
+    """A new lineage from trained weights: counters at zero, what is asked for added.
 
-    A belief head that ``source`` has is kept either way.
+    A belief head begins untrained. What a v2 network sees of contracts begins as rows of zeros, so
+    that its answers are what they were. Either is kept where ``source`` has it.
     """
     config = replace(source.config, belief_head=belief_head or source.config.belief_head)
-    new = {} if config == source.config else fresh(config, seed=seed).weights
+    weights = dict(source.weights)
+    if contract and isinstance(config, V2Config) and not config.contract:
+        config = replace(config, contract=True)
+        further = config.n_bits - weights[FIRST_WEIGHT].shape[1]
+        weights[FIRST_WEIGHT] = np.pad(weights[FIRST_WEIGHT], ((0, 0), (0, further)))
+    new = {} if config.parameters().keys() == weights.keys() else fresh(config, seed=seed).weights
     origin = {"epoch": source.epoch, "total_games": source.total_games, **source.provenance}
     return Checkpoint(
         config=config,
-        weights={**new, **source.weights},
+        weights={**new, **weights},
         provenance=provenance(seed=seed, warm_start=origin),
     )
 

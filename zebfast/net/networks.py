@@ -53,16 +53,21 @@ def config_from_dict(fields: Mapping[str, object]) -> AnyConfig:
     return made
 
 
-def sized(tokenizer: str, size: str, *, belief_head: bool) -> AnyConfig:
-    """Config of a named size; ValueError for a tokenizer or size there is not."""
+def sized(tokenizer: str, size: str, *, belief_head: bool, contract: bool = False) -> AnyConfig:
+    """Config of a named size; ValueError for a tokenizer or size there is not.
+
+    ``contract``: it sees what hands are played for, as v2 networks alone can.
+    """
     if tokenizer not in TOKENIZERS or size not in SIZE_NAMES:
         raise ValueError(
             f"there is no {size!r} {tokenizer!r} network; tokenizers are {', '.join(TOKENIZERS)} "
             f"and sizes {', '.join(SIZE_NAMES)}"
         )
     if tokenizer == v1.TOKENIZER:
+        if contract:
+            raise ValueError("v1 networks see no contracts; v2 ones can")
         return replace(v1.SIZES[size], belief_head=belief_head)
-    return replace(v2.SIZES[size], belief_head=belief_head)
+    return replace(v2.SIZES[size], belief_head=belief_head, contract=contract)
 
 
 def size_name(config: AnyConfig) -> str | None:

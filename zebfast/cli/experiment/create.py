@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 # flags.
 
 RUN_DIR = "run"  # of weights and examples, below the experiment, where no places are given
-_OF_THE_RECIPE = ("size", "tokenizer", "belief_head")
+_OF_THE_RECIPE = ("size", "tokenizer", "belief_head", "contract")
 
 
 def recipe_flags(recipe: Recipe, flags: dict[str, Any], directory: Path) -> dict[str, Any]:
     """The flags of ``create`` with the recipe's network, and with places if none were given.
 
-    First weights that are given bring their own network, whatever the recipe begins with.
+    First weights that are given bring their own network, whatever the recipe begins with; it sees
+    contracts where the recipe's is to.
     UsageError for a flag that the recipe decides.
     """
     given = [name for name in _OF_THE_RECIPE if flags[name]]
@@ -46,7 +47,7 @@ def recipe_flags(recipe: Recipe, flags: dict[str, Any], directory: Path) -> dict
             "--existing continues weights whose games no recipe has counted: leave it out, and "
             "begin from them with --from-hub"
         )
-    network = {}
+    network = {"contract": recipe.network.contract} if recipe.network else {}
     if flags["source"] is None and flags["from_hub"] is None:
         network = {name: getattr(recipe.network, name) for name in _OF_THE_RECIPE}
     return flags | network | {"recipe": recipe.name} | _places(flags, directory)
@@ -95,7 +96,8 @@ def _places(flags: dict[str, Any], directory: Path) -> dict[str, str]:
               "zebfast-learn has it).")  # fmt: skip
 @network_options
 @click.option("--recipe", metavar="NAME|FILE", help="Train after a recipe: fast, one hour on two "
-              "cores; quick, a trial of a minute; or a TOML file.")  # fmt: skip
+              "cores; game, whole games, two hours, or less with --from; quick, a trial of a "
+              "minute; or a TOML file.")  # fmt: skip
 @click.option("--existing", is_flag=True, help="The namespace NAME has weights already: continue "
               "them, and write no bootstrap.")  # fmt: skip
 @click.option("--wandb/--no-wandb", default=False, help="Log to Weights & Biases.")
@@ -124,7 +126,8 @@ def create(name: str, experiments_dir: Path, existing: bool, dry_run: bool, **fl
     if directory.exists():
         raise click.UsageError(f"{directory} exists already: choose another name.")
     if flags["recipe"] is not None:
-        path = find_recipe(flags["recipe"])
+        trained = flags["source"] is not None or flags["from_hub"] is not None
+        path = find_recipe(flags["recipe"], trained=trained)
         recipe, recipe_text = load_recipe(path), path.read_text(encoding="utf-8")
         flags = recipe_flags(recipe, flags | {"existing": existing}, directory)
     if not existing:
