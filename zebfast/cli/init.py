@@ -20,7 +20,7 @@ from zebfast.system.settings import MOST_WHOLE
 
 
 class NetworkFile(click.Path):
-    """A checkpoint by its path, or by the word `shipped`: the network that comes with zebfast."""
+    """A checkpoint by its path, or by the word for a network that comes with zebfast."""
 
     def __init__(self) -> None:
         super().__init__(exists=True, dir_okay=False, path_type=Path)
@@ -29,7 +29,7 @@ class NetworkFile(click.Path):
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> Any:
         """The file's path; a usage error if there is no such file."""
-        return super().convert(shipped.PATH if value == shipped.NAME else value, param, context)
+        return super().convert(shipped.FILES.get(value, value), param, context)
 
 
 #: The options that say which network to begin with; see first_checkpoint.
@@ -48,7 +48,7 @@ network_options = together(
                  help="Seed of the untrained weights."),
     click.option("--from", "source", type=NetworkFile(), metavar="FILE",
                  help="Checkpoint whose weights to start from; shipped: the network that comes "
-                      "with zebfast."),
+                      "with zebfast; whole-game: the one that sees contracts."),
     click.option("--beside", multiple=True, type=NetworkFile(), metavar="FILE",
                  help="Another v2 network of the same shape (repeatable): begin with one of "
                       "their widths together, which plays by the mean of what they think."),
@@ -153,7 +153,8 @@ def first_checkpoint(flags: dict[str, Any]) -> tuple[Checkpoint, dict[str, Any]]
 
 def _from_files(paths: list[Path]) -> tuple[Checkpoint, dict[str, Any]]:
     """The network of a file, or those of several side by side."""
-    files = [shipped.NAME if path == shipped.PATH else str(path.absolute()) for path in paths]
+    words = {path: word for word, path in shipped.FILES.items()}
+    files = [words.get(path, str(path.absolute())) for path in paths]
     networks = [load_checkpoint(path) for path in paths]
     origin: dict[str, Any] = {"kind": "file", "file": files[0]}
     if len(networks) == 1:

@@ -123,13 +123,13 @@ def weights_digest(spec: PlayerSpec) -> str | None:
 def load_network(spec: PlayerSpec) -> Checkpoint:
     """A player's weights: shipped, of a checkpoint file, or of a weights directory as worker and
     learner share. Raises PlayerLoadError where they cannot be used."""
-    from zebfast.net import checkpoint
+    from zebfast.net import checkpoint, shipped
 
     place = spec.weights or WeightsPlace()
     source = Path(place.source).expanduser()
     with _sentences(spec):
         config = None
-        if place.source and source.is_dir():
+        if place.source not in ("", shipped.WHOLE) and source.is_dir():
             config = checkpoint.read_config(source / _namespace(place).config_file)
         return checkpoint.load(_weights_file(spec, place), config=config)
 
@@ -139,6 +139,8 @@ def _weights_file(spec: PlayerSpec, place: WeightsPlace) -> Path:
 
     if not place.source:
         return shipped.PATH
+    if place.source == shipped.WHOLE:
+        return shipped.WHOLE_PATH
     source = Path(place.source).expanduser()
     if source.is_dir():
         return source / _namespace(place).weights_file
