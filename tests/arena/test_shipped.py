@@ -14,6 +14,7 @@ from zebfast.arena.players.base import plain_player
 from zebfast.arena.players.build import build_player, load_network, weights_digest
 from zebfast.arena.players.specs import parse_spec
 from zebfast.net import checkpoint, shipped
+from zebfast.net.v2 import V2Config
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -50,6 +51,18 @@ def test_it_plays_well(opponent: str, least: float) -> None:
     assert player.name == "zeb"
     result = play_match(player, plain_player(opponent), n_games=600, seed=12)
     assert result.win_rate >= least
+
+
+def test_the_network_for_whole_games_sees_contracts(repo_root: Path) -> None:
+    assert shipped.WHOLE_PATH.stat().st_size <= shipped.MAX_BYTES
+    player, loaded = parse_spec("zeb:source=whole-game"), checkpoint.load(shipped.WHOLE_PATH)
+    assert isinstance(loaded.config, V2Config)
+    assert loaded.config.contract
+    assert loaded.provenance["recipe"] == "game"
+    assert all((repo_root / name).is_file() for name in loaded.provenance["records"])
+    assert weights_digest(player) != weights_digest(parse_spec("zeb"))
+    result = play_match(build_player(player), plain_player("heuristic2"), n_games=600, seed=12)
+    assert result.win_rate >= 0.66
 
 
 def test_every_spec_without_a_source_means_this_file(tmp_path: Path) -> None:
