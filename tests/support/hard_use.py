@@ -29,7 +29,7 @@ from zebfast import Game, GameBatch
 from zebfast.core.network import Network
 from zebfast.core.options import SearchOptions, TeachingOptions
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
-from zebfast.core.whole_game import WholeGame
+from zebfast.core.whole_game import WholeGame, WholeGameBatch
 from zebfast.core.worlds import sample_worlds
 from zebfast.rules import HouseDeclaration, RuleSet
 
@@ -82,7 +82,8 @@ FITTING: Attributes = {
     "out": np.zeros((N, 8), np.float32), "qkv": np.zeros((N, 24), np.float32), "records":
     np.zeros(2, GAME_DTYPE), "scores": np.zeros((N, 71), np.float32), "shape": (N,),
     "table": np.zeros((856, WIDTH), np.float32), "text": str(Game.deal(1)), "texts": [],
-    "what": "records",
+    "what": "records", "layout": [1, 2, 4, 8], "number": 1, "numbers": np.arange(N),
+    "contract": None, "contracts": GAMES.contracts,
 }  # fmt: skip
 #: What fits in one class or module alone.
 OWN: dict[str, Attributes] = {
@@ -97,7 +98,8 @@ OWN: dict[str, Attributes] = {
     "whole_game.WholeGame": {"text": str(WholeGame(seed=1))},
     "whole_game_batch.WholeGameBatch": {"games": np.arange(N)},
     "worlds.WorldSet": {"hands": WORLDS[0]},
-    "features": {"out": np.zeros((N, WIDTH), np.float32)},
+    "features": dict.fromkeys(("gradient", "out"), np.zeros((N, WIDTH), np.float32)),
+    "house": {"games": WholeGameBatch(N, seed=1)},
     "observe": {"games": np.zeros(2, GAME_DTYPE)},
     "rollouts": {"hands": WORLDS},
     "worlds": {"hands": WORLDS, "weights": np.ones((N, 28, 4))},
