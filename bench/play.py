@@ -173,7 +173,7 @@ def hints() -> None:
             if step.phase != "play" or len(view.legal) < 2 or rng.random() > 0.25:
                 continue
             outlook, made = blind.look(view), game.results[step.hand - 1].made
-            stated.append(outlook.chances[outlook.dominoes.index(step.value)])
+            stated.append(outlook.stated[outlook.dominoes.index(step.value)])
             came.append(made == (step.seat % 2 == view.bidder % 2))
     chances, outcomes = np.array(stated), np.array(came, float)
     edges = np.linspace(0, 1, 11)

@@ -252,6 +252,21 @@ def _shows(told: bytes, hand: list[int]) -> bool:
     )
 
 
+def test_a_shared_screen_shows_no_dominoes_before_it_is_handed_on(desk: Any, site: Site) -> None:
+    table = site.new(HERE, HERE | {"name": "Cid"}, HERE, HERE, rules={"all_pass": "force"})
+    _open(desk, site, table)
+    names = set()
+    for _ in range(4):
+        button = _wait(desk, "document.querySelector('#ask button:not([data-value])')")
+        assert desk.find_elements("css selector", "#hand button") == []
+        names.add(re.findall(r"I am (\w+):", button.text)[0])
+        button.click()
+        _wait(desk, "document.querySelectorAll('#hand button').length === 7")
+        _acted(desk, desk.find_element("css selector", "#ask [data-value]").click)
+    assert names == {"Ann", "Cid"}
+    assert complaints(desk) == []
+
+
 def test_a_server_that_is_killed_comes_back_with_the_game(desk: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "zebfast", "play", "--state", str(tmp_path / "state"),
                "--player", "heuristic2"]  # fmt: skip
@@ -325,3 +340,13 @@ def _findings(browser: Any) -> list[str]:
         if each["impact"] in GRAVE
         for node in each["nodes"]
     ]
+
+
+@pytest.mark.slow
+def test_a_game_to_seven_by_keyboard(desk: Any, site: Site) -> None:
+    table = site.new()
+    _open(desk, site, table)
+    while _by_keyboard(desk):
+        pass
+    assert max(site.room.find(table).table.game.marks) >= 7
+    assert complaints(desk) == []

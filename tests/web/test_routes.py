@@ -279,6 +279,25 @@ def test_house_contracts_are_played_at_the_table(site: Site) -> None:
     assert seen == ["nello", "sevens", "fives"]
 
 
+def test_a_player_that_fails_says_so_and_is_asked_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise ZeroDivisionError("of this test")
+
+    monkeypatch.setattr(rooms, "RETRY_SECONDS", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(site.room.players, "choose", fail)
+        table = site.new(COMPUTER, COMPUTER, HERE, COMPUTER)
+        ends = time.monotonic() + 20
+        while "computer player failed" not in _state(site.owner, table, 2)["trouble"]:
+            if _state(site.owner, table, 2)["to_act"] == 2:
+                table = site.new(COMPUTER, COMPUTER, HERE, COMPUTER)
+            assert time.monotonic() < ends
+    view = _until_turn(site.owner, table, 2)
+    assert view["trouble"] == ""
+
+
 def test_computers_play_on_by_themselves_and_after_a_restart(tmp_path: Path) -> None:
     with serving(tmp_path, ("random",)) as site:
         robots = [COMPUTER | {"player": "random"}] * 4

@@ -274,11 +274,9 @@ def _choices(values: dict[int, int], outlook: Outlook | None) -> tuple[Choice, .
     if outlook is None:
         return tuple(Choice(domino, None, None, points) for domino, points in values.items())
     looks = zip(
-        outlook.dominoes, outlook.chances.tolist(), outlook.mean_points.tolist(), strict=True
+        outlook.dominoes, outlook.stated.tolist(), outlook.mean_points.tolist(), strict=True
     )
-    return tuple(
-        Choice(domino, min(1.0, chance), points, values[domino]) for domino, chance, points in looks
-    )
+    return tuple(Choice(domino, chance, points, values[domino]) for domino, chance, points in looks)
 
 
 def _batch_of(dealt: Sequence[Sequence[int]], decls: list[int], leaders: list[int]) -> GameBatch:

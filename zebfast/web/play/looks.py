@@ -104,7 +104,7 @@ def play_hint(view: SeatView, outlook: Outlook) -> dict[str, Any]:
         {"domino": domino(each), "best": each == outlook.best,
          "values": [f"{100 * chance:.0f} %", f"{points:.1f}"]}
         for each, chance, points in zip(
-            outlook.dominoes, outlook.chances.tolist(), outlook.mean_points.tolist(), strict=True
+            outlook.dominoes, outlook.stated.tolist(), outlook.mean_points.tolist(), strict=True
         )
     ]  # fmt: skip
     others = [(view.seat + step) % N_SEATS for step in range(1, N_SEATS)]

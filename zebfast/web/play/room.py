@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from zebfast.rules import ImpossibleDeal, RuleSet
+from zebfast.rules import RuleSet
 from zebfast.system.files import fault_text
 from zebfast.web.answers import Refused
 from zebfast.web.play.looks import Looks
@@ -29,6 +29,7 @@ RETRY_SECONDS = 5.0  # after what a disk or a player failed at
 TRICK_PACES = 2.0  # as long as so many acts a finished trick lies there
 MAX_LOOKS = 16  # hints and reviews that wait
 HAND_SECONDS = 6.0  # between hands at a table without people
+_FAILED = "A computer player failed; the server's messages say how."
 
 
 class Seated:
@@ -222,9 +223,10 @@ class Room:
             while self._waits_for_us(seated.table):
                 try:
                     await self._step(seated)
-                except (Refused, ValueError, ImpossibleDeal) as error:
-                    seated.trouble = f"{error} It is tried again in a few seconds."
-                    _LOG.warning(f"table {seated.table.id}: {error}")
+                except Exception as error:  # whatever it is, the other tables go on
+                    told = str(error) if isinstance(error, Refused) else _FAILED
+                    seated.trouble = f"{told} It is tried again in a few seconds."
+                    _LOG.warning(f"table {seated.table.id}: {type(error).__name__}: {error}")
                     seated.changes.tell()
                     await asyncio.sleep(RETRY_SECONDS)
         finally:

@@ -243,6 +243,7 @@ class Tables:
             "own": sorted(self._own(request, table)), "scoring": game.rule_set.scoring,
             "results": [views.result(each) for each in game.results], "target":
             game.rule_set.target, "review_only": table.review_only,
+            "is_owner": request.state.is_owner,
         })  # fmt: skip
 
     async def review(self, request: Request) -> Response:

@@ -33,6 +33,7 @@ async function start() {
 const team = (side) => `${facts.names[side]} & ${facts.names[side + 2]}`;
 
 function showHead() {
+  the("home").hidden = !facts.is_owner;
   the("title").textContent = `${team(0)} ${facts.marks[0]} : ${facts.marks[1]} ${team(1)}`;
   hold(the("links"),
     facts.review_only ? null : h("a", { class: "button", href: `/table/${id}` }, "To the table"),

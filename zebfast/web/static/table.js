@@ -83,6 +83,7 @@ function show(before) {
   showHand();
   showAsk();
   the("undo").disabled = !view.undo;
+  the("home").hidden = !view.is_owner;
   the("hint").hidden = !(view.hints && seat !== null);
   if (before === null || before.version !== view.version) the("hints").hidden = true;
   the("last").disabled = lastTrick() === null;
@@ -305,7 +306,7 @@ function afterHand() {
   if (view.phase === "over") {
     const won = seat === null ? `${[view.winner, view.winner + 2].map((who) => view.seats[who].name).join(" and ")} have won` : view.winner === team(seat) ? "You have won" : "They have won";
     parts.push(h("p", { class: "lead" }, `${won} the game, ${view.marks[view.winner]} to ${view.marks[1 - view.winner]}.`));
-    parts.push(h("a", { class: "button primary", href: `/review/${id}` }, "Review the game"), h("a", { class: "button", href: "/" }, "All tables"));
+    parts.push(h("a", { class: "button primary", href: `/review/${id}` }, "Review the game"), view.is_owner ? h("a", { class: "button", href: "/" }, "All tables") : null);
   } else if (view.own.length || view.is_owner) {
     parts.push(h("button", { class: "primary", "aria-keyshortcuts": "n", onclick: () => send("next") }, "Next hand"));
     if (view.results.length && last.made !== null) parts.push(h("a", { class: "button", href: `/review/${id}?hand=${view.results.length}` }, "Look back at this hand"));
