@@ -4,10 +4,16 @@
 
 #include <stdbool.h>
 
+#include "engine.h"
+#include "observe.h"
 #include "records.h"
+#include "rng.h"
 
-/* Game n of the queue (0, 1, 2, ...) is the game first_game + n * stride to all randomness. */
+/* Game n of the queue (0, 1, 2, ...) is the game first_game + n * stride to all randomness. Its deal
+ * is that of stream 0 or, where deals are given, the one that its record begins with: hands,
+ * declaration, leader and contract, which must be sound. */
 typedef struct {
+    bool given;
     uint64_t first_game, stride;
     uint64_t next, limit, capacity;
     zf_game *records;
@@ -36,6 +42,17 @@ static inline uint64_t zf_game_queue_start(zf_game_queue *q, uint64_t *game) {
 
 static inline zf_game *zf_game_queue_record(const zf_game_queue *q, uint64_t number) {
     return &q->records[number % q->capacity];
+}
+
+/* Its deal, with which its record begins. */
+static inline void zf_game_queue_deal(const zf_game_queue *q, uint64_t number, uint64_t seed,
+                                      uint64_t game, zf_state *s) {
+    zf_game *record = zf_game_queue_record(q, number);
+    if (q->given)
+        zf_game_start(s, record);
+    else
+        zf_deal(s, seed, ZF_STREAM_DEAL, game);
+    zf_game_begin(record, s);
 }
 
 static inline void zf_game_queue_finish(const zf_game_queue *q, uint64_t number) {

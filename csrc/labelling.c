@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "engine.h"
 #include "observe.h"
 #include "rng.h"
 #include "rollouts.h"
@@ -115,13 +114,7 @@ static void start_game(zf_labelling *t, slot *s) {
     s->number = zf_game_queue_start(&t->queue, &s->game);
     s->active = true;
     s->known = -1;
-    zf_game *g = zf_game_queue_record(&t->queue, s->number);
-    if (t->config.given) {
-        zf_game_start(&s->state, g);
-    } else {
-        zf_deal(&s->state, t->config.seed, ZF_STREAM_DEAL, s->game);
-        zf_game_begin(g, &s->state);
-    }
+    zf_game_queue_deal(&t->queue, s->number, t->config.seed, s->game, &s->state);
     meet_decision(s);
 }
 
@@ -205,11 +198,13 @@ static uint32_t draw_worlds(zf_labelling *t, const slot *s) {
     return (uint32_t)count;
 }
 
-/* Begin to label the decision, if it is one of those to be labelled. */
+/* Begin to label the decision, if it is one of those to be labelled: none is of a hand whose
+ * contract is decided, which ends there. */
 static void teach(zf_labelling *t, slot *s) {
     uint64_t key = zf_stream_key(t->config.seed, ZF_STREAM_CAP, s->game);
     s->phase = ROLLING;
     s->n_rollouts = s->n_worlds = 0;
+    if (s->state.contract.bid && zf_decided(&s->state)) return;
     if (zf_unit(key, s->state.n_plays) >= (double)t->config.labels.label_share) return;
     memset(s->points, 0, sizeof s->points);
     memset(s->signs, 0, sizeof s->signs);

@@ -18,7 +18,6 @@ typedef struct {
     uint64_t first_game; /* games first_game, first_game + stride, ... */
     uint64_t stride;
     uint32_t n_games; /* side by side */
-    bool given; /* the records of games to be started hold what they begin with; else deals are drawn */
     zf_label_options labels;
 } zf_labelling_config;
 

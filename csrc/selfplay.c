@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "cache.h"
-#include "engine.h"
 #include "rng.h"
 #include "tree_pool.h"
 
@@ -94,11 +93,9 @@ static void start_game(zf_selfplay *f, slot *s) {
     zf_state root;
     s->number = zf_game_queue_start(&f->queue, &s->game);
     s->active = true;
-    zf_deal(&root, f->config.seed, ZF_STREAM_DEAL, s->game);
-    zf_game *g = zf_game_queue_record(&f->queue, s->number);
-    zf_game_begin(g, &root);
+    zf_game_queue_deal(&f->queue, s->number, f->config.seed, s->game, &root);
     zf_play_forced(&root);
-    record_plays(g, &root, 0, false);
+    record_plays(zf_game_queue_record(&f->queue, s->number), &root, 0, false);
     zf_tree_reset(s->tree, &root);
     meet_root(f, s);
 }

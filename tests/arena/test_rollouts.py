@@ -6,10 +6,10 @@ from math import log
 
 import numpy as np
 import pytest
-from slow_rollouts import copied, margin, valued
+from slow_rollouts import copied, margin, valued, won
 from slow_solver import SlowSolver
 from slow_tree import HashedEvaluator, hashed_evaluate
-from world_games import as_position, batch_after
+from world_games import as_position, batch_after, for_contracts
 
 from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.rollouts import Rollouts, ValuedRollouts
@@ -20,14 +20,17 @@ from zebfast.core.worlds import WorldSet, sample_worlds
 from zebfast.selfplay.play_values import EPSILON
 
 
+@pytest.mark.parametrize("contracts", [False, True])
 @pytest.mark.parametrize(
     ("exact_tricks", "depth", "plies"),
     [(0, None, 2), (2, None, 11), (3, None, 9), (1, 2, 13), (0, 1, 14), (7, None, 17), (2, 1, 24)],
 )
 def test_utilities_are_those_of_single_games(
-    pool: SolverPool, exact_tricks: int, depth: int | None, plies: int
+    pool: SolverPool, exact_tricks: int, depth: int | None, plies: int, contracts: bool
 ) -> None:
     games = batch_after(5, plies, seed=3)
+    if contracts:
+        games = for_contracts(games, seed=4)
     rollouts = Rollouts(HashedEvaluator(), pool, exact_tricks, depth)
     masks = games.legal()
     masks[0] &= ~masks[0] + np.uint32(1)  # only the lowest is tried
@@ -42,16 +45,20 @@ def test_utilities_are_those_of_single_games(
         assert np.flatnonzero(~np.isnan(found[row])).tolist() == tried
         for domino in tried:
             wanted = margin(position, domino, until, hashed_evaluate, solver)
-            assert found[row, domino] == np.float32(np.sign(wanted) + EPSILON * wanted)
+            worth = won(position, position.to_play, wanted)
+            assert found[row, domino] == np.float32(worth + (not contracts) * EPSILON * wanted)
 
 
+@pytest.mark.parametrize("contracts", [False, True])
 @pytest.mark.parametrize(
     ("exact_tricks", "depth", "plies"), [(0, 1, 2), (2, 1, 11), (1, 2, 9), (3, 1, 14), (2, 2, 20)]
 )
 def test_truncated_rollouts_are_those_of_single_games(
-    pool: SolverPool, exact_tricks: int, depth: int, plies: int
+    pool: SolverPool, exact_tricks: int, depth: int, plies: int, contracts: bool
 ) -> None:
     games = batch_after(6, plies, seed=7)
+    if contracts:
+        games = for_contracts(games, seed=5)
     rollouts = ValuedRollouts(HashedEvaluator(), pool, exact_tricks, depth)
     found = rollouts.utilities(games, games.legal())
     until = 28 - 4 * exact_tricks
@@ -67,12 +74,13 @@ def test_truncated_rollouts_are_those_of_single_games(
 
 
 def test_likelihoods_are_those_of_single_plays() -> None:
-    games = batch_after(6, 10, seed=5)
+    games = for_contracts(batch_after(6, 10, seed=5), seed=1)
     found = past_log_likelihoods(games, HashedEvaluator())
     for row in range(6):
         position = as_position(games, row)
         viewer, total = position.to_play, 0.0
-        again = Game(position.dealt, position.decl, position.plays[0][0])
+        leader = position.plays[0][0]
+        again = Game(position.dealt, position.decl, leader, contract=position.contract)
         for seat, domino in position.plays:
             legal = again.legal()
             if seat != viewer and len(legal) > 1:

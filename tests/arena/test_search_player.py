@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from choices import choose
 from slow_tree import HashedEvaluator, SlowTree, hashed_evaluate
-from world_games import as_position, relaid
+from world_games import as_position, for_contracts, relaid
 
 from zebfast.arena.match import play_match
 from zebfast.arena.players import search
@@ -37,9 +37,12 @@ def random_batch(n: int, plies: int) -> GameBatch:
     return batch
 
 
+@pytest.mark.parametrize("contracts", [False, True])
 @pytest.mark.parametrize("plies", [0, 6, 15, 19])
-def test_plays_are_those_of_single_slow_trees(plies: int) -> None:
+def test_plays_are_those_of_single_slow_trees(plies: int, contracts: bool) -> None:
     batch, rows = random_batch(12, plies), np.arange(12)
+    if contracts:
+        batch = for_contracts(batch, seed=6)
     player = SearchPlayer(name="s", evaluator=HashedEvaluator(), options=OPTIONS)
     chosen = choose(player, batch, rows, rows + 100)
     searched = 0

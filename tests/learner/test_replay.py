@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from zebfast.core.records import EXAMPLE_DTYPE, EXAMPLE_HAS_POINTS, EXAMPLE_POINTS_SHIFT
+from zebfast.core.records import (
+    EXAMPLE_DTYPE,
+    EXAMPLE_HAS_POINTS,
+    EXAMPLE_POINTS_SHIFT,
+    laid_out_as,
+    without_contract,
+)
 from zebfast.learner.data.replay import ReplayBuffer, ReplayCache, packed_rows
 
 
@@ -108,6 +116,29 @@ def test_cache_with_flags_that_nobody_wrote_is_not_used(
     found = ReplayCache(tmp_path, "one").load(restored)
     assert found == ({"a"} if is_usable else None)
     assert len(restored) == (3 if is_usable else 0)
+
+
+def test_a_save_from_before_there_were_contracts_is_read(tmp_path: Path) -> None:
+    """Its examples are of hands for points; the next save is as they are now."""
+    cache, records = ReplayCache(tmp_path, "one"), numbered(0, 5)
+    records["obs"]["plays"][:, 3] = 7
+    replay = ReplayBuffer(10)
+    replay.add(records)
+    cache.save([replay], {"a"})
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    old = laid_out_as(records, without_contract(EXAMPLE_DTYPE))
+    assert old.dtype.itemsize == 64
+    data = old.tobytes() + np.arange(5, dtype=np.uint32).tobytes()
+    (tmp_path / manifest["data_file"]).write_bytes(data)
+    manifest |= {"record_bytes": 68, "crc32": zlib.crc32(data)}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    restored = ReplayBuffer(10)
+    assert cache.load(restored) == {"a"}
+    np.testing.assert_array_equal(restored.contents(), records)
+    assert restored.draws().tolist() == list(range(5))
+    manifest |= {"record_bytes": 69}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert cache.load(ReplayBuffer(10)) is None
 
 
 def test_cache_of_another_lineage_is_not_used(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from zebfast.exchange.archive_writer import archive_bytes
 from zebfast.net import checkpoint as checkpoints
 from zebfast.net.checkpoint import BadCheckpoint
 from zebfast.net.networks import (
     SIZE_NAMES,
     TOKENIZERS,
     AnyConfig,
+    check_weights,
     config_from_dict,
     size_name,
     sized,
@@ -26,6 +28,37 @@ from zebfast.net.torch.modules import build, skeleton
 from zebfast.net.v2 import V2Config
 
 KINDS = [(tokenizer, belief) for tokenizer in TOKENIZERS for belief in (False, True)]
+
+
+CONTRACT = V2Config(width=32, n_blocks=1, belief_head=True, contract=True)
+
+
+def test_weights_say_whether_a_network_sees_contracts(tmp_path: Path) -> None:
+    """Files of both kinds load, whatever their config says of it; that of old ones is as it was."""
+    for config in (CONTRACT, replace(CONTRACT, contract=False)):
+        made = checkpoints.fresh(config, seed=1)
+        for name in ("a.pt", "a.safetensors"):
+            checkpoints.save(made, tmp_path / name)
+            assert checkpoints.load(tmp_path / name).config == config
+        checkpoints.save_state_dict(made.weights, tmp_path / "plain.pt")
+        assert checkpoints.load(tmp_path / "plain.pt").config == config
+        assert ("contract" in config.to_dict()) == config.contract
+    silent = {k: v for k, v in CONTRACT.to_dict().items() if k != "contract"}
+    seeing = checkpoints.fresh(CONTRACT, seed=1)
+    odd = {"model_state_dict": dict(seeing.weights), "model_config": silent}
+    (tmp_path / "silent.pt").write_bytes(archive_bytes(odd))
+    assert checkpoints.load(tmp_path / "silent.pt").config == CONTRACT
+
+
+@pytest.mark.parametrize("rows", [855, 857, 1023, 1025])
+def test_another_number_of_rows_is_refused(rows: int) -> None:
+    for config in (CONTRACT, replace(CONTRACT, contract=False)):
+        weights = dict(checkpoints.fresh(config, seed=1).weights)
+        weights["first.weight"] = np.zeros((32, rows), np.float32)
+        with pytest.raises(BadCheckpoint, match=f"'first.weight' has shape .32, {rows}."):
+            check_weights(config, weights)
+    with pytest.raises(ValueError, match="contract must be true or false, not 1"):
+        V2Config(width=32, n_blocks=1, contract=1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("tokenizer", "belief_head"), KINDS)

@@ -92,6 +92,21 @@ def test_native_round_trip(tmp_path: Path, games: np.ndarray) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+def test_contracts_are_kept_in_native_files(tmp_path: Path, games: np.ndarray) -> None:
+    """As eight bytes more a game; files without one say nothing of them."""
+    path, plain = tmp_path / "w_1_ab.safetensors", tmp_path / "w_2_ab.safetensors"
+    some = games.copy()
+    some["contract"]["bid"][1], some["contract"]["bidder"] = 31, games["leader"]
+    some["contract"][some["contract"]["bid"] == 0] = 0
+    write_native(path, some, METADATA)
+    write_native(plain, games, METADATA)
+    np.testing.assert_array_equal(read_examples(path).records, games_to_examples(some))
+    assert (read_examples(path).records["obs"]["contract"]["bid"] > 0).sum() == 28
+    assert b"contract" not in plain.read_bytes()
+    more = len(path.read_bytes()) - len(plain.read_bytes())
+    assert 8 * len(games) <= more < 8 * len(games) + 100
+
+
 def test_both_formats_give_the_same_examples(tmp_path: Path, games: np.ndarray) -> None:
     write_native(tmp_path / "w_1_ab.safetensors", games, METADATA)
     write_pt(tmp_path / "w_1_ab.pt", games, METADATA)

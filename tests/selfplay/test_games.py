@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from slow_game import SlowGame
 from slow_tree import HashedEvaluator
+from world_games import contract_starts, play_out
 
 from zebfast import rules
 from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
-from zebfast.core.records import EXAMPLE_HAS_POLICY, GAME_DTYPE
+from zebfast.core.records import EXAMPLE_HAS_POLICY, GAME_DTYPE, contract_of_record
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 
@@ -71,6 +72,48 @@ def test_games_equal_the_twin(worlds: str, temperature: float, exact_tricks: int
         twin = SlowGame(number, 3, settings)
         assert game["plays"].tolist() == twin.plays
         assert game["policy"].tolist() == twin.weights
+
+
+@pytest.mark.parametrize(("worlds", "skip"), [("true", False), ("sampled", True)])
+def test_games_that_are_given_equal_the_twin(worlds: str, skip: bool) -> None:
+    """Deals with contracts, given bit by bit; records hold them."""
+    settings = config(
+        4, 1, worlds=worlds, exact_tricks=2, n_simulations=20, n_worlds=3, skip_decided=skip
+    )
+    starts = contract_starts(range(5, 12))
+    given = SelfPlayForest(
+        4, options=settings.search, seed=3, first_game=5, worlds=worlds, given=True
+    )
+    given.begin(starts[:3])
+    assert given.n_unstarted == 3
+    first = play_out(given)
+    given.begin(starts[3:])
+    games = np.concatenate([first, play_out(given)])
+    for i, game in enumerate(games):
+        position = rules.Position(
+            starts["hands"][i].tolist(), int(game["decl"]), int(game["leader"])
+        )
+        position.contract = contract_of_record(starts["contract"][i])
+        twin = SlowGame(5 + i, 3, settings, position)
+        assert game["plays"].tolist() == twin.plays
+        assert game["policy"].tolist() == twin.weights
+        assert game["contract"] == starts["contract"][i]
+    examples = games_to_examples(games)
+    assert (np.abs(examples["value"]) == 1).all()
+    assert (examples["obs"]["contract"]["bid"] > 0).all()
+
+
+def test_games_are_given_or_dealt() -> None:
+    options, starts = SearchOptions(n_simulations=8), contract_starts(range(2))
+    given = SelfPlayForest(2, options=options, seed=1, given=True)
+    with pytest.raises(ValueError, match="dealt are not given"):
+        SelfPlayForest(2, options=options, seed=1).begin(starts)
+    with pytest.raises(ValueError, match="allowed by begin"):
+        given.allow(4)
+    starts["contract"]["bidder"][1] ^= 1
+    with pytest.raises(ValueError, match="start 1 is no deal, or has a contract that cannot be"):
+        given.begin(starts)
+    assert given.n_unstarted == 0
 
 
 def test_stats_add_up() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from slow_labelling import SlowTeaching
 from slow_tree import HashedEvaluator
+from world_games import contract_starts, play_out
 
 from zebfast.core.labelling import LabelledGames
 from zebfast.core.options import TeachingOptions
@@ -49,6 +50,28 @@ def test_games_and_labels_equal_the_twin(how: dict[str, Any]) -> None:
         np.testing.assert_array_equal(game["policy"], twin.labels)
         n_labels += twin.n_labels
     assert stats.labels == n_labels > 0
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"teacher": "exact", "label_share": 0.05, "n_worlds": 3},
+        {"teacher": "rollout", "exact_tricks": 2, "label_share": 0.7},
+    ],
+)
+def test_labels_of_contracts_equal_the_twin(how: dict[str, Any]) -> None:
+    """They say how often it is made, and stop where that is decided."""
+    settings, starts = config(**how), contract_starts(range(6))
+    given = LabelledGames(3, options=settings, seed=3, given=True)
+    given.begin(starts)
+    games, n_labels = play_out(given), 0
+    for number, game in enumerate(games):
+        twin = SlowTeaching(number, 3, settings, start=starts[number])
+        assert game["plays"].tolist() == twin.plays
+        np.testing.assert_array_equal(game["policy"], twin.labels)
+        assert game["contract"] == starts["contract"][number]
+        n_labels += twin.n_labels
+    assert given.counts()["labels"] == n_labels > 0
 
 
 @pytest.mark.parametrize(

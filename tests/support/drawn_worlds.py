@@ -12,6 +12,7 @@ import numpy as np
 
 from zebfast import rules
 from zebfast.core.engine import GameBatch
+from zebfast.core.records import contract_record
 from zebfast.core.worlds import WorldSet
 from zebfast.rules import Position, Stream
 
@@ -19,7 +20,8 @@ from zebfast.rules import Position, Stream
 def batch_of(position: Position) -> GameBatch:
     """The same game, compiled."""
     leader = position.plays[0][0] if position.plays else position.leader
-    batch = GameBatch([position.dealt], [position.decl], [leader])
+    contract = contract_record(position.contract)
+    batch = GameBatch([position.dealt], [position.decl], [leader], contracts=contract)
     for _, domino in position.plays:
         batch.play([domino])
     return batch

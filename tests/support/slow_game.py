@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from slow_contract import decided
 from slow_tree import SlowTree, hashed_evaluate
 
 from zebfast import rules
@@ -15,9 +16,16 @@ from zebfast.selfplay.config import SelfPlayConfig
 class SlowGame:
     """Plays and policy weights of game ``number`` of a seed."""
 
-    def __init__(self, number: int, seed: int, config: SelfPlayConfig) -> None:
+    def __init__(
+        self,
+        number: int,
+        seed: int,
+        config: SelfPlayConfig,
+        position: rules.Position | None = None,
+    ) -> None:
+        """position: of the deal, if it is given."""
         self.number, self.seed, self.config = number, seed, config
-        self.position = rules.Position(*rules.deal(seed, number))
+        self.position = position or rules.Position(*rules.deal(seed, number))
         self.weights: list[list[int]] = []
         self.n_fast = 0
         self._play()
@@ -35,7 +43,7 @@ class SlowGame:
         )
         while not position.over:
             legal, bits = position.legal(), rules.bits(key, len(position.plays))
-            if options.skip_decided and max(position.points) > 21:
+            if options.skip_decided and decided(position):
                 self._record([0] * len(legal), (bits * len(legal)) >> 64)
             else:
                 edge = self._search(tree, bits)

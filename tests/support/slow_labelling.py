@@ -7,12 +7,13 @@ are the compiled ones, which have twins of their own.
 from __future__ import annotations
 
 import numpy as np
+from slow_contract import decided, outcome
 from slow_game import choose
 from slow_tree import hashed_evaluate
 
 from zebfast import rules
 from zebfast.core.engine import GameBatch
-from zebfast.core.records import CONTRACT_DTYPE
+from zebfast.core.records import contract_of_record, contract_record
 from zebfast.core.solve import Solver
 from zebfast.core.worlds import WorldSet
 from zebfast.rules import Position, Stream
@@ -30,13 +31,12 @@ class SlowTeaching:
         self, number: int, seed: int, config: TeachingConfig, start: np.void | None = None
     ) -> None:
         self.number, self.seed, self.config = number, seed, config
-        self.contract = np.zeros((), CONTRACT_DTYPE)
         if start is None:
             self.position = Position(*rules.deal(seed, number))
         else:
             hands = start["hands"].tolist()
             self.position = Position(hands, int(start["decl"]), int(start["leader"]))
-            self.contract = start["contract"]
+            self.position.contract = contract_of_record(start["contract"])
         self.labels = np.zeros((28, 7), np.uint16)
         self.n_labels = 0
         self._solver = Solver()
@@ -56,12 +56,13 @@ class SlowTeaching:
         if len(legal) == 1:
             position.play(legal[0])
             return
-        if unit(self._draw(Stream.CAP, ply)) < np.float32(self.config.label_share):
+        ended = self.position.contract is not None and decided(self.position)
+        if not ended and unit(self._draw(Stream.CAP, ply)) < np.float32(self.config.label_share):
             self._label(ply, legal)
         if unit(self._draw(Stream.NOISE, 2 * ply)) < np.float32(self.config.explore):
             played = legal[(self._draw(Stream.NOISE, 2 * ply + 1) * len(legal)) >> 64]
         else:
-            weights = [float(p) for p in priors(position, self.contract)]
+            weights = [float(p) for p in priors(position)]
             played = legal[choose(weights, self.config.temperature, self._draw(Stream.PLAY, ply))]
         position.play(played)
 
@@ -69,23 +70,14 @@ class SlowTeaching:
         seat, worlds = self.position.to_play, self._worlds()
         own = self.position.dealt[seat]
         for domino in legal:
-            points = []
+            points, signs = [], []
             for hands in worlds:
                 ends = self._exact if self.config.teacher == "exact" else self._rollout
                 team0 = ends(hands, domino)
                 points.append(42 - team0 if seat % 2 else team0)
-            balance = np.mean([self._reached(seat, own_points) for own_points in points])
-            self.labels[ply, own.index(domino)] = pack(np.mean(points), balance)
+                signs.append(outcome(self.position, team0) * (-1 if seat % 2 else 1))
+            self.labels[ply, own.index(domino)] = pack(np.mean(points), np.mean(signs))
         self.n_labels += 1
-
-    def _reached(self, seat: int, points: int) -> int:
-        """+1 where the seat's side has what it wants with so many points, -1 where not, or 0."""
-        bid, bidder = int(self.contract["bid"]), int(self.contract["bidder"])
-        if not bid:
-            return int(np.sign(points - 21))
-        declares = seat % 2 == bidder % 2
-        made = (points if declares else 42 - points) >= min(bid, 42)
-        return 1 if made == declares else -1
 
     def _worlds(self) -> list[list[list[int]]]:
         """Hands as they were dealt, in each world of the decision."""
@@ -120,20 +112,19 @@ class SlowTeaching:
     def _rollout(self, hands: list[list[int]], domino: int) -> int:
         """Final points of team 0 when all play favourites behind this one."""
         position = Position(hands, self.position.decl, self.position.leader)
+        position.contract = self.position.contract
         for _, played in self.position.plays:
             position.play(played)
         position.play(domino)
         while len(position.plays) < 28 - 4 * self.config.exact_tricks:
             legal = position.legal()
-            position.play(
-                legal[int(np.argmax(priors(position, self.contract))) if len(legal) > 1 else 0]
-            )
+            position.play(legal[int(np.argmax(priors(position))) if len(legal) > 1 else 0])
         return self._solved(batch_of(hands, position))
 
 
-def priors(position: Position, contract: np.ndarray | np.void) -> np.ndarray:
+def priors(position: Position) -> np.ndarray:
     """The stand-in network's priors of the legal plays, in their order."""
-    batch = batch_of(position.dealt, position).playing_for(contract)
+    batch = batch_of(position.dealt, position)
     own = position.dealt[position.to_play]
     answer = hashed_evaluate(batch.observe())[0]
     return np.array([answer[own.index(domino)] for domino in position.legal()])
@@ -141,7 +132,8 @@ def priors(position: Position, contract: np.ndarray | np.void) -> np.ndarray:
 
 def batch_of(hands: list[list[int]], position: Position) -> GameBatch:
     """The game with these hands, played as far as ``position``."""
-    batch = GameBatch([hands], [position.decl], [position.leader])
+    contract = contract_record(position.contract)
+    batch = GameBatch([hands], [position.decl], [position.leader], contracts=contract)
     for _, domino in position.plays:
         batch.play([domino])
     return batch

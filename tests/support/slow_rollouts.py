@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from slow_contract import outcome
 from slow_solver import SlowSolver
 
 from zebfast import rules
@@ -25,7 +26,7 @@ def favourite(position: rules.Position, evaluate: Evaluate) -> int:
 def _seen(position: rules.Position) -> np.ndarray:
     """What the seat to play sees, OBS_DTYPE[1]."""
     leader = position.plays[0][0] if position.plays else position.to_play
-    game = Game(position.dealt, position.decl, leader)
+    game = Game(position.dealt, position.decl, leader, contract=position.contract)
     for _, domino in position.plays:
         game.play(domino)
     return np.array([game.observation()])
@@ -45,6 +46,7 @@ def copied(position: rules.Position) -> rules.Position:
     """The same game, every play made, and checked, again."""
     leader = position.plays[0][0] if position.plays else position.to_play
     other = rules.Position(position.dealt, position.decl, leader)
+    other.contract = position.contract
     for _, domino in position.plays:
         other.play(domino)
     return other
@@ -78,7 +80,13 @@ def valued(
         if game.to_play == player and len(game.plays) >= since and len(game.legal()) > 1:
             return float(evaluate(_seen(game))[0, 7])
         play_on(game, len(game.plays) + 1, evaluate)
-    return float(np.sign(_ahead(game, player, solver)))
+    return float(won(game, player, _ahead(game, player, solver)))
+
+
+def won(game: rules.Position, player: int, ahead: int) -> int:
+    """1 where the player's side, so far ahead in the end, gets its way, -1 where the other does."""
+    team0 = (42 - ahead) // 2 if player % 2 else (42 + ahead) // 2
+    return outcome(game, team0) * (-1 if player % 2 else 1)
 
 
 def _ahead(game: rules.Position, player: int, solver: SlowSolver) -> int:

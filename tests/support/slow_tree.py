@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from drawn_worlds import draw_worlds
+from slow_contract import decided, outcome, seen_contract
 from slow_gumbel import SlowGumbel
 from slow_solver import SlowSolver
 
@@ -38,6 +39,7 @@ def observe(position: Position) -> np.ndarray:
     obs["in_hand"] = sum(1 << own.index(d) for d in position.hands[seat])
     for i, (player, domino) in enumerate(position.plays):
         obs["plays"][0, i] = domino | (player - seat) % 4 << 5
+    obs["contract"] = seen_contract(position)
     return obs
 
 
@@ -239,13 +241,13 @@ class SlowTree:
         """The outcome for team 0 where it is known without the network."""
         a, b = position.points
         exact = self.options.exact_tricks
-        if not position.over and (exact == 0 or max(a, b) < 22):
+        if not position.over and (exact == 0 or not decided(position)):
             if 7 - len(position.plays) // 4 > exact:
                 return None
             hands = tuple(sum(1 << d for d in hand) for hand in position.hands)
             leader = (position.to_play - len(position.trick)) % 4
             a += self.solver.value(hands, leader, tuple(position.trick))  # type: ignore[arg-type]
-        return (a > b) - (a < b)
+        return outcome(position, (42 + a - b) // 2)
 
     def _best(self, node: Node) -> Edge:
         visits = 1 + sum(e.visits for e in node.edges)

@@ -90,6 +90,7 @@ def is_legal(hands: Sequence[Sequence[int]], position: rules.Position) -> bool:
     played = [[d for who, d in position.plays if who == seat] for seat in range(SEATS)]
     dealt = [[*hands[seat], *played[seat]] for seat in range(SEATS)]
     again = rules.Position(dealt, position.decl, position.leader)
+    again.contract = position.contract
     try:
         for _, domino in position.plays:
             again.play(domino)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from contract_observations import random_contract
+from slow_tree import hashed_evaluate
 
 from zebfast import rules
 from zebfast.core.engine import GameBatch
+from zebfast.core.records import GAME_DTYPE, OBS_DTYPE, contract_of_record, contract_record
+from zebfast.core.selfplay import RunningGames
 
 
 def batch_after(n: int, plies: int, *, seed: int) -> GameBatch:
@@ -22,10 +26,17 @@ def single(seed: int, plies: int) -> tuple[GameBatch, rules.Position]:
     return games, as_position(games, 0)
 
 
+def for_contracts(games: GameBatch, *, seed: int) -> GameBatch:
+    """The same games, each played for some contract of its leader's side."""
+    contracts = [random_contract(seed + i, int(side)) for i, side in enumerate(games.leader)]
+    return games.playing_for(np.array([contract_record(contract) for contract in contracts]))
+
+
 def as_position(games: GameBatch, row: int, plies: int | None = None) -> rules.Position:
     """A game in the other engine, after so many of its plays; None = where it stands."""
     n = int(games.n_plays[row]) if plies is None else plies
     found = rules.Position(games.hands[row].tolist(), int(games.decl[row]), int(games.leader[row]))
+    found.contract = contract_of_record(games.contracts[row])
     for domino in games.history[row, :n].tolist():
         found.play(domino)
     return found
@@ -50,3 +61,22 @@ def relaid(games: GameBatch, rows: np.ndarray, hands: np.ndarray) -> GameBatch:
     for ply in range(plies):
         again.play(history[:, ply])
     return again
+
+
+def contract_starts(numbers: range) -> np.ndarray:
+    """What games that are given begin with: these deals, each with a contract. GAME_DTYPE[n]."""
+    starts = np.zeros(len(numbers), GAME_DTYPE)
+    for start, number in zip(starts, numbers, strict=True):
+        hands, decl, leader = rules.deal(9, number)
+        start["hands"], start["decl"], start["leader"] = hands, decl, leader
+        start["contract"] = contract_record(random_contract(number, leader))
+    return starts
+
+
+def play_out(games: RunningGames) -> np.ndarray:
+    """All games that may be started, asked of the stand-in for a network: GAME_DTYPE[n]."""
+    obs, evals = np.zeros(games.room, OBS_DTYPE), np.zeros((games.room, 8), np.float32)
+    while n := games.select(obs):
+        evals[:n] = hashed_evaluate(obs[:n])
+        games.update(evals[:n])
+    return games.take()

@@ -12,7 +12,6 @@ cdef extern from "labelling.h" nogil:
         uint64_t first_game
         uint64_t stride
         uint32_t n_games
-        bint given
         zf_label_options labels
 
     ctypedef struct zf_labelling_counts:
@@ -39,4 +38,3 @@ cdef extern from "labelling.h" nogil:
 
 cdef class LabelledGames(RunningGames):
     cdef zf_labelling *games
-    cdef bint given

@@ -2,9 +2,6 @@
 
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zebfast.core.options import TeachingOptions
 from zebfast.core.selfplay import RunningGames
 
@@ -19,10 +16,6 @@ class LabelledGames(RunningGames):
         stride: int = 1,
         given: bool = False,
     ) -> Self: ...
-    def allow(self, limit: int) -> None: ...
-    def begin(self, starts: NDArray[np.void]) -> None: ...
-    @property
-    def n_unstarted(self) -> int: ...
     def clear_cache(self) -> None: ...
     def counts(self) -> dict[str, int]: ...
     @property

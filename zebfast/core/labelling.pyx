@@ -1,15 +1,9 @@
 """Games side by side that a teacher labels; observations out, finished games back."""
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t
 
-import numpy as np
-
-from zebfast.core.arrays import raw_bytes
-from zebfast.core.records import GAME_DTYPE
 from zebfast.core.selfplay import MOST_GAMES
 
-from zebfast.core.engine cimport zf_state
-from zebfast.core.observe cimport ZF_GAME_OK, zf_game, zf_game_start
 from zebfast.core.options cimport label_options
 
 
@@ -27,7 +21,7 @@ cdef class LabelledGames(RunningGames):
 
     Args:
         options: TeachingOptions. A rollout of the deal itself that the game then follows is not
-            played again.
+            played again; and no decision of a hand whose contract is decided is labelled.
         given: nothing is dealt; `begin` says what games begin with.
     """
 
@@ -40,12 +34,12 @@ cdef class LabelledGames(RunningGames):
         config.first_game = first_game
         config.stride = stride
         config.n_games = n_games
-        config.given = self.given = given
         config.labels = label_options(options)
         self.games = zf_labelling_new(&config)
         if self.games == NULL:
             raise MemoryError(f"no memory for {n_games} games with {options.n_worlds} worlds a decision")
         self.queue, self.room = zf_labelling_queue(self.games), zf_labelling_room(&config)
+        self.queue.given = given
 
     def __dealloc__(self):
         zf_labelling_free(self.games)
@@ -55,44 +49,6 @@ cdef class LabelledGames(RunningGames):
 
     cdef int64_t _update(self, const float *evals) noexcept nogil:
         return zf_labelling_update(self.games, evals)
-
-    def allow(self, limit):
-        """See RunningGames. ValueError where games are given: `begin` allows those."""
-        if self.given:
-            raise ValueError("games that are given are allowed by begin")
-        super().allow(limit)
-
-    def begin(self, starts):
-        """Let the next games be started as these begin: hands, declaration, leader and contract.
-
-        Args:
-            starts: GAME_DTYPE [n]; their plays and policies do not count.
-
-        Raises:
-            ValueError: games are not given, or one is no deal; then none of them may be started.
-        """
-        cdef const uint8_t[::1] raw = raw_bytes(starts, GAME_DTYPE, "starts")
-        cdef const zf_game *first
-        cdef zf_state state
-        cdef int64_t i, n = len(starts), old = self.limit
-        if not self.given:
-            raise ValueError("games that are dealt are not given")
-        if not n:
-            return
-        first = <const zf_game *>&raw[0]
-        for i in range(n):
-            if zf_game_start(&state, &first[i]) != ZF_GAME_OK:
-                raise ValueError(f"start {i} is no deal, or has a contract that cannot be")
-        fresh = np.zeros(n, GAME_DTYPE)
-        for name in ("hands", "decl", "leader", "contract"):
-            fresh[name] = starts[name]
-        RunningGames.allow(self, old + n)
-        self.records[np.arange(old, old + n) % self.capacity] = fresh
-
-    @property
-    def n_unstarted(self):
-        """Games that may be started and are not."""
-        return self.limit - <int64_t>self.queue.next
 
     def clear_cache(self):
         """Drop what evaluations have shown of games under way: those to come are another network's."""

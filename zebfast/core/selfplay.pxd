@@ -14,6 +14,7 @@ cdef extern from "clock.h" nogil:
 
 cdef extern from "game_queue.h" nogil:
     ctypedef struct zf_game_queue:
+        bint given
         uint64_t next
 
     void zf_game_queue_limit(zf_game_queue *q, uint64_t limit, zf_game *records, uint8_t *done,
@@ -67,6 +68,7 @@ cdef class RunningGames:
     cdef object records
     cdef uint8_t[::1] done
     cdef int64_t capacity, limit, taken
+    cdef _allow(self, limit)
     cdef bint _finished(self, int64_t n) noexcept nogil
     cdef Spent _run(self, zf_net *net, zf_obs *obs, float *evals, double seconds,
                     int64_t until) noexcept nogil

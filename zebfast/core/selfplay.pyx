@@ -5,10 +5,13 @@ from libc.string cimport memset
 
 import numpy as np
 
+from zebfast.core.arrays import raw_bytes
 from zebfast.core.forest import check_worlds
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 
+from zebfast.core.engine cimport zf_state
 from zebfast.core.network cimport Network, zf_net_evaluate
+from zebfast.core.observe cimport ZF_GAME_OK, zf_game, zf_game_start
 from zebfast.core.options cimport search_struct
 
 
@@ -46,8 +49,43 @@ cdef class RunningGames:
     def allow(self, limit):
         """Let games be started up to, not including, this number in the queue.
 
-        Must not shrink (ValueError). Room for records grows with it; what is finished stays.
+        Must not shrink, nor be said where games are given: `begin` allows those (ValueError). Room
+        for records grows with it; what is finished stays.
         """
+        if self.queue != NULL and self.queue.given:
+            raise ValueError("games that are given are allowed by begin")
+        self._allow(limit)
+
+    def begin(self, starts):
+        """Let the next games be started as these begin: hands, declaration, leader and contract.
+
+        Args:
+            starts: GAME_DTYPE [n]; their plays and policies do not count.
+
+        Raises:
+            ValueError: games are not given, or one is no deal; then none of them may be started.
+        """
+        cdef const uint8_t[::1] raw = raw_bytes(starts, GAME_DTYPE, "starts")
+        cdef const zf_game *first
+        cdef zf_state state
+        cdef int64_t i, n = len(starts), old = self.limit
+        if self.queue == NULL or not self.queue.given:
+            raise ValueError("games that are dealt are not given")
+        if not n:
+            return
+        first = <const zf_game *>&raw[0]
+        for i in range(n):
+            if zf_game_start(&state, &first[i]) != ZF_GAME_OK:
+                raise ValueError(f"start {i} is no deal, or has a contract that cannot be")
+        self._allow(old + n)
+        self.records[np.arange(old, old + n) % self.capacity] = starts
+
+    @property
+    def n_unstarted(self):
+        """Games that may be started and are not."""
+        return 0 if self.queue == NULL else self.limit - <int64_t>self.queue.next
+
+    cdef _allow(self, limit):
         cdef int64_t number, wanted = limit
         if self.queue == NULL:
             raise TypeError("these are no games: make a SelfPlayForest or LabelledGames")
@@ -189,25 +227,27 @@ cdef class RunningGames:
 
 
 cdef class SelfPlayForest(RunningGames):
-    """SelfPlayForest(n_trees, *, options, seed, first_game=0, stride=1, worlds='sampled', cache_mb=0)
+    """SelfPlayForest(n_trees, *, options, seed, first_game=0, stride=1, worlds='sampled', cache_mb=0,
+    given=False)
 
     n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
     A game depends only on (seed, its number, options, the evaluations of its leaves): never on how
     many run beside it. A game waits for one leaf at a time, none of them in the cache.
 
-    Deals come from stream 0 of the seed, plays from 1, root noise from 2 (puct) and 8 (gumbel),
+    Deals come from stream 0 of the seed unless they are given, plays from 1, root noise from 2 (puct) and 8 (gumbel),
     worlds from 5, which decisions are searched in full from 9.
 
     Args:
         worlds: one of zebfast.core.forest.WORLDS. On sampled worlds every play has a new tree; on
             the true deal the played subtree is kept.
-        cache_mb: MiB for evaluations by information state, which are asked for once; 0 = none. 76
-            bytes each, exact on all 36 bytes of an observation, the least used of four makes room.
+        cache_mb: MiB for evaluations by information state, which are asked for once; 0 = none. 84
+            bytes each, exact on all 44 bytes of an observation, the least used of four makes room.
+        given: nothing is dealt; `begin` says what games begin with.
     """
 
     def __cinit__(self, Py_ssize_t n_trees, *, options, seed, first_game=0, stride=1,
-                  worlds="sampled", cache_mb=0):
+                  worlds="sampled", cache_mb=0, given=False):
         cdef zf_selfplay_config config
         if not 0 < n_trees <= MOST_GAMES:
             raise ValueError(f"n_trees is {n_trees}, but must be 1 to {MOST_GAMES}")
@@ -225,6 +265,7 @@ cdef class SelfPlayForest(RunningGames):
         if self.games == NULL:
             raise MemoryError(f"no memory for {n_trees} trees of {options.max_nodes} nodes")
         self.queue, self.room = zf_selfplay_queue(self.games), n_trees
+        self.queue.given = given
 
     def __dealloc__(self):
         zf_selfplay_free(self.games)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from zebfast.rules.tiles import (
     DECLARATIONS,
@@ -15,6 +16,9 @@ from zebfast.rules.tiles import (
     trick_points,
     trick_winner,
 )
+
+if TYPE_CHECKING:  # which is told of impossible deals here
+    from zebfast.rules.contract import Contract
 
 
 class ImpossibleDeal(ValueError):
@@ -62,6 +66,7 @@ class Position:
         leader: seat that leads the first trick.
     """
 
+    contract: Contract | None = None  # what it is played for; None: for points
     closed: int | None = None  # seat that has laid its hand down, so that tricks are of three
 
     def __init__(self, hands: Sequence[Sequence[int]], decl: int, leader: int) -> None:
