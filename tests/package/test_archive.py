@@ -19,6 +19,7 @@ LEFT_OUT = shutil.ignore_patterns(
     ".*", "build", "dist", "*.egg-info", "*.so", "__pycache__", "venv", "demo-run*", "runs",
     "experiments",
 )  # fmt: skip
+PAGES = ("html", "js", "css", "svg")  # kinds of files that browsers are sent
 BUILD = "import sys; from setuptools import build_meta as b; print(b.build_{kind}(sys.argv[1]))"
 SMOKE = """
 import sys, zebfast
@@ -125,21 +126,27 @@ def test_sdist_holds_every_source(repo_root: Path, sdist: Path) -> None:
     wanted |= {"CHANGELOG.md", "CONTRIBUTING.md", "zebfast/py.typed", "tests/conftest.py"}
     wanted |= {"zebfast/net/shipped/zeb.safetensors"}
     patterns = (("csrc", "*.[ch]"), ("zebfast", "*.py*"), ("tools", "*.py"), ("docs", "*.md"),
-                ("docs", "*.py"), ("examples", "*.py"), ("findings", "*.sh"))  # fmt: skip
+                ("docs", "*.py"), ("examples", "*.py"), ("findings", "*.sh"),
+                *(("zebfast/web", f"*.{kind}") for kind in PAGES))  # fmt: skip
     for folder, pattern in patterns:
         found = (p for p in (repo_root / folder).rglob(pattern) if "__pycache__" not in p.parts)
         wanted |= {str(path.relative_to(repo_root)) for path in found if path.suffix != ".pyc"}
     assert wanted - names == set()
-    assert [name for name in names if name.endswith((".so", ".o", ".pyc", ".html"))] == []
+    written = {name for name in names if name.endswith((".so", ".o", ".pyc", ".html"))}
+    assert written - wanted == set()
 
 
-def test_wheel_holds_the_package_and_no_sources(wheel: Path) -> None:
+def test_wheel_holds_the_package_and_no_sources(repo_root: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert "zebfast/py.typed" in names
     assert "zebfast/core/engine.pyi" in names
     assert "zebfast/net/shipped/zeb.safetensors" in names
     assert any(name.startswith("zebfast/core/engine.") and name.endswith(".so") for name in names)
+    pages = {str(path.relative_to(repo_root)) for kind in PAGES
+             for path in (repo_root / "zebfast/web").rglob(f"*.{kind}")}  # fmt: skip
+    assert pages
+    assert pages - set(names) == set()
     assert [name for name in names if name.endswith((".c", ".pyx", ".pxd", ".h"))] == []
     assert {name.split("/")[0].split("-")[0] for name in names} == {"zebfast"}
 
