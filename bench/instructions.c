@@ -93,15 +93,16 @@ static uint64_t whole_games_together(size_t n) {
     return sum;
 }
 
-/* First plays of nello by what the leader sees, eight layouts each. */
+/* The first play of a nello by what the leader sees, eight layouts, again and again: hands differ
+ * too much for a few of them to show a slow-down. */
 static uint64_t house_plays(size_t n) {
     zf_house_hand h = {.decl = ZF_NELLO, .bidder = 0, .to_play = 0};
     uint64_t sum = 0;
     for (uint64_t i = 0; i < n; i++) {
         zf_state s;
         uint32_t made[ZF_N_DOMINOES];
-        zf_deal(&s, SEED, ZF_STREAM_DEAL, i);
-        sum += zf_house_tally(&h, s.hand[0], zf_stream_key(SEED, ZF_STREAM_WORLDS, i), 0, 8, made);
+        zf_deal(&s, SEED, ZF_STREAM_DEAL, 1);
+        sum += zf_house_tally(&h, s.hand[0], zf_stream_key(SEED, ZF_STREAM_WORLDS, 1), 0, 8, made);
         sum = zf_mix(sum + made[(uint32_t)__builtin_ctz(s.hand[0])]);
     }
     return sum;
@@ -338,7 +339,7 @@ static const kernel kernels[] = {
     {"random games", 2000, random_games},
     {"whole games", 200, whole_games},
     {"whole games together", 400, whole_games_together},
-    {"house plays", 4, house_plays},
+    {"house plays", 7, house_plays},
     {"nello", 20, nello},
     {"observe", 500, observe},
     {"worlds", 200, worlds},

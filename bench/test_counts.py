@@ -20,6 +20,7 @@ from zebfast.benchmark.core_workloads import SAMPLED, TRUE, asker
 from zebfast.benchmark.workload import SEED
 from zebfast.benchmark.workloads import used_by
 from zebfast.core.options import SearchOptions
+from zebfast.core.records import EXAMPLE_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.core.solve import Solver
 from zebfast.net.networks import TOKENIZERS
@@ -143,7 +144,7 @@ def test_a_learner_step_on_a_device_waits_for_nothing(tokenizer: str, taught: bo
 
     training, _ = workload.trainer("small", tokenizer, belief_head=True, device="meta")
     training.optimizer.step = lambda *_: None  # type: ignore[method-assign]
-    raw, sums = torch.zeros(64, 64, dtype=torch.uint8, device="meta"), Sums(training.device)
+    raw, sums = torch.zeros(64, EXAMPLE_DTYPE.itemsize, dtype=torch.uint8, device="meta"), Sums(training.device)
     training._step(raw, sums, has_teacher=taught)
     assert +counts.operators(lambda: training._step(raw, sums, has_teacher=taught)).waits == {}
 

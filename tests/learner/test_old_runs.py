@@ -39,14 +39,16 @@ def left(tmp_path: Path, make_config: Make) -> Callable[..., LearnerConfig]:
     return unpack
 
 
-def assert_same_rows(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
+def assert_same_rows(
+    ours: list[dict[str, Any]], theirs: list[dict[str, Any]], rel: float = 1e-3
+) -> None:
     """To rounding; but for the clock and for matches, of which a rounding may turn a game."""
     assert [row.keys() for row in ours] == [row.keys() for row in theirs]
     for own, their in zip(ours, theirs, strict=True):
         for name, value in their.items():
             if name.startswith(("eval/", "arena/")) or name.endswith(CLOCK):
                 continue
-            wanted = pytest.approx(value, rel=1e-3, abs=1e-5) if "train/" in name else value
+            wanted = pytest.approx(value, rel=rel, abs=1e-5) if "train/" in name else value
             assert own[name] == wanted, (own["step"], name)
 
 
@@ -107,7 +109,8 @@ def test_a_run_of_a_recipe_goes_on(left: Callable[..., LearnerConfig], tmp_path:
     assert "Ingested 32 examples from 1 files [buffer: 64]" in text
     assert "Recipe tiny is done: 8 games, cycle 11" in text
     rows, state = onward(tmp_path)
-    assert_same_rows(read_metrics(config.metrics_path), rows)
+    # That run had v2's first layer in bf16, too, which has eight bits; it is in fp32 now.
+    assert_same_rows(read_metrics(config.metrics_path), rows, rel=2.0**-8)
     ours = state_of(config)
     assert_same_state(ours, state)
     course, theirs = ours["counted"]["course"], state["counted"]["course"]

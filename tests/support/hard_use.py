@@ -91,7 +91,8 @@ OWN: dict[str, Attributes] = {
     "forest.Forest": {"games": GameBatch.deal(N, seed=1)},
     "house.SeatHand": {"decl": HouseDeclaration.NELLO},
     "labelling.LabelledGames": {
-        "options": TeachingOptions(teacher="rollout"), "obs": np.zeros(999, OBS_DTYPE)
+        "options": TeachingOptions(teacher="rollout"), "obs": np.zeros(999, OBS_DTYPE),
+        "given": False,
     },
     "rollouts.RolloutGames": {"until": 28},
     "selfplay.SelfPlayForest": {"obs": np.zeros(2, OBS_DTYPE)},

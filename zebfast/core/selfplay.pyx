@@ -227,8 +227,7 @@ cdef class RunningGames:
 
 
 cdef class SelfPlayForest(RunningGames):
-    """SelfPlayForest(n_trees, *, options, seed, first_game=0, stride=1, worlds='sampled', cache_mb=0,
-    given=False)
+    """SelfPlayForest(n_trees, *, options, seed, first_game=0, stride=1, worlds='sampled', cache_mb=0, given=False)
 
     n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
