@@ -144,7 +144,8 @@ def test_a_learner_step_on_a_device_waits_for_nothing(tokenizer: str, taught: bo
 
     training, _ = workload.trainer("small", tokenizer, belief_head=True, device="meta")
     training.optimizer.step = lambda *_: None  # type: ignore[method-assign]
-    raw, sums = torch.zeros(64, EXAMPLE_DTYPE.itemsize, dtype=torch.uint8, device="meta"), Sums(training.device)
+    shape = (64, EXAMPLE_DTYPE.itemsize)
+    raw, sums = torch.zeros(shape, dtype=torch.uint8, device="meta"), Sums(training.device)
     training._step(raw, sums, has_teacher=taught)
     assert +counts.operators(lambda: training._step(raw, sums, has_teacher=taught)).waits == {}
 
