@@ -30,7 +30,7 @@ typedef struct {
 } kernel;
 
 static zf_state states[N_STATES]; /* random games, each somewhere in its middle */
-static zf_obs observed[N_STATES];
+static zf_obs observed[N_STATES], for_contracts[N_STATES];
 
 static void play_on(zf_state *s, uint64_t game, int n_plays) {
     while (s->n_plays < n_plays) {
@@ -44,6 +44,8 @@ static void prepare(void) {
         zf_deal(&states[i], SEED, ZF_STREAM_DEAL, i);
         play_on(&states[i], i, (int)(i % (ZF_N_PLIES - 1)));
         zf_observe(&observed[i], &states[i]);
+        for_contracts[i] = observed[i];
+        for_contracts[i].contract = (zf_contract){31, i & 3, 3, 0x42, {1, 31, 30, 1}};
     }
 }
 
@@ -237,9 +239,9 @@ static uint64_t features(size_t n) {
 #define WIDTH 128
 
 static uint64_t first_layer(size_t n) {
-    static float table[ZF_N_FEATURES * WIDTH], bias[WIDTH], out[N_STATES][WIDTH];
+    static float table[ZF_N_HAND_FEATURES * WIDTH], bias[WIDTH], out[N_STATES][WIDTH];
     float sum = 0.0f;
-    for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++) table[i] = (float)(i % 7);
+    for (size_t i = 0; i < ZF_N_HAND_FEATURES * WIDTH; i++) table[i] = (float)(i % 7);
     for (size_t i = 0; i < n; i++) {
         zf_first_layer(out[0], observed, N_STATES, table, bias, ZF_N_HAND_FEATURES, WIDTH);
         sum += out[i % N_STATES][i % WIDTH];
@@ -247,8 +249,20 @@ static uint64_t first_layer(size_t n) {
     return (uint64_t)sum;
 }
 
+/* The same of hands that are played for a contract, which the network sees. */
+static uint64_t contracts_layer(size_t n) {
+    static float table[ZF_N_FEATURES * WIDTH], bias[WIDTH], out[N_STATES][WIDTH];
+    float sum = 0.0f;
+    for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++) table[i] = (float)(i % 7);
+    for (size_t i = 0; i < n; i++) {
+        zf_first_layer(out[0], for_contracts, N_STATES, table, bias, ZF_N_FEATURES, WIDTH);
+        sum += out[i % N_STATES][i % WIDTH];
+    }
+    return (uint64_t)sum;
+}
+
 static uint64_t first_gradient(size_t n) {
-    static float table[ZF_N_FEATURES * WIDTH], gradient[N_STATES * WIDTH];
+    static float table[ZF_N_HAND_FEATURES * WIDTH], gradient[N_STATES * WIDTH];
     for (size_t i = 0; i < N_STATES * WIDTH; i++) gradient[i] = (float)(i % 7);
     for (size_t i = 0; i < n; i++)
         zf_first_gradient(table, observed, gradient, N_STATES, ZF_N_HAND_FEATURES, WIDTH);
@@ -269,10 +283,10 @@ static uint64_t answers(size_t n) {
 /* A network of the published width in fp32, by the best kernel there is, n_rows at a time. */
 static uint64_t network(size_t n, size_t n_rows) {
     enum { NET_WIDTH = 256, N_BLOCKS = 3 };
-    static float numbers[ZF_N_FEATURES * NET_WIDTH], out[N_STATES][8];
+    static float numbers[ZF_N_HAND_FEATURES * NET_WIDTH], out[N_STATES][8];
     zf_linear square[N_BLOCKS], heads = {numbers, numbers, NET_WIDTH, ZF_N_SCORES};
     float sum = 0.0f;
-    for (size_t i = 0; i < ZF_N_FEATURES * NET_WIDTH; i++)
+    for (size_t i = 0; i < ZF_N_HAND_FEATURES * NET_WIDTH; i++)
         numbers[i] = ((float)(i % 13) - 6.0f) / 64.0f;
     for (int b = 0; b < N_BLOCKS; b++)
         square[b] = (zf_linear){numbers, numbers, NET_WIDTH, NET_WIDTH};
@@ -351,6 +365,7 @@ static const kernel kernels[] = {
     {"thrifty search", 20, thrifty},
     {"features", 100, features},
     {"first layer", 20, first_layer},
+    {"first layer, contracts", 20, contracts_layer},
     {"first gradient", 20, first_gradient},
     {"answers", 20, answers},
     {"network, one row", 100, network_alone},

@@ -24,12 +24,13 @@ typedef struct {
     uint8_t won, lost;
 } zf_aim;
 
+#define ZF_NO_CONTRACT ((zf_aim){ZF_HALF_POINTS + 1, ZF_HALF_POINTS - 1})
+
 /* Of the side with this parity among the seats that the bidder is one of. */
 ZF_INLINE zf_aim zf_aim_of(const zf_contract *c, uint32_t side) {
     uint32_t make = c->bid < ZF_CONTRACT_MARK ? c->bid : ZF_CONTRACT_MARK;
     uint32_t won = (c->bidder ^ side) & 1 ? ZF_TOTAL_POINTS + 1 - make : make;
-    return c->bid ? (zf_aim){(uint8_t)won, (uint8_t)(won - 1)}
-                  : (zf_aim){ZF_HALF_POINTS + 1, ZF_HALF_POINTS - 1};
+    return c->bid ? (zf_aim){(uint8_t)won, (uint8_t)(won - 1)} : ZF_NO_CONTRACT;
 }
 
 /* +1 for a side that has won with so many points at the end, -1 that has lost, else 0. */
@@ -61,15 +62,20 @@ ZF_INLINE bool zf_contract_possible(const zf_contract *c, uint32_t leader) {
     return c->calls[c->bidder] == 0 || c->calls[c->bidder] == c->bid;
 }
 
-/* The contract with seats and sides counted from this seat on. */
-ZF_INLINE zf_contract zf_contract_seen(const zf_contract *c, uint32_t seat) {
-    zf_contract seen = *c;
-    if (ZF_LIKELY(c->bid == 0)) return seen;
-    seen.bidder = (uint8_t)((c->bidder - seat) & 3);
-    seen.shaker = (uint8_t)((c->shaker - seat) & 3);
-    seen.marks = (uint8_t)(seat & 1 ? c->marks << 4 | c->marks >> 4 : c->marks);
-    for (uint32_t i = 0; i < ZF_N_SEATS; i++) seen.calls[i] = c->calls[(seat + i) & 3];
-    return seen;
+/* The contract with seats and sides counted from this seat on; one of a game, so that it is all zeros
+ * where there is none. */
+ZF_INLINE void zf_contract_see(zf_contract *seen, const zf_contract *c, uint32_t seat) {
+    uint64_t all;
+    memcpy(&all, c, sizeof all);
+    memcpy(seen, &all, sizeof all);
+    if (ZF_LIKELY(all == 0)) return;
+    seen->bidder = (uint8_t)((c->bidder - seat) & 3);
+    seen->shaker = (uint8_t)((c->shaker - seat) & 3);
+    seen->marks = (uint8_t)(seat & 1 ? c->marks << 4 | c->marks >> 4 : c->marks);
+    uint32_t calls, turn = 8 * seat; /* the least byte comes first */
+    memcpy(&calls, c->calls, sizeof calls);
+    calls = calls >> turn | calls << (-turn & 31);
+    memcpy(seen->calls, &calls, sizeof calls);
 }
 
 #endif

@@ -22,7 +22,7 @@ ZF_INLINE void zf_observe(zf_obs *o, const zf_state *s) {
         uint8_t relative = (uint8_t)((s->plays[i] - (seat << 5)) & 0x7F);
         o->plays[i] = i < s->n_plays ? relative : 0;
     }
-    o->contract = zf_contract_seen(&s->contract, seat);
+    zf_contract_see(&o->contract, &s->contract, seat);
 }
 
 ZF_INLINE uint64_t zf_obs_hash(const zf_obs *o) {

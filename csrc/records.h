@@ -6,6 +6,8 @@
 
 #include "tables.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are read as numbers");
+
 /* What a hand is played for; all zero: for points. Bids and calls are 30..41 for points and 41 + m
  * for m marks, a plunge or a splash among them. In an observation seats and sides are the
  * observer's own first, else by their numbers (contract.h). */

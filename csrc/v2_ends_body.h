@@ -188,8 +188,9 @@ SET_INLINE float SET(value)(const float points[ZF_N_POINTS], zf_aim aim) {
         memcpy(&number, &first_sixteen[v * LANES], sizeof number);
         w[2][v] = SET(some)(w[2][v], from_fifth, v);
         all[v] = (w[0][v] + w[1][v]) + w[2][v];
-        fewer[v] = more[v] = (vec){0};
-        UNROLLED for (int i = 0; i < 3; i++) {
+        fewer[v] = (vec)((ivec)w[0][v] & (number <= aim.lost));
+        more[v] = (vec)((ivec)w[0][v] & (number >= aim.won));
+        UNROLLED for (int i = 1; i < 3; i++) {
             fewer[v] += (vec)((ivec)w[i][v] & (number <= aim.lost - place[i]));
             more[v] += (vec)((ivec)w[i][v] & (number >= aim.won - place[i]));
         }
@@ -220,7 +221,10 @@ SET_TARGET static void SET(answers)(float *out, const zf_obs *obs, size_t n, con
                                     size_t stride) {
     for (size_t i = 0; i < n; i++, out += 8, scores += stride) {
         SET(priors)(out, &obs[i], scores);
-        out[7] = SET(value)(scores + ZF_N_DOMINOES, zf_aim_of(&obs[i].contract, 0));
+        /* One of them with an aim that the compiler knows. */
+        out[7] = ZF_LIKELY(obs[i].contract.bid == 0)
+                     ? SET(value)(scores + ZF_N_DOMINOES, ZF_NO_CONTRACT)
+                     : SET(value)(scores + ZF_N_DOMINOES, zf_aim_of(&obs[i].contract, 0));
     }
 }
 

@@ -5,7 +5,8 @@
 
 #include "vectors.h"
 
-enum { WORDS = (ZF_N_FEATURES + 63) / 64 };
+enum { WORDS = ZF_N_FEATURES / 64 };
+_Static_assert(WORDS * sizeof(uint64_t) == ZF_FEATURE_BYTES, "bits fill their words");
 
 /* What the replay of an observation's plays comes to. Seats are relative to the observer. */
 typedef struct {
@@ -130,18 +131,21 @@ ZF_INLINE uint32_t call_kind(uint32_t call) {
 
 ZF_INLINE uint32_t least_of(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* How many points the observer's side (0) or the other (1) still needs, and with how much more than
- * lies on the table this trick is enough. */
-ZF_INLINE void put_need(uint64_t w[WORDS], const zf_obs *o, const history *h, uint32_t side) {
+/* Taken by the observer's side (0) and by the other (1), and what the trick on the table is worth. */
+typedef struct {
+    uint32_t points[2], trick;
+} taken;
+
+/* How many points a side still needs, and with how much more the trick is enough. */
+ZF_INLINE void put_need(uint64_t w[WORDS], const zf_obs *o, taken t, uint32_t side) {
     uint32_t won = zf_aim_of(&o->contract, side).won;
-    uint32_t need = won > h->points[side] ? won - h->points[side] : 0;
-    uint32_t trick = 1 + (o->n_plays & 3 ? h->count : 0);
+    uint32_t need = won > t.points[side] ? won - t.points[side] : 0;
     set(w, (side ? ZF_F_THEY_NEED : ZF_F_WE_NEED) + least_of(need, MOST_NEEDED));
     for (uint32_t i = 0; i < 3; i++)
-        if (trick + 5 * i >= need) set(w, ZF_F_ENOUGH + 3 * side + i);
+        if (t.trick + 5 * i >= need) set(w, ZF_F_ENOUGH + 3 * side + i);
 }
 
-static void put_contract(uint64_t w[WORDS], const zf_obs *o, const history *h) {
+__attribute__((noinline)) static void put_contract(uint64_t w[WORDS], const zf_obs *o, taken t) {
     const zf_contract *c = &o->contract;
     set(w, ZF_F_BID + least_of(c->bid - ZF_CONTRACT_LEAST, BIDS - 1));
     if (c->bid >= ZF_CONTRACT_MARK) set(w, ZF_F_ALL);
@@ -149,7 +153,7 @@ static void put_contract(uint64_t w[WORDS], const zf_obs *o, const history *h) {
     set(w, ZF_F_BIDDER + c->bidder);
     set(w, ZF_F_SHAKER + c->shaker);
     for (uint32_t side = 0; side < 2; side++) {
-        put_need(w, o, h, side);
+        put_need(w, o, t, side);
         set(w, ZF_F_MARKS + (MOST_MARKS + 1) * side +
                    least_of(c->marks >> 4 * side & 15, MOST_MARKS));
     }
@@ -157,8 +161,8 @@ static void put_contract(uint64_t w[WORDS], const zf_obs *o, const history *h) {
         if (c->calls[seat]) set(w, ZF_F_CALL + CALLS * seat + call_kind(c->calls[seat]));
 }
 
-/* The contract's bits only where they count. */
-ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o, size_t n_bits) {
+/* All bits but those of the contract, which `taken` is for. */
+ZF_INLINE taken hand_words(uint64_t w[WORDS], const zf_obs *o) {
     history h;
     uint32_t held, legal;
     memset(w, 0, WORDS * sizeof *w);
@@ -189,7 +193,13 @@ ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o, size_t n_bits) {
     set(w, ZF_F_US + h.points[0]);
     set(w, ZF_F_THEM + h.points[1]);
     set(w, ZF_F_FIRST_LEADER + (o->plays[0] >> 5));
-    if (o->contract.bid && n_bits > ZF_N_HAND_FEATURES) put_contract(w, o, &h);
+    return (taken){{h.points[0], h.points[1]}, 1 + (o->n_plays & 3 ? h.count : 0)};
+}
+
+/* The contract's bits only where they count. */
+ZF_INLINE void words(uint64_t w[WORDS], const zf_obs *o, size_t n_bits) {
+    taken t = hand_words(w, o);
+    if (o->contract.bid && n_bits > ZF_N_HAND_FEATURES) put_contract(w, o, t);
 }
 
 ZF_HOT size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n) {
@@ -197,16 +207,16 @@ ZF_HOT size_t zf_features(uint8_t *out, const zf_obs *obs, size_t n) {
         if (!sane(&obs[i])) return i;
         uint64_t w[WORDS];
         words(w, &obs[i], ZF_N_FEATURES);
-        for (int k = 0; k < ZF_FEATURE_BYTES; k++)
-            out[i * ZF_FEATURE_BYTES + (size_t)k] = (uint8_t)(w[k / 8] >> (k % 8 * 8));
+        memcpy(out + i * ZF_FEATURE_BYTES, w, ZF_FEATURE_BYTES); /* the least byte comes first */
     }
     return n;
 }
 
-/* Numbers of the set bits, ascending; returns how many. */
-ZF_INLINE uint32_t list_bits(uint16_t active[ZF_N_FEATURES], const uint64_t w[WORDS]) {
+/* Numbers of the set bits among so many, ascending; returns how many. */
+ZF_INLINE uint32_t list_bits(uint16_t active[ZF_N_FEATURES], const uint64_t w[WORDS],
+                             size_t n_bits) {
     uint32_t n = 0;
-    for (uint32_t k = 0; k < WORDS; k++)
+    for (uint32_t k = 0; k < (n_bits + 63) / 64; k++)
         for (uint64_t left = w[k]; left; left &= left - 1)
             active[n++] = (uint16_t)(64 * k + (uint32_t)__builtin_ctzll(left));
     return n;
@@ -234,7 +244,7 @@ ZF_HOT static size_t fill_lists(bit_lists *lists, const zf_obs *obs, size_t n, s
         uint64_t w[WORDS];
         words(w, &obs[i], n_bits);
         lists->start[i] = used;
-        lists->count[i] = list_bits(&lists->bits[used], w);
+        lists->count[i] = list_bits(&lists->bits[used], w, n_bits);
         used += lists->count[i];
         for (int k = 0; k < EIGHT; k++) lists->bits[used + (uint32_t)k] = (uint16_t)n_bits;
         used = (used + EIGHT - 1) / EIGHT * EIGHT;

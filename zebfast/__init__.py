@@ -3,7 +3,8 @@
 Importing this package is cheap and needs neither torch nor the compiled core; the names below are
 loaded when they are first used.
 
-- A hand: `Game`, many of them: `GameBatch`; `Declaration`, and helpers for dominoes and masks.
+- A hand: `Game`, many of them: `GameBatch`; `Declaration`, `Contract`, and helpers for dominoes and
+  masks.
 - A game to seven marks: `WholeGame`, many of them: `WholeGameBatch`; `RuleSet` says what is played.
 - Exact tools: `Solver` and `SolverPool` for positions with open hands, `WorldSet` and
   `sample_worlds` for the layouts of hidden dominoes that a seat thinks possible.
@@ -20,11 +21,13 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 __all__ = [
     "CALLS",
+    "CONTRACT_DTYPE",
     "DOMINOES",
     "NO_PLAY",
     "PHASES",
     "POSITION_DTYPE",
     "BadNotation",
+    "Contract",
     "Declaration",
     "Game",
     "GameBatch",
@@ -72,7 +75,7 @@ if TYPE_CHECKING:
     from zebfast.arena.players.build import PlayerLoadError
     from zebfast.arena.players.specs import PlayerSpecError
     from zebfast.core.engine import Game, GameBatch, dominoes_of, mask_of
-    from zebfast.core.records import POSITION_DTYPE
+    from zebfast.core.records import CONTRACT_DTYPE, POSITION_DTYPE
     from zebfast.core.solve import (
         NO_PLAY,
         ImpossiblePosition,
@@ -99,6 +102,7 @@ if TYPE_CHECKING:
         DOMINOES,
         PHASES,
         BadNotation,
+        Contract,
         Declaration,
         HandResult,
         HouseDeclaration,
@@ -122,7 +126,7 @@ _HOMES = {
     "arena.players.build": "PlayerLoadError",
     "arena.players.specs": "PlayerSpecError",
     "core.engine": "Game GameBatch dominoes_of mask_of",
-    "core.records": "POSITION_DTYPE",
+    "core.records": "CONTRACT_DTYPE POSITION_DTYPE",
     "core.solve": "NO_PLAY ImpossiblePosition Solver SolverInterrupted check_positions "
     "points_to_come positions_from_text positions_to_text",
     "core.solver_pool": "SolverPool",
@@ -130,7 +134,7 @@ _HOMES = {
     "core.whole_game_batch": "WholeGameBatch",
     "core.whole_rules": "NoStraightHand",
     "core.worlds": "ImpossibleWorlds WorldSet sample_worlds world_counts world_positions",
-    "rules": "CALLS DOMINOES PHASES BadNotation Declaration HandResult HouseDeclaration "
+    "rules": "CALLS DOMINOES PHASES BadNotation Contract Declaration HandResult HouseDeclaration "
     "IllegalCall IllegalDeclaration IllegalPlay ImpossibleDeal RuleSet SeatView WrongPhase "
     "call_name call_of domino_id domino_name",
     "system.settings": "SettingError",

@@ -16,6 +16,7 @@ from zebfast.arena.players.base import RandomPlayer
 from zebfast.arena.players.pimc import PimcDecisions, PimcPlayer
 from zebfast.arena.players.world_weights import log_likelihoods
 from zebfast.core.engine import GameBatch
+from zebfast.core.records import CONTRACT_DTYPE
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import world_positions
 from zebfast.rules import Stream
@@ -98,6 +99,25 @@ def late() -> list[tuple[GameBatch, int, rules.Position]]:
             if len(position.legal()) > 1:
                 found.append((batch, row, position))
     return found
+
+
+@pytest.mark.parametrize("plies", [16, 21])
+def test_a_contract_is_played_for_whatever_the_objective(pool: SolverPool, plies: int) -> None:
+    """With its bid by whoever leads, and no other: the choice of a player that aims at that."""
+    plain = random_batch(24, plies)
+    leaders = plain.leader.astype(int)
+    contracts = np.zeros(24, CONTRACT_DTYPE)
+    contracts["bid"], contracts["bidder"] = bids_for(np.arange(24)), leaders
+    played_for = plain.playing_for(contracts)
+    aims, points = (player(pool, ALL_WORLDS, objective=o) for o in ("make", "points"))
+    wanted = decide(aims, plain)
+    other = np.full(24, 41, np.uint8)
+    same(decide(points, played_for, bids=other), wanted)
+    same(decide(aims, played_for, bids=other), wanted)
+    half = plain.playing_for(np.where(np.arange(24) < 12, contracts, np.zeros(1, CONTRACT_DTYPE)))
+    mixed, by_points = decide(points, half), decide(points, plain)
+    np.testing.assert_array_equal(mixed.dominoes[:12], wanted.dominoes[:12])
+    np.testing.assert_array_equal(mixed.dominoes[12:], by_points.dominoes[12:])
 
 
 def test_with_all_worlds_the_average_is_exact(

@@ -29,6 +29,7 @@ def test_what_earlier_versions_report_and_compare_has_its_names() -> None:
         "trees_thrifty", "match_forest", "worlds_first", "worlds_voids", "solver_deals",
         "solver_plays", "observations", "features",
         "first_layer", "first_gradient", "answers", "network_fp32_1", "network_fp32_64",
+        "network_contract",
         "network_bf16_1",
         "network_bf16_64", "network_int8_1", "network_int8_64", "examples_made",
         "evaluations_v1", "evaluations_v2", "loading_v1",

@@ -28,7 +28,7 @@ from zebfast.benchmark.workload import (
 )
 from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
-from zebfast.core.records import OBS_DTYPE
+from zebfast.core.records import CONTRACT_DTYPE, OBS_DTYPE
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.core.solve import Solver
 from zebfast.rules import (
@@ -291,16 +291,18 @@ def answers(_folder: Path) -> Work:
     return work
 
 
-def network(_folder: Path, *, precision: str, rows: int) -> Work:
-    """The medium v2 network in the core, so many rows at a time. Missing where this processor has
-    no instructions for the precision."""
+def network(_folder: Path, *, precision: str, rows: int, contract: bool = False) -> Work:
+    """The medium v2 network in the core, so many rows at a time, of hands for points or for
+    contracts. Missing where this processor has no instructions for the precision."""
     from zebfast.core.network import Network, kernels
 
     if all(of != precision or name.endswith("-baseline") for name, of, here in kernels() if here):
         raise Missing(f"this processor has no instructions for {precision}")
-    config, weights = fresh_network(tokenizer="v2")
+    config, weights = fresh_network(tokenizer="v2", contract=contract)
     net = Network(config.width, config.n_blocks, config.belief_head, weights, precision=precision)
     asked = mixed_observations(1024)
+    if contract:
+        asked["contract"] = np.array((31, 1, 3, 0x42, (1, 31, 30, 1)), CONTRACT_DTYPE)
     evals = np.empty((rows, 8), np.float32)
 
     def work() -> Done:
@@ -377,6 +379,9 @@ WORKLOADS = (
                "evaluations/s", f"medium v2 network in {precision}, {rows} at a time, one core",
                network, precision=precision, rows=rows, rounds=5)
       for precision in ("fp32", "bf16", "int8") for rows in (1, 64, 256, 1024)),
+    workload(GATE, "network_contract", "evaluations/s",
+             "medium v2 network in fp32 that sees contracts, 64 at a time, one core",
+             network, precision="fp32", rows=64, contract=True, rounds=5),
     workload(GATE, "examples_made", "examples/s", "examples of 1,024 games", examples_made),
 )
 # fmt: on

@@ -10,7 +10,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -207,7 +207,7 @@ def finished_games(n: int, n_simulations: int = 16) -> np.ndarray:
 
 
 def fresh_network(
-    size: str = SIZE, tokenizer: str = "v1", *, belief_head: bool = False
+    size: str = SIZE, tokenizer: str = "v1", *, belief_head: bool = False, contract: bool = False
 ) -> tuple[Any, dict[str, Any]]:
     """(config, weights) of an untrained network, always the same one.
 
@@ -215,9 +215,12 @@ def fresh_network(
     """
     from zebfast.net import checkpoint
     from zebfast.net.networks import sized
+    from zebfast.net.v2 import V2Config
 
     config = sized(tokenizer, size, belief_head=belief_head)
     if tokenizer == "v2":
+        assert isinstance(config, V2Config)
+        config = replace(config, contract=contract)
         return config, _drawn(config.parameters())
     _require_torch("v1 networks need torch")
     return config, checkpoint.fresh(config, seed=SEED).weights
