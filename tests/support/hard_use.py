@@ -95,7 +95,7 @@ OWN: dict[str, Attributes] = {
         "given": False,
     },
     "rollouts.RolloutGames": {"until": 28},
-    "selfplay.SelfPlayForest": {"obs": np.zeros(2, OBS_DTYPE)},
+    "selfplay.SelfPlayForest": {"obs": np.zeros(2, OBS_DTYPE), "given": False},
     "whole_game.WholeGame": {"text": str(WholeGame(seed=1))},
     "whole_game_batch.WholeGameBatch": {"games": np.arange(N)},
     "worlds.WorldSet": {"hands": WORLDS[0]},
