@@ -3,9 +3,49 @@
 Compiled, because nearly every call of the others comes by here.
 """
 
-from libc.stdint cimport int64_t
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcpy
 
 import numpy as np
+
+
+cdef inline void _copy(uint8_t *to, const uint8_t *at, Py_ssize_t step, Py_ssize_t n,
+                       size_t size) noexcept nogil:
+    """n times so many bytes. With a size that the compiler knows, a few instructions each."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        memcpy(to + i * <Py_ssize_t>size, at + i * step, size)
+
+
+cdef columns(const void *first, Py_ssize_t step, Py_ssize_t n, object dtype, tuple shape=()):
+    """A field of n records that lie so many bytes apart, copied: an array [n, *shape].
+
+    ``first`` points at the field of the first record, of which there need be none.
+    """
+    cdef Py_buffer into
+    cdef uint8_t *to
+    cdef const uint8_t *at = <const uint8_t *>first
+    cdef size_t size
+    out = np.empty((n, *shape), dtype)
+    if n == 0:
+        return out
+    PyObject_GetBuffer(out, &into, PyBUF_WRITABLE)
+    to, size = <uint8_t *>into.buf, <size_t>(into.len // n)
+    if size == 1:
+        _copy(to, at, step, n, 1)
+    elif size == 2:
+        _copy(to, at, step, n, 2)
+    elif size == 4:
+        _copy(to, at, step, n, 4)
+    elif size == 8:
+        _copy(to, at, step, n, 8)
+    elif size == 16:
+        _copy(to, at, step, n, 16)
+    else:
+        _copy(to, at, step, n, size)
+    PyBuffer_Release(&into)
+    return out
 
 
 def broadcast(str name, values, tuple shape):

@@ -85,6 +85,6 @@ cdef class GameBatch:
     cdef _start(self, object hands, object decl, object leader)
     cdef _play_for(self, object contracts)
     cdef _allocate(self, Py_ssize_t n)
-    cdef _column(self, const uint8_t *first)
+    cdef _column(self, const void *first, object dtype=*, tuple shape=*)
     cdef _plays(self, int shift, int mask)
     cdef const int64_t[::1] _rows(self, object rows)

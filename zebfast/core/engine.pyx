@@ -15,6 +15,7 @@ from zebfast.rules import (
     Contract, Declaration, IllegalPlay, ImpossibleDeal, check_contract, check_deal, domino_name)
 from zebfast.rules import from_line, split_contract, to_line
 
+from zebfast.core.arrays cimport columns
 from zebfast.core.observe cimport zf_obs, zf_observe, zf_observe_rows
 
 
@@ -469,14 +470,9 @@ cdef class GameBatch:
     def __repr__(self):
         return f"<GameBatch of {self.size} games>"
 
-    cdef _column(self, const uint8_t *first):
-        """One byte of every state, uint8 [n]; first points into the first state."""
-        out = np.empty(self.size, np.uint8)
-        cdef uint8_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = first[i * <Py_ssize_t>sizeof(zf_state)]
-        return out
+    cdef _column(self, const void *first, object dtype=np.uint8, tuple shape=()):
+        """A field of every state; first points into the first state."""
+        return columns(first, sizeof(zf_state), self.size, dtype, shape)
 
     cdef const int64_t[::1] _rows(self, object rows):
         return row_numbers(rows, self.size)
@@ -509,12 +505,7 @@ cdef class GameBatch:
     @property
     def contracts(self):
         """What the hands are played for, CONTRACT_DTYPE [n]; zeros: for points."""
-        out = np.zeros(self.size, CONTRACT_DTYPE)
-        cdef uint8_t[::1] raw = out.view(np.uint8)
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            (<zf_contract *>&raw[0])[i] = self.states[i].contract
-        return out
+        return self._column(&self.states.contract, CONTRACT_DTYPE)
 
     @property
     def aims(self):
@@ -535,24 +526,12 @@ cdef class GameBatch:
     @property
     def points(self):
         """Points taken by team 0 (seats 0 and 2) and team 1, uint8 [n, 2]."""
-        out = np.empty((self.size, 2), np.uint8)
-        cdef uint8_t[:, ::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i, 0] = self.states[i].points[0]
-            o[i, 1] = self.states[i].points[1]
-        return out
+        return self._column(self.states.points, np.uint8, (2,))
 
     @property
     def held(self):
         """Dominoes still held, 28-bit masks, uint32 [n, 4]; see dominoes_of."""
-        out = np.empty((self.size, ZF_N_SEATS), np.uint32)
-        cdef uint32_t[:, ::1] o = out
-        cdef Py_ssize_t i, seat
-        for i in range(self.size):
-            for seat in range(ZF_N_SEATS):
-                o[i, seat] = self.states[i].hand[seat]
-        return out
+        return self._column(self.states.hand, np.uint32, (ZF_N_SEATS,))
 
     @property
     def hands(self):

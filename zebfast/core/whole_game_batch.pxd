@@ -21,10 +21,8 @@ cdef class WholeGameBatch:
     cdef void _start(self, Py_ssize_t row, uint64_t game) noexcept nogil
     cdef int _do(self, Py_ssize_t row, uint32_t action) except -1 nogil
     cdef _redo(self, Py_ssize_t row, const uint8_t[::1] actions)
-    cdef _column(self, const uint8_t *first)
-    cdef _words(self, const uint16_t *first, Py_ssize_t each)
+    cdef _column(self, const void *first, object dtype=*, tuple shape=*)
     cdef const int64_t[::1] _rows(self, object rows)
     cdef const int64_t[::1] _different_rows(self, object rows)
-    cdef _masks(self, const uint32_t *first)
     cdef _expect_straight(self, const int64_t[::1] r)
     cdef _refuse(self, Py_ssize_t row, int64_t action)

@@ -11,6 +11,7 @@ from zebfast.core.engine import _with_attributes
 from zebfast.core.records import HAND_RESULT_DTYPE, OBS_DTYPE
 from zebfast.rules import N_SEATS, RuleSet
 
+from zebfast.core.arrays cimport columns
 from zebfast.core.engine cimport ZF_N_DECLARATIONS, GameBatch, zf_select
 from zebfast.core.observe cimport zf_obs, zf_observe
 from zebfast.core.whole_rules cimport (
@@ -27,7 +28,6 @@ from zebfast.core.whole_rules cimport (
     rules_of,
     wrong_phase_error,
     zf_call_of_bit,
-    zf_hand_result,
     zf_rule_set,
     zf_whole_act,
     zf_whole_deal_seeded,
@@ -221,24 +221,9 @@ cdef class WholeGameBatch:
     def __repr__(self):
         return f"<WholeGameBatch of {self.size} games>"
 
-    cdef _column(self, const uint8_t *first):
-        """One byte of every state, uint8 [n]; first points into the first state."""
-        out = np.empty(self.size, np.uint8)
-        cdef uint8_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = first[i * <Py_ssize_t>sizeof(zf_whole_game)]
-        return out
-
-    cdef _words(self, const uint16_t *first, Py_ssize_t each):
-        """So many 16-bit numbers of every state, uint16 [n, each]."""
-        out = np.empty((self.size, each), np.uint16)
-        cdef uint16_t[:, ::1] o = out
-        cdef Py_ssize_t i, k
-        for i in range(self.size):
-            for k in range(each):
-                o[i, k] = first[i * <Py_ssize_t>(sizeof(zf_whole_game) // 2) + k]
-        return out
+    cdef _column(self, const void *first, object dtype=np.uint8, tuple shape=()):
+        """A field of every state; first points into the first state."""
+        return columns(first, sizeof(zf_whole_game), self.size, dtype, shape)
 
     cdef const int64_t[::1] _rows(self, object rows):
         return row_numbers(rows, self.size)
@@ -263,12 +248,7 @@ cdef class WholeGameBatch:
     @property
     def numbers(self):
         """Numbers of the games among those of the seed, uint64 [n]."""
-        out = np.empty(self.size, np.uint64)
-        cdef uint64_t[::1] o = out
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            o[i] = self.games[i]
-        return out
+        return columns(self.games, sizeof(uint64_t), self.size, np.uint64)
 
     def actions(self, row):
         """All that was done in a game, one byte each, as `act` takes them."""
@@ -309,17 +289,17 @@ cdef class WholeGameBatch:
     @property
     def marks(self):
         """Marks of the two teams, or points in a game for points, uint16 [n, 2]."""
-        return self._words(self.states.marks, 2)
+        return self._column(self.states.marks, np.uint16, (2,))
 
     @property
     def n_hands(self):
         """Hands that have ended, those thrown in included, uint16 [n]."""
-        return self._words(&self.states.n_hands, 1)[:, 0]
+        return self._column(&self.states.n_hands, np.uint16)
 
     @property
     def calls(self):
         """Calls of the auction of the hand in play, uint16 [n, 4]; zero beyond n_calls."""
-        return self._words(self.states.calls, 4)
+        return self._column(self.states.calls, np.uint16, (N_SEATS,))
 
     @property
     def n_calls(self):
@@ -329,7 +309,7 @@ cdef class WholeGameBatch:
     @property
     def bid(self):
         """Standing bids, uint16 [n]; 0 while there is none."""
-        return self._words(&self.states.bid, 1)[:, 0]
+        return self._column(&self.states.bid, np.uint16)
 
     @property
     def bidder(self):
@@ -342,42 +322,25 @@ cdef class WholeGameBatch:
         return np.where(self.phase == ZF_PHASE_PLAY, self._column(&self.states.hand.decl), 255
                         ).astype(np.uint8)
 
-    cdef _masks(self, const uint32_t *first):
-        """Four masks of every state, uint32 [n, 4]; first points into the first state."""
-        out = np.empty((self.size, N_SEATS), np.uint32)
-        cdef uint32_t[:, ::1] o = out
-        cdef Py_ssize_t i, seat
-        for i in range(self.size):
-            for seat in range(4):
-                o[i, seat] = first[i * <Py_ssize_t>(sizeof(zf_whole_game) // 4) + seat]
-        return out
-
     @property
     def held(self):
         """Dominoes held, 28-bit masks, uint32 [n, 4]; see dominoes_of."""
-        return self._masks(self.states.hand.hand)
+        return self._column(self.states.hand.hand, np.uint32, (N_SEATS,))
 
     @property
     def dealt(self):
         """Dominoes dealt, 28-bit masks, uint32 [n, 4]."""
-        return self._masks(self.states.hand.dealt)
+        return self._column(self.states.hand.dealt, np.uint32, (N_SEATS,))
 
     @property
     def points(self):
         """Points of the two teams in the hands in play, uint8 [n, 2]."""
-        return np.stack([self._column(&self.states.hand.points[0]),
-                         self._column(&self.states.hand.points[1])], axis=1)
+        return self._column(self.states.hand.points, np.uint8, (2,))
 
     @property
     def last(self):
         """What the hand before brought, HAND_RESULT_DTYPE [n]; made is 3 before there is one."""
-        out = np.empty(self.size, HAND_RESULT_DTYPE)
-        cdef uint8_t[::1] o = out.view(np.uint8)
-        cdef Py_ssize_t i
-        for i in range(self.size):
-            memcpy(&o[i * <Py_ssize_t>sizeof(zf_hand_result)], &self.states[i].last,
-                   sizeof(zf_hand_result))
-        return out
+        return self._column(&self.states.last, HAND_RESULT_DTYPE)
 
     def legal(self, rows=None):
         """Masks of the legal actions, uint32 [k]: of calls, declarations or dominoes; 0 = over."""
