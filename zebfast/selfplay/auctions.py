@@ -24,7 +24,7 @@ from zebfast import rules
 from zebfast.core.engine import GameBatch
 from zebfast.core.masks import count_dominoes
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
-from zebfast.rules import LEAST_BID, MARK, N_SEATS, PASSED, Declaration, Stream
+from zebfast.rules import LEAST_BID, MARK, N_SEATS, PASSED, Declaration, RuleSet, Stream
 from zebfast.system.settings import SettingError, check, setting
 
 #: Value of observations OBS_DTYPE [n] for the observer's side, float32 [n].
@@ -34,7 +34,7 @@ MOST_OPENING, HIGHEST_BID = 43, 46  # two marks and five, of straight 42
 MOST_MARKS = 6  # of a side in a game that goes on
 _MOST_DECIDED = 12  # hands of such a game
 _LEAST_LENGTH = 2  # dominoes of a suit that anybody calls
-_CALLED = [decl for decl in Declaration if decl != Declaration.DOUBLES_SUIT]
+_CALLED = RuleSet().straight_declarations()
 #: Declaration -> mask of the dominoes that it makes trumps; none for no trump.
 _TRUMPS = np.array(
     [

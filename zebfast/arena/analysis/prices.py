@@ -11,16 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from zebfast.arena.bidders.auctions import N_PRICES, Auctions
-from zebfast.arena.bidders.prices import by_declaration
+from zebfast.arena.bidders.prices import PRICED, by_declaration
 from zebfast.arena.bidders.specs import build_bidder, parse_bidder
 from zebfast.arena.bidders.value import ValueBidder
 from zebfast.arena.bidders.worth import inputs, log_odds
 from zebfast.rules import (
     CALLS,
     LEAST_BID,
-    N_DECLARATIONS,
     TOTAL_POINTS,
-    Declaration,
     SeatView,
     contract_of,
 )
@@ -72,11 +70,7 @@ class Prices:
         moves = self._bidder.bids.price(inputs(auctions, prices))[0, _place(view.bid)]
         odds = log_odds(by_declaration(prices[:, :, _place(view.bid)])[0].clip(min=0.0)) + moves
         chances = 1.0 / (1.0 + np.exp(-odds))
-        legal = [
-            decl
-            for decl in view.legal
-            if decl < N_DECLARATIONS and decl != Declaration.DOUBLES_SUIT
-        ]
+        legal = [decl for decl in view.legal if decl in PRICED]
         return sorted(((decl, float(chances[decl])) for decl in legal), key=lambda one: -one[1])
 
 

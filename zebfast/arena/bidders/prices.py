@@ -15,10 +15,10 @@ from zebfast.core.network import Network
 from zebfast.core.records import OBS_DTYPE
 from zebfast.net.cpu import settle
 from zebfast.net.v2 import V2Config
-from zebfast.rules import N_DECLARATIONS, N_DOMINOES, Declaration
+from zebfast.rules import N_DECLARATIONS, N_DOMINOES, RuleSet
 
 #: The nine declarations that are priced, in order.
-PRICED = np.array([d for d in range(N_DECLARATIONS) if d != Declaration.DOUBLES_SUIT], np.uint8)
+PRICED = np.array(RuleSet().straight_declarations(), np.uint8)
 _ALL_SLOTS = 127
 _AT_ONCE = 1024  # hands; bounds memory, not results
 
