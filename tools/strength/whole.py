@@ -24,6 +24,7 @@ from zebfast.arena.players.specs import parse_spec
 from zebfast.arena.records import Record, RecordError, pack_points, unpack_points
 from zebfast.arena.table.ladder import Ladder, Pair, WholePairing, play_whole_pairing
 from zebfast.arena.table.players import table_player
+from zebfast.cli.marks import plus_minus
 from zebfast.net import shipped
 from zebfast.net.devices import open_evaluator
 from zebfast.rules import RuleSet
@@ -85,8 +86,8 @@ def marks(record: Record, args: argparse.Namespace) -> None:
         )
         ladder.played[a, b] = WholePairing(margins, won, time.process_time() - began, hands)
         found = ladder.played[a, b].as_dict()
-        print(f"{names[a]} against {names[b]}: {found['marks_a_game']:+.3f} ± "
-              f"{found['marks_a_game_half_width']:.3f} marks a game, "
+        print(f"{names[a]} against {names[b]}: {found['marks_a_game']:+.3f}"
+              f"{plus_minus(found['marks_a_game_half_width'])} marks a game, "
               f"{hands / found['seconds']:,.0f} hands/s", file=sys.stderr, flush=True)  # fmt: skip
         _keep(record, ladder)
     content["complete"] = True

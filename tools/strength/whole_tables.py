@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from strength.tables import NOTHING, table
+from zebfast.cli.marks import plus_minus
 
 
 def whole_square(record: Mapping[str, Any]) -> list[str]:
@@ -50,7 +51,7 @@ def whole_pairs(record: Mapping[str, Any]) -> list[str]:
 
 
 def _marks(pair: Mapping[str, Any], sign: int = 1) -> str:
-    return f"{sign * pair['marks_a_game']:+.2f} ± {pair['marks_a_game_half_width']:.2f}"
+    return f"{sign * pair['marks_a_game']:+.2f}{plus_minus(pair['marks_a_game_half_width'])}"
 
 
 def shares(record: Mapping[str, Any]) -> list[str]:
