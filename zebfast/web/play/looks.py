@@ -36,6 +36,10 @@ CALIBRATED = (
     "Chances are from hands played without sight and know your hand and the auction so far; held "
     "against played hands they come true as often as they say (docs/strength.md)."
 )
+OF_THE_BEST = (
+    "The chance of the first is from hands played without sight, and comes true as often as it "
+    "says (docs/strength.md); those of the others were not held against played hands."
+)
 _DECLARATIONS_SHOWN = 5
 
 
@@ -149,7 +153,7 @@ def declare_hint(view: SeatView, prices: Prices) -> dict[str, Any]:
     ]
     return {
         "what": "Trumps", "columns": [f"makes {bid_words(view.bid)}"], "options": options,
-        "sentences": [CALIBRATED], "belief": None,
+        "sentences": [OF_THE_BEST], "belief": None,
     }  # fmt: skip
 
 
