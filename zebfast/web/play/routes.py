@@ -195,8 +195,12 @@ class Tables:
         seat, own = asked.get("seat"), self._own(request, seated.table)
         if type(seat) is not int or seat not in own:
             raise Refused(403, "That is not your seat.")
-        value = _read_value(_text(asked, "phase"), _text(asked, "value"), seated.table)
-        return await self._do(request, lambda table: table.act(seat, value), asked)
+        phase, value = _text(asked, "phase"), _text(asked, "value")
+        # Read when it is done: what a window meant that has not seen the table as it is counts for
+        # nothing, and it is told that first.
+        return await self._do(
+            request, lambda table: table.act(seat, _read_value(phase, value, table)), asked
+        )
 
     async def next_hand(self, request: Request) -> Response:
         """Deal the next hand."""
