@@ -13,6 +13,7 @@ from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES
 from zebfast.arena.table.foreign import ForeignPlayerError
 from zebfast.arena.table.ladder import Ladder, Pair, WholePairing, play_ladder
 from zebfast.cli.marks import PlayerOpening, plus_minus, read_rules
+from zebfast.cli.matrix import heading, rating_lines, square
 from zebfast.cli.messages import note
 
 _CELL = 8
@@ -59,14 +60,11 @@ def text_of(ladder: Ladder) -> str:
     lines = [
         f"{ladder.n_pairs:,} deals, each played both ways: {2 * ladder.n_pairs:,} whole games a "
         f"pairing. Rules: {ladder.rule_set}. Seed {ladder.seed}.",
-        *_heading(f"Elo, relative to {ladder.players[0]}, with 95 % intervals"),
+        *rating_lines(ladder.ratings),
     ]
-    for i, rating in enumerate(ladder.ratings):
-        interval = f"{rating.elo_low:+.0f} to {rating.elo_high:+.0f}" if i else "fixed"
-        lines.append(f"{rating.elo:>+6.0f}  {interval:<14}  {i + 1:>2} {rating.player}")
     for title, figure in squares.items():
-        lines += _square(ladder, title, figure)
-    lines += _heading("Pairings, with 95 % intervals over pairs of games")
+        lines += square(title, ladder.players, ladder.result, figure, cell=_CELL)
+    lines += heading("Pairings, with 95 % intervals over pairs of games")
     for a, b in ladder.pairs:
         one = ladder.played[a, b].as_dict()
         lines.append(
@@ -84,18 +82,3 @@ def text_of(ladder: Ladder) -> str:
             f"intervals from {N_RESAMPLES:,} resamplings of the deals.",
         ]
     )
-
-
-def _heading(text: str) -> list[str]:
-    return ["", click.style(text, bold=True)]
-
-
-def _square(ladder: Ladder, title: str, figure: Callable[[WholePairing], str]) -> list[str]:
-    labels = [f"{number:>2} {name}" for number, name in enumerate(ladder.players, start=1)]
-    players, width = range(len(labels)), max(map(len, labels))
-    lines = _heading(title)
-    lines.append(" " * width + "".join(f"{player + 1:>{_CELL}}" for player in players))
-    for row in players:
-        cells = ("–" if row == column else figure(ladder.result(row, column)) for column in players)
-        lines.append(f"{labels[row]:<{width}}" + "".join(f"{c:>{_CELL}}" for c in cells))
-    return lines

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -21,7 +22,7 @@ from zebfast.arena.matrix_files import (
 )
 from zebfast.arena.players.build import PlayerLoadError, weights_digest
 from zebfast.arena.players.specs import PlayerSpec
-from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES
+from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES, Rating
 from zebfast.arena.records import RecordError
 from zebfast.arena.stats import MatchResult
 from zebfast.cli.console import MatrixReporter, footnotes
@@ -30,8 +31,8 @@ from zebfast.cli.players import open_players, parse_players
 
 # --- A matrix as text: ratings, both win rates, margins, and every pairing with its intervals.
 
+T = TypeVar("T")
 _NAME_LETTERS = 32
-_CELL = 7
 
 
 def matrix_text(matrix: Matrix) -> str:
@@ -51,11 +52,13 @@ def matrix_text(matrix: Matrix) -> str:
         "Mean margin, points a game (row player less column player)":
             lambda result: f"{result.mean_margin:+.2f}",
     }  # fmt: skip
+    names = [shorten(name, _NAME_LETTERS) for name in config.players]
+    lines = [first, *rating_lines(matrix.ratings)]
+    for title, figure in squares.items():
+        lines += square(title, names, matrix.result, figure)
     return "\n".join(
         [
-            first,
-            *_ratings(matrix),
-            *(line for title, figure in squares.items() for line in _square(matrix, title, figure)),
+            *lines,
             *_pairings(matrix),
             "",
             *footnotes(config.bid),
@@ -67,34 +70,38 @@ def matrix_text(matrix: Matrix) -> str:
     )
 
 
-def _heading(text: str) -> list[str]:
+def heading(text: str) -> list[str]:
+    """A line in bold under an empty one."""
     return ["", click.style(text, bold=True)]
 
 
-def _ratings(matrix: Matrix) -> list[str]:
+def rating_lines(ratings: Sequence[Rating]) -> list[str]:
     """Elo with intervals; specs in full, because labels elsewhere may be cut."""
-    lines = _heading(f"Elo, relative to {matrix.config.players[0]}, with 95 % intervals")
-    for player, rating in enumerate(matrix.ratings):
-        interval = f"{rating.elo_low:+.0f} to {rating.elo_high:+.0f}" if player else "fixed"
-        lines.append(f"{rating.elo:>+6.0f}  {interval:<14}  {player + 1:>2} {rating.player}")
+    lines = heading(f"Elo, relative to {ratings[0].player}, with 95 % intervals")
+    for number, rating in enumerate(ratings):
+        interval = f"{rating.elo_low:+.0f} to {rating.elo_high:+.0f}" if number else "fixed"
+        lines.append(f"{rating.elo:>+6.0f}  {interval:<14}  {number + 1:>2} {rating.player}")
     return lines
 
 
-def _square(matrix: Matrix, title: str, figure: Callable[[MatchResult], str]) -> list[str]:
-    names = (shorten(name, _NAME_LETTERS) for name in matrix.config.players)
+def square(
+    title: str, names: Sequence[str], result: Callable[[int, int], T], figure: Callable[[T], str],
+    *, cell: int = 7,
+) -> list[str]:  # fmt: skip
+    """A figure of every player's result against every other; ``cell`` is a column's width."""
     labels = [f"{number:>2} {name}" for number, name in enumerate(names, start=1)]
     players, width = range(len(labels)), max(map(len, labels))
-    lines = _heading(title)
-    lines.append(" " * width + "".join(f"{player + 1:>{_CELL}}" for player in players))
+    lines = heading(title)
+    lines.append(" " * width + "".join(f"{player + 1:>{cell}}" for player in players))
     for row in players:
-        cells = ("–" if row == column else figure(matrix.result(row, column)) for column in players)
-        lines.append(f"{labels[row]:<{width}}" + "".join(f"{c:>{_CELL}}" for c in cells))
+        cells = ("–" if row == column else figure(result(row, column)) for column in players)
+        lines.append(f"{labels[row]:<{width}}" + "".join(f"{found:>{cell}}" for found in cells))
     return lines
 
 
 def _pairings(matrix: Matrix) -> list[str]:
     """One line a pairing, the later player first: matrices are mostly listed weakest first."""
-    lines = _heading("Pairings, with 95 % intervals and the standard error of the margin")
+    lines = heading("Pairings, with 95 % intervals and the standard error of the margin")
     names = ("won by points, %", "tied", "won by contract, %", "made", "set", "margin")
     lines.append(
         f"{'':8}{names[0]:>20}{names[1]:>7}{names[2]:>21}{names[3]:>7}{names[4]:>7}{names[5]:>15}"
