@@ -88,9 +88,13 @@ def disk_faults() -> Iterator[DiskFaults]:
     faults.remove()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def signal_handlers() -> Iterator[None]:
-    """Those of the signals that end a program are afterwards what they were."""
+    """Those of the signals that end a program are afterwards what they were.
+
+    Always, as a program that a test runs in this process has its own: what ends it would be
+    remembered, and end the next test's too.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     yield

@@ -41,7 +41,6 @@ def test_stopped_by_a_signal(root: Path) -> None:
     assert state(root)["step"] >= (run.cycles or 0) >= 2
 
 
-@pytest.mark.usefixtures("signal_handlers")
 @pytest.mark.parametrize(
     ("line", "reason", "code"), [("start", "stopped by SIGTERM", 143), ("end", "finished", 0)]
 )
@@ -63,7 +62,6 @@ def test_a_signal_right_after_a_line_of_the_record(
     assert (run.reason, run.exit_code) == (reason, code)
 
 
-@pytest.mark.usefixtures("signal_handlers")
 def test_a_stop_that_a_context_turned_into_a_failure(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,9 +32,6 @@ ALL = pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
 QUICK = ("--device", "cpu", "--threads", "1")
 
 
-pytestmark = pytest.mark.usefixtures("signal_handlers")
-
-
 class Unit:
     """Stands for a small part of a long work; the ``at``-th time, the signal comes within it.
 

@@ -24,9 +24,6 @@ from zebfast.system.signals import (
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-pytestmark = pytest.mark.usefixtures("signal_handlers")
-
-
 def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
@@ -147,6 +144,16 @@ def test_a_stop_that_something_swallowed_is_heard_by_the_next_flag(
         assert signal.getsignal(number) is handler  # the next one is an order
         with pytest.raises(Stopped), stop.interrupting():
             raise AssertionError("the work began")
+
+
+def test_what_ended_one_program_does_not_end_the_next_in_its_process() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    exit_on_signals()
+    with pytest.raises(KeyboardInterrupt):
+        send(signal.SIGINT)
+    exit_on_signals()
+    with StopFlag() as stop:
+        assert not stop()
 
 
 def test_ctrl_c_that_is_ignored_stays_so() -> None:

@@ -22,9 +22,9 @@ from zebfast.arena.players.base import NetworkPlayer
 from zebfast.arena.players.build import load_network, weights_digest
 from zebfast.arena.players.specs import parse_spec
 from zebfast.arena.records import Record, RecordError, pack_points, unpack_points
+from zebfast.arena.stats import plus_minus
 from zebfast.arena.table.ladder import Ladder, Pair, WholePairing, play_whole_pairing
 from zebfast.arena.table.players import table_player
-from zebfast.cli.marks import plus_minus
 from zebfast.net import shipped
 from zebfast.net.devices import open_evaluator
 from zebfast.rules import RuleSet

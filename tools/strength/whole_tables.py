@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from strength.tables import NOTHING, table
-from zebfast.cli.marks import plus_minus
+from zebfast.arena.stats import plus_minus
 
 
 def whole_square(record: Mapping[str, Any]) -> list[str]:

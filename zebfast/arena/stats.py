@@ -35,6 +35,11 @@ def wilson_interval(*, wins: float, games: float, z: float = Z_95) -> tuple[floa
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def plus_minus(half_width: float | None) -> str:
+    """`` ± 0.12``; nothing where it is not known."""
+    return "" if half_width is None else f" ± {half_width:.2f}"
+
+
 @dataclass(frozen=True)
 class PlayedDeals:
     """What player A did on n deals: its game as team 0 in column 0, as team 1 in column 1.

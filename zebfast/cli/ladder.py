@@ -10,9 +10,10 @@ from contextlib import ExitStack
 import click
 
 from zebfast.arena.ratings import N_RESAMPLES, VIRTUAL_TIES
+from zebfast.arena.stats import plus_minus
 from zebfast.arena.table.foreign import ForeignPlayerError
 from zebfast.arena.table.ladder import Ladder, Pair, WholePairing, play_ladder
-from zebfast.cli.marks import PlayerOpening, plus_minus, read_rules
+from zebfast.cli.marks import PlayerOpening, read_rules
 from zebfast.cli.matrix import heading, rating_lines, square
 from zebfast.cli.messages import note
 

@@ -12,6 +12,7 @@ import click
 
 from zebfast.arena.match import MatchProgress
 from zebfast.arena.players.specs import PlayerSpecError
+from zebfast.arena.stats import plus_minus
 from zebfast.arena.table.foreign import PREFIX, ForeignPlayer, ForeignPlayerError
 from zebfast.arena.table.lockstep import PlayedGame
 from zebfast.arena.table.match import TableResult, play_table_match
@@ -100,11 +101,6 @@ def _write(file: IO[str] | None, played: PlayedGame, names: tuple[str, str]) -> 
     if file is not None:
         file.write(json.dumps(record_of(played, names), separators=(",", ":")) + "\n")
         file.flush()
-
-
-def plus_minus(half_width: float | None) -> str:
-    """`` ± 0.12``; nothing where it is not known."""
-    return "" if half_width is None else f" ± {half_width:.2f}"
 
 
 def text_of(result: TableResult) -> str:

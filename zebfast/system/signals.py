@@ -158,10 +158,12 @@ def exit_on_signals() -> OrderlyExit:
     """From now on, SIGTERM and SIGHUP end this program by SignalExit, so that contexts are closed.
 
     The code is 143 or 129. A SIGHUP that is ignored stays so. Ctrl-C raises KeyboardInterrupt as
-    ever, where nobody has changed that. Returns the handler of them all.
+    ever, where nobody has changed that. What came before the call is forgotten: another program in
+    this process may have been ended by it. Returns the handler of them all.
     """
     handler = OrderlyExit()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler or isinstance(interrupt, OrderlyExit):
         signal.signal(signal.SIGINT, handler)
     for number in _ENDING:
         if not _is_ignored_hangup(number):
