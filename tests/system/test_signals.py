@@ -48,6 +48,25 @@ def test_the_first_is_a_question_and_the_second_an_order(number: int) -> None:
     assert came == [number, number]
 
 
+def test_where_a_cluster_signals_every_process_the_echo_is_no_second_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Slurm tells the worker and its supervisor, which passes it on."""
+    came: list[int] = []
+    signal.signal(signal.SIGTERM, lambda which, _frame: came.append(which))
+    with StopFlag(echo=60.0) as stop:
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        assert (stop(), came) == (True, [])
+        later = time.monotonic() + 61.0
+        monkeypatch.setattr("time.monotonic", lambda: later)
+        send(signal.SIGTERM)
+        assert came == [signal.SIGTERM]
+        send(signal.SIGTERM)
+    send(signal.SIGTERM)
+    assert came == [signal.SIGTERM] * 3
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_within_a_work_it_is_heard_at_once(number: int) -> None:
     began = time.monotonic()

@@ -50,6 +50,7 @@ def decide(state: FleetState, observed: Observed) -> Decision:
     first = seen.now if state.first is None else min(state.first, seen.now)
     machines, gone = _remembered(state, seen)
     state, over = _spend(replace(state, first=first, last_look=seen.now), seen)
+    state = _failed(state, seen)
     plans = _adopt(_judge(machines, seen, wanted=state.wanted), seen, wanted=state.wanted)
     plans = _shrink(plans, seen)
     state = replace(state, machines=plans.machines)
@@ -121,6 +122,28 @@ class _Sight:
         age = max(0.0, self.now - instance.asked)
         return instance.price_per_hour * min(self.elapsed, age) / 3600
 
+    def node_hours(self, instance: Instance) -> float:
+        """Hours that a machine ran since the last look or since it was started, as far as seen."""
+        machine = self.listed.get(instance.label) or self.observed.over.get(instance.label)
+        if machine is None or (machine.state != "running" and instance.up_since is None):
+            return 0.0
+        began = instance.asked if machine.started is None else machine.started
+        return min(self.elapsed, max(0.0, self.now - began)) / 3600
+
+    def ended(self, instance: Instance) -> Machine | None:
+        """The task of a cluster that is over for the fleet, and may be replaced; else None.
+
+        One that the fleet itself has ended counts until its last sign is gone.
+        """
+        machine = self.observed.over.get(instance.label)
+        is_leaving = machine is not None and machine.state == "ending" and instance.terminating
+        return None if is_leaving else machine
+
+    def why_ended(self, machine: Machine) -> str:
+        """In a note's words."""
+        error = self.observed.log_errors.get(machine.label)
+        return ": ".join(filter(None, (machine.message, error))) or "it says not why"
+
     def is_gone(self, instance: Instance) -> bool:
         """Not listed: is that to be believed? One list that is short must not double a fleet.
 
@@ -177,7 +200,11 @@ def _remembered(state: FleetState, seen: _Sight) -> tuple[dict[str, Instance], l
     """Every remembered machine brought up to date, without those that are gone; a note of each."""
     machines, gone = {}, []
     for label, instance in state.machines.items():
-        if label in seen.listed or not seen.is_gone(instance):
+        ended = seen.ended(instance)
+        if ended is not None:
+            if not instance.terminating:
+                gone.append(f"{label} is over: {seen.why_ended(ended)}")
+        elif label in seen.listed or not seen.is_gone(instance):
             machines[label] = seen.updated(instance)
         elif not instance.terminating:
             gone.append(f"{label} is gone: {instance.provider} does not list it")
@@ -187,16 +214,38 @@ def _remembered(state: FleetState, seen: _Sight) -> tuple[dict[str, Instance], l
 def _spend(state: FleetState, seen: _Sight) -> tuple[FleetState, list[str]]:
     """Count the dollars since the last look; a budget that is used up ends the fleet."""
     spec, spent = state.spec, state.spent + sum(map(seen.cost, state.machines.values()))
-    state = replace(state, spent=spent)
+    node_hours = state.node_hours + sum(map(seen.node_hours, state.machines.values()))
+    state = replace(state, spent=spent, node_hours=node_hours)
     age = 0.0 if state.first is None else (seen.now - state.first) / 3600
     if spec.budget_dollars is not None and spent >= spec.budget_dollars:
         over = f"${spent:.2f} of ${spec.budget_dollars:.2f} are spent"
     elif spec.budget_hours is not None and age >= spec.budget_hours:
         over = f"{age:.1f} of {spec.budget_hours:g} hours are over"
+    elif spec.budget_node_hours is not None and node_hours >= spec.budget_node_hours:
+        over = f"{node_hours:.1f} of {spec.budget_node_hours:g} node hours are used"
     else:
         return state, []
     note = f"the budget is used up: {over}; everything is taken down"
     return (replace(state, wanted=False), [note]) if state.wanted else (state, [])
+
+
+def _failed(state: FleetState, seen: _Sight) -> FleetState:
+    """Tasks that failed before their first sign of work: more of them would do the same.
+
+    So there is a pause, after which one is tried.
+    """
+    failed = [
+        label
+        for label, machine in seen.observed.over.items()
+        if machine.state == "failed"
+        and (instance := state.machines.get(label)) is not None
+        and not (instance.terminating or instance.progress is not None)
+        and seen.observed.beat_of(label, seen.spec.role) is None
+    ]
+    if not failed or not state.wanted:
+        return state
+    reason = f"{len(failed)} failed before their first sign of work"
+    return paused(state, now=seen.now, reason=reason)
 
 
 def _judge(machines: Mapping[str, Instance], seen: _Sight, *, wanted: bool) -> _Plans:

@@ -65,7 +65,9 @@ def remember(
             listed_at=now,
             missing_since=None,
         )
-        if machine.state == "running" and instance.up_since is None:
+        if machine.state == "queued":  # whether for the first time or again
+            instance = replace(instance, up_since=None, progress_at=now, failing_since=None)
+        elif machine.state == "running" and instance.up_since is None:
             instance = replace(instance, up_since=now, progress_at=now)
     elif instance.provider not in seen.silent:
         instance = replace(instance, missing_since=instance.missing_since or now)
@@ -114,6 +116,8 @@ def must_go(instance: Instance, machine: Machine, seen: Observed, spec: Spec) ->
     if price is not None and price > cap * CAP_TOLERANCE:
         why = f"costs ${price:.4f}/h, above the cap of ${cap:.4f}/h"
         return Destroy(machine=machine, reason=why)
+    if machine.state == "queued":
+        return None  # it costs nothing, and the scheduler knows why
     quiet = instance.quiet(seen.now)
     if machine.state == "loading":
         late = quiet > spec.loading_limit

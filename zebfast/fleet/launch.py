@@ -31,8 +31,14 @@ _TRAP = (
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^\]]*)\])?(?P<rest>.*)")
 
 
-def start_command(spec: Spec, experiment: Experiment, worker_id: str) -> str:
+def start_command(
+    spec: Spec, experiment: Experiment, worker_id: str, *, index: str | None = None
+) -> str:
     """A POSIX shell script for the machine of one worker; it ends with the worker.
+
+    Args:
+        index: variable of the machine that tells the workers apart which run the same script; it
+            becomes the end of their ids.
 
     Raises:
         ProviderError: it would be longer than MAX_LETTERS.
@@ -45,6 +51,9 @@ def start_command(spec: Spec, experiment: Experiment, worker_id: str) -> str:
         *("--upload-interval", f"{spec.upload_interval:g}"),
         *spec.worker_args,
     ]
+    words = [shlex.quote(flag) for flag in flags]
+    if index is not None:
+        words[flags.index("--worker-id") + 1] = f'{worker_id}-"${index}"'
     install = [] if spec.package == INSTALLED else _install(spec, experiment)
     script = "\n".join(
         [
@@ -54,7 +63,7 @@ def start_command(spec: Spec, experiment: Experiment, worker_id: str) -> str:
             *install,
             # The exact teacher of a recipe needs no GPU.
             "zebfast host check" + (" --allow-cpu" if spec.role == RECIPE.role else ""),
-            f"exec zebfast host run -- {shlex.join(flags)}",
+            f"exec zebfast host run -- {' '.join(words)}",
         ]
     )
     if len(script) > MAX_LETTERS:
@@ -63,6 +72,13 @@ def start_command(spec: Spec, experiment: Experiment, worker_id: str) -> str:
             f"{MAX_LETTERS:,}; give the workers fewer flags"
         )
     return script
+
+
+def for_task(spec: Spec) -> Spec:
+    """As a task of a cluster has it: as many threads as CPUs are given, be that enforced or not."""
+    if any(flag.partition("=")[0] == "--threads" for flag in spec.worker_args):
+        return spec
+    return replace(spec, worker_args=("--threads", str(spec.task.cpus or 1), *spec.worker_args))
 
 
 def _install(spec: Spec, experiment: Experiment) -> list[str]:

@@ -151,7 +151,9 @@ def search_key(provider: str, spec: Spec) -> str:
         spec.min_cuda,
         spec.disk_gb,
     )
-    return f"{provider} {json.dumps(asked)}"
+    # Tasks of a cluster are an offer of what they are to be given.
+    task = (spec.task.partition, spec.task.gpu_type) if provider == "slurm" else ()
+    return f"{provider} {json.dumps((*asked, *task))}"
 
 
 def read_history(path: Path) -> MarketHistory:

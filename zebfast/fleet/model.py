@@ -10,15 +10,24 @@ from dataclasses import MISSING, dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeVar
 
 from zebfast.exchange.heartbeat import Heartbeat
+from zebfast.fleet.task import Task
 from zebfast.selfplay.producer_kinds import Role
 from zebfast.system.clock import set_by
 from zebfast.system.settings import A_YEAR, check, counted, moment, setting
 
 _T = TypeVar("_T", "Instance", "FleetState")
 
-MachineState = Literal["loading", "running", "stopped", "exited", "offline", "unknown"]
+MachineState = Literal[
+    "queued", "loading", "running", "stopped", "exited", "offline", "unknown",
+    "ending", "ended", "failed",
+]  # fmt: skip
 #: States that nothing comes back from; a machine in one of them is paid for and plays nothing.
 LOST: tuple[MachineState, ...] = ("stopped", "exited", "offline", "unknown")
+#: States of tasks of a cluster that are over: nothing is paid for them and nothing can be ended.
+#: ``failed`` by their own fault; one that is ``ending`` may still write.
+OVER: tuple[MachineState, ...] = ("ending", "ended", "failed")
+#: Providers of what is one's own: they see this machine's disk and what is installed on it.
+OWN = ("local", "slurm")
 MOST_MACHINES = 10_000  # of a fleet
 MOST_DOLLARS = 1_000_000
 
@@ -101,6 +110,7 @@ class Launch:
         image: container image, where the provider has such a thing.
         disk_gb: asked for.
         bid: dollars an hour of an interruptible rental; None = on demand.
+        task: what one task of a cluster is given.
     """
 
     label: str
@@ -109,6 +119,7 @@ class Launch:
     image: str
     disk_gb: float
     bid: float | None = None
+    task: Task = field(default_factory=Task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +131,13 @@ class Spec:
         n: machines that should play; ``max_surge`` more may be alive while some are replaced.
         gpus: types that may be rented, in no order; empty = any.
         max_price_per_hour: dearest machine, dollars an hour.
-        budget_dollars, budget_hours: the fleet is taken down when either is used up.
+        budget_dollars, budget_hours, budget_node_hours: the fleet is taken down when one of them
+            is used up.
         providers: in the order in which they are tried.
         bid_factor: an interruptible rental bids this multiple of the lowest bid.
         package: what ``pip install`` gets on the host: a version (``zebfast==0.1.0``), an URL, or
             the path of a wheel or source archive.
+        task: what one task of a cluster is given.
         worker_args: flags of every worker, its id apart.
         loading_limit, setup_limit, stall_limit: seconds that a machine may take from being asked
             for to running, from there to its first heartbeat, and between two signs of work (the
@@ -163,6 +176,14 @@ class Spec:
         most=A_YEAR // 3600,
         flag="hours",
     )
+    budget_node_hours: float | None = setting(
+        None,
+        "Hours of all machines together after which the fleet is taken down; a task of a cluster "
+        "counts as a machine.",
+        above=0,
+        most=1_000_000_000,
+        flag="node_hours",
+    )
     providers: tuple[str, ...] = ("vast",)
     interruptible: bool = False
     bid_factor: float = _amount(1.1)
@@ -173,6 +194,7 @@ class Spec:
     disk_gb: float = setting(16.0, "GB of disk.", above=0, most=100_000, flag="disk")
     image: str = setting("pytorch/pytorch:2.13.0-cuda12.6-cudnn9-runtime", "Container to start in.")
     package: str = "zebfast"
+    task: Task = field(default_factory=Task)
     worker_args: tuple[str, ...] = ()
     upload_interval: float = setting(
         240.0,
@@ -242,7 +264,8 @@ class FleetState:
         spec: what is wanted; ``wanted`` False = let nothing live (``down`` says so first).
         machines: by label.
         paused_until, pause_reason: no machine is asked for before that time.
-        spent: dollars of all machines so far, as prices and times were seen.
+        spent: dollars of all machines so far, as prices and times were seen; ``node_hours`` the
+            hours that they ran.
         first, last_look: when the fleet was begun, when it was last looked at.
         last_steady, boot: the same look by the count of seconds that no clock's setting changes,
             and the start of the machine since which that counts.
@@ -254,6 +277,7 @@ class FleetState:
     paused_until: float | None = moment(None)
     pause_reason: str = ""
     spent: float = counted(0.0)
+    node_hours: float = counted(0.0)
     first: float | None = moment(None)
     last_look: float | None = moment(None)
     last_steady: float | None = moment(None)
@@ -288,6 +312,7 @@ class Observed:
     Attributes:
         machines: of all providers that answered; ``silent`` names those that did not: nothing is
             known of their machines, so none is declared gone and none is asked for in its place.
+        over: by label, remembered tasks of a cluster that are over, and all that are just ending.
         heartbeats: by worker id. ``heard`` False = they could not be read at all, so that nothing
             follows from one that is missing or old.
         log_errors: by label, the last fatal line of a machine's log where one was found; counts
@@ -298,6 +323,7 @@ class Observed:
 
     now: float
     machines: tuple[Machine, ...] = ()
+    over: Mapping[str, Machine] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
     heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
     heard: bool = True
@@ -322,6 +348,11 @@ class Destroy:
 def new_label(fleet: str, token: str) -> str:
     """Label of one machine of a fleet: ``FLEET/token``."""
     return f"{fleet}/{token}"
+
+
+def array_labels(label: str, n: int) -> tuple[str, ...]:
+    """Labels of the tasks of an array of this label: ``FLEET/token-0`` and so on."""
+    return tuple(f"{label}-{index}" for index in range(n))
 
 
 def is_of_fleet(label: str | None, fleet: str) -> bool:

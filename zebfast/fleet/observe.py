@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,8 +10,8 @@ from typing import Literal
 from zebfast.exchange import ExampleStore, ExchangeError, WeightStore
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet.health import failure_in
-from zebfast.fleet.model import FleetState, Machine, Observed
-from zebfast.fleet.provider import Provider, ProviderError
+from zebfast.fleet.model import OVER, FleetState, Instance, Machine, Observed
+from zebfast.fleet.provider import AnyProvider, ProviderError
 from zebfast.system.events import FleetNews, emit
 
 LOG_AFTER = 120.0  # of running without a heartbeat; with its grace still before the set-up limit
@@ -23,7 +23,7 @@ _What = Literal["asked", "rented", "destroyed", "note", "trouble"]
 class Outlook:
     """Where to look: the providers by name, and the stores of the experiment."""
 
-    providers: Mapping[str, Provider]
+    providers: Mapping[str, AnyProvider]
     weights: WeightStore
     examples: ExampleStore
 
@@ -64,7 +64,8 @@ def observe(state: FleetState, outlook: Outlook, *, now: float) -> Observed:
         say(fleet, f"the namespace could not be read: {error}", what="trouble")
     seen = Observed(
         now=now,
-        machines=tuple(found),
+        machines=tuple(machine for machine in found if machine.state not in OVER),
+        over=_over(state, found),
         silent=frozenset(silent),
         heartbeats=beats,
         heard=heard,
@@ -74,6 +75,18 @@ def observe(state: FleetState, outlook: Outlook, *, now: float) -> Observed:
     return replace(seen, log_errors=_log_errors(state, outlook.providers, seen))
 
 
+def _over(state: FleetState, found: Sequence[Machine]) -> dict[str, Machine]:
+    """By label, what is over and was not known to be, or is not quite."""
+    alive = {machine.label for machine in found if machine.state not in OVER}
+    return {
+        each.label: each
+        for each in found
+        if each.state in OVER
+        and each.label not in alive
+        and (each.state == "ending" or each.label in state.machines)
+    }
+
+
 def providers_of(state: FleetState) -> tuple[str, ...]:
     """Names of the providers that may have machines of this fleet, those to rent from first."""
     remembered = (instance.provider for instance in state.machines.values())
@@ -81,14 +94,13 @@ def providers_of(state: FleetState) -> tuple[str, ...]:
 
 
 def _log_errors(
-    state: FleetState, providers: Mapping[str, Provider], seen: Observed
+    state: FleetState, providers: Mapping[str, AnyProvider], seen: Observed
 ) -> dict[str, str]:
     """Why those have failed that should have beaten by now; a heartbeat brings its own error."""
     found = {}
-    for machine in seen.machines:
+    for machine in (*seen.machines, *seen.over.values()):
         instance = state.machines.get(machine.label)
-        up_since = None if instance is None or instance.terminating else instance.up_since
-        if machine.state != "running" or up_since is None or seen.now - up_since <= LOG_AFTER:
+        if instance is None or instance.terminating or not _should_tell(instance, machine, seen):
             continue
         if seen.beat_of(machine.label, state.spec.role) is not None:
             continue
@@ -101,3 +113,11 @@ def _log_errors(
         if line is not None:
             found[machine.label] = line
     return found
+
+
+def _should_tell(instance: Instance, machine: Machine, seen: Observed) -> bool:
+    """Is it time that a machine without a heartbeat is asked why?"""
+    if machine.state == "failed":
+        return True
+    up_since = instance.up_since if machine.state == "running" else None
+    return up_since is not None and seen.now - up_since > LOG_AFTER

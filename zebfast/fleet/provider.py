@@ -7,7 +7,8 @@ the errors below, in one sentence that holds no secret.
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from zebfast.fleet.model import MOST_DOLLARS, Launch, Machine, Offer, Spec
 from zebfast.system.parse import is_moment
@@ -16,6 +17,10 @@ from zebfast.system.settings import SettingError
 
 class ProviderError(RuntimeError):
     """One sentence: what the provider refused, and what to do."""
+
+
+class WrongSettings(ProviderError):
+    """What was asked for can never be had, whatever the market: the settings must change."""
 
 
 class Unreachable(ProviderError):
@@ -77,17 +82,30 @@ def offer_of(**facts: Any) -> Offer | None:
         return None
 
 
-class Provider(Protocol):
-    """One place where machines are rented. Every method raises ProviderError and its kinds."""
+class Lister(Protocol):
+    """One place where a fleet has machines. Every method raises ProviderError and its kinds."""
 
     @property
     def name(self) -> str:
-        """``vast``, ``runpod`` or ``local``."""
+        """``vast``, ``runpod``, ``local`` or ``slurm``."""
 
     def offers(self, spec: Spec) -> list[Offer]:
         """What can be rented now and may be worth a look, cheapest first: types, price cap and
         what else the provider can filter by ``spec`` already applied, the rest is done by the
         market. One call of this is one search of the provider's quota."""
+
+    def machines(self, fleet: str) -> list[Machine]:
+        """All machines whose label is of ``fleet``, in any state, from all pages."""
+
+    def logs(self, machine_id: str, *, lines: int) -> str:
+        """The last lines that the machine printed; empty while there are none."""
+
+    def credit(self) -> float | None:
+        """Dollars left in the account; None where nothing is paid for."""
+
+
+class Provider(Lister, Protocol):
+    """One place where machines are rented, one by one."""
 
     def create(self, offer: Offer, launch: Launch) -> str:
         """Rent ``offer`` under ``launch.label``; the id of the machine.
@@ -99,14 +117,33 @@ class Provider(Protocol):
             OfferGone, NoCredit, Unreachable, ProviderError.
         """
 
-    def machines(self, fleet: str) -> list[Machine]:
-        """All machines whose label is of ``fleet``, in any state, from all pages."""
-
     def destroy(self, machine_id: str) -> None:
         """End the rental for good; a machine that has gone already is fine."""
 
-    def logs(self, machine_id: str, *, lines: int) -> str:
-        """The last lines that the machine printed; empty while there are none."""
 
-    def credit(self) -> float | None:
-        """Dollars left in the account; None where nothing is paid for."""
+@runtime_checkable
+class Cluster(Lister, Protocol):
+    """One place where machines are tasks that a scheduler places, many in one request."""
+
+    @property
+    def most(self) -> int:
+        """Tasks of one array at most."""
+
+    def check(self, launch: Launch) -> None:
+        """Would the scheduler take this? Nothing is submitted.
+
+        Raises:
+            WrongSettings: it never would. Unreachable, ProviderError.
+        """
+
+    def create_array(self, launch: Launch, n: int) -> list[str]:
+        """Submit ``n`` tasks, labelled as ``array_labels(launch.label, n)`` has it; their ids.
+
+        As ``Provider.create``: after Unreachable they may exist.
+        """
+
+    def destroy_all(self, ids: Sequence[str]) -> None:
+        """End these tasks for good; those that are over already are fine."""
+
+
+AnyProvider = Provider | Cluster

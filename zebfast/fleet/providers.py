@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from zebfast.fleet.provider import Provider, ProviderError
+from zebfast.fleet.provider import AnyProvider, ProviderError
 
-NAMES = ("vast", "runpod", "local")
+NAMES = ("vast", "runpod", "local", "slurm")
 
 
 def open_provider(
     name: str, *, keys: Mapping[str, str], directory: Path, urls: Mapping[str, str] | None = None
-) -> Provider:
+) -> AnyProvider:
     """The provider of this name; nothing is asked of it yet.
 
     Args:
         keys: secret of each provider that needs one, read from the environment by ``cli/``.
         urls: address of a provider that is to be asked elsewhere than at its own; only ``vast``
             heeds it, RunPod's client looks for its own variable.
-        directory: where the local provider keeps what it knows of its processes.
+        directory: where what is one's own keeps its files, each in a folder of its name: the local
+            provider what it knows of its processes, slurm the logs of its tasks.
 
     Raises:
-        ProviderError: no such provider, or its key is missing.
+        ProviderError: no such provider, or its key is missing; WrongSettings where the programs
+            of Slurm are not on the path.
         ModuleNotFoundError: its client library is not installed.
     """
     if name == "local":
         from zebfast.fleet.local import LocalProvider
 
-        return LocalProvider(directory)
+        return LocalProvider(directory / name)
+    if name == "slurm":
+        from zebfast.fleet.slurm import SlurmProvider
+
+        return SlurmProvider(directory / name)
     if name not in NAMES:
         raise ProviderError(f"there is no provider {name!r}: expected one of {', '.join(NAMES)}")
     if not keys.get(name):

@@ -8,15 +8,15 @@ on the disk before it is sent, so that a machine whose answer was lost is known 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from zebfast.fleet.decide import Decision, decide
 from zebfast.fleet.market_history import MarketHistory
-from zebfast.fleet.model import Destroy, FleetState, Observed, Spec
+from zebfast.fleet.model import Destroy, FleetState, Machine, Observed, Spec
 from zebfast.fleet.observe import Outlook, observe, say
-from zebfast.fleet.provider import ProviderError
+from zebfast.fleet.provider import Cluster, ProviderError
 from zebfast.fleet.rent import Fleet, Renting, teach
 from zebfast.fleet.state_file import FleetFileError, FleetFiles, read_state, write_state
 from zebfast.system.clock import boot_id
@@ -46,7 +46,9 @@ class Tick:
     def is_over(self) -> bool:
         """Nothing is wanted, and nothing is left as far as everybody says."""
         seen = self.observed
-        return not (self.state.wanted or self.state.machines or seen.machines or seen.silent)
+        ending = any(machine.state == "ending" for machine in seen.over.values())
+        left = self.state.machines or seen.machines or ending
+        return not (self.state.wanted or left or seen.silent)
 
 
 def reconcile(fleet: Fleet, change: Change | None = None) -> Tick:
@@ -76,8 +78,7 @@ def reconcile(fleet: Fleet, change: Change | None = None) -> Tick:
         for note in decision.notes:
             say(state.spec.fleet, note)
         teach(fleet.files.market, lambda history: _learn(history, decision, observed))
-        for each in decision.destroy:
-            _destroy(each, fleet)
+        _destroy_all(decision.destroy, fleet)
         if decision.rent:
             renting = Renting(fleet, decision.state, decision.rent, silent=observed.silent)
             renting.run()
@@ -118,17 +119,37 @@ def _log_of(fleet: Fleet) -> Subscriber:
     return take
 
 
-def _destroy(each: Destroy, fleet: Fleet) -> None:
-    """End one rental; one that could not be ended is remembered as terminating, and tried again."""
-    machine, name = each.machine, fleet.files.fleet
-    price = "" if machine.price_per_hour is None else f", ${machine.price_per_hour:.3f}/h"
-    text = f"destroy {machine.label} ({machine.provider} {machine.id}{price}): {each.reason}"
-    say(name, text, what="destroyed", label=machine.label)
+def _destroy_all(found: Sequence[Destroy], fleet: Fleet) -> None:
+    """End rentals one by one, and tasks of a cluster in one request.
+
+    What could not be ended is remembered as terminating, and tried again.
+    """
+    tasks: dict[str, list[Machine]] = {}
+    for each in found:
+        machine, name = each.machine, fleet.files.fleet
+        price = "" if machine.price_per_hour is None else f", ${machine.price_per_hour:.3f}/h"
+        text = f"destroy {machine.label} ({machine.provider} {machine.id}{price}): {each.reason}"
+        say(name, text, what="destroyed", label=machine.label)
+        provider = fleet.outlook.providers[machine.provider]
+        if isinstance(provider, Cluster):
+            tasks.setdefault(machine.provider, []).append(machine)
+            continue
+        with _told(fleet, machine.label):
+            provider.destroy(machine.id)
+    for name, machines in tasks.items():
+        cluster = fleet.outlook.providers[name]
+        assert isinstance(cluster, Cluster)
+        with _told(fleet, f"{machines[0].label} (1 of {len(machines)} tasks)"):
+            cluster.destroy_all([machine.id for machine in machines])
+
+
+@contextmanager
+def _told(fleet: Fleet, label: str) -> Iterator[None]:
     try:
-        fleet.outlook.providers[machine.provider].destroy(machine.id)
+        yield
     except ProviderError as error:
-        text = f"{machine.label} could not be destroyed, the next look tries again: {error}"
-        say(name, text, what="trouble")
+        text = f"{label} could not be destroyed, the next look tries again: {error}"
+        say(fleet.files.fleet, text, what="trouble")
 
 
 def _learn(history: MarketHistory, decision: Decision, observed: Observed) -> MarketHistory:
@@ -167,7 +188,7 @@ def begin(spec: Spec) -> Change:
                 "or give --fleet another label"
             )
         if not state.wanted:
-            state = replace(state, wanted=True, spent=0.0, first=None)
+            state = replace(state, wanted=True, spent=0.0, node_hours=0.0, first=None)
         return replace(state, spec=spec, paused_until=None, pause_reason="")
 
     return change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,22 @@ from zebfast.fleet.market_history import (
     read_history,
     update_history,
 )
-from zebfast.fleet.model import FleetState, Instance, Launch, Offer, Spec, new_label
+from zebfast.fleet.model import (
+    OWN,
+    FleetState,
+    Instance,
+    Launch,
+    Offer,
+    Spec,
+    array_labels,
+    new_label,
+)
 from zebfast.fleet.observe import Outlook, say
 from zebfast.fleet.provider import (
+    AnyProvider,
+    Cluster,
     NoCredit,
     OfferGone,
-    Provider,
     ProviderError,
     SearchQuota,
     Unreachable,
@@ -67,7 +77,7 @@ def teach(market: Path, change: Callable[[MarketHistory], MarketHistory]) -> Non
 
 
 def search(
-    provider: Provider, spec: Spec, market: Path, *, now: float, used: Collection[str]
+    provider: AnyProvider, spec: Spec, market: Path, *, now: float, used: Collection[str]
 ) -> Ranking:
     """Offers of one provider, best first; not asked again for those of a moment ago.
 
@@ -92,8 +102,8 @@ def search(
             raise
         found = offers
         teach(market, lambda history: history.with_offers(provider.name, spec, found, now))
-    if provider.name == "local":
-        spec = replace(spec, gpus=())  # who names this machine wants it, whatever it has
+    if provider.name in OWN:
+        spec = replace(spec, gpus=())  # who names what is one's own wants it, whatever it has
     return rank(offers, spec, history, history.blacklist(), now, used=used)
 
 
@@ -117,7 +127,7 @@ class Round:
         had = (each for each in state.machines.values() if each.host)
         self._used = {host_key(each.provider, each.host) for each in had}
 
-    def candidates(self) -> Iterator[tuple[Provider, Offer]]:
+    def candidates(self) -> Iterator[tuple[AnyProvider, Offer]]:
         """Offers in the order in which they are to be taken, while more are wanted.
 
         Whoever takes one says so with ``take``; one that is a type of machine comes again then.
@@ -138,7 +148,9 @@ class Round:
             if self.left and name not in self.given_up:
                 self._exhausted(name, before - self.left, ranking)
 
-    def _while_taken(self, provider: Provider, offer: Offer) -> Iterator[tuple[Provider, Offer]]:
+    def _while_taken(
+        self, provider: AnyProvider, offer: Offer
+    ) -> Iterator[tuple[AnyProvider, Offer]]:
         host = host_key(provider.name, offer.host)
         while self.left and provider.name not in self.given_up and host not in self._used:
             before = self.left
@@ -188,39 +200,51 @@ class Renting:
         if not ranking.offers:
             say(self.state.spec.fleet, f"{name} has nothing to rent: {ranking.why}")
 
-    def _create(self, provider: Provider, offer: Offer) -> None:
-        """Rent one offer, the intent first."""
+    def _create(self, provider: AnyProvider, offer: Offer) -> None:
+        """Rent one offer, or as many tasks of a cluster as are wanted; the intent first."""
         fleet, price = self.state.spec.fleet, f"{offer.gpu} at ${offer.price_per_hour:.3f}/h"
         label = new_label(fleet, self._fleet.token())
         launch = self._fleet.launcher(self.state.spec, offer, label)
+        labels: tuple[str, ...] = (label,)
+        if isinstance(provider, Cluster):
+            labels = array_labels(label, min(self._round.left, provider.most))
+            price = f"{len(labels)} of {offer.gpu}"
         say(fleet, f"asking {provider.name} for {price} as {label}", what="asked", label=label)
-        instance = Instance(
-            label=label,
-            provider=provider.name,
-            asked=self._fleet.clock(),
-            gpu=offer.gpu,
-            host=offer.host,
-            price_per_hour=offer.price_per_hour,
-        )
-        self._put(instance)
+        asked = [
+            Instance(
+                label=each,
+                provider=provider.name,
+                asked=self._fleet.clock(),
+                gpu=offer.gpu,
+                host=offer.host,
+                price_per_hour=offer.price_per_hour,
+            )
+            for each in labels
+        ]
+        self._put(asked)
         try:
-            made = provider.create(offer, launch)
+            if isinstance(provider, Cluster):
+                made = provider.create_array(launch, len(labels))
+            else:
+                made = [provider.create(offer, launch)]
         except Unreachable as error:
             self._unanswered = True
             self._round.given_up.update(self.state.spec.providers)
             self._trouble(f"{label} was asked of {provider.name}, the next look finds out: {error}")
             return
         except ProviderError as error:
-            self._forget(label)
+            self._forget(labels)
             self._refused(provider, offer, error)
             return
-        self._put(replace(instance, id=made))
-        self._round.take(offer)
-        say(fleet, f"rented {label}: {price}, {provider.name} {made}", what="rented", label=label)
+        self._put(replace(each, id=its) for each, its in zip(asked, made, strict=True))
+        for _ in made:
+            self._round.take(offer)
+        ids = made[0] if len(made) == 1 else f"{made[0]} to {made[-1]}"
+        say(fleet, f"rented {label}: {price}, {provider.name} {ids}", what="rented", label=label)
         if not offer.many:
             teach(self._fleet.files.market, lambda history: history.without_offer(offer))
 
-    def _refused(self, provider: Provider, offer: Offer, error: ProviderError) -> None:
+    def _refused(self, provider: AnyProvider, offer: Offer, error: ProviderError) -> None:
         """An offer that is gone is passed over; after another refusal its provider is."""
         if isinstance(error, NoCredit):
             self._lacks_credit = f"{provider.name} lacks credit"
@@ -233,12 +257,12 @@ class Renting:
         self._round.given_up.add(provider.name)
         self._trouble(f"{provider.name}: {error}")
 
-    def _put(self, instance: Instance) -> None:
-        machines = {**self.state.machines, instance.label: instance}
+    def _put(self, instances: Iterable[Instance]) -> None:
+        machines = {**self.state.machines, **{each.label: each for each in instances}}
         self._keep(replace(self.state, machines=machines))
 
-    def _forget(self, label: str) -> None:
-        kept = {key: instance for key, instance in self.state.machines.items() if key != label}
+    def _forget(self, labels: Collection[str]) -> None:
+        kept = {key: each for key, each in self.state.machines.items() if key not in labels}
         self._keep(replace(self.state, machines=kept))
 
     def _keep(self, state: FleetState) -> None:

@@ -55,6 +55,9 @@ class Report:
     budget_dollars: float | None
     budget_left: float | None
     hours_left: float | None
+    node_hours: float
+    budget_node_hours: float | None
+    node_hours_left: float | None
     silent: tuple[str, ...]
     credit: dict[str, float]
     notes: tuple[str, ...]
@@ -88,7 +91,7 @@ def report(observed: Observed, decision: Decision) -> Report:
         if label not in listed and not instance.terminating
     ]
     rows.sort(key=lambda row: (-row.age, row.label))
-    budget, hours = spec.budget_dollars, spec.budget_hours
+    budget, hours, node_hours = spec.budget_dollars, spec.budget_hours, spec.budget_node_hours
     since = 0.0 if state.first is None else observed.now - state.first
     return Report(
         fleet=spec.fleet,
@@ -103,6 +106,9 @@ def report(observed: Observed, decision: Decision) -> Report:
         budget_dollars=budget,
         budget_left=None if budget is None else max(0.0, budget - state.spent),
         hours_left=None if hours is None else max(0.0, hours - since / 3600),
+        node_hours=state.node_hours,
+        budget_node_hours=node_hours,
+        node_hours_left=None if node_hours is None else max(0.0, node_hours - state.node_hours),
         silent=tuple(sorted(observed.silent)),
         credit=dict(observed.credit),
         notes=decision.notes,

@@ -24,10 +24,15 @@ class StopFlag:
     A second signal of the same kind acts as if nobody listened. Only the main thread may enter.
     A SIGHUP that is ignored, as under nohup, stays so. A signal that came before, but did not end
     the program as `exit_on_signals` has it, is heard as it is entered.
+
+    Args:
+        echo: seconds in which another SIGTERM counts as the first one again. Slurm, and systemd,
+            send it to every process of a job, and what supervises one of them passes it on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, echo: float = 0.0) -> None:
         self.signal_number: int | None = None
+        self._echo, self._came = echo, 0.0
         self._previous: dict[int, Any] = {}
         self._interrupts = False
 
@@ -79,16 +84,22 @@ class StopFlag:
         return 0 if self.signal_number is None else 128 + self.signal_number
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self.signal_number = number
-        self._restore()
+        if self():  # only while an echo may come
+            if time.monotonic() - self._came > self._echo:
+                self._restore()
+                os.kill(os.getpid(), number)
+            return
+        self.signal_number, self._came = number, time.monotonic()
+        self._restore(but=signal.SIGTERM if self._echo and number == signal.SIGTERM else None)
         if self._interrupts:
             self._interrupts = False
             raise Stopped
 
-    def _restore(self) -> None:
+    def _restore(self, *, but: int | None = None) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
+            if number != but:
+                signal.signal(number, handler)
+        self._previous = {key: each for key, each in self._previous.items() if key == but}
 
 
 def interrupting(should_stop: Callable[[], bool]) -> AbstractContextManager[None]:

@@ -25,6 +25,8 @@ from zebfast.worker.producer import Batch, Producer
 from zebfast.worker.producer_switch import ProducerSwitch
 from zebfast.worker.progress import SeedProgress, hold_worker_id
 
+#: A supervisor looks for what has stopped it ten times a second, on a machine that may be busy.
+_ECHO_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,7 +61,7 @@ def work(
         ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
     """
     examples = open_examples(config.examples, config.namespace, options=config.stores)
-    with StopFlag() as stop, ExitStack() as held:
+    with StopFlag(echo=_ECHO_SECONDS) as stop, ExitStack() as held:
 
         def begin() -> SeedProgress:
             with ExitStack() as own:

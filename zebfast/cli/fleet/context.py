@@ -178,10 +178,12 @@ def keys() -> dict[str, str]:
 
 
 def usable_providers(chosen: Chosen) -> tuple[str, ...]:
-    """Providers that may have machines of a fleet that nobody remembers: those with a key."""
+    """Providers that may have machines of a fleet that nobody remembers: those with a key, and
+    what is one's own where a fleet of the experiment has had some."""
+    from zebfast.fleet.model import OWN
+
     found = [name for name, key in keys().items() if key]
-    local = ["local"] if (chosen.files.directory / "local").is_dir() else []
-    return (*found, *local)
+    return (*found, *(name for name in OWN if (chosen.files.directory / name).is_dir()))
 
 
 def open_outlook(chosen: Chosen, names: Sequence[str]) -> Outlook:
@@ -190,18 +192,24 @@ def open_outlook(chosen: Chosen, names: Sequence[str]) -> Outlook:
     Raises:
         ProviderError: a provider's key is missing.
         ModuleNotFoundError: its client library is.
+        click.UsageError: nothing of it can be asked from this machine.
     """
     from zebfast.exchange import open_examples, open_weights
     from zebfast.fleet.observe import Outlook
+    from zebfast.fleet.provider import WrongSettings
     from zebfast.fleet.providers import open_provider
 
     experiment, options = chosen.experiment, stores_of(chosen.experiment)
     urls = {"vast": os.environ.get("VAST_URL", "")}
-    local = chosen.files.directory / "local"
+    directory = chosen.files.directory
+    try:
+        providers = {
+            name: open_provider(name, keys=keys(), directory=directory, urls=urls) for name in names
+        }
+    except WrongSettings as error:
+        raise click.UsageError(str(error)) from None
     return Outlook(
-        providers={
-            name: open_provider(name, keys=keys(), directory=local, urls=urls) for name in names
-        },
+        providers=providers,
         weights=open_weights(experiment.weights, experiment.namespace, options=options),
         examples=open_examples(experiment.examples, experiment.namespace, options=options),
     )
@@ -209,20 +217,26 @@ def open_outlook(chosen: Chosen, names: Sequence[str]) -> Outlook:
 
 def open_fleet(chosen: Chosen, names: Sequence[str]) -> Fleet:
     """Everything that a look touches; see open_outlook for what it raises."""
-    from zebfast.fleet.launch import launch_env, start_command
+    from zebfast.fleet.launch import for_task, launch_env, start_command
     from zebfast.fleet.model import Launch, worker_id_of
     from zebfast.fleet.rent import Fleet
+    from zebfast.fleet.slurm import INDEX
 
     experiment, token = chosen.experiment, os.environ.get(TOKEN)
 
     def launcher(spec: Spec, offer: Offer, label: str) -> Launch:
+        env, index = launch_env(experiment, hf_token=token), None
+        if offer.provider == "slurm":
+            spec, index = for_task(spec), INDEX
+            env |= {} if spec.task.gpu else {"ZEB_ALLOW_CPU": "1"}
         return Launch(
             label=label,
-            command=start_command(spec, experiment, worker_id_of(label, spec.role)),
-            env=launch_env(experiment, hf_token=token),
+            command=start_command(spec, experiment, worker_id_of(label, spec.role), index=index),
+            env=env,
             image=spec.image,
             disk_gb=spec.disk_gb,
             bid=offer.price_per_hour if offer.interruptible else None,
+            task=spec.task,
         )
 
     outlook = open_outlook(chosen, names)

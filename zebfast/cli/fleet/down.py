@@ -144,7 +144,12 @@ class _Ending:
             at = "" if price is None else f" at ${price:.3f}/h"
             where = f"{machine.provider} {machine.id}"
             listed.append(f"{machine.label} ({where}) is still there{at}")
-        labels = {machine.label for machine in observed.machines}
+        listed += [
+            f"{machine.label} ({machine.provider} {machine.id}) is still ending"
+            for machine in observed.over.values()
+            if machine.state == "ending"
+        ]
+        labels = {machine.label for machine in (*observed.machines, *observed.over.values())}
         asked = [
             f"{known.label} was asked of {known.provider} and is in no list yet: it may still come"
             for label, known in self._tick.state.machines.items()

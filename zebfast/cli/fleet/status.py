@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import click
 from rich.markup import escape
@@ -23,9 +24,9 @@ from zebfast.cli.options import Whole
 from zebfast.cli.run import EXIT_FAILED, hidden
 from zebfast.experiment.commands import fleet_command
 from zebfast.experiment.status.liveness import age
-from zebfast.fleet.model import Machine, Spec
+from zebfast.fleet.model import Machine, Offer, Spec
 from zebfast.fleet.observe import providers_of
-from zebfast.fleet.provider import Provider, ProviderError
+from zebfast.fleet.provider import AnyProvider, ProviderError
 from zebfast.fleet.reconcile import plan, remembered
 from zebfast.fleet.rent import Estimate, dollars_per_million
 from zebfast.fleet.report import Report, report
@@ -65,6 +66,8 @@ def totals_text(report: Report) -> str:
     spent = f"${report.spent:.2f} spent"
     if report.budget_left is not None:
         spent += f", ${report.budget_left:.2f} of ${report.budget_dollars:.2f} left"
+    if report.node_hours_left is not None:
+        spent += f", {report.node_hours:.1f} of {report.budget_node_hours:g} node hours used"
     if report.hours_left is not None:
         spent += f", {age(3600 * report.hours_left)} left"
     parts.append(spent)
@@ -89,11 +92,11 @@ def print_estimate(estimate: Estimate, spec: Spec) -> None:
     if estimate.offers:
         table = new_table("would rent", "from", "offer", "$/h", "$ a day", "games/s expected",
                           "$ a million games", "reliability", "Mbit/s up/down")  # fmt: skip
-        for offer in estimate.offers:
+        for offer, n in _counted(estimate.offers):
             speed = estimate.speeds[offer.gpu]
             per_million = dollars_per_million(offer.price_per_hour, speed or 0.0)
             kind = ", may be outbid" if offer.interruptible else ""
-            add_row(table, f"{offer.n_gpus}x {offer.gpu}{kind}", offer.provider, offer.id,
+            add_row(table, f"{n * offer.n_gpus}x {offer.gpu}{kind}", offer.provider, offer.id,
                     _fixed(offer.price_per_hour, 3), _fixed(24 * offer.price_per_hour, 2),
                     _fixed(speed, 1), _fixed(per_million, 2),
                     offer.reliability and f"{offer.reliability:.1%}",
@@ -109,6 +112,13 @@ def print_estimate(estimate: Estimate, spec: Spec) -> None:
         out.print(escape(problem), soft_wrap=True)
 
 
+def _counted(offers: Iterable[Offer]) -> Iterator[tuple[Offer, int]]:
+    """Each with how often it is there: those of a cluster are all alike."""
+    for offer, group in groupby(offers):
+        n = len(list(group))
+        yield from [(offer, n)] if offer.provider == "slurm" else [(offer, 1)] * n
+
+
 def _limits(spec: Spec) -> str:
     """What ends the spending."""
     limits = []
@@ -116,9 +126,11 @@ def _limits(spec: Spec) -> str:
         limits.append(f"${spec.budget_dollars:.2f}")
     if spec.budget_hours is not None:
         limits.append(f"{spec.budget_hours:g} hours")
+    if spec.budget_node_hours is not None:
+        limits.append(f"{spec.budget_node_hours:g} node hours")
     if limits:
         return f"Taken down after {' or '.join(limits)}, by whichever fleet command looks then."
-    return "No end is set (--budget, --hours): they go on until zebfast fleet down."
+    return "No end is set (--budget, --hours, --node-hours): they go on until zebfast fleet down."
 
 
 def machines_text(n: int) -> str:
@@ -208,7 +220,7 @@ def _report(chosen: Chosen) -> Report | None:
               help="Lines of each machine.")  # fmt: skip
 def logs(listed: Sequence[Chosen], machine: str | None, lines: int) -> None:
     """Ask, print. Exit codes: 0, 1 a log could not be had, 2 no such machine."""
-    there: list[tuple[Machine, Provider]] = []
+    there: list[tuple[Machine, AnyProvider]] = []
     for chosen in known_fleets(listed):
         outlook = open_outlook(chosen, providers_of(remembered(chosen.files)))
         for provider in outlook.providers.values():
@@ -228,7 +240,7 @@ def _is_meant(machine: Machine, name: str) -> bool:
     return name in (machine.label, machine.label.rsplit("/", 1)[-1], machine.id, machine.key)
 
 
-def _print(machine: Machine, provider: Provider, lines: int, *, alone: bool) -> bool:
+def _print(machine: Machine, provider: AnyProvider, lines: int, *, alone: bool) -> bool:
     if not alone:
         print_lines([f"==> {machine.label} ({machine.provider} {machine.id}) <=="])
     try:

@@ -38,15 +38,18 @@ from zebfast.cli.options import (
 )
 from zebfast.cli.run import EXIT_FAILED
 from zebfast.experiment.commands import learn_command
-from zebfast.fleet.model import MOST_MACHINES, Spec, new_label
+from zebfast.fleet.launch import INSTALLED
+from zebfast.fleet.model import MOST_MACHINES, OWN, Launch, Spec, new_label
 from zebfast.fleet.observe import providers_of
+from zebfast.fleet.provider import Cluster, WrongSettings
 from zebfast.fleet.providers import NAMES
 from zebfast.fleet.reconcile import Tick, begin, plan, remembered
 from zebfast.fleet.rent import Estimate, Fleet, estimate
 from zebfast.fleet.report import report
+from zebfast.fleet.task import Task
 from zebfast.selfplay.producer_kinds import BY_ROLE, EVAL_AUX, Role
 from zebfast.system.redaction import has_secret
-from zebfast.system.settings import A_YEAR
+from zebfast.system.settings import A_YEAR, SettingError
 
 if TYPE_CHECKING:
     pass
@@ -114,16 +117,20 @@ _settings = together(
                  help="Machines that shall play."),
     click.option("--provider", "providers", type=click.Choice(NAMES), multiple=True,
                  help="Where to rent; again for the next one to try when this one has nothing; "
-                 "local = processes of this machine  [default: vast]"),
+                 "local = processes of this machine, slurm = tasks of its cluster  "
+                 "[default: vast]"),
     click.option("--gpus", envvar="ZEB_GPUS", show_envvar=True, metavar="TYPE,TYPE",
                  help="Types that may be rented, RTX_3060 for RTX 3060  [default: any]"),
-    setting_options(Spec, "max_price_per_hour", "budget_dollars", "budget_hours"),
+    setting_options(Spec, "max_price_per_hour", "budget_dollars", "budget_hours",
+                    "budget_node_hours"),
     click.option("--interruptible", is_flag=True,
                  help="Bid for machines that somebody may outbid: cheaper, and they go at times."),
     setting_option(Spec, "max_surge"),
     click.option("--package", metavar="VERSION|FILE|URL",
-                 help="What pip installs there  [default: this version; local: what is here]"),
+                 help="What pip installs there  [default: this version; local, slurm: what is "
+                 "here]"),
     setting_options(Spec, "image", "disk_gb", "upload_interval"),
+    setting_options(Task),
     *(option(f"--{name}-minutes", Number(0, A_YEAR // 60, low_open=True), limit / 60,
              f"Replace a machine {when} for so long.")
       for name, limit, when in _LIMITS),
@@ -216,15 +223,19 @@ def _spec(
             "give a version, a file or an address without"
         )
     own = setting_values(Spec, settings)
+    try:
+        task = Task(**setting_values(Task, settings))
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
     experiment, role = chosen.experiment, chosen.role
     # All that upload to one repository of the Hub share its quota.
     n = own["n"] + own["max_surge"] + n_beside(chosen)
     share = upload_interval_for(n if experiment.examples.kind == "dataset" else 1)
     own.setdefault("upload_interval", share)
     providers = tuple(dict.fromkeys(providers)) or Spec.providers
+    _refuse_for_slurm(providers, package, interruptible)
     if package is None:
-        local = providers == ("local",)
-        package = "installed" if local else f"zebfast=={zebfast.__version__}"
+        package = INSTALLED if set(providers) <= set(OWN) else f"zebfast=={zebfast.__version__}"
     elif Path(package).exists():
         package = str(Path(package).resolve())
     listed = (gpu.replace("_", " ").strip() for gpu in (gpus or "").split(","))
@@ -235,6 +246,7 @@ def _spec(
         gpus=tuple(gpu for gpu in listed if gpu),
         providers=providers,
         package=package,
+        task=task,
         worker_args=worker_args(role, worker_flags),
         interruptible=interruptible,
         loading_limit=60 * loading_minutes,
@@ -245,10 +257,28 @@ def _spec(
     )
 
 
+def _refuse_for_slurm(providers: Sequence[str], package: str | None, interruptible: bool) -> None:
+    """What a rented machine has and a task of Slurm has not."""
+    if "slurm" not in providers:
+        return
+    if len(providers) > 1:
+        raise click.UsageError("--provider slurm goes alone: give other machines another --fleet")
+    if package not in (None, INSTALLED):
+        raise click.UsageError(
+            "--package is for machines that start empty, and tasks of Slurm run what is installed "
+            "here: leave it out, and install it here"
+        )
+    if interruptible:
+        raise click.UsageError(
+            "--interruptible is for providers that take bids: give a --partition or --qos whose "
+            "jobs may be preempted"
+        )
+
+
 def _refuse_unreachable(chosen: Chosen, spec: Spec) -> None:
     """A rented machine sees no directory of this one, and nobody's repository without a token."""
     places = (chosen.experiment.weights, chosen.experiment.examples)
-    far = [name for name in spec.providers if name != "local"]
+    far = [name for name in spec.providers if name not in OWN]
     for place in places:
         if far and place.path is not None:
             raise CannotRent(
@@ -279,8 +309,18 @@ def _show(seen: Tick, fleet: Fleet, *, as_json: bool) -> Estimate:
     if rent and not as_json:
         print_estimate(offered, state.spec)
     for offer in offered.offers[:1]:  # a start command that cannot be is better known now
-        fleet.launcher(state.spec, offer, new_label(state.spec.fleet, fleet.token()))
+        launch = fleet.launcher(state.spec, offer, new_label(state.spec.fleet, fleet.token()))
+        provider = fleet.outlook.providers[offer.provider]
+        if isinstance(provider, Cluster):
+            _check(provider, launch)
     return offered
+
+
+def _check(cluster: Cluster, launch: Launch) -> None:
+    try:
+        cluster.check(launch)
+    except WrongSettings as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _say_next(chosen: Chosen) -> None:
