@@ -1,14 +1,15 @@
 """Server-sent events: browsers are told the newest state of something as often as they take it.
 
 A watcher that is slow misses states in between and costs no memory for them; one that takes nothing
-for half a minute is given up.
+for half a minute is given up. Files that are long are sent in the same way, piece by piece.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -79,15 +80,10 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the browser goes, the thing is closed, or nobody reads."""
-        telling = asyncio.ensure_future(self._tell(send))
-        leaving = asyncio.ensure_future(_gone(receive))
         try:
-            await asyncio.wait((telling, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await _while_there(self._tell(send), receive)
         finally:
             self._changes.leave(self._watcher)
-            for task in (telling, leaving):
-                task.cancel()
-            await asyncio.gather(telling, leaving, return_exceptions=True)
 
     async def _tell(self, send: Send) -> None:
         headers = [
@@ -103,18 +99,59 @@ class EventStream:
             if data is None:
                 break
             part += b"data: " + data + b"\n\n"
-            await self._send(send, part)
+            await _send_patiently(send, part)
             part = b""
             while not self._watcher.is_set():
+                # Not wait_for, which loses being cancelled when that meets a change.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._watcher.wait(), HEARTBEAT_SECONDS)
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        await self._watcher.wait()
                     continue
-                await self._send(send, b":\n\n")
-        await self._send(send, b"", more=False)
+                await _send_patiently(send, b":\n\n")
+        await _send_patiently(send, b"", more=False)
 
-    async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
-        message = {"type": "http.response.body", "body": body, "more_body": more}
-        await asyncio.wait_for(send(message), PATIENCE_SECONDS)
+
+class Download:
+    """The answer that is a long file (an ASGI application), made while it is taken.
+
+    Args:
+        pieces: of the file; each is asked for in a thread, the next when the one before was taken.
+        name: of the file, of plain characters.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], *, media_type: str, name: str) -> None:
+        self._pieces = pieces
+        self._headers = [
+            (b"content-type", media_type.encode()),
+            (b"content-disposition", f'attachment; filename="{name}"'.encode()),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until its end, or nobody takes it any more; then it is cut short."""
+        await _while_there(self._send_all(send), receive)
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        while (piece := await asyncio.to_thread(next, self._pieces, None)) is not None:
+            await _send_patiently(send, piece)
+        await _send_patiently(send, b"", more=False)
+
+
+async def _while_there(telling: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Tell until all is told, it fails, or the browser has gone."""
+    tasks = asyncio.ensure_future(telling), asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _send_patiently(send: Send, body: bytes, *, more: bool = True) -> None:
+    message = {"type": "http.response.body", "body": body, "more_body": more}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await send(message)
 
 
 async def _gone(receive: Receive) -> None:
