@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -85,8 +85,21 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
     Values are finite numbers or None, as they are written.
     """
-    rows = ({k: v for k, v in row.items() if _is_value(v)} for row in read_json_lines(path))
-    return [row for row in rows if type(row.get("step")) is int]
+    return list(iter_metrics(path))
+
+
+def iter_metrics(path: Path) -> Iterator[dict[str, Any]]:
+    """The same one after the other, of a file of any length. Raises OSError."""
+    for found in read_json_lines(path):
+        if (row := metrics_row(found)) is not None:
+            yield row
+
+
+def metrics_row(found: dict[str, Any]) -> dict[str, Any] | None:
+    """A line of a metrics file as a row; None where it is none."""
+    if type(found.get("step")) is not int:
+        return None
+    return {k: v for k, v in found.items() if _is_value(v)}
 
 
 def _is_value(value: object) -> bool:

@@ -208,12 +208,17 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         return
     with naming(path), open_plain(path) as handle:
         for line in handle:
-            try:
-                found = json.loads(line.decode(errors="replace"))
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(found, dict):
+            if (found := json_object(line)) is not None:
                 yield found
+
+
+def json_object(line: bytes) -> dict[str, Any] | None:
+    """The object that a line of JSON is; None for one cut short, damaged or of another kind."""
+    try:
+        found = json.loads(line.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def sync_directory(directory: Path) -> None:
