@@ -87,6 +87,27 @@ def _over(state: FleetState, found: Sequence[Machine]) -> dict[str, Machine]:
     }
 
 
+def as_remembered(
+    state: FleetState, *, heartbeats: Mapping[str, Heartbeat], heard: bool, now: float
+) -> Observed:
+    """A look that asks no provider: machines as they are remembered, and what workers say."""
+    machines = [
+        Machine(
+            provider=instance.provider,
+            id=instance.id,
+            label=instance.label,
+            state="loading" if instance.up_since is None else "running",
+            gpu=instance.gpu,
+            host=instance.host,
+            price_per_hour=instance.price_per_hour,
+            started=instance.asked,
+        )
+        for instance in state.machines.values()
+        if instance.id is not None and instance.missing_since is None
+    ]
+    return Observed(now=now, machines=tuple(machines), heartbeats=heartbeats, heard=heard)
+
+
 def providers_of(state: FleetState) -> tuple[str, ...]:
     """Names of the providers that may have machines of this fleet, those to rent from first."""
     remembered = (instance.provider for instance in state.machines.values())

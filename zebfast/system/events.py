@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from zebfast.system.files import append_line, read_json_lines
+from zebfast.system.files import append_line, json_object, read_json_lines
+from zebfast.system.follow import sampled_lines
 from zebfast.system.redaction import redacted
 
 VERSION = 1
@@ -27,6 +28,7 @@ _MARK = "zebfast"  # the first key of a line, by which it is known among others
 LINE_START = '{"' + _MARK + '":'
 _MOST = 1 << 63  # of a number in an event
 _MAX_FILE_BYTES = 1 << 20  # some hundreds of cycles; whoever looks reads both files
+_END_BYTES = 64 << 10  # has an event, none of which is nearly so long
 
 Row = Mapping[str, float | int | None]
 """Metrics by name, as in the metrics file."""
@@ -352,6 +354,16 @@ def read_events(path: Path) -> list[Event]:
     """The events of an EventFile, oldest first; what is none is left out."""
     lines = (found for each in (older_file(path), path) for found in read_json_lines(each))
     return [event for found in lines if (event := event_of(found)) is not None]
+
+
+def last_event(path: Path) -> Event | None:
+    """The newest event of an EventFile; only the ends of its files are read. Raises OSError."""
+    for each in (path, older_file(path)):
+        with suppress(FileNotFoundError):
+            for line in reversed(sampled_lines(each, pieces=1, size=_END_BYTES)):
+                if (event := event_of(json_object(line))) is not None:
+                    return event
+    return None
 
 
 class EventPipe:

@@ -17,6 +17,7 @@ from zebfast.exchange import (
     ExampleStore,
     ExchangeError,
     StoreOptions,
+    WeightStore,
     open_examples,
     open_weights,
     parse_example_name,
@@ -106,8 +107,60 @@ class Facts:
         return next((row for row in reversed(self.rows) if row.get(name) is not None), {})
 
 
-def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Facts:
-    """Look at everything. OSError, and ExperimentError of a recipe, from this machine's files."""
+@dataclass(frozen=True)
+class OwnFiles:
+    """What this machine's long files of a run say.
+
+    Attributes:
+        rows, events: as in `Facts`; of the rows at least those with the newest value of each
+            metric, and the last, of the events the last.
+        bootstrap_config: as in `Facts`.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    events: tuple[Event, ...]
+    bootstrap_config: Mapping[str, Any] | None
+
+
+def read_own_files(experiment: Experiment, state_dir: Path) -> OwnFiles:
+    """All of it, read anew. Raises OSError."""
+    return OwnFiles(
+        rows=tuple(read_metrics(state_dir / experiment.namespace.metrics_file)),
+        events=tuple(read_events(state_dir / experiment.namespace.events_file)),
+        bootstrap_config=read_bootstrap_config(experiment.bootstrap),
+    )
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The places of an experiment, opened; who looks again and again keeps them."""
+
+    weights: WeightStore
+    examples: ExampleStore
+
+
+def open_stores(experiment: Experiment, options: StoreOptions) -> Stores:
+    """Both; nothing is asked of them yet."""
+    return Stores(
+        open_weights(experiment.weights, experiment.namespace, options=options),
+        open_examples(experiment.examples, experiment.namespace, options=options),
+    )
+
+
+def gather(
+    experiment: Experiment,
+    *,
+    options: StoreOptions,
+    now: float,
+    stores: Stores | None = None,
+    own: OwnFiles | None = None,
+) -> Facts:
+    """Look at everything. OSError, and ExperimentError of a recipe, from this machine's files.
+
+    Args:
+        stores: of the experiment; None: they are opened for this look.
+        own: what is known of the long files already; None: they are read for this look.
+    """
     errors: list[str] = []
 
     def ask(place: str, look: Callable[[], _Found]) -> _Found | None:
@@ -119,8 +172,8 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Fact
             errors.append(f"{place}: {error}")
             return None
 
-    weights = open_weights(experiment.weights, experiment.namespace, options=options)
-    examples = open_examples(experiment.examples, experiment.namespace, options=options)
+    stores = stores or open_stores(experiment, options)
+    weights, examples = stores.weights, stores.examples
     published = ask("weights", lambda: (weights.read_state(), weights.read_config()))
     state, config = published or (None, None)
     producers = ask("examples", lambda: _read_producers(examples, state, now)) or ()
@@ -128,6 +181,7 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Fact
     lock = experiment.weights.path or options.state_dir
     runs = read_runs(experiment.run_log)
     settings = resolved(experiment, runs[-1]).get("learner") if runs else None
+    own = own or read_own_files(experiment, options.state_dir)
     return Facts(
         experiment=experiment,
         now=now,
@@ -139,13 +193,13 @@ def gather(experiment: Experiment, *, options: StoreOptions, now: float) -> Fact
         exchange_errors=tuple(errors),
         waiting=_waiting(examples.local_dir / "spool"),
         refused=_refused(Quarantine(examples.local_dir)),
-        rows=tuple(read_metrics(options.state_dir / experiment.namespace.metrics_file)),
-        events=tuple(read_events(options.state_dir / experiment.namespace.events_file)),
+        rows=own.rows,
+        events=own.events,
         runs=tuple(runs),
         process=learner_process(experiment) or lock_owner(lock / experiment.namespace.lock_file),
         recipe=recipe_of(experiment),
         settings=settings if isinstance(settings, dict) else None,
-        bootstrap_config=_bootstrap_config(experiment.bootstrap),
+        bootstrap_config=own.bootstrap_config,
     )
 
 
@@ -221,7 +275,8 @@ def _refused(quarantine: Quarantine) -> tuple[tuple[float, str], ...]:
     return tuple(sorted(found, reverse=True))
 
 
-def _bootstrap_config(path: Path) -> Mapping[str, Any] | None:
+def read_bootstrap_config(path: Path) -> Mapping[str, Any] | None:
+    """The network in a bootstrap file; None where there is none, or it is damaged."""
     if not path.is_file():
         return None
     from zebfast.net import checkpoint as checkpoints
