@@ -17,10 +17,11 @@ from typing import Any
 from zebfast.rules import RuleSet
 from zebfast.system.files import fault_text
 from zebfast.web.answers import Refused
+from zebfast.web.lane import Lane
 from zebfast.web.play.looks import Looks
 from zebfast.web.play.store import MAX_TABLES, Store, table_bytes
 from zebfast.web.play.table import PACES, Seat, Table
-from zebfast.web.play.thinking import Lane, Players
+from zebfast.web.play.thinking import Players
 from zebfast.web.stream import Changes
 
 _LOG = logging.getLogger(__name__)

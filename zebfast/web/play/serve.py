@@ -13,11 +13,12 @@ from starlette.applications import Starlette
 from zebfast.arena.players.specs import NETWORK_PLAYER
 from zebfast.web.app import make_app
 from zebfast.web.guard import Access, Guard
+from zebfast.web.lane import Lane
 from zebfast.web.play.looks import Looks
 from zebfast.web.play.room import Room
 from zebfast.web.play.routes import GUESTS, routes
 from zebfast.web.play.store import Address, Store, opened
-from zebfast.web.play.thinking import Lane, Players
+from zebfast.web.play.thinking import Players
 from zebfast.web.server import CannotListen, address, listen, serve
 
 
