@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boards import MadeRun, dashboard, worker_id
 from browser import Tap, complaints, open_browser
 from processes import Process
 from tables import COMPUTER, HERE, LINK, Site, serving
@@ -340,6 +342,81 @@ def _findings(browser: Any) -> list[str]:
         if each["impact"] in GRAVE
         for node in each["nodes"]
     ]
+
+
+LOOKED = "document.documentElement.dataset.looked"
+
+
+def test_the_dashboard_of_a_live_run(desk: Any, tmp_path: Path) -> None:
+    run, saved = MadeRun(tmp_path, "first"), tmp_path / "saved"
+    run.train(120)
+    run.work(40, failed=2)
+    run.publish(40, wandb_url="javascript:alert(1)", problems=[])
+    run.rent(40)
+    MadeRun(tmp_path, "second").train(60)
+    desk.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(saved)}
+    )
+    desk.execute_cdp_cmd("Page.bringToFront", {})
+    with dashboard(tmp_path, every=0.2) as board:
+        desk.get(board.address("/run/first"))
+        _wait(desk, LOOKED)
+        assert "stage short (1 of 3)" in desk.find_element("id", "progress").text
+        assert "connection" not in desk.find_element("id", "incidents").text
+        assert "zebfast experiment learn first" in desk.find_element("id", "wrong").text
+        assert "failing" in desk.find_element("id", "fleets").text
+        assert desk.find_elements("css selector", "#facts a") == []
+        _wait(desk, "document.querySelectorAll('#workers tbody tr').length === 25")
+        first = desk.find_element("css selector", "#workers tbody tr").text
+        assert "CUDA error: out of memory" in first
+        desk.execute_script("document.getElementById('more').click()")
+        _wait(desk, "document.querySelectorAll('#workers tbody tr').length === 40")
+        desk.find_element("id", "find").send_keys(worker_id(7))
+        _wait(desk, "document.querySelectorAll('#workers tbody tr').length === 1")
+
+        before = desk.find_element("css selector", "#panel-4 svg").get_attribute("aria-label")
+        run.train(30)
+        run.meet("connection reset by peer")
+        _wait(desk, "document.getElementById('incidents').textContent.includes('reset by peer')")
+        label = desk.find_element("css selector", "#panel-4 svg").get_attribute("aria-label")
+        assert label != before
+        assert "at cycle 150" in label
+        desk.execute_script("document.querySelector('#panel-4 details').open = true")
+        _wait(desk, "document.querySelectorAll('#panel-4 tbody tr').length > 20")
+        findings = {}
+        for scheme in ("light", "dark"):
+            media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+            desk.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+            findings[scheme] = _findings(desk)
+        desk.execute_script("document.querySelector('#panel-1 .png').click()")
+        desk.execute_script("document.querySelector('#panel-1 .csv').click()")
+        _until(lambda: len([*saved.glob("*.png"), *saved.glob("*.csv")]) == 2)
+        [picture] = saved.glob("*.png")
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        [table] = saved.glob("*.csv")
+        assert "eval/vs_heuristic2_win_rate" in table.read_text().partition("\n")[0]
+
+        _wait(desk, "document.querySelector('#others input')")
+        desk.execute_script("document.querySelector('#others input').click()")
+        _wait(desk, "document.querySelector('#panel-4 svg').textContent.includes('second: ')")
+        assert desk.current_url.endswith("?with=second")
+        shutil.rmtree(run.experiment.directory)
+        _wait(desk, "!document.getElementById('trouble').hidden")
+        assert "at cycle 150" in desk.find_element("css selector", "#panel-4 svg").get_attribute(
+            "aria-label"
+        )
+        desk.get(f"http://127.0.0.1:{board.port}/")
+        _wait(desk, "document.documentElement.dataset.ready === '1'")
+        findings["list"] = _findings(desk)
+        assert {where: each for where, each in findings.items() if each} == {}
+        assert complaints(desk) == []
+
+
+def _until(found: Callable[[], bool]) -> None:
+    ends = time.monotonic() + SECONDS
+    while not found():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The pictures of docs/play.md, made by the pages themselves: `make pictures`."""
+"""The pictures of the docs, made by the pages that they show: `make pictures`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boards import MadeRun, dashboard
 from browser import open_browser
 from tables import HERE, Site, serving
 
@@ -50,7 +51,9 @@ def _table(site: Site, **more: Any) -> str:
     return table.id
 
 
-def test_pictures_of_the_pages(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_pictures_of_the_pages(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not request.config.getoption("--renew-pictures"):
         pytest.skip("pictures are made by make pictures")
     import time
@@ -90,3 +93,18 @@ def test_pictures_of_the_pages(tmp_path: Path, request: pytest.FixtureRequest) -
         phone.get(f"http://127.0.0.1:{site.port}/table/{_table(site)}")
         time.sleep(1)
         _kept(phone, "phone")
+    monkeypatch.chdir(tmp_path)  # whose name is nobody's business
+    run = MadeRun(Path(), "hour")
+    run.train(700)
+    run.work(120, failed=1)
+    run.publish(120)
+    run.rent(120)
+    run.meet("HF transient error (attempt 1/4): connection reset by peer")
+    with (
+        run.led(),
+        dashboard(Path()) as board,
+        open_browser(tmp_path / "desk", width=1180, height=1180) as desk,
+    ):
+        desk.get(board.address("/run/hour"))
+        time.sleep(2)
+        _kept(desk, "dashboard")

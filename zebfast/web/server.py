@@ -32,11 +32,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(f"cannot listen on {host}, port {port}: {reason}") from error
 
 
-def address(found: socket.socket, token: str) -> str:
+def address(found: socket.socket, token: str, page: str = "/") -> str:
     """The address to open, with its token; where all are listened on, that of this machine."""
     host, port = found.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}/?token={token}"
+    return f"http://{shown}:{port}{page}?token={token}"
 
 
 class _Server(uvicorn.Server):

@@ -11,6 +11,9 @@ VERBS = {
     "learn": Verb("experiment.learn", "learn", "Run its learner, in one of two stages."),
     "status": Verb("experiment.status", "status", "Show what runs, and what is wrong."),
     "watch": Verb("experiment.watch", "watch", "Judge its progress; tell, and restart what died."),
+    "dashboard": Verb(
+        "experiment.dashboard", "dashboard", "Show it in the browser, as it goes on."
+    ),
     "runs": Verb("experiment.runs", "runs", "List experiments, or the runs of one."),
     "plot": Verb("experiment.runs", "plot", "Draw its learning curves."),
     "revert": Verb("experiment.revert", "revert", "Publish earlier weights again."),

@@ -11,7 +11,7 @@ export async function ask(path, sent) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Error("The server does not answer. Is zebfast play still running?");
+    throw new Error("The server does not answer. Is zebfast still running?");
   }
   const found = await answer.json().catch(() => ({ error: "The answer cannot be read." }));
   if (!answer.ok) throw new Error(found.error ?? `The server answered ${answer.status}.`);
