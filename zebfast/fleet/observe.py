@@ -10,7 +10,7 @@ from typing import Literal
 from zebfast.exchange import ExampleStore, ExchangeError, WeightStore
 from zebfast.exchange.heartbeat import Heartbeat
 from zebfast.fleet.health import failure_in
-from zebfast.fleet.model import OVER, FleetState, Instance, Machine, Observed
+from zebfast.fleet.model import OVER, FleetState, Instance, Machine, MachineState, Observed
 from zebfast.fleet.provider import AnyProvider, ProviderError
 from zebfast.system.events import FleetNews, emit
 
@@ -96,7 +96,7 @@ def as_remembered(
             provider=instance.provider,
             id=instance.id,
             label=instance.label,
-            state="loading" if instance.up_since is None else "running",
+            state="running" if instance.up_since is not None else _not_yet(instance),
             gpu=instance.gpu,
             host=instance.host,
             price_per_hour=instance.price_per_hour,
@@ -106,6 +106,11 @@ def as_remembered(
         if instance.id is not None and instance.missing_since is None
     ]
     return Observed(now=now, machines=tuple(machines), heartbeats=heartbeats, heard=heard)
+
+
+def _not_yet(instance: Instance) -> MachineState:
+    """The state of a machine that was never seen running: tasks of a cluster may wait for long."""
+    return "queued" if instance.provider == "slurm" else "loading"
 
 
 def providers_of(state: FleetState) -> tuple[str, ...]:

@@ -176,7 +176,8 @@ def _fleet(told: Report, looked: float | None) -> dict[str, Any]:
         "fleet": told.fleet, "role": told.role, "wanted": told.wanted, "playing": told.playing,
         "machines": machines, "per_hour": told.price_per_hour, "games_per_s": told.games_per_s,
         "spent": told.spent, "budget": told.budget_dollars, "left": told.budget_left,
-        "hours_left": told.hours_left, "per_million": told.dollars_per_million_games,
+        "hours_left": told.hours_left, "node_hours": told.node_hours,
+        "node_hours_left": told.node_hours_left, "per_million": told.dollars_per_million_games,
         "looked": looked, "notes": list(told.notes),
     }  # fmt: skip
 

@@ -267,7 +267,8 @@ function showWorker(row, worker, most) {
 function showMoney() {
   the("money").hidden = look.fleets.length === 0;
   hold(the("fleets"), look.fleets.map((fleet) => {
-    const left = [fleet.left === null ? null : `${dollars(fleet.left)} of ${dollars(fleet.budget)} left`, fleet.hours_left === null ? null : `${age(3600 * fleet.hours_left)} left`];
+    const left = [fleet.left === null ? null : `${dollars(fleet.left)} of ${dollars(fleet.budget)} left`, fleet.hours_left === null ? null : `${age(3600 * fleet.hours_left)} left`,
+      fleet.node_hours_left === null ? null : `${figure(fleet.node_hours)} node hours used, ${figure(fleet.node_hours_left)} left`];
     const rate = [`${dollars(fleet.per_hour)} an hour`, `${dollars(24 * fleet.per_hour)} a day`, fleet.per_million === null ? null : `${dollars(fleet.per_million)} for a million games`];
     return [
       h("h3", {}, fleet.fleet),
