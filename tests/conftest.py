@@ -23,7 +23,9 @@ LOOPBACK = ("127.", "::1", "localhost")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=8, help="SIGKILLs of each ordeal")
     parser.addoption("--renew-pictures", action="store_true", help="those of docs/, anew")
-    parser.addoption("--renew-golden", action="store_true", help="the slow twin's trees, anew")
+    parser.addoption(
+        "--renew-golden", action="store_true", help="the slow twin's trees and manifests, anew"
+    )
 
 
 # Files that take longest, the longest first (`make test-costs` prints them): begun first, so that

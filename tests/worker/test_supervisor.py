@@ -44,6 +44,7 @@ class Stage:
         self.config = config
         self.said: list[str] = []
         self.failures: list[Failure] = []
+        self.worked = 0
 
     def run(self, *deeds: str, on_line: Callable[[str], None] = lambda line: None) -> int:
         def say(line: str) -> None:
@@ -53,8 +54,12 @@ class Stage:
         def command(*facts: int) -> list[str]:
             return [sys.executable, "-c", CHILD, "|".join(deeds), *map(str, facts)]
 
+        def worked() -> None:
+            self.worked += 1
+
+        report = self.failures.append
         with listening(say):
-            return Supervisor(command, self.config, report=self.failures.append).run()
+            return Supervisor(command, self.config, report=report, worked=worked).run()
 
 
 BATCH = "batch()"
@@ -65,7 +70,7 @@ HANG = "time.sleep(600)"
 def test_a_worker_that_is_done_is_done(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     stage = Stage()
     assert stage.run(f"{BATCH}; print('note', file=sys.stderr)") == 0
-    assert (stage.said, stage.failures) == ([], [])
+    assert (stage.said, stage.failures, stage.worked) == ([], [], 1)
     out, err = capfdbinary.readouterr()
     assert out == b"start 0 after 0\n[w] batch 1: 224 examples\n"
     assert err == b"note\n"

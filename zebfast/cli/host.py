@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zebfast.cli.messages import note
-from zebfast.cli.options import Number, option, setting_options
+from zebfast.cli.options import Number, file_option, option, setting_options
 from zebfast.cli.run import EXIT_FAILED, stop_at_eof_option, user_sentence
 from zebfast.system.settings import A_YEAR
 from zebfast.worker.supervisor import SupervisorConfig
@@ -88,6 +88,7 @@ def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) ->
     "A worker that hands nothing over for so long is stopped and started again.",
 )
 @setting_options(SupervisorConfig, "grace", "first_pause")
+@file_option("--alive-file", help="Touch this file after every batch, for probes of its age.")
 @click.option(
     "--log-events",
     is_flag=True,
@@ -98,8 +99,9 @@ def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) ->
 @stop_at_eof_option
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def run_worker(
-    stall_minutes: float, grace: float, first_pause: float, log_events: bool, flags: tuple[str, ...]
-) -> int:
+    stall_minutes: float, grace: float, first_pause: float, alive_file: Path | None,
+    log_events: bool, flags: tuple[str, ...],
+) -> int:  # fmt: skip
     """Run `zebfast worker FLAGS` until it is done or this is stopped.
 
     SIGTERM, SIGHUP and Ctrl-C are passed on once. Exits with the worker's code; one that refuses
@@ -122,9 +124,14 @@ def run_worker(
         if log_events and isinstance(event, Ended):
             click.echo(to_line(event), nl=False)
 
+    def worked() -> None:
+        if alive_file is not None:
+            with suppress(OSError):  # whoever looks at it says so
+                alive_file.touch()
+
     with _reporting(flags) as report, subscribed(log):
         try:
-            return Supervisor(command, config, report=report).run()
+            return Supervisor(command, config, report=report, worked=worked).run()
         except Exception as error:
             reason = user_sentence(error) or type(error).__name__
             emit(Ended(program="host run", code=EXIT_FAILED, reason=reason))

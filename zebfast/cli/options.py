@@ -142,7 +142,7 @@ def setting_option(
     if modes:
         own |= {"cls": ModeOption, "modes": modes}
     own |= changes
-    own.setdefault("show_default", about.shown or own["default"] is not None)
+    own.setdefault("show_default", about.shown or own["default"] not in (None, ""))
     flag = flag_of(name, about, prefix=prefix, switch=bool in kinds)
     return click.option(flag, *also, **own)
 

@@ -32,13 +32,19 @@ _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^\]]*)\])?
 
 
 def start_command(
-    spec: Spec, experiment: Experiment, worker_id: str, *, index: str | None = None
+    spec: Spec,
+    experiment: Experiment,
+    worker_id: str,
+    *,
+    index: str | None = None,
+    alive_file: str | None = None,
 ) -> str:
     """A POSIX shell script for the machine of one worker; it ends with the worker.
 
     Args:
         index: variable of the machine that tells the workers apart which run the same script; it
             becomes the end of their ids.
+        alive_file: touched there after every batch; for probes.
 
     Raises:
         ProviderError: it would be longer than MAX_LETTERS.
@@ -54,6 +60,7 @@ def start_command(
     words = [shlex.quote(flag) for flag in flags]
     if index is not None:
         words[flags.index("--worker-id") + 1] = f'{worker_id}-"${index}"'
+    alive = "" if alive_file is None else f"--alive-file {alive_file} "
     install = [] if spec.package == INSTALLED else _install(spec, experiment)
     script = "\n".join(
         [
@@ -63,7 +70,7 @@ def start_command(
             *install,
             # The exact teacher of a recipe needs no GPU.
             "zebfast host check" + (" --allow-cpu" if spec.role == RECIPE.role else ""),
-            f"exec zebfast host run -- {' '.join(words)}",
+            f"exec zebfast host run {alive}-- {' '.join(words)}",
         ]
     )
     if len(script) > MAX_LETTERS:

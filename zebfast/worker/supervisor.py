@@ -74,6 +74,7 @@ class Supervisor:
         command: of the start number ``restarts``, when ``batches`` were handed over before it; the
             worker tells its events to the file descriptor that is given last.
         report: told of every failure; it must return soon and raise nothing.
+        worked: called after every batch, in a thread of its own; the same holds for it.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class Supervisor:
         config: SupervisorConfig,
         *,
         report: Callable[[Failure], None],
+        worked: Callable[[], None] = lambda: None,
     ) -> None:
         self._command, self._config, self._report = command, config, report
+        self._worked = worked
         self.restarts = self.batches = 0
 
     def run(self) -> int:
@@ -96,7 +99,7 @@ class Supervisor:
         with StopFlag() as stop:
             while True:
                 began = time.monotonic()
-                child = _Child(partial(self._command, self.restarts, self.batches))
+                child = _Child(partial(self._command, self.restarts, self.batches), self._worked)
                 stalled = self._watch(child, stop)
                 code, error = child.end()
                 self.batches += child.batches
@@ -137,8 +140,8 @@ class Supervisor:
 class _Child:
     """A worker's process, with its output passed on line by line, and what it tells taken in."""
 
-    def __init__(self, command: Callable[[int], Sequence[str]]) -> None:
-        self.batches = 0
+    def __init__(self, command: Callable[[int], Sequence[str]], worked: Callable[[], None]) -> None:
+        self.batches, self._worked = 0, worked
         self.last_batch = time.monotonic()
         self._errors: deque[bytes] = deque(maxlen=1)
         self._events = EventPipe(self._take)
@@ -172,6 +175,7 @@ class _Child:
         if isinstance(event, BatchDone):
             self.batches += 1
             self.last_batch = time.monotonic()
+            self._worked()
 
     def _see_error(self, line: bytes) -> None:
         if line.strip():

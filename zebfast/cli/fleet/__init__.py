@@ -12,6 +12,9 @@ VERBS = {
     "replenish": Verb("fleet.monitor", "replenish", "Replace what is missing or broken, once."),
     "monitor": Verb("fleet.monitor", "monitor", "Replace what breaks, until Ctrl-C."),
     "down": Verb("fleet.down", "down", "Destroy every machine, and see that none is left."),
+    "export": Verb(
+        "fleet.export", "export", "Write what Slurm, Kubernetes, dstack or SkyPilot take."
+    ),
     "logs": Verb("fleet.status", "logs", "Print what machines have printed."),
 }
 
