@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zebfast.fleet.model import FleetState
+from zebfast.fleet.task import Task
 from zebfast.system.files import write_atomic
 from zebfast.system.parse import parse_json
 from zebfast.system.settings import SettingError, decode, encode
@@ -57,6 +58,12 @@ def write_state(path: Path, state: FleetState) -> None:
     # What says nothing is left out: all these files were without it once.
     if state.last_steady is None:
         del facts["last_steady"], facts["boot"]
+    if not state.node_hours:
+        del facts["node_hours"]
+    if state.spec.budget_node_hours is None:
+        del facts["spec"]["budget_node_hours"]
+    if state.spec.task == Task():
+        del facts["spec"]["task"]
     for machine in facts["machines"].values():
         if machine["missing_since"] is None:
             del machine["missing_since"]
