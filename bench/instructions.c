@@ -14,6 +14,7 @@
 #include "observe.h"
 #include "past.h"
 #include "rng.h"
+#include "seat_planes.h"
 #include "selfplay.h"
 #include "solve.h"
 #include "v2_features.h"
@@ -133,6 +134,20 @@ static uint64_t observe(size_t n) {
         zf_observe_rows(out, states, rows, N_STATES);
         sum += out[i % N_STATES].legal;
     }
+    return sum;
+}
+
+/* What the four seats of each game know, and what may be played. */
+static uint64_t seat_planes(size_t n) {
+    static uint8_t out[ZF_P_HAND_SIZE];
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t seat = 0; seat < 4; seat++) {
+            zf_hand_planes(out, &states[i % N_STATES], seat);
+            sum = zf_mix(sum + out[i % ZF_P_HAND_SIZE]);
+            zf_hand_mask(out, &states[i % N_STATES]);
+            sum += out[i % ZF_N_DOMINOES];
+        }
     return sum;
 }
 
@@ -356,6 +371,7 @@ static const kernel kernels[] = {
     {"house plays", 7, house_plays},
     {"nello", 20, nello},
     {"observe", 500, observe},
+    {"seat planes", 2000, seat_planes},
     {"worlds", 200, worlds},
     {"past choices", 20, past_choices},
     {"solve", 20, solve},

@@ -54,6 +54,15 @@ ZF_HOT void zf_random_plays(zf_state *s, const int64_t *rows, const uint64_t *ga
     }
 }
 
+ZF_HOT void zf_random_until(zf_state *s, const int64_t *rows, const uint64_t *games, size_t n,
+                            uint64_t seed, uint64_t stream, uint32_t seat) {
+    for (size_t i = 0; i < n; i++) {
+        zf_state *g = &s[rows[i]];
+        uint64_t key = zf_stream_key(seed, stream, games[i]);
+        while (!zf_over(g) && g->to_play != seat) random_play(g, key, ZF_HAND_SIZE);
+    }
+}
+
 static uint64_t perft(const zf_state *s, int depth) {
     uint64_t total = 0;
     if (depth == 0 || zf_over(s)) return 1;

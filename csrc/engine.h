@@ -18,6 +18,10 @@ void zf_random_games(uint8_t *points_team0, size_t n, uint64_t seed, uint64_t fi
 void zf_random_plays(zf_state *s, const int64_t *rows, const uint64_t *games, size_t n,
                      uint64_t seed, uint64_t stream);
 
+/* The same draws, play after play until the seat is to play or the game is over. */
+void zf_random_until(zf_state *s, const int64_t *rows, const uint64_t *games, size_t n,
+                     uint64_t seed, uint64_t stream, uint32_t seat);
+
 /* Legal play sequences of the given depth. */
 uint64_t zf_perft(const zf_state *s, int depth);
 

@@ -15,6 +15,7 @@
 #include "past.h"
 #include "rng.h"
 #include "rollouts.h"
+#include "seat_planes.h"
 #include "selfplay.h"
 #include "v2_features.h"
 #include "whole_game.h"
@@ -623,6 +624,61 @@ static void test_house_solver(void) {
     }
 }
 
+/* Seats see what they hold and what was played, and nothing of how the rest lies. */
+static void test_hand_planes(void) {
+    enum { N = 40 };
+    for (uint64_t game = 0; game < N; game++) {
+        zf_state s, other;
+        uint8_t seen[ZF_P_HAND_SIZE], again[ZF_P_HAND_SIZE], mask[ZF_N_DOMINOES];
+        zf_deal(&s, 9, ZF_STREAM_DEAL, game);
+        int64_t row = 0;
+        for (uint64_t i = 0; i < game % ZF_N_PLIES; i++)
+            zf_random_plays(&s, &row, &game, 1, 9, ZF_STREAM_PLAY);
+        for (uint32_t seat = 0; seat < 4; seat++) {
+            uint32_t held = 0, played = 0;
+            zf_hand_planes(seen, &s, seat);
+            for (int d = 0; d < ZF_N_DOMINOES; d++) held += seen[ZF_P_HELD + d];
+            for (int i = ZF_P_PLAYED; i < ZF_P_TABLE; i++) played += seen[i];
+            CHECK(held == (uint32_t)__builtin_popcount(s.hand[seat]) && played == s.n_plays);
+            other = s;
+            for (uint32_t k = 0; k < 4; k++) /* nothing is left of the other hands */
+                if (k != seat) other.hand[k] = other.dealt[k] = 0;
+            zf_hand_planes(again, &other, seat);
+            CHECK(memcmp(seen, again, sizeof seen) == 0);
+        }
+        zf_hand_mask(mask, &s);
+        for (int d = 0; d < ZF_N_DOMINOES; d++) CHECK(mask[d] == (zf_legal(&s) >> d & 1));
+    }
+}
+
+static void test_whole_planes(void) {
+    enum { N = 40 };
+    const zf_rule_set house = {.target = 12, .most_reshakes = 2, .forced_bid = 31,
+                               .opening_marks = 2, .most_marks = 7, .straight = 3, .nello = 15,
+                               .nello_marks = 1, .plunge = 4, .splash = 2, .sevens = 1};
+    for (uint64_t game = 0; game < N; game++) {
+        zf_whole_game g, other;
+        uint8_t seen[ZF_P_WHOLE_SIZE], again[ZF_P_WHOLE_SIZE], mask[ZF_A_SIZE];
+        zf_whole_init(&g, zf_whole_first_shaker(3, game));
+        while (g.phase != ZF_PHASE_OVER) {
+            uint32_t legal = 0;
+            if (g.phase == ZF_PHASE_DEAL) zf_whole_deal_seeded(&g, &house, 3, game);
+            zf_whole_mask(mask, &g, &house);
+            for (int a = 0; a < ZF_A_SIZE; a++) legal += mask[a];
+            CHECK(legal == (uint32_t)__builtin_popcount(zf_whole_legal(&g, &house)));
+            zf_whole_act(&g, &house, zf_whole_random_choice(&g, &house, 3, game));
+            for (uint32_t seat = 0; seat < 4; seat++) {
+                zf_whole_planes(seen, &g, seat);
+                other = g;
+                for (uint32_t k = 0; k < 4; k++)
+                    if (k != seat) other.hand.hand[k] = other.hand.dealt[k] = 0;
+                zf_whole_planes(again, &other, seat);
+                CHECK(memcmp(seen, again, sizeof seen) == 0);
+            }
+        }
+    }
+}
+
 int main(void) {
     test_rng();
     test_tables();
@@ -641,6 +697,8 @@ int main(void) {
     test_past_choices();
     test_auctions();
     test_whole_games();
+    test_hand_planes();
+    test_whole_planes();
     test_house_solver();
     printf("C core: all checks passed (%s)\n", zf_engine_isa());
     return 0;

@@ -27,7 +27,7 @@ def test_what_earlier_versions_report_and_compare_has_its_names() -> None:
         "random_games", "whole_games", "whole_games_together", "nello", "house_plays",
         "trees", "trees_worlds", "trees_gumbel",
         "trees_thrifty", "match_forest", "worlds_first", "worlds_voids", "solver_deals",
-        "solver_plays", "observations", "features",
+        "solver_plays", "observations", "seat_planes", "features",
         "first_layer", "first_gradient", "answers", "network_fp32_1", "network_fp32_64",
         "network_contract",
         "network_bf16_1",

@@ -204,3 +204,45 @@ def test_perft(case: dict[str, Any]) -> None:
     assert got == case["counts"]
     twin = rules.Position(hands, case["decl"], leader)
     assert [rules.perft(twin, depth) for depth in range(1, 5)] == case["counts"][:4]
+
+
+def test_games_of_a_batch_and_back() -> None:
+    batch = GameBatch.deal(5, seed=3)
+    batch.play_random(seed=1)
+    games = [batch.game(row) for row in range(5)]
+    assert GameBatch.of(games) == batch
+    games[0].play(games[0].legal()[0])
+    assert batch.game(0) != games[0]  # a copy
+    with pytest.raises(IndexError):
+        batch.game(5)
+    with pytest.raises(TypeError, match="a Game is needed, not int"):
+        GameBatch.of([games[0], 3])
+
+
+def test_rows_are_dealt_anew() -> None:
+    batch = GameBatch.deal(5, seed=3)
+    batch.play_random(seed=1)
+    before = batch.copy()
+    batch.redeal(seed=9, games=[7, 2], rows=[4, 1])
+    assert batch.game(4) == Game.deal(9, 7)
+    assert batch.game(1) == Game.deal(9, 2)
+    assert batch.take([0, 2, 3]) == before.take([0, 2, 3])
+    with pytest.raises(ValueError, match="rows must not repeat"):
+        batch.redeal(seed=9, games=[1, 2], rows=[0, 0])
+    batch.redeal(seed=3, games=np.arange(5))
+    assert batch == GameBatch.deal(5, seed=3)
+
+
+def test_random_plays_until_a_seat_is_to_play() -> None:
+    for seat in range(4):
+        batch, twin = (GameBatch.deal(30, seed=3) for _ in range(2))
+        for _ in range(9):
+            numbers = np.arange(30) + 7
+            batch.play_random(seed=5, games=numbers, until=seat)
+            while (rows := np.flatnonzero((twin.to_play != seat) & ~twin.over)).size:
+                twin.play_random(seed=5, games=numbers[rows], rows=rows)
+            assert batch == twin
+            for games in (batch, twin):
+                games.play_random(seed=5, games=numbers)
+    with pytest.raises(ValueError, match="seat 4: seats run from 0 to 3"):
+        batch.play_random(seed=5, until=4)

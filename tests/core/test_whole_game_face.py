@@ -260,3 +260,15 @@ def test_text_that_the_documentation_shows_is_a_game(repo_root: Path) -> None:
 
 def test_rule_sets_differ_by_one_setting() -> None:
     assert replace(rules.RuleSet(), target=6) != rules.RuleSet()
+
+
+def test_a_game_of_a_text_may_have_a_seed_for_its_next_hands() -> None:
+    game = played(RULE_SETS["straight"], 5, 7)
+    again = WholeGame.from_text(str(game), seed=5)
+    assert (again.seed, again.game) == (5, 0)
+    while not game.over:
+        for each in (game, again):
+            do(each, legal(each)[-1])
+        assert game.dealt == again.dealt
+    assert WholeGame.from_text(str(game)).seed is None
+    assert WholeGame.from_text(str(game), seed=-1, game=3).seed == 2**64 - 1

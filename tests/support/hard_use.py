@@ -71,7 +71,8 @@ FITTING: Attributes = {
     "limit": 6, "n": N, "n_blocks": 1, "n_games": 2, "n_trees": 2, "network": NETWORK,
     "obs": GAMES.observe(), "options": SEARCH, "plays": [(1, 5)], "points": np.full(N, 3),
     "positions": GAMES.positions(), "precision": "fp32", "ranges": None, "ranks": [0, 1],
-    "row": 1, "rows": [0, 1, 2, 3], "rule_set": RuleSet(), "seat": 1, "seconds": 0.001, "seed": 5,
+    "row": 1, "rows": [0, 1, 2, 3], "rule_set": RuleSet(), "seat": 1, "seats": [0, 1, 2, 3],
+    "seconds": 0.001, "seed": 5,
     "shaker": 2, "sizes": [2, 1, 1, 1], "stream": 3, "stride": 1, "table_bits": 6,
     "tensors": tensors(), "tree": 0, "until": 2, "values": None, "viewer": 0, "viewers": None,
     "weights": np.ones((28, 4)), "which": np.zeros(N, bool), "width": WIDTH, "worlds": "sampled",
@@ -87,7 +88,9 @@ FITTING: Attributes = {
 }  # fmt: skip
 #: What fits in one class or module alone.
 OWN: dict[str, Attributes] = {
-    "engine.GameBatch": {"hands": GAMES.hands, "decl": GAMES.decl, "leader": GAMES.leader},
+    "engine.GameBatch": {
+        "hands": GAMES.hands, "decl": GAMES.decl, "leader": GAMES.leader, "games": np.arange(N),
+    },
     "forest.Forest": {"games": GameBatch.deal(N, seed=1)},
     "house.SeatHand": {"decl": HouseDeclaration.NELLO},
     "labelling.LabelledGames": {
@@ -103,6 +106,7 @@ OWN: dict[str, Attributes] = {
     "house": {"games": WholeGameBatch(N, seed=1)},
     "observe": {"games": np.zeros(2, GAME_DTYPE)},
     "rollouts": {"hands": WORLDS},
+    "seat_planes": {"game": Game.deal(1)},
     "worlds": {"hands": WORLDS, "weights": np.ones((N, 28, 4))},
 }  # fmt: skip
 ODD: list[Any] = [

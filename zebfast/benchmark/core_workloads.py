@@ -226,6 +226,19 @@ def observations_packed(_folder: Path) -> Work:
     return lambda: Done(len(found := batch.observe()), trace=len(found))
 
 
+def seat_planes(_folder: Path) -> Work:
+    """What a seat of each game knows, and what may be played, for environments of others."""
+    from zebfast.core.seat_planes import action_masks, batch_planes
+
+    batch = games_at(13, 4096)
+
+    def work() -> Done:
+        found = batch_planes(batch, 0), action_masks(batch)
+        return Done(len(batch), trace=found)
+
+    return work
+
+
 def features(_folder: Path) -> Work:
     from zebfast.core.features import feature_bits
 
@@ -368,6 +381,7 @@ WORKLOADS = (
              worlds, n_plays=9, n_games=8, each=3000),
     workload(GATE, "observations", "observations/s", "20,000 observations packed",
              observations_packed),
+    workload(GATE, "seat_planes", "seats/s", "4,096 seats' planes and masks", seat_planes),
     workload(EVERYWHERE, "features", "positions/s", "features for the v2 network, one core",
              features),
     workload(GATE, "first_layer", "positions/s", "the first layer of v2 over 256 observations",

@@ -65,6 +65,8 @@ cdef extern from "engine.h" nogil:
     void zf_random_games(uint8_t *points_team0, size_t n, uint64_t seed, uint64_t first_game)
     void zf_random_plays(zf_state *s, const int64_t *rows, const uint64_t *games, size_t n,
                          uint64_t seed, uint64_t stream)
+    void zf_random_until(zf_state *s, const int64_t *rows, const uint64_t *games, size_t n,
+                         uint64_t seed, uint64_t stream, uint32_t seat)
     uint64_t zf_perft(const zf_state *s, int depth)
     const char *zf_engine_isa()
 
@@ -88,3 +90,4 @@ cdef class GameBatch:
     cdef _column(self, const void *first, object dtype=*, tuple shape=*)
     cdef _plays(self, int shift, int mask)
     cdef const int64_t[::1] _rows(self, object rows)
+    cdef _expect_different(self, const int64_t[::1] r, str when)

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
+from copy import deepcopy
 from operator import index
 
 import numpy as np
@@ -87,7 +88,11 @@ cdef zf_state _no_games[1]  # where a batch points that was never made
 
 def _with_attributes(copy, original):
     """The copy with what a subclass has added to the original."""
-    state = object.__getstate__(original)
+    return _with_state(copy, object.__getstate__(original))
+
+
+def _with_state(copy, state):
+    """The copy with attributes, as `object.__getstate__` gives them."""
     for part in state if isinstance(state, tuple) else (state,):
         for name, value in (part or {}).items():
             setattr(copy, name, value)
@@ -290,6 +295,12 @@ cdef class Game:
     def __copy__(self):
         return self.copy()
 
+    def __deepcopy__(self, memo):
+        cdef Game other = type(self).__new__(type(self))
+        other.state = self.state
+        memo[id(self)] = other
+        return _with_state(other, deepcopy(object.__getstate__(self), memo))
+
     def __reduce__(self):
         plays = bytes(domino for _, domino in self.plays)
         parts = (type(self), self.dealt, int(self.decl), self.leader, plays, self.contract)
@@ -431,6 +442,42 @@ cdef class GameBatch:
             zf_deal_many(self.states, n, key, number, first)
         return self
 
+    @classmethod
+    def of(cls, games):
+        """These Games, side by side, as they stand. TypeError where one is none."""
+        cdef GameBatch self = cls.__new__(cls)
+        cdef Py_ssize_t i
+        games = list(games)
+        for game in games:
+            if not isinstance(game, Game):
+                raise TypeError(f"a Game is needed, not {type(game).__name__}")
+        self._allocate(len(games))
+        for i in range(self.size):
+            self.states[i] = (<Game>games[i]).state
+        return self
+
+    def redeal(self, *, seed, games, stream=0, rows=None):
+        """Begin other games in the listed rows: those of these numbers, integer [k], of a seed.
+
+        As `deal` deals them. ValueError where a row is listed twice.
+        """
+        cdef const int64_t[::1] r = self._rows(rows)
+        cdef const uint64_t[::1] g = integers("games", games, (r.shape[0],)).astype(np.uint64)
+        cdef uint64_t key = seed & 0xFFFFFFFFFFFFFFFF, number = stream
+        cdef Py_ssize_t i
+        if rows is not None:
+            self._expect_different(r, "when games begin")
+        with nogil:
+            for i in range(r.shape[0]):
+                zf_deal(&self.states[r[i]], key, number, g[i])
+
+    def game(self, row):
+        """The game of a row, a copy. IndexError for a row outside 0..n-1."""
+        cdef const int64_t[::1] r = self._rows([row])
+        cdef Game game = Game.__new__(Game)
+        game.state = self.states[r[0]]
+        return game
+
     def copy(self):
         """An independent copy of all games, of the same class."""
         cdef GameBatch other = type(self).__new__(type(self))
@@ -476,6 +523,15 @@ cdef class GameBatch:
 
     cdef const int64_t[::1] _rows(self, object rows):
         return row_numbers(rows, self.size)
+
+    cdef _expect_different(self, const int64_t[::1] r, str when):
+        """ValueError where a row is listed twice."""
+        cdef uint8_t[::1] listed = np.zeros(self.size, np.uint8)
+        cdef Py_ssize_t i
+        for i in range(r.shape[0]):
+            if listed[r[i]]:
+                raise ValueError(f"rows must not repeat {when}")
+            listed[r[i]] = 1
 
     @property
     def to_play(self):
@@ -591,14 +647,9 @@ cdef class GameBatch:
         """
         cdef const int64_t[::1] r = self._rows(rows)
         cdef const uint8_t[::1] d = _ids("dominoes", dominoes, (r.shape[0],))
-        cdef uint8_t[::1] listed
         cdef Py_ssize_t i, bad = -1
         if rows is not None:
-            listed = np.zeros(self.size, np.uint8)
-            for i in range(r.shape[0]):
-                if listed[r[i]]:
-                    raise ValueError("rows must not repeat when plays are made")
-                listed[r[i]] = 1
+            self._expect_different(r, "when plays are made")
         with nogil:
             for i in range(r.shape[0]):
                 if d[i] != 255 and (d[i] >= ZF_N_DOMINOES or
@@ -613,19 +664,28 @@ cdef class GameBatch:
             raise _illegal(&self.states[r[bad]], int(broadcast("dominoes", dominoes, (r.shape[0],))[bad]),
                            f"game {r[bad]}: ")
 
-    def play_random(self, *, seed, games=None, stream=1, rows=None):
+    def play_random(self, *, seed, games=None, stream=1, rows=None, until=None):
         """One uniformly random legal play in each listed game that is not over.
 
-        The draw of a play depends only on (seed, stream, game number, ply). games integer [k]
-        numbers the games for it; by default a game's number is its row.
+        With ``until``, a seat, plays are made until it is to play, which may be none, or the game
+        is over. The draw of a play depends only on (seed, stream, game number, ply). games integer
+        [k] numbers the games for it; by default a game's number is its row.
         """
+        cdef uint32_t seat = 0
         cdef const int64_t[::1] r = self._rows(rows)
         cdef uint64_t key = seed & 0xFFFFFFFFFFFFFFFF, number = stream
         numbers = integers("games", np.asarray(r) if games is None else games, (r.shape[0],))
         cdef const uint64_t[::1] g = numbers.astype(np.uint64)
+        if until is not None:
+            if not 0 <= index(until) < ZF_N_SEATS:
+                raise ValueError(f"seat {until}: seats run from 0 to 3")
+            seat = index(until)
         if r.shape[0]:
             with nogil:
-                zf_random_plays(self.states, &r[0], &g[0], r.shape[0], key, number)
+                if until is None:
+                    zf_random_plays(self.states, &r[0], &g[0], r.shape[0], key, number)
+                else:
+                    zf_random_until(self.states, &r[0], &g[0], r.shape[0], key, number, seat)
 
     def observe(self, rows=None):
         """What the seats to play know, OBS_DTYPE [k]. ValueError if a listed game is over."""

@@ -140,8 +140,10 @@ cdef class WholeGame:
         self._hands, self._results = [], []
 
     @classmethod
-    def from_text(cls, text):
-        """The game of a text, as `str` writes it; without a seed.
+    def from_text(cls, text, *, seed=None, game=0):
+        """The game of a text, as `str` writes it.
+
+        With a seed, hands to come are dealt as those of number ``game`` of that seed.
 
         Raises:
             BadNotation: it cannot be read, or its hands do not follow each other.
@@ -150,7 +152,9 @@ cdef class WholeGame:
                 and the rule that it breaks.
         """
         cdef WholeGame self = cls.__new__(cls)
-        self._read(text, None, 0)
+        if seed is not None:
+            seed = index(seed) & 0xFFFFFFFFFFFFFFFF
+        self._read(text, seed, index(game) & 0xFFFFFFFFFFFFFFFF)
         return self
 
     @classmethod

@@ -22,7 +22,6 @@ from zebfast.arena.players.base import Player
 from zebfast.arena.players.build import build_player, load_network
 from zebfast.arena.players.specs import NETWORK_PLAYER, parse_spec
 from zebfast.core.engine import Game, GameBatch
-from zebfast.core.records import contract_record
 from zebfast.rules import TOTAL_POINTS
 
 if TYPE_CHECKING:
@@ -98,13 +97,15 @@ class GamePlayer:
         return int(self.choose_many(_batch_of(game), bids=bids, numbers=numbers)[0])
 
     def choose_many(
-        self, games: GameBatch, *, bids: NDArray[np.uint8], numbers: NDArray[np.uint64]
-    ) -> NDArray[np.uint8]:
+        self, games: GameBatch, *, bids: NDArray[np.uint8], numbers: NDArray[np.uint64],
+        seed: int | None = None,
+    ) -> NDArray[np.uint8]:  # fmt: skip
         """What `choose` says of each of k games, none of them over: dominoes u1[k].
 
-        bids: u1[k], 30..42. numbers: u8[k], of the games.
+        bids: u1[k], 30..42. numbers: u8[k], of the games. seed: of the draws; None: the player's.
         """
-        rng = PlayRng(seed=self._seed, games=numbers, plies=games.n_plays)
+        seed = self._seed if seed is None else seed
+        rng = PlayRng(seed=seed, games=numbers, plies=games.n_plays)
         return self._player.choose(games, np.arange(len(games)), rng, bids)
 
     def probabilities(self, game: Game) -> dict[int, float]:
@@ -149,8 +150,4 @@ def _batch_of(game: Game) -> GameBatch:
     """The game as a batch of one. ValueError if it is over."""
     if game.over:
         raise ValueError("the game is over: nobody is to play")
-    contract = contract_record(game.contract)
-    batch = GameBatch([game.dealt], [game.decl], [game.leader], contracts=contract)
-    for _, domino in game.plays:
-        batch.play([domino])
-    return batch
+    return GameBatch.of([game])
