@@ -25,6 +25,7 @@ ROOMS = (
     "fleet",
     "benchmark",
     "web",
+    "environments",
     "cli",
 )
 

@@ -101,6 +101,8 @@ def commands(lean: Lean, *argvs: list[str]) -> list[tuple[int, str, str]]:
 
 def test_every_module_imports_but_those_of_torch(lean: Lean) -> None:
     failed = json.loads(lean(IMPORTS))
+    extras = ("gymnasium", "pettingzoo", "pyspiel")  # whose modules say so
+    failed = {name: library for name, library in failed.items() if library not in extras}
     assert set(failed.values()) == {"torch"}
     others = [name for name in failed if not name.startswith("zebfast.net.torch")]
     assert {name.rpartition(".")[0] for name in others} <= {
