@@ -216,6 +216,34 @@ def figures(folder: Path, root: str = "") -> str:
     return "\n".join(lines)
 
 
+def environments(folder: Path, root: str = "") -> str:
+    """Steps a second of the environments beside the yardsticks, of the newest record."""
+    paths = sorted(folder.glob("[0-9]*.json"))
+    if not paths:
+        return NO_RECORD.format("python -m bench.environments")
+    record = json.loads(paths[-1].read_text(encoding="utf-8"))
+    lines = ["| what | figure |", "|---|---:|"]
+    lines += [
+        f"| {figure['what']} | {number(figure['value'])} {figure['unit']} |"
+        for figure in record["figures"]
+    ]
+    what = {figure["key"]: figure["what"] for figure in record["figures"]}
+    lines += ["", "| | beside | times |", "|---|---|---:|"]
+    lines += [
+        f"| {what[ratio['of']]} | {what[ratio['to']]} | {ratio['value']} |"
+        for ratio in record["ratios"]
+    ]
+    libraries = ", ".join(f"{name} {record['versions'][name]}" for name in record["libraries"])
+    lines += [
+        "",
+        f"[{paths[-1].stem}]({root}bench/records/environments/{paths[-1].name}): "
+        f"{record['machine']['cpu']}, one core, {libraries}, printed by `{record['command']}`. The "
+        "best of several turns; agents do the first thing that is legal, and in OpenSpiel any at "
+        "random.",
+    ]
+    return "\n".join(lines)
+
+
 def cost(root: str = "") -> str:
     """The modelled games per dollar by type of GPU. Imports torch."""
     import cost_model
@@ -359,6 +387,7 @@ PARTS = {
     "quality": Part("docs/strength.md", lambda root: quality(newest_quality(), root)),
     "figures": Part("docs/performance.md", partial(figures, RECORDS)),
     "cost": Part("docs/performance.md", cost),
+    "environments": Part("docs/environments.md", partial(environments, RECORDS / "environments")),
     "recipe": Part("docs/recipes.md", recipe),
     "recipe keys": Part("docs/recipes.md", recipe_keys),
     "rule set": Part("docs/rules.md", rule_set),

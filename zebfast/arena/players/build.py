@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from zebfast.arena.players.base import AimingPlayer, NetworkPlayer, Player, plain_player
 from zebfast.arena.players.specs import (
+    IsmctsOptions,
     NetworkOptions,
     PimcOptions,
     PlainOptions,
@@ -42,12 +43,14 @@ def build_player(
     `pool` solves for players that sample worlds; the caller owns it, all players may share it, and
     the others do without. `checkpoint` is what `load_network` says of the spec, where the caller
     has read it already. `threads`: for a network on the CPU, and its searches. Raises
-    PlayerLoadError for weights that are missing, damaged or of another program, and for a device
-    that is not there; ValueError where a pool is needed and missing.
+    PlayerLoadError for weights that are missing, damaged or of another program, for a device that
+    is not there, and where OpenSpiel is missing; ValueError where a pool is needed and missing.
     """
     options = spec.options
     if isinstance(options, PlainOptions):
         return plain_player(options.kind)
+    if isinstance(options, IsmctsOptions):
+        return _ismcts(spec, options)
     if pool is None and spec.needs_pool:
         raise ValueError(f"player {spec.text!r} needs a pool of solvers")
     if isinstance(options, PimcOptions):
@@ -81,6 +84,14 @@ def build_player(
     )
     worlds = WorldSource(belief=told.belief, power=told.power, evaluator=evaluator, head=head)
     return RolloutPlayer(name=spec.text, rollouts=rollouts, worlds=worlds, options=told)
+
+
+def _ismcts(spec: PlayerSpec, options: IsmctsOptions) -> Player:
+    try:
+        from zebfast.arena.players.openspiel import IsmctsPlayer
+    except ImportError as error:
+        raise PlayerLoadError(f"Player {spec.text!r} is OpenSpiel's: {error}.") from error
+    return IsmctsPlayer(name=spec.text, options=options)
 
 
 def _evaluator(

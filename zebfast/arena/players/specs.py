@@ -4,6 +4,7 @@
     zeb[:source=FILE,weights_name=X,temperature=T,objective=points|make]
     eq:n=100[,objective=points|make][,adaptive=yes|no][,posterior=BETA]
     search[:OPTION,OPTION]: see SEARCH_FORM
+    openspiel-ismcts:ms=T|n=N[,c=C,objective=points|make]
 
 Parsing never opens a file and never imports torch; `build.build_player` does both.
 """
@@ -102,6 +103,12 @@ class SpecOptions:
             raise self.unexpected(name, f"a number: {of.wanted}{note}.")
         return value
 
+    def milliseconds(self) -> float:
+        """The time of a decision; 0 where it is left out."""
+        return self.number(
+            "ms", 0.0, Setting(above=0, most=1000 * MAX_SECONDS), note=" milliseconds"
+        )
+
     def choice(self, name: str, known: Sequence[str]) -> str:
         """One of a few words; the first is the default."""
         written = self.written.get(name, known[0])
@@ -154,6 +161,7 @@ SEARCH_FORM = (
     "search[:source=FILE,weights_name=X,method=rollout|value|epimc|tree,worlds=W,ms=T,exact=K,...]"
 )
 MAX_SIMULATIONS = 10_000
+MAX_ISMCTS = 1_000_000
 DTYPES = ("auto", "fp32", "bf16", "fp16", "int8")
 #: What whole numbers count, and how many there may be in a spec.
 _THINGS = {"n": "simulations", "worlds": "worlds", "exact": "tricks", "depth": "tricks"}
@@ -191,7 +199,7 @@ def tree_options(options: SpecOptions) -> SearchOptions:
 
 def rollout_options(options: SpecOptions, method: str) -> RolloutOptions:
     """What rollouts are told; with a time, worlds are as many as it has room for."""
-    ms = options.number("ms", 0.0, Setting(above=0, most=1000 * MAX_SECONDS), note=" milliseconds")
+    ms = options.milliseconds()
     told = {field: options.setting(name, RolloutOptions, field) for name, field in _ROLLOUT.items()}
     if "ms" in options and "worlds" not in options:
         told["n_worlds"] = MAX_WORLDS
@@ -230,8 +238,10 @@ PLAIN_PLAYERS = ("random", "heuristic", "heuristic2")
 NETWORK_PLAYER = "zeb"
 WORLDS_PLAYER = "eq"
 SEARCH_PLAYER = "search"
+ISMCTS_PLAYER = "openspiel-ismcts"
 NETWORK_FORM = "zeb[:source=FILE,weights_name=X,temperature=T,objective=points|make]"
 WORLDS_FORM = "eq:n=N[,objective=points|make][,adaptive=yes|no][,posterior=BETA]"
+ISMCTS_FORM = "openspiel-ismcts:ms=T[,c=C,objective=points|make] (or n=N in place of ms)"
 DEFAULT_TEMPERATURE = 0.1
 OBJECTIVES = ("points", "make")
 _UP_TO_1000 = Setting(least=0, most=1_000)
@@ -309,7 +319,20 @@ class RolloutSearch:
         return 16 if self.rollout.seconds else max(8, min(64, 4096 // self.rollout.n_worlds))
 
 
-PlayerOptions = PlainOptions | NetworkOptions | PimcOptions | TreeSearch | RolloutSearch
+@dataclass(frozen=True)
+class IsmctsOptions:
+    """OpenSpiel's ISMCTS: seconds a decision or, where they are 0, simulations."""
+
+    seconds: float
+    n_simulations: int
+    c: float = 1.4
+    objective: str = "points"
+    deals_per_chunk: ClassVar[int] = 1  # one decision after another, and progress to be seen
+
+
+PlayerOptions = (
+    PlainOptions | NetworkOptions | PimcOptions | TreeSearch | RolloutSearch | IsmctsOptions
+)
 
 
 @dataclass(frozen=True)
@@ -323,7 +346,8 @@ class PlayerSpec:
     def weights(self) -> WeightsPlace | None:
         """Where its network's weights are; None of a player without one."""
         options = self.options
-        return None if isinstance(options, PlainOptions | PimcOptions) else options.weights
+        without = PlainOptions | PimcOptions | IsmctsOptions
+        return None if isinstance(options, without) else options.weights
 
     @property
     def needs_network(self) -> bool:
@@ -384,6 +408,21 @@ def _parse_pimc(options: SpecOptions) -> PimcOptions:
     )
 
 
+def _parse_ismcts(options: SpecOptions) -> IsmctsOptions:
+    if ("ms" in options) == ("n" in options):
+        raise PlayerSpecError(
+            f"Player {options.spec!r} needs either its time a decision in milliseconds or a number "
+            f"of simulations; write {ISMCTS_FORM}, for example openspiel-ismcts:ms=100."
+        )
+    return IsmctsOptions(
+        seconds=options.milliseconds() / 1000,
+        n_simulations=options.whole("n", 0, least=2, most=MAX_ISMCTS, of="simulations")
+        if "n" in options else 0,
+        c=options.number("c", IsmctsOptions.c, _UP_TO_1000),
+        objective=options.choice("objective", OBJECTIVES),
+    )  # fmt: skip
+
+
 def _parse_search(options: SpecOptions) -> TreeSearch | RolloutSearch:
     method = method_of(options)
     weights, dtype = options.weights(), dtype_of(options, method)
@@ -413,4 +452,5 @@ _KINDS = {
     ),
     WORLDS_PLAYER: _Kind(WORLDS_FORM, ("n", "objective", "adaptive", "posterior"), _parse_pimc),
     SEARCH_PLAYER: _Kind(SEARCH_FORM, SEARCH_OPTIONS, _parse_search),
+    ISMCTS_PLAYER: _Kind(ISMCTS_FORM, ("ms", "n", "c", "objective"), _parse_ismcts),
 }
