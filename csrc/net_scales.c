@@ -71,18 +71,20 @@ ZF_HOT static void apply(float *out, const float *in, const zf_linear *map, size
     }
 }
 
-ZF_HOT static void norm(float *out, const float *x, size_t width, size_t n) {
-    for (size_t r = 0; r < n; r++, x += width, out += width) {
-        floats total = {0}, squares = {0};
-        for (size_t k = 0; k < width; k += LANES) total += load(&x[k]);
-        const float mean = sum(&total) / (float)width;
-        for (size_t k = 0; k < width; k += LANES) {
-            floats off = load(&x[k]) - mean;
-            squares += off * off;
-        }
-        const float factor = 1.0f / sqrtf(sum(&squares) / (float)width + 1e-5f);
-        for (size_t k = 0; k < width; k++) out[k] = (x[k] - mean) * factor;
+ZF_INLINE void norm_row(float *out, const float *x, size_t width) {
+    floats total = {0}, squares = {0};
+    for (size_t k = 0; k < width; k += LANES) total += load(&x[k]);
+    const float mean = sum(&total) / (float)width;
+    for (size_t k = 0; k < width; k += LANES) {
+        floats off = load(&x[k]) - mean;
+        squares += off * off;
     }
+    const float factor = 1.0f / sqrtf(sum(&squares) / (float)width + 1e-5f);
+    for (size_t k = 0; k < width; k++) out[k] = (x[k] - mean) * factor;
+}
+
+ZF_HOT static void norm(float *out, const float *x, size_t width, size_t n) {
+    for (size_t r = 0; r < n; r++, x += width, out += width) norm_row(out, x, width);
 }
 
 /* Column by column over [n][width]. */

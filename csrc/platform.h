@@ -2,6 +2,8 @@
 #ifndef ZF_PLATFORM_H
 #define ZF_PLATFORM_H
 
+#include <stdint.h> /* and with it whose C library this is */
+
 #if defined(__GNUC__) || defined(__clang__)
 #define ZF_INLINE static inline __attribute__((always_inline))
 #define ZF_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -13,9 +15,12 @@
 /* ZF_HOT marks the few outermost kernels. They are compiled once for the baseline and once for
  * x86-64-v3 (BMI2, AVX2 and all else of that level); the loader picks by CPU. Everything they call
  * is inlined, because clones do not reach callees. FMA contraction is off for the whole build
- * (-ffp-contract=off), so both clones give the same floats. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(ZF_NO_CLONES)
+ * (-ffp-contract=off), so both clones give the same floats.
+ *
+ * A clone needs a loader with indirect functions: glibc's has them, musl's calls into nothing, and
+ * only glibc's headers (any of them) define __GLIBC__. clang can ask for the level from 19 on. */
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(ZF_NO_CLONES) && \
+    (!defined(__clang__) || __clang_major__ >= 19)
 #define ZF_HOT __attribute__((target_clones("arch=x86-64-v3", "default")))
 #define ZF_HAS_CLONES 1
 #else
@@ -23,9 +28,9 @@
 #define ZF_HAS_CLONES 0
 #endif
 
-/* This compiler knows AVX-VNNI and AMX. */
+/* This compiler knows AVX-VNNI and AMX, and can ask the processor for them. */
 #if defined(__x86_64__) && \
-    (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+    (defined(__clang__) ? __clang_major__ >= 19 : __GNUC__ >= 11)
 #define ZF_HAS_AMX 1
 #else
 #define ZF_HAS_AMX 0

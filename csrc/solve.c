@@ -60,7 +60,7 @@ typedef struct {
     int64_t table; /* wide, so that best and winner are one word of an argument, this the other */
 } standing;
 
-static int trick_start(search *s, uint32_t leader, int total, int need);
+ZF_HOT static int trick_start(search *s, uint32_t leader, int total, int need);
 
 static void fill_tables(decl_tables *t, int decl) {
     for (int suit = 0; suit < 8; suit++)
@@ -223,8 +223,8 @@ ZF_INLINE int from_trick(search *s, uint32_t leader, int total, int need) {
     return trick_start(s, leader, total, need);
 }
 
-static int third_seat(search *s, const trick *t, uint32_t seat, int need, standing now);
-static int fourth_seat(search *s, const trick *t, uint32_t seat, int need, standing now);
+ZF_HOT static int third_seat(search *s, const trick *t, uint32_t seat, int need, standing now);
+ZF_HOT static int fourth_seat(search *s, const trick *t, uint32_t seat, int need, standing now);
 
 /* One play as the n-th to the trick (1..3 were before it): points to come for the mover's side. */
 ZF_INLINE int follow_with(search *s, const trick *t, int n, uint32_t d, uint32_t seat, int need,
