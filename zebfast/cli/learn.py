@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -20,7 +21,7 @@ from zebfast.cli.options import (
     threads_option,
 )
 from zebfast.cli.places import WEIGHTS, chosen_place, chosen_stores, place_options, store_options
-from zebfast.cli.run import EXIT_FAILED, HELP, run, stop_at_eof_option
+from zebfast.cli.run import EXIT_FAILED, HELP, forked, run, stop_at_eof_option
 from zebfast.learner.config import EvalAuxConfig, LearnerConfig
 from zebfast.learner.recipe import (
     LED_STAGE,
@@ -32,6 +33,9 @@ from zebfast.learner.recipe import (
     read_recipe,
 )
 from zebfast.system.machine import usable_cores, usable_threads
+
+if TYPE_CHECKING:
+    from zebfast.learner.ranks.place import RankPlace
 
 EXAMPLES = ("--input-dir", "--examples-repo-id")
 
@@ -104,6 +108,7 @@ def _with_recipe(context: click.Context, option: click.Parameter, path: Path | N
 @setting_options(EvalAuxConfig, prefix=_EVAL_AUX)
 @setting_options(LearnerConfig, "wandb", "wandb_project", "run_name", "device")
 @threads_option("Threads torch uses.", "half the cores; a worker may share them")
+@setting_options(LearnerConfig, "processes", "rank_timeout")
 @setting_options(LearnerConfig, "train_diagnostics_every", "seed", "max_cycles", "max_minutes")
 @click.option("--dry-run", is_flag=True, help="Print the settings this would run with, and stop.")
 @stop_at_eof_option
@@ -123,22 +128,75 @@ def run_learner(flags: dict[str, Any]) -> int:
 
     Returns the exit code.
     """
+    config, place = config_from_flags(flags), _launched(flags)
+    if place is None and config.processes > 1:
+        return _supervise(config, flags)
+    return _learn(config, flags, place)
+
+
+def _launched(flags: Mapping[str, Any]) -> RankPlace | None:
+    """The place of this process among those that torchrun began; None where it did not.
+
+    UsageError where that does not go with the flags.
+    """
+    from zebfast.learner.ranks.place import launched
+
+    try:
+        place = launched(os.environ)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if place is not None and flags["processes"] > 1:
+        raise click.UsageError("--processes is torchrun's to say (--nproc-per-node): leave it out")
+    return place
+
+
+def _supervise(config: LearnerConfig, flags: dict[str, Any]) -> int:
+    """The learner as forks of this process, which share what is imported here."""
+    import zebfast.learner.loop  # noqa: F401
+    from zebfast.learner.ranks.supervisor import Patience, supervise
+
+    return supervise(
+        config.processes,
+        lambda place: forked(lambda: _learn(config, flags, place)),
+        Patience(halted=config.rank_timeout),
+    )
+
+
+def _learn(config: LearnerConfig, flags: dict[str, Any], place: RankPlace | None) -> int:
+    """Learn in this process, which may be one of several; only the first says anything."""
     from zebfast.cli.messages import account, messages_to
     from zebfast.learner.loop import learn
     from zebfast.system.events import Ended, EventFile, Started, emit, subscribed
 
-    config, code = config_from_flags(flags), EXIT_FAILED
+    n_here = 1 if place is None else place.local_world
+    # Threads beyond the cores that are free wait for each other by spinning: many times slower.
+    most = max(1, usable_cores() // n_here)
+    threads = min(usable_threads(flags["threads"]) or max(1, most // 2), most)
+    if place is not None:
+        config = _ranked(config, place)
+        if place.rank:
+            return learn(config, threads=threads, place=place)
+    code = EXIT_FAILED
     events = EventFile(config.stores.state_dir / config.namespace.events_file)
     with messages_to(account), subscribed(events.take):
-        # Threads beyond the cores that are free wait for each other by spinning: many times slower.
-        threads = usable_threads(flags["threads"]) or max(1, usable_cores() // 2)
         host = socket.gethostname()
         emit(Started(program="learner", version=__version__, host=host, pid=os.getpid()))
         try:
-            code = learn(config, threads=threads)
+            code = learn(config, threads=threads, place=place)
         finally:
             emit(Ended(program="learner", code=code))
     return code
+
+
+def _ranked(config: LearnerConfig, place: RankPlace) -> LearnerConfig:
+    """The config of one of several processes. UsageError where they cannot be."""
+    try:
+        config.check_world(place.world)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if place.is_one_machine:  # else gloo asks what the machine's name means, which may be nothing
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    return replace(config, device=place.device(config.device))
 
 
 def config_from_flags(flags: dict[str, Any]) -> LearnerConfig:
@@ -146,6 +204,8 @@ def config_from_flags(flags: dict[str, Any]) -> LearnerConfig:
     from zebfast.exchange import Namespace
     from zebfast.exchange.mirror.mirror import counts_commits
 
+    if flags["processes"] > 1:  # asked otherwise, CUDA could not be used by forks of this process
+        os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     try:
         weights, examples = chosen_place(flags, *WEIGHTS), chosen_place(flags, *EXAMPLES)
         own = setting_values(LearnerConfig, flags) | {"device": choose_device(flags["device"])}
@@ -156,7 +216,7 @@ def config_from_flags(flags: dict[str, Any]) -> LearnerConfig:
             own.setdefault("snapshot_every", _SNAPSHOT_EVERY)
         if examples.path is None:
             own.setdefault("poll_seconds", _HUB_POLL_SECONDS)
-        return LearnerConfig(
+        config = LearnerConfig(
             weights=weights,
             examples=examples,
             eval_aux=EvalAuxConfig(**setting_values(EvalAuxConfig, flags, prefix=_EVAL_AUX)),
@@ -165,8 +225,10 @@ def config_from_flags(flags: dict[str, Any]) -> LearnerConfig:
             recipe=_recipe(flags),
             **own,
         )
+        config.check_world(config.processes)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    return config
 
 
 def _recipe(flags: dict[str, Any]) -> Recipe:

@@ -6,6 +6,7 @@ import errno
 import importlib
 import io
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -18,7 +19,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 from zebfast.system.files import fault_text
-from zebfast.system.signals import exit_behind, exit_on_signals, terminate_at_end_of_input
+from zebfast.system.signals import chain_of, exit_behind, exit_on_signals, terminate_at_end_of_input
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -84,30 +85,61 @@ def to_nowhere(stream: TextIO) -> None:
 
 
 def _run(command: click.Command, prog_name: str, argv: Sequence[str] | None) -> NoReturn:
-    try:
-        code = command.main(
+    def main() -> Any:
+        return command.main(
             args=None if argv is None else list(argv), prog_name=prog_name, standalone_mode=False
         )
+
+    sys.exit(exit_code_of(main))
+
+
+def exit_code_of(main: Callable[[], Any]) -> int:
+    """The exit code of a program, told what it is where it ends by an exception of the user's.
+
+    Other exceptions pass.
+    """
+    try:
+        code = main()
     except click.ClickException as error:
         with redirect_stderr(io.StringIO()) as told:
             error.show(sys.stderr)
         _say(told.getvalue().rstrip("\n"))
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
-        sys.exit(EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and error.filename is None:
             to_nowhere(sys.stdout)  # whose reader went away
-            sys.exit(EXIT_FAILED)
+            return EXIT_FAILED
         if (by_signal := exit_behind(error)) is not None:
-            sys.exit(by_signal)
+            return by_signal
         sentence = user_sentence(error)
         if sentence is None:
             raise
         _say(f"error: {sentence}")
-        sys.exit(EXIT_FAILED)
-    sys.exit(code if isinstance(code, int) else EXIT_OK)
+        return EXIT_FAILED
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def forked(main: Callable[[], int]) -> int:
+    """The exit code of a fork of a program that is one itself, with all of it said and flushed.
+
+    Signals end it in order, as they do a program that `run` runs.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    exit_on_signals()
+    code = EXIT_FAILED
+    try:
+        code = exit_code_of(main)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else EXIT_FAILED
+    except BaseException as error:
+        _tell_bug(type(error), error, error.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    return code
 
 
 def _say(text: str) -> None:
@@ -137,12 +169,17 @@ def user_sentence(error: BaseException) -> str | None:
         if package != "zebfast":
             return f"this needs {package}: pip install {package} (zebfast doctor shows what else)"
         return "the compiled core is missing: make build, or pip install --force-reinstall zebfast"
-    if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError":
+    if any(map(_is_lack_of_memory, chain_of(error))):
         return (
             "out of memory; use fewer parallel games, a smaller batch or smaller buffers"
             f" ({str(error).splitlines()[0] if str(error) else 'no size given'})"
         )
     return None
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    """What is left because of it may fail at that, too: then it is behind the failure."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _os_sentence(error: OSError) -> str:

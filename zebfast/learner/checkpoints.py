@@ -183,9 +183,10 @@ class CheckpointManager:
             self._take_snapshot()
 
     def save_checkpoint(self) -> None:
-        """Raises OSError; the checkpoint before stays."""
-        self._snapshots.check_disk()
+        """Raises OSError, ReplicasParted and RankLost; the checkpoint before stays."""
         trainer = self._trainer
+        trainer.compare_replicas()
+        self._snapshots.check_disk()
         checkpoint = TrainingCheckpoint(
             self._progress,
             arrays(trainer.net.state_dict()),
@@ -213,8 +214,9 @@ class CheckpointManager:
             self._saved_replay = held
 
     def publish(self) -> None:
-        """Save, and hand the present weights to the publisher. Raises OSError."""
+        """Save, and hand the present weights to the publisher. Raises as saving does."""
         progress, trainer = self._progress, self._trainer
+        trainer.compare_replicas()
         weights = trainer.weights()
         request = PublishRequest(
             state=counted_state(progress, trainer.optimizer_steps) | self._status.state(),

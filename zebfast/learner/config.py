@@ -11,9 +11,11 @@ from zebfast.learner.recipe import LED_RECIPE, MOST_ROWS, Recipe, Training
 from zebfast.system.files import own_target
 from zebfast.system.redaction import has_secret
 from zebfast.system.settings import (
+    A_DAY,
     A_YEAR,
     MOST_COUNT,
     MOST_GAMES,
+    MOST_THREADS,
     MOST_WHOLE,
     SettingError,
     check,
@@ -209,6 +211,19 @@ class LearnerConfig(TrainerConfig):
         flag="local_replay_cache_save_every",
     )
 
+    processes: int = setting(
+        1,
+        "Processes of this machine that share every batch; torchrun does it over several machines.",
+        least=1,
+        most=MOST_THREADS,
+    )
+    rank_timeout: float = setting(
+        30.0,
+        "Seconds after which one of several processes that does not answer is given up.",
+        above=0,
+        most=A_DAY,
+    )
+
     wandb: bool = setting(False, "Also log to Weights & Biases.")
     wandb_project: str = setting("zeb-mcts", "W&B project.")
     run_name: str | None = setting(None, "W&B display name.")
@@ -258,6 +273,15 @@ class LearnerConfig(TrainerConfig):
     def last_push_seconds(self) -> float:
         """How long the end of a run waits for its last push: about a dozen tries."""
         return max(5.0, 12 * self.stores.retry_seconds)
+
+    def check_world(self, world: int) -> None:
+        """ValueError, one sentence, where so many ranks cannot share every batch."""
+        smallest = min(self.recipe.stages, key=lambda stage: stage.batch_size)
+        if smallest.batch_size < world:
+            raise SettingError(
+                f"a batch of {smallest.batch_size} examples cannot be shared by {world} processes: "
+                "give fewer --processes, or a larger --batch-size"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for run records; nearly all by the names of flags."""

@@ -15,6 +15,10 @@ from contextlib import ExitStack
 from zebfast.exchange import open_weights, until_reached
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.data.ingest import IngestReport
+from zebfast.learner.follower import follow
+from zebfast.learner.ranks.group import TorchGroup
+from zebfast.learner.ranks.leader import Leader
+from zebfast.learner.ranks.place import RANK_LOST, RankLost, RankPlace
 from zebfast.learner.session import Session, open_session
 from zebfast.learner.train.trainer import TrainingDiverged, TrainReport, merge_reports
 from zebfast.net.torch.runtime import use_threads
@@ -27,22 +31,44 @@ _NAP_SECONDS = 0.1
 _GO_BACK = 3  # divergences between two looks after which the best network is no help
 
 
-def learn(config: LearnerConfig, *, threads: int | None = None) -> int:
+def learn(
+    config: LearnerConfig, *, threads: int | None = None, place: RankPlace | None = None
+) -> int:
     """Run a learner until it is told to stop, or its recipe is done.
 
     What happens is told in events (``system.events``), ordinary messages are logged. ``threads``:
-    of torch on the CPU; None leaves them as they are.
+    of torch on the CPU; None leaves them as they are. ``place``: among the ranks that share the
+    training, each of which calls this; None = there is only this process.
 
     Returns:
-        The exit code: 0, 129, 130 or 143.
+        The exit code: 0, 129, 130 or 143; RANK_LOST where another rank has ended.
 
     Raises:
         ExchangeError and its kinds, OSError: one sentence; what was saved before stays whole.
     """
     if threads is not None:
         use_threads(threads)
+    try:
+        if place is not None and place.rank:
+            return follow(config, place, timeout=config.rank_timeout)
+        return _lead(config, place)
+    except RankLost as error:
+        _LOG.error(str(error))
+        return RANK_LOST
+
+
+def _lead(config: LearnerConfig, place: RankPlace | None) -> int:
+    """The learner itself. The other ranks end with it."""
     store = open_weights(config.weights, config.namespace, options=config.stores)
     with StopFlag() as stop, ExitStack() as held:
+        leader = None
+        if place is not None:
+            group = TorchGroup(place, device=config.device, timeout=config.rank_timeout)
+            leader = Leader(group, place, timeout=config.rank_timeout)
+            held.callback(leader.close)
+            if place.before:
+                text = f"  {place.before}: all began anew from what was saved last"
+                emit(Incident(what="restart", text=text))
 
         def hold() -> None:
             owner = socket.gethostname()
@@ -50,7 +76,7 @@ def learn(config: LearnerConfig, *, threads: int | None = None) -> int:
 
         try:
             until_reached(hold, stop, retry_seconds=config.stores.retry_seconds)
-            session = open_session(config, store, stop)
+            session = open_session(config, store, stop, leader)
         except Stopped:
             return stop.exit_code
         held.callback(session.close)
@@ -64,6 +90,7 @@ class Learner:
     def __init__(self, session: Session, stop: StopFlag) -> None:
         self._stop = stop
         self._config, self._run_log = session.config, session.run_log
+        self._leader = session.leader
         self._progress, self._mixture = session.progress, session.mixture
         self._trainer, self._schedule = session.trainer, session.schedule
         self._ingestor, self._publisher = session.ingestor, session.publisher
@@ -242,8 +269,9 @@ class Learner:
 
     @property
     def _failure(self) -> Exception | None:
-        """What has ended a thread before its time."""
-        return self._ingestor.reader.error or self._publisher.error
+        """What has ended a thread before its time, or another rank."""
+        lost = None if self._leader is None else self._leader.error
+        return lost or self._ingestor.reader.error or self._publisher.error
 
     def _should_stop(self) -> bool:
         limit = self._config.max_minutes

@@ -26,6 +26,7 @@ from zebfast.learner.data.reader import ExampleReader
 from zebfast.learner.data.replay import ReplayCache, ReplayMixture
 from zebfast.learner.evaluation import Gatekeeper
 from zebfast.learner.metrics import JsonlMetrics, log_metrics
+from zebfast.learner.ranks.leader import Leader
 from zebfast.learner.resume import (
     Continuation,
     StartError,
@@ -54,8 +55,12 @@ __all__ = ["Session", "StartError", "open_session"]
 _LOG = logging.getLogger(__name__)
 
 
-def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag) -> Session:
+def open_session(
+    config: LearnerConfig, store: WeightStore, stop: StopFlag, leader: Leader | None = None
+) -> Session:
     """Bootstrap or continue ``config.namespace``, which the caller holds in ``store``.
+
+    ``leader``: of the ranks that share the training; None = there is only this process.
 
     The session's threads run from here on: close it to end them.
 
@@ -92,7 +97,7 @@ def open_session(config: LearnerConfig, store: WeightStore, stop: StopFlag) -> S
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent, lambda name: name == path.name)
         found = continuation(load_checkpoint(path), weights, path)
-        return Session(config, store, weights, found, mirror, stop)
+        return Session(config, store, weights, found, mirror, stop, leader)
 
     return until_reached(begin, stop, retry_seconds=config.stores.retry_seconds)
 
@@ -108,13 +113,14 @@ class Session:
         found: Continuation,
         mirror: Mirror | None,
         stop: StopFlag,
+        leader: Leader | None,
     ) -> None:
-        self.config = config
+        self.config, self.leader = config, leader
         self.patience = Patience(
             stop, config.stores.retry_seconds, config.last_push_seconds, is_ending=stop
         )
         self.progress = progress = found.progress
-        self.trainer = _trainer(config, store, weights, found)
+        self.trainer = _trainer(config, store, weights, found, leader)
         self.mixture = ReplayMixture(config)
         cache, held = _restore_replay(config, progress, self.mixture)
         self.schedule = Schedule(config.recipe, progress, self.mixture)
@@ -169,24 +175,31 @@ class Session:
 
 
 def _trainer(
-    config: LearnerConfig, store: WeightStore, weights: Weights, found: Continuation
+    config: LearnerConfig,
+    store: WeightStore,
+    weights: Weights,
+    found: Continuation,
+    leader: Leader | None,
 ) -> Trainer:
-    """A trainer that goes on from what was found."""
+    """A trainer that goes on from what was found, and those of the other ranks with it."""
     source = f"{store.label}/{config.namespace.weights_file}"
 
     def earlier() -> Path | None:
         return earlier_network(config, found.progress.lineage)
 
     net = build_net(weights.config, found.weights, source=source, earlier=earlier)
-    trainer = Trainer(net, config)
+    trainer = Trainer(net, config, leader=leader)
     if found.trainer is not None:
         trainer.load_state(found.trainer)
     trainer.optimizer_steps = found.optimizer_steps
+    trainer.share()
     _LOG.info(f"  Model: {n_parameters(net):,} parameters on {config.device}")
     if config.training.amp and trainer.half is None:
         _LOG.info(
             f"  --amp {config.amp_dtype} does not help this network on this CPU: training in fp32"
         )
+    if leader is not None:
+        _LOG.info(f"  {leader.world} processes share every batch")
     return trainer
 
 

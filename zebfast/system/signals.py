@@ -137,14 +137,20 @@ def exit_behind(error: BaseException) -> int | None:
     What is left as the signal's exception passes may fail at that, as torch's contexts do. Then the
     failure is what arrives, with the other as its context.
     """
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in chain_of(error):
         if isinstance(seen, KeyboardInterrupt):
             return 128 + signal.SIGINT
         if isinstance(seen, SignalExit):
             return int(str(seen.code))
-        seen = seen.__context__
     return None
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and one after another those that it has taken the place of."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__context__
 
 
 class OrderlyExit:

@@ -26,7 +26,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -69,6 +71,7 @@ _PLACES = {
 _BID_PLACE = OBS_DTYPE.itemsize - CONTRACT_DTYPE.itemsize
 _WEIGHT_OF = (0, 1, 2, 1, 0)  # which of those weights each of LOSSES has
 _TEACHER = SOURCES.index("taught")
+_DOMINO_BITS = np.uint32((1 << N_DOMINOES) - 1).tobytes()  # of a hand's four bytes
 
 
 class Inputs(Protocol):
@@ -173,12 +176,40 @@ def unpack_batch(
     )
 
 
-def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = None) -> Losses:
+def target_counts(
+    rows: NDArray[np.uint8], *, has_belief_head: bool, has_points_head: bool
+) -> NDArray[np.float32]:
+    """``Losses.counts`` of batches uint8[n, B, EXAMPLE_BYTES], as packed: float32[n, 3, 5]."""
+    flags = rows.view(EXAMPLE_DTYPE)["flags"][..., 0]
+    hands = rows[..., :4] & np.frombuffer(_DOMINO_BITS, np.uint8)
+    own = np.unpackbits(hands, axis=-1).sum(-1, dtype=np.float32)
+    teacher, is_eval, belief, policy = (
+        (flags & flag) > 0
+        for flag in (
+            EXAMPLE_HAS_PLAY_VALUES, EXAMPLE_EVAL_AUX, EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY,
+        )
+    )  # fmt: skip
+    source = np.stack([~(is_eval | teacher), is_eval & ~teacher, teacher], -2)
+    hidden = (N_DOMINOES - own) * belief * has_belief_head
+    every = np.ones_like(hidden)
+    targets = [policy | teacher, every, hidden, every * has_points_head, teacher]
+    # Sums of whole numbers far below 2^24: exact in whatever order.
+    return source.astype(np.float32) @ np.stack(targets, -1).astype(np.float32)
+
+
+def compute_losses(
+    output: Output,
+    batch: Batch[Any],
+    weights: Tensor | None = None,
+    counts: Tensor | None = None,
+) -> Losses:
     """Losses of a batch; ``output`` may be half precision, the sums are float32.
 
     Args:
         weights: float[3, 3] on the device, by SOURCES and as SELFPLAY_WEIGHTS; None = those for
             both kinds of games, TEACHER_WEIGHTS for action values.
+        counts: of the whole batch that this one is a part of, on the device. The losses are then
+            this part's share: over all parts they add up to those of the whole.
     """
     if weights is None:
         usual = [SELFPLAY_WEIGHTS, SELFPLAY_WEIGHTS, TEACHER_WEIGHTS]
@@ -204,7 +235,8 @@ def compute_losses(output: Output, batch: Batch[Any], weights: Tensor | None = N
         per_row[1], per_row[3] = value.detach(), points_loss(output.points, batch, greedy)
         targets[3] = every
     sums = batch.source.T @ torch.stack(per_row, 1)
-    counts = batch.source.T @ torch.stack(targets, 1)
+    if counts is None:
+        counts = batch.source.T @ torch.stack(targets, 1)
     weights = torch.stack([weights[:, i] for i in _WEIGHT_OF], 1)
     weights[_TEACHER, 0] = 0.0  # the loss of the action values takes the place of this one
     takes_part = (weights > 0).to(torch.float32)

@@ -26,14 +26,14 @@ _DROPOUT_KEY = 1  # sampling uses key word 0
 
 
 class Dropout:
-    """Dropout masks from a counter: a function of (seed, step), and cheap (a byte an element).
+    """Dropout masks from a counter: a function of (seed, step, rank); cheap (a byte an element).
 
     The rate is a multiple of 1/256 (26/256 for 0.1), and the scale is exact for that rate.
     """
 
-    def __init__(self, *, rate: float, seed: int, step: int) -> None:
+    def __init__(self, *, rate: float, seed: int, step: int, rank: int = 0) -> None:
         self._dropped = round(rate * 256)
-        self._bits = np.random.Philox(key=[seed, _DROPOUT_KEY], counter=[0, step, 0, 0])
+        self._bits = np.random.Philox(key=[seed, _DROPOUT_KEY], counter=[0, step, rank, 0])
 
     def __call__(self, x: Tensor) -> Tensor:
         if not self._dropped:

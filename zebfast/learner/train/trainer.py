@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import io
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +20,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from zebfast.exchange import ExchangeError, StateDict
+from zebfast.exchange.archive import read_archive
+from zebfast.exchange.archive_writer import archive_bytes
 from zebfast.learner.config import TrainerConfig
-from zebfast.learner.data.replay import ReplayMixture
+from zebfast.learner.data.replay import Batches, ReplayMixture
+from zebfast.learner.ranks.group import Group
+from zebfast.learner.ranks.leader import Kind, Leader, Share
 from zebfast.learner.train import ragged
 from zebfast.learner.train.losses import (
     DIAGNOSTICS,
@@ -30,10 +36,13 @@ from zebfast.learner.train.losses import (
     Batch,
     compute_diagnostics,
     compute_losses,
+    target_counts,
     unpack_batch,
 )
+from zebfast.learner.train.shared import SharedGradients
+from zebfast.net.networks import config_from_dict
 from zebfast.net.torch.finite import first_non_finite
-from zebfast.net.torch.modules import AnyNet, arrays, as_arrays, as_tensors, tensors
+from zebfast.net.torch.modules import AnyNet, arrays, as_arrays, as_tensors, network, tensors
 from zebfast.net.torch.output import Output
 from zebfast.net.torch.precision import cpu_has_bf16
 from zebfast.net.torch.v1 import DROPOUT, V1Net
@@ -111,6 +120,10 @@ class TrainingDiverged(ExchangeError):
     """Losses or weights are no longer numbers; nothing of it was saved or published."""
 
 
+class ReplicasParted(ExchangeError):
+    """Ranks of one learner no longer train the same network; nothing of it was saved."""
+
+
 @dataclass(frozen=True)
 class TrainReport:
     """What some optimizer steps did: how many, how long, and means by metric name.
@@ -181,6 +194,14 @@ def merge_reports(reports: Sequence[TrainReport]) -> TrainReport:
     return TrainReport(n_steps, sum(report.seconds for report in reports), means, share)
 
 
+class Step(NamedTuple):
+    """A rank's part of a batch on the device; ``counts`` are of the whole, None = all is here."""
+
+    packed: Tensor
+    counts: Tensor | None
+    has_teacher: bool
+
+
 # Steps whose batches are drawn and sent to the device together.
 _CHUNK_STEPS = 32
 
@@ -206,6 +227,14 @@ class Trainer:
     a long run bounded, and at the documented learning rate is otherwise not felt. The gradient
     norm is limited because one early batch of surprising values can throw a small network far.
 
+    Where a learner has several ranks, each has one, with a part of every batch. That of rank 0 is
+    the learner's own, and has the average; it tells the others what to do.
+
+    Args:
+        leader: of several ranks, where this is the trainer of rank 0; None = there is only this
+            process. Nothing can be trained before ``share``.
+        rank: of another's trainer, which ``shared`` makes.
+
     Attributes:
         batch_size: rows of the batches to come.
         schedule: asked before every step for its learning rate, given how many came before;
@@ -213,15 +242,24 @@ class Trainer:
         half: what products are computed in where it is not fp32.
     """
 
-    def __init__(self, net: AnyNet, config: TrainerConfig) -> None:
-        self.config = config
+    def __init__(
+        self,
+        net: AnyNet,
+        config: TrainerConfig,
+        *,
+        leader: Leader | None = None,
+        rank: int = 0,
+    ) -> None:
+        self.config, self._leader, self._rank = config, leader, rank
         self.device = torch.device(config.device)
         self.net: AnyNet = net.to(self.device).train()
+        self._shared: SharedGradients | None = None
         self.optimizer = self._fresh_optimizer()
         self.optimizer_steps = 0
         self.batch_size = config.recipe.stages[0].batch_size
         self.schedule: Callable[[int], float] | None = None
-        ema = config.training.ema
+        self._compared_at = 0  # optimizer steps
+        ema = config.training.ema if rank == 0 else 0.0
         self._average = AveragedWeights(self.net, ema) if ema else None
         on_cpu = self.device.type == "cpu"
         self._ragged = self.net if on_cpu and isinstance(self.net, V1Net) else None
@@ -234,10 +272,15 @@ class Trainer:
             ],
             device=self.device,
         )
-        torch.manual_seed(config.seed)  # dropout on CUDA draws from it
+        self._seed_dropout()
         self.half = mixed_precision(config, self.net)
         # Loss scaling is for the narrow range of fp16; a disabled scaler passes everything through.
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.half == torch.float16)
+
+    def _seed_dropout(self) -> None:
+        """On CUDA dropout draws from torch's generator: each rank, of each start, from its own."""
+        apart = self._rank * (1 + self.optimizer_steps)
+        torch.manual_seed((self.config.seed + (apart << 20)) % (1 << 63))
 
     def _fresh_optimizer(self) -> EagerAdamW:
         return EagerAdamW(
@@ -270,6 +313,7 @@ class Trainer:
         self.optimizer = self._fresh_optimizer()
         if self._average is not None:
             self._average.restart()
+        self.share()
 
     def train(
         self,
@@ -303,8 +347,10 @@ class Trainer:
             )
             n_rows += drawn.rows.shape[0] * drawn.rows.shape[1]
             n_eval_aux += drawn.n_eval_aux
-            for packed in self._on_device(drawn.rows):
-                self._step(packed, sums, has_teacher=drawn.has_teacher)
+            for step in self._steps(drawn):
+                lr = self._next_rate()
+                with nullcontext() if self._leader is None else self._leader.telling(Kind.STEP, lr):
+                    self._step(step.packed, sums, has_teacher=step.has_teacher, counts=step.counts)
                 if should_stop():
                     break
         means = sums.means()
@@ -313,24 +359,58 @@ class Trainer:
         seconds = time.perf_counter() - started - elsewhere
         return TrainReport(sums.n_steps, seconds, means, n_eval_aux / max(n_rows, 1))
 
-    def _on_device(self, rows: NDArray[np.uint8]) -> Tensor:
-        """uint8[n_steps, batch, 64] on the device."""
+    def _steps(self, drawn: Batches) -> list[Step]:
+        """This rank's part of each of the batches, on the device."""
+        if self._leader is None:
+            return self._on_device(drawn.rows, None, has_teacher=drawn.has_teacher)
+        counts = target_counts(
+            drawn.rows,
+            has_belief_head=self.net.belief_proj is not None,
+            has_points_head=isinstance(self.net, V2Net),
+        )
+        return self.own_steps(self._leader.deal(drawn.rows, counts, has_teacher=drawn.has_teacher))
+
+    def own_steps(self, share: Share) -> list[Step]:
+        """The batches of a rank's share, on the device."""
+        return self._on_device(share.rows, share.counts, has_teacher=share.has_teacher)
+
+    def _on_device(
+        self, rows: NDArray[np.uint8], counts: NDArray[np.float32] | None, *, has_teacher: bool
+    ) -> list[Step]:
+        """Rows uint8[n_steps, batch, 72] on the device, with the counts of whole batches."""
+        if self._ragged is not None:
+            rows = ragged.length_order(rows)
+        packed, of_whole = torch.from_numpy(rows), None
+        if counts is not None:
+            of_whole = torch.from_numpy(counts).to(self.device)
         if self.device.type == "cuda":
-            return torch.from_numpy(rows).pin_memory().to(self.device, non_blocking=True)
-        return torch.from_numpy(rows if self._ragged is None else ragged.length_order(rows))
+            packed = packed.pin_memory().to(self.device, non_blocking=True)
+        whole = [None] * len(rows) if of_whole is None else of_whole.unbind()
+        return [Step(*step, has_teacher) for step in zip(packed.unbind(), whole, strict=True)]
 
     def _lacks_head_of(self, metric: str) -> bool:
         lacks_belief = "belief" in metric and self.net.belief_proj is None
         return lacks_belief or ("points" in metric and not isinstance(self.net, V2Net))
 
-    def _step(self, packed: Tensor, sums: Sums, *, has_teacher: bool) -> None:
-        if self.schedule is not None:
-            self._set_rate(self.schedule(self.optimizer_steps))
+    def follow(self, step: Step, lr: float) -> None:
+        """What a rank other than 0 does of a step. Raises RankLost."""
+        self._set_rate(lr)
+        sums = Sums(self.device)  # which only rank 0 tells
+        self._step(step.packed, sums, has_teacher=step.has_teacher, counts=step.counts)
+
+    def _step(
+        self, packed: Tensor, sums: Sums, *, has_teacher: bool, counts: Tensor | None = None
+    ) -> None:
         batch = unpack_batch(packed, self.net.prepare, has_teacher=has_teacher)
         output = self._forward(batch)
-        losses = compute_losses(output, batch, self._loss_weights)
-        self.optimizer.zero_grad(set_to_none=True)
+        losses = compute_losses(output, batch, self._loss_weights, counts)
+        if self._shared is None:
+            self.optimizer.zero_grad(set_to_none=True)
+        else:
+            self._shared.clear()
         torch.autograd.backward(self._scaler.scale(losses.total))
+        if self._shared is not None:
+            losses = self._shared.add_up(losses)
         self._scaler.unscale_(self.optimizer)
         if self.optimizer_steps % self.config.train_diagnostics_every == 0:
             value_head = [p.grad for p in self.net.value_head.parameters() if p.grad is not None]
@@ -350,17 +430,84 @@ class Trainer:
         sums.by_source += torch.stack([losses.sums, losses.counts])
         sums.n_steps += 1
 
+    def _next_rate(self) -> float:
+        """Set the learning rate of the next step, which is counted by that."""
+        if self.schedule is not None:
+            self._set_rate(self.schedule(self.optimizer_steps))
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def _set_rate(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
 
     def _forward(self, batch: Batch[Any]) -> Output:
         if self._ragged is not None:
-            dropout = ragged.Dropout(rate=DROPOUT, seed=self.config.seed, step=self.optimizer_steps)
+            dropout = ragged.Dropout(
+                rate=DROPOUT, seed=self.config.seed, step=self.optimizer_steps, rank=self._rank
+            )
             return ragged.forward(self._ragged, batch.inputs, dropout)
         half, kind = self.half, self.device.type
         with nullcontext() if half is None else torch.autocast(kind, dtype=half):
             return self.net.run(batch.inputs)
+
+    def share(self) -> None:
+        """Make the other ranks' trainers what this one is now. Raises RankLost."""
+        if self._leader is None:
+            return
+        state = self.state()
+        state.pop("average", None)
+        content = {
+            "config": self.net.config.to_dict(),
+            "weights": arrays(self.net.state_dict()),
+            "trainer": state,
+        }
+        data = archive_bytes(content)
+        with self._leader.telling(Kind.STATE, len(data)):
+            self._leader.send(data)
+            self._join(self._leader.group)
+
+    def _join(self, group: Group) -> None:
+        """From now on steps are shared, by all ranks that come to this."""
+        self._shared = SharedGradients(self.net.parameters(), group)
+
+    @classmethod
+    def shared(cls, state: bytes, config: TrainerConfig, group: Group) -> Trainer:
+        """The trainer of a rank that rank 0's ``share`` has told this."""
+        content = read_archive(io.BytesIO(state))
+        net = network(config_from_dict(content["config"]), content["weights"])
+        trainer = cls(net, config, rank=group.rank)
+        trainer.load_state(content["trainer"])
+        trainer._seed_dropout()
+        trainer._join(group)
+        return trainer
+
+    def digest(self) -> int:
+        """63 bits of a hash of weights and optimizer."""
+        digest = hashlib.blake2b(digest_size=8)
+        for weight in arrays(self.net.state_dict()).values():
+            digest.update(np.ascontiguousarray(weight).data)
+        for state in self.optimizer.state.values():
+            for moment in state.values():
+                digest.update(np.ascontiguousarray(moment.cpu().numpy()).data)
+        return int.from_bytes(digest.digest(), "little") >> 1
+
+    def compare_replicas(self) -> None:
+        """Are all ranks' weights and optimizers the same bits? Asked once for the same steps.
+
+        Raises:
+            ReplicasParted: they are not, and nothing may be saved of them. RankLost.
+        """
+        if self._leader is None or self._compared_at == self.optimizer_steps:
+            return
+        found = self._leader.compare(self.digest())
+        parted = [rank for rank, digest in enumerate(found) if digest != found[0]]
+        if parted:
+            raise ReplicasParted(
+                f"after {self.optimizer_steps:,} steps rank {parted[0]} no longer has the weights "
+                "of rank 0: nothing of it was saved, and the same command goes on from the "
+                "checkpoint before (unlike processors or versions of torch do not stay together)"
+            )
+        self._compared_at = self.optimizer_steps
 
     def state(self) -> dict[str, Any]:
         """Everything besides the parameters that the next step depends on: arrays and numbers."""
