@@ -37,7 +37,7 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-costs test-slow simulate ordeal selftest sanitize fuzz bench bench-base \
+.PHONY: help demo test test-costs test-slow gpu-check simulate ordeal selftest sanitize fuzz bench bench-base \
     bench-compare gate record weights \
     lint docs pictures build dist clean distclean
 
@@ -60,6 +60,9 @@ test-costs: test ## the tests, and where their processor time goes
 
 test-slow: $(VENV)/.built $(VENV)/.fuzz $(VENV)/.browser ## the tests that take long, and those that need a GPU where there is one
 	@$(PY) -m pytest -m "slow or gpu" $(TEST_ARGS)
+
+gpu-check: $(VENV)/.built ## all that needs a GPU, in ten minutes on one, with a record; on a CPU in small, without
+	@$(PY) tools/gpu_check.py
 
 selftest: build/selftest ## the C core on its own, under the address and undefined-behaviour sanitizers
 	$(call say,running the C self-test)
