@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,32 @@ def test_a_watcher_that_reads_nothing_is_given_up(monkeypatch: pytest.MonkeyPatc
 
     asyncio.run(asyncio.wait_for(stream({}, receive, send), 5))  # type: ignore[arg-type]
     assert changes.n_watchers == 0
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends them")
+def test_a_browser_that_takes_nothing_is_let_go_with_what_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zebfast.web.server.STALL_SECONDS", 0.3)
+    changes, shown = Changes(), b'"' + b"x" * (16 << 20) + b'"'  # more than all buffers between
+
+    async def events(request: Request) -> EventStream:
+        return EventStream(changes, lambda: shown)
+
+    app = make_app([Route("/api/events", events)], Access(TOKEN, "zebfast-test"))
+    with running(app, changes.close, listen("127.0.0.1", 0)) as port, _events(port) as line:
+        ends = time.monotonic() + 20
+        while not changes.n_watchers:
+            assert time.monotonic() < ends
+            time.sleep(0.001)
+        while changes.n_watchers:
+            assert time.monotonic() < ends, "it is still waited for"
+            time.sleep(0.01)
+        read = 0
+        with suppress(ConnectionResetError):
+            while part := line.recv(1 << 20):
+                read += len(part)
+        assert read < len(shown)
 
 
 def test_too_many_watchers_are_refused() -> None:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 MAX_CONNECTIONS = 2000
 GRACE_SECONDS = 2  # for answers in progress when the server ends
+STALL_SECONDS = 60.0  # after which a browser that takes nothing has its connection ended
 
 
 class CannotListen(OSError):
@@ -21,7 +22,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there; any free port for 0. CannotListen where that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=256)
+        found = socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotListen(
@@ -30,6 +31,11 @@ def listen(host: str, port: int) -> socket.socket:
             ) from error
         reason = error.strerror or error
         raise CannotListen(f"cannot listen on {host}, port {port}: {reason}") from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each connection has it from here
+        # What was handed over to be sent would else be kept for as long as the other side lives.
+        milliseconds = round(1000 * STALL_SECONDS)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return found
 
 
 def address(found: socket.socket, token: str, page: str = "/") -> str:
