@@ -1,6 +1,6 @@
 """What `zebfast play` takes, and whether its hints are right.
 
-    python -m bench.play [start] [tables] [answers] [hints]
+    python -m bench.play [start] [tables] [answers] [hints] [--record FILE]
 
 start    processor seconds, memory and wall time of a fresh server until its first page is there,
          and the bytes of that page and of the table's
@@ -11,18 +11,26 @@ hints    chances of contracts that hints state, held against hands that network 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import http.client
+import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tools"))
+
+from provenance import origin  # noqa: E402
 
 N_TABLES, N_BUSY, ANSWERS_A_TABLE = 200, 20, 20
 THINKS = (0.5, 1.5)  # seconds that a person takes, who is quick
@@ -30,7 +38,7 @@ N_GAMES = 40  # of hints
 SPEC = "zeb"
 
 
-def start() -> None:
+def start() -> dict[str, float]:
     """A fresh server, from outside."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
@@ -51,6 +59,11 @@ def start() -> None:
         server.wait(10)
     print(f"first page after {wall:.2f} s, {sent / 1000:.0f} kB; the table's {table / 1000:.0f} kB")
     print(f"server: {seconds:.2f} s of processor, {megabytes:.0f} MB, torch: {torch}")
+    assert not torch
+    return {
+        "first page, s": wall, "first page, kB": sent / 1000, "page of a table, kB": table / 1000,
+        "server's start, processor s": seconds, "server's start, MB": megabytes,
+    }  # fmt: skip
 
 
 def _megabytes(process: str) -> float:
@@ -89,7 +102,7 @@ def _seats(spec: str):  # type: ignore[no-untyped-def]
     return (Seat("Ann"), Seat("a", spec), Seat("b", spec), Seat("c", spec))
 
 
-async def _tables() -> None:
+async def _tables() -> dict[str, float]:
     from zebfast.rules import RuleSet
 
     with tempfile.TemporaryDirectory() as folder:
@@ -106,9 +119,10 @@ async def _tables() -> None:
         grown = _megabytes("self") - before
         print(f"{N_TABLES} tables: {grown:.1f} MB more, {1000 * grown / N_TABLES:.0f} kB each")
         room.close()
+        return {"tables": N_TABLES, "a table, kB": 1000 * grown / N_TABLES}
 
 
-async def _answers() -> None:
+async def _answers() -> dict[str, float]:
     from zebfast.rules import RuleSet
 
     with tempfile.TemporaryDirectory() as folder:
@@ -122,8 +136,13 @@ async def _answers() -> None:
         await asyncio.gather(*(_person(room, table.id, seconds) for table in tables))
         room.close()
     found = np.array(seconds) * 1000
-    print(f"{len(found)} answers of {SPEC} at {N_BUSY} tables: median {np.median(found):.1f} ms, "
-          f"95th percentile {np.percentile(found, 95):.1f} ms")  # fmt: skip
+    median, late = np.median(found), np.percentile(found, 95)
+    print(f"{len(found)} answers of {SPEC} at {N_BUSY} tables: median {median:.1f} ms, "
+          f"95th percentile {late:.1f} ms")  # fmt: skip
+    return {
+        "answers at 20 tables": len(found), "an answer, median ms": float(median),
+        "an answer, 95th percentile ms": float(late),
+    }  # fmt: skip
 
 
 async def _person(room, table_id: str, seconds: list[float]) -> None:  # type: ignore[no-untyped-def]
@@ -151,7 +170,7 @@ async def _person(room, table_id: str, seconds: list[float]) -> None:  # type: i
             await asyncio.sleep(0.005)
 
 
-def hints() -> None:
+def hints() -> dict[str, float]:
     """Chances of the plays that were made, of one seat's decision in each trick."""
     from zebfast.arena.analysis.analyst import Analyst
     from zebfast.arena.analysis.steps import steps
@@ -190,14 +209,27 @@ def hints() -> None:
             )
     print(f"{len(chances)} decisions: stated {chances.mean():.3f}, came true "
           f"{outcomes.mean():.3f}, expected calibration error {error:.3f}")  # fmt: skip
+    return {"decisions": len(chances), "expected calibration error": float(error)}
 
 
 def main() -> None:
     """All of it, or what is named."""
-    wanted = sys.argv[1:] or ["start", "tables", "answers", "hints"]
-    for name in wanted:
-        {"start": start, "tables": lambda: asyncio.run(_tables()),
-         "answers": lambda: asyncio.run(_answers()), "hints": hints}[name]()  # fmt: skip
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parts: dict[str, Callable[[], dict[str, float]]] = {
+        "start": start, "tables": lambda: asyncio.run(_tables()),
+        "answers": lambda: asyncio.run(_answers()), "hints": hints,
+    }  # fmt: skip
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], metavar="PART")
+    parser.add_argument("--record", type=Path, metavar="FILE")
+    flags = parser.parse_args()
+    figures: dict[str, float] = {}
+    for name in flags.parts or parts:
+        figures |= parts[name]()
+    if flags.record:
+        told = {name: round(value, 4) for name, value in figures.items()}
+        found = origin("python -m bench.play", sys.argv) | {"figures": told}
+        flags.record.parent.mkdir(parents=True, exist_ok=True)
+        flags.record.write_text(json.dumps(found, indent=1) + "\n")
     sys.stdout.flush()
     os._exit(0)  # threads that think end with the process
 

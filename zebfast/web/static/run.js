@@ -30,6 +30,7 @@ the("find").addEventListener("input", showWorkers);
 the("more").addEventListener("click", () => {
   all = !all;
   showWorkers();
+  showMoney();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   drawn = "";
@@ -264,21 +265,32 @@ function showWorker(row, worker, most) {
 
 // --- money, incidents, runs ----------------------------------------------------------------------------
 
+let money = ""; // what of it is shown
+
 function showMoney() {
+  const now = JSON.stringify([look.fleets, all]);
+  if (now === money) return;
+  money = now;
   the("money").hidden = look.fleets.length === 0;
-  hold(the("fleets"), look.fleets.map((fleet) => {
-    const left = [fleet.left === null ? null : `${dollars(fleet.left)} of ${dollars(fleet.budget)} left`, fleet.hours_left === null ? null : `${age(3600 * fleet.hours_left)} left`,
-      fleet.node_hours_left === null ? null : `${figure(fleet.node_hours)} node hours used, ${figure(fleet.node_hours_left)} left`];
-    const rate = [`${dollars(fleet.per_hour)} an hour`, `${dollars(24 * fleet.per_hour)} a day`, fleet.per_million === null ? null : `${dollars(fleet.per_million)} for a million games`];
-    return [
-      h("h3", {}, fleet.fleet),
-      h("p", {}, h("strong", {}, `${dollars(fleet.spent)} spent`), [...left, ...rate].filter(Boolean).map((text) => `, ${text}`)),
-      h("p", { class: "soft" }, `${fleet.playing} of ${fleet.wanted} play. Machines and prices as the fleet's own last look had them${fleet.looked === null ? "" : `, ${ago(look.at - fleet.looked)}`}.`),
-      fleet.notes.map((note) => h("p", { class: "soft" }, note)),
-      fleet.machines.length === 0 ? null : h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": `Machines of ${fleet.fleet}` }, h("table", {}, head("Machine", "From", "GPU", "$/h", "Games/s", "Age", "How"),
-        h("tbody", {}, fleet.machines.map(([label, provider, gpu, , price, games, old, health, good]) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, provider), h("td", {}, gpu),
-          h("td", { class: "number" }, price === null ? "" : price.toFixed(3)), h("td", { class: "number" }, figure(games)), h("td", {}, age(old)), h("td", { class: good ? "" : "bad" }, health))))))];
-  }));
+  hold(the("fleets"), look.fleets.map(fleetOf));
+}
+
+function fleetOf(fleet) {
+  const left = [fleet.left === null ? null : `${dollars(fleet.left)} of ${dollars(fleet.budget)} left`, fleet.hours_left === null ? null : `${age(3600 * fleet.hours_left)} left`,
+    fleet.node_hours_left === null ? null : `${figure(fleet.node_hours)} node hours used, ${figure(fleet.node_hours_left)} left`];
+  const rate = [`${dollars(fleet.per_hour)} an hour`, `${dollars(24 * fleet.per_hour)} a day`, fleet.per_million === null ? null : `${dollars(fleet.per_million)} for a million games`];
+  const machines = [...fleet.machines].sort((a, b) => a.at(-1) - b.at(-1)); // those in trouble first
+  const shown = all ? machines : machines.slice(0, SHOWN);
+  const row = ([label, provider, gpu, , price, games, old, health, good]) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, provider), h("td", {}, gpu),
+    h("td", { class: "number" }, price === null ? "" : price.toFixed(3)), h("td", { class: "number" }, figure(games)), h("td", {}, age(old)), h("td", { class: good ? "" : "bad" }, health));
+  return [
+    h("h3", {}, fleet.fleet),
+    h("p", {}, h("strong", {}, `${dollars(fleet.spent)} spent`), [...left, ...rate].filter(Boolean).map((text) => `, ${text}`)),
+    h("p", { class: "soft" }, `${fleet.playing} of ${fleet.wanted} play. Machines and prices as the fleet's own last look had them${fleet.looked === null ? "" : `, ${when(fleet.looked)} UTC`}.`),
+    fleet.notes.map((note) => h("p", { class: "soft" }, note)),
+    machines.length === 0 ? null : h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": `Machines of ${fleet.fleet}` },
+      h("table", {}, head("Machine", "From", "GPU", "$/h", "Games/s", "Age", "How"), h("tbody", {}, shown.map(row)))),
+    shown.length < machines.length ? h("p", { class: "soft" }, `and ${figure(machines.length - shown.length)} more, shown with all workers`) : null];
 }
 
 function showIncidents() {
