@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from zebfast.experiment import series
 from zebfast.experiment.series import Buckets, Cursor, Curves
+from zebfast.learner.metrics import read_metrics
 
 LOSS, GAMES = "train/policy_loss", "stats/total_games"
 WANTED = frozenset({LOSS, GAMES})
@@ -155,3 +156,12 @@ def test_a_long_file_is_seen_before_it_is_read(
     whole, _ = curves.part_after(seen)
     assert (curves.is_sampled, whole["from"], curves.n_rows) == (False, 0, 5001)
     assert whole["x"]["step"][-1] == 5000
+
+
+def test_a_row_whose_cycle_is_no_number_of_this_world_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"step": {10**400}}}\n{{"step": 1, "{LOSS}": {10**400}}}\n')
+    curves = Curves(path, None)
+    curves.read(1.0)
+    assert (curves.n_rows, curves.n_bad) == (1, 1)
+    assert read_metrics(path) == [{"step": 1}]

@@ -691,6 +691,7 @@ def run_log() -> tuple[Read, Errors]:
     {"step": 4, "time": 1.7e9, "train/policy_loss": None, "eval/vs_random_win_rate": 0.75},
 )])  # fmt: skip
 def metrics() -> tuple[Read, Errors]:
+    from zebfast.experiment.series import Curves
     from zebfast.experiment.status.report import status_of
     from zebfast.experiment.status.snapshot import Facts
     from zebfast.learner.metrics import read_metrics
@@ -699,6 +700,11 @@ def metrics() -> tuple[Read, Errors]:
 
     def read(path: Path) -> None:
         rows = tuple(read_metrics(path))
+        curves = Curves(path, None)
+        curves.read(60.0)
+        assert len(rows) - 1 <= curves.n_rows <= len(rows), "but for a last line without end"
+        json.dumps(curves.part_after(None)[0], allow_nan=False)
+        curves.follower.close()
         status_of(Facts(experiment=experiment, now=1.7e9, here="here", rows=rows))
 
     return of_file(read, "metrics.jsonl"), ()

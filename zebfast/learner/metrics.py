@@ -97,9 +97,8 @@ def iter_metrics(path: Path) -> Iterator[dict[str, Any]]:
 
 def metrics_row(found: dict[str, Any]) -> dict[str, Any] | None:
     """A line of a metrics file as a row; None where it is none."""
-    if type(found.get("step")) is not int:
-        return None
-    return {k: v for k, v in found.items() if _is_value(v)}
+    row = {k: v for k, v in found.items() if _is_value(v)}
+    return row if type(row.get("step")) is int else None
 
 
 def _is_value(value: object) -> bool:
