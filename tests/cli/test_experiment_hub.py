@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from experiments import QUICK
 from hub import TOKEN, Hub, running_hub
 from quick import tiny_checkpoint
+from web_server import Client
 
 from zebfast.net import checkpoint as checkpoints
 
@@ -57,6 +61,25 @@ class Machine:
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done
+
+    @contextmanager
+    def dashboard(self) -> Iterator[Callable[[], Any]]:
+        """A dashboard as a program; gives what it says of the experiment."""
+        server = subprocess.Popen(
+            [sys.executable, "-m", "zebfast", "experiment", "dashboard", "first"], cwd=self._cwd,
+            env=self._env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert server.stdout is not None
+            where, _, token = server.stdout.readline().strip().partition("/run/first?token=")
+            port = int(where.rpartition(":")[2])
+            client = Client(port, f"zebfast-{port}={token}")
+            yield lambda: client.get("/api/run/first").json
+        finally:
+            server.send_signal(signal.SIGINT)
+            _, said = server.communicate(timeout=20)
+            self.said.append(said)
+        assert (server.returncode, "Traceback" in said) == (130, False)
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(
@@ -105,6 +128,15 @@ def test_status_on_the_learners_machine_and_elsewhere(
     seen = laptop.status()
     assert (seen["learner"]["cycle"], seen["learner"]["games"]) == (3, found["published_games"])
     assert seen["learner"]["policy_loss"] == pytest.approx(found["learner"]["policy_loss"])
+    with laptop.dashboard() as asked:
+        while (shown := asked())["look"] is None or not shown["look"].get("looked"):
+            time.sleep(0.05)
+    look = shown["look"]
+    assert (look["trouble"], look["learner"]["cycle"], look["games"]) == (
+        "", 3, found["published_games"],
+    )  # fmt: skip
+    assert len(look["workers"]) == len(found["workers"])
+    assert shown["curves"]["first"]["n"] == 0, "the metrics are on the learner's machine"
 
 
 def test_a_new_namespace_must_be_new(rig: Machine) -> None:
