@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=8, help="SIGKILLs of each ordeal")
     parser.addoption("--renew-pictures", action="store_true", help="those of docs/, anew")
     parser.addoption(
-        "--renew-golden", action="store_true", help="the slow twin's trees and manifests, anew"
+        "--renew-golden", action="store_true", help="trees, manifests, a playthrough, anew"
     )
 
 

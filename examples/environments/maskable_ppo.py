@@ -1,7 +1,7 @@
 """MaskablePPO of sb3-contrib learns seat 0 of a hand of Texas 42 against random players.
 
     pip install 'zebfast[gymnasium]' sb3-contrib
-    python examples/environments/maskable_ppo.py --steps 60000
+    python examples/environments/maskable_ppo.py --steps 75000
 
 The environments sit in one process; a mask goes with every observation, so that no play is ever
 illegal. Prints the mean reward a hand (points of the own side minus those of the other) before and
@@ -38,21 +38,20 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=60_000, help="decisions (default: 60000)")
-    parser.add_argument("--hands", type=int, default=500, help="of each evaluation (default: 500)")
+    parser.add_argument("--steps", type=int, default=75_000, help="decisions (default: 75000)")
+    parser.add_argument("--hands", type=int, default=2000, help="of each look (default: 2000)")
     parser.add_argument("--seed", type=int, default=1, help="(default: 1)")
     args = parser.parse_args(argv)
-    training = DummyVecEnv([lambda i=i: hands(args.seed + i) for i in range(8)])
-    judging = DummyVecEnv([lambda: hands(args.seed + 1000)])
+    training = DummyVecEnv([lambda i=i: hands(args.seed + i) for i in range(16)])
+    judging = DummyVecEnv([lambda i=i: hands(args.seed + 1000 + i) for i in range(16)])
     model = MaskablePPO(
-        "MlpPolicy", training, n_steps=256, batch_size=512, gamma=1.0, seed=args.seed,
-        policy_kwargs={"net_arch": [256, 256]}, device="cpu",
+        "MlpPolicy", training, n_steps=256, batch_size=1024, n_epochs=4, learning_rate=1e-3,
+        gamma=1.0, seed=args.seed, policy_kwargs={"net_arch": [256, 256]}, device="cpu",
     )  # fmt: skip
     found = []
     for steps in (0, args.steps):
         if steps:
             model.learn(steps)
-        judging.seed(args.seed + 1000)
         mean, deviation = evaluate_policy(model, judging, args.hands, warn=False)
         found.append(f"{mean:+.2f} ± {1.96 * deviation / args.hands**0.5:.2f}")
     print(f"points a hand: {found[0]} before, {found[1]} after {args.steps} decisions")

@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--batches", type=int, default=60, help="(default: 60)")
     parser.add_argument("--hands", type=int, default=16, help="of a batch (default: 16)")
-    parser.add_argument("--judged", type=int, default=2000, help="hands played (default: 2000)")
+    parser.add_argument("--judged", type=int, default=50_000, help="hands played (default: 50000)")
     parser.add_argument("--seed", type=int, default=1, help="(default: 1)")
     args = parser.parse_args(argv)
     torch.manual_seed(args.seed)
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
 
     keys = [("seats", "observation", "observation"), ("seats", "action_mask")]
     actor = TensorDictModule(act, in_keys=keys, out_keys=[("seats", "action")])
-    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
     found = [points_against_random(policy, args.judged, args.seed)]
     env.set_seed(args.seed)
     for _ in range(args.batches):

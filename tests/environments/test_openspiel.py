@@ -310,3 +310,22 @@ def test_ismcts_plays_in_the_arena() -> None:
     [domino] = timed.choose(games, np.zeros(1, np.intp), rng, np.array([30], np.uint8))
     assert games.legal()[0] >> domino & 1
     assert next(ticks) <= 7  # it looked once each simulation
+
+
+def test_ismcts_plays_for_the_contract_of_a_hand() -> None:
+    """What it is told as a bid and what the hand's contract says come to the same search."""
+    from zebfast import Contract
+    from zebfast.arena.pairs import PlayRng
+    from zebfast.core.engine import GameBatch
+
+    aiming = build_player(parse_spec("openspiel-ismcts:n=40,objective=make"))
+    plain = build_player(parse_spec("openspiel-ismcts:n=40"))
+    for seed in range(3):
+        deal = Game.deal(seed)
+        contract = Contract(bid=42, bidder=deal.leader, shaker=deal.leader)
+        with_contract = Game(deal.dealt, deal.decl, deal.leader, contract=contract)
+        rng = PlayRng(seed=1, games=np.zeros(1, np.uint64), plies=np.zeros(1, np.uint8))
+        rows, bids = np.zeros(1, np.intp), np.array([42], np.uint8)
+        told = aiming.choose(GameBatch.of([deal]), rows, rng, bids)
+        bids[:] = 30
+        assert plain.choose(GameBatch.of([with_contract]), rows, rng, bids) == told

@@ -19,6 +19,7 @@ from zebfast.arena.pairs import Bids, Dominoes, PlayRng, Rows
 from zebfast.arena.players.specs import IsmctsOptions
 from zebfast.core.engine import GameBatch
 from zebfast.core.masks import has_choice
+from zebfast.rules import TOTAL_POINTS
 
 
 @dataclass(kw_only=True, eq=False)
@@ -47,12 +48,15 @@ class IsmctsPlayer:
         from open_spiel.python.algorithms.mcts import RandomRolloutEvaluator
 
         options, began = self.options, self.clock()
-        rewards = "win" if options.objective == "points" else "contract"
-        game = HandGame({"rewards": rewards, "bid": bid})
+        hand = batch.game(row)
+        aims = options.objective == "make"
+        if hand.contract is not None:  # the side that leads first has it
+            aims, bid = True, min(hand.contract.bid, TOTAL_POINTS)
+        game = HandGame({"rewards": "contract" if aims else "win", "bid": bid})
         draws = np.random.RandomState(seed & 0xFFFFFFFF)
         rollouts = RandomRolloutEvaluator(n_rollouts=1, random_state=draws)
         bot = ISMCTSBot(game, rollouts, options.c, max_simulations=1, random_state=draws)
-        state = game.state_like(batch.game(row))
+        state = game.state_like(hand)
         return _best(bot, state, self._more(began), draws)
 
     def _more(self, began: float) -> Callable[[int], bool]:
