@@ -3,19 +3,26 @@
 ``DiskFaults`` does it in this process, the fixture ``disk_faults`` for one test. A program that is
 started with ``environment(...)`` does it to itself from its first line on (forkserver). What is
 patched is what Python code calls, so that C code beneath, torch's say, sees the disk as it is.
+
+``DiskFaults.lag`` makes a directory look for a while as it was: what another machine's caches show
+of a disk of a network.
 """
 
 from __future__ import annotations
 
 import builtins
 import errno
+import fcntl
 import io
 import json
 import os
 import random
 import re
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +42,9 @@ CALLS: dict[str, tuple[tuple[Any, str], ...]] = {
     "mkdir": ((os, "mkdir"),),
     "link": ((os, "link"),),
     "sync": ((os, "fsync"),),
+    "lock": ((fcntl, "flock"),),
 }
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _real_open, _real_isdir, _real_exists = open, os.path.isdir, os.path.exists
 
 
@@ -77,6 +86,7 @@ class DiskFaults:
         self._random = random.Random(seed)
         self._log = log
         self._lock = threading.Lock()
+        self._lags: list[_Lag] = []
         self._before: list[tuple[Any, str, Any]] = []
         self._here = threading.local()
 
@@ -86,10 +96,38 @@ class DiskFaults:
         with self._lock:
             self._rules.append([rule, rule.times])
 
+    def lag(self, directory: Path, *, looks: int, names: str = "") -> None:
+        """The next looks at what is in a directory see it as it is now.
+
+        A look is a listing, or a file that is opened for reading or asked for. What is not there
+        yet cannot be found; what is replaced or gone by then has its old content.
+
+        Args:
+            names: a regular expression that is searched in the names of files; listings always lag.
+        """
+        with self._unseen():
+            self._lags.append(_Lag(directory, names, looks))
+
     def stop(self) -> None:
-        """From now on nothing fails."""
+        """From now on nothing fails, and everything is seen as it is."""
         with self._lock:
             self._rules.clear()
+        self._end_lags()
+
+    def _end_lags(self) -> None:
+        lags, self._lags = self._lags, []
+        with self._unseen():
+            for lag in lags:
+                shutil.rmtree(lag.shadow)
+
+    @contextmanager
+    def _unseen(self) -> Iterator[None]:
+        """Within, this thread's calls are our own, and none of them fails."""
+        self._here.busy = True
+        try:
+            yield
+        finally:
+            self._here.busy = False
 
     def install(self) -> None:
         for call, functions in CALLS.items():
@@ -102,16 +140,15 @@ class DiskFaults:
         for module, name, real in self._before:
             setattr(module, name, real)
         self._before = []
+        self._end_lags()
 
     def _patched(self, call: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def function(*args: Any, **options: Any) -> Any:
             if getattr(self._here, "busy", False):
                 return real(*args, **options)
-            self._here.busy = True
-            try:
+            with self._unseen():
                 rule, path = self._rule_of(call, args)
-            finally:
-                self._here.busy = False
+                args = self._as_it_was(call, args, options)
             if rule is None:
                 return real(*args, **options)
             if rule.after:
@@ -121,6 +158,17 @@ class DiskFaults:
             raise OSError(rule.code, os.strerror(rule.code), path)
 
         return function
+
+    def _as_it_was(
+        self, call: str, args: Sequence[Any], options: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """The arguments of a call, with the path of what a lagging directory shows in its place."""
+        is_look = call in ("list", "stat") or (call == "open" and _is_reading(args, options))
+        if not (is_look and self._lags and args) or isinstance(args[0], int):
+            return tuple(args)
+        with self._lock:
+            shown = next((path for lag in self._lags if (path := lag.shown(call, args[0]))), None)
+        return tuple(args) if shown is None else (shown, *args[1:])
 
     def _rule_of(self, call: str, args: Sequence[Any]) -> tuple[Rule | None, str]:
         paths = [_path(arg) for arg in args[: 2 if call in ("rename", "link") else 1]]
@@ -151,7 +199,32 @@ class DiskFaults:
                 handle.write(f"{errno.errorcode[code]} {call} {path}\n")
 
 
+class _Lag:
+    """A directory as it was once, for so many looks more."""
+
+    def __init__(self, directory: Path, names: str, looks: int) -> None:
+        self._directory, self._names, self._left = directory, re.compile(names), looks
+        self.shadow = tempfile.mkdtemp()
+        shutil.copytree(directory, self.shadow, copy_function=os.link, dirs_exist_ok=True)
+
+    def shown(self, call: str, path: Any) -> str | None:
+        """Where the old content of ``path`` is; None where the look sees what there is now."""
+        inner = os.path.relpath(os.fspath(path), self._directory)
+        is_listing = inner == "." and call == "list"
+        is_inside = not inner.startswith(".") and os.sep not in inner
+        if not (is_listing or (is_inside and self._names.search(inner))) or not self._left:
+            return None
+        self._left -= 1
+        return self.shadow if is_listing else os.path.join(self.shadow, inner)
+
+
+def _is_reading(args: Sequence[Any], options: dict[str, Any]) -> bool:
+    mode = args[1] if len(args) > 1 else options.get("mode", "r")
+    return not mode & _WRITING if isinstance(mode, int) else not set(mode) & set("wax+")
+
+
 def _path(given: Any) -> str:
+    given = given.fileno() if hasattr(given, "fileno") else given
     if isinstance(given, int):
         try:
             return os.readlink(f"/proc/self/fd/{given}")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,8 +16,12 @@ from runs import Start, publish
 from workers import examples_in, finish, games_of, one_batch, wait_for_files
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
-from zebfast.exchange import LocalWeightStore
+from zebfast.exchange import LocalWeightStore, Namespace, WeightStore
+from zebfast.exchange.state import Unannounced
 from zebfast.selfplay.example_files import read_examples
+from zebfast.system.signals import StopFlag
+from zebfast.worker import network
+from zebfast.worker.config import WorkerConfig
 from zebfast.worker.network import SyncedNetwork
 
 
@@ -207,3 +214,33 @@ def test_foreign_weights_are_refused(run_dir: Path, start: Start) -> None:
     assert err.startswith("error: ")
     assert "model.pt" in err
     assert "Traceback" not in err
+
+
+def test_a_pair_that_another_machines_disk_shows_torn_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A disk of a network may show the state newer than the weights, for a minute at most."""
+    pulls: list[str | None] = []
+    now = itertools.count(0.0, 10.0)
+
+    class Store:
+        label, namespace = "run", Namespace()
+
+        def pull(self) -> Any:
+            torn = pulls.pop(0) if pulls else None
+            if torn:
+                raise Unannounced(torn, "state")
+            return SimpleNamespace(step=1, total_games=1)
+
+    store = cast(WeightStore, Store())
+    config = cast(WorkerConfig, SimpleNamespace(stores=SimpleNamespace(retry_seconds=0.0)))
+    monkeypatch.setattr(network, "SyncedNetwork", lambda *found: found)
+    monkeypatch.setattr(network.time, "monotonic", lambda: next(now))
+    with StopFlag() as stop:
+        monkeypatch.setattr(stop, "wait", lambda _seconds: None)
+        pulls[:] = ["run/model.pt"] * 3
+        assert network.wait_for_network(store, config, stop)[0] is store  # type: ignore[index]
+        pulls[:] = ["run/model.pt"] * 100
+        with pytest.raises(Unannounced):
+            network.wait_for_network(store, config, stop)
+    assert len(pulls) > 80

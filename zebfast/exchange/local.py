@@ -85,11 +85,17 @@ ARCHIVE = "counted"  # folder of the files that are kept out of the listing
 _LAST_DAY = 253_402_300_799  # of the year 9999, the last that dates have a form for
 
 
+def without_locks(text: str) -> None:
+    """Say that a disk has no locks; nothing here depends on them alone."""
+    emit(Incident(what="exchange", text=f"  {text}: nothing keeps a second one away, so start one"))
+
+
 @contextmanager
 def hold_namespace(directory: Path, namespace: Namespace) -> Iterator[None]:
     """Be the only learner of ``namespace`` in ``directory`` while the context lasts.
 
-    Temporaries that a killed predecessor left under this namespace's names are removed.
+    Temporaries that a killed predecessor left under this namespace's names are removed. Where the
+    disk has no locks nothing is, and whoever needs to be the only one has the lease (see ``hold``).
 
     Raises:
         NamespaceBusy: another process holds it; the sentence gives its process id.
@@ -111,8 +117,9 @@ def hold_namespace(directory: Path, namespace: Namespace) -> Iterator[None]:
 
     with ExitStack() as held:
         with passing_faults():
-            held.enter_context(hold_lock(directory / namespace.lock_file, busy=busy))
-            remove_leftovers(directory, lambda n: n in names or is_ledger_name(n, namespace))
+            lock = hold_lock(directory / namespace.lock_file, busy=busy, lockless=without_locks)
+            if held.enter_context(lock):
+                remove_leftovers(directory, lambda n: n in names or is_ledger_name(n, namespace))
         yield
 
 
@@ -370,7 +377,7 @@ class LocalExampleStore:
 
     @passing_faults()
     def quarantine(self, name: str, reason: str) -> None:
-        os.replace(self.directory / name, Quarantine(self.local_dir).add(name, reason))
+        _move(self.directory / name, Quarantine(self.local_dir).add(name, reason))
         sync_directory(self.directory)
 
     @passing_faults()
@@ -410,7 +417,7 @@ class LocalExampleStore:
             folder = self.directory / ARCHIVE / time.strftime("%Y-%m-%d", day)
             folder.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
-                os.replace(self.directory / name, folder / name)
+                _move(self.directory / name, folder / name)
                 moved[folder] = moved.get(folder, 0) + 1
         for folder in moved:
             sync_directory(folder)
@@ -458,3 +465,16 @@ def _read(path: Path, limit: int, *, follow: bool = True) -> bytes | None:
 
 def _write(path: Path, data: bytes) -> None:
     momentarily(lambda: write_atomic(path, data))
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename ``source``; on a disk of a network it may say that it is gone when it has just been.
+
+    Raises:
+        FileNotFoundError: neither is there. OSError.
+    """
+    try:
+        os.replace(source, target)
+    except FileNotFoundError:
+        if not target.is_file():
+            raise

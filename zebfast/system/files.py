@@ -103,7 +103,13 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
+            written = os.fstat(handle.fileno())
+        try:
+            os.replace(temporary, path)
+        except FileNotFoundError:
+            # A rename whose answer a disk of a network has lost is asked for again, and fails then.
+            if not os.path.samestat(written, os.stat(path)):
+                raise
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

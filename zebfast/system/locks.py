@@ -12,15 +12,27 @@ from pathlib import Path
 
 from zebfast.system.files import naming
 
+#: What disks say that have no locks: some of a network, and those whose lock service is down.
+_LOCKLESS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
 
 @contextmanager
-def hold_lock(path: Path, *, busy: Callable[[str], Exception]) -> Iterator[None]:
+def hold_lock(
+    path: Path,
+    *,
+    busy: Callable[[str], Exception],
+    lockless: Callable[[str], object] | None = None,
+) -> Iterator[bool]:
     """Hold the lock file at ``path`` (made with its directory if needed) while the context lasts.
+
+    Gives whether it is really held: on a disk without locks it is not, where that may be.
 
     Args:
         path: a file for this purpose alone; it holds the owner's process id and is never removed
             (two processes could otherwise each lock a file of this name).
         busy: makes the exception to raise when another process has it, from that process's id.
+        lockless: told in a sentence that the disk has no locks, where the caller can do without;
+            else that is an OSError.
 
     Raises:
         What ``busy`` returns, and OSError.
@@ -34,12 +46,16 @@ def hold_lock(path: Path, *, busy: Callable[[str], Exception]) -> Iterator[None]
             raise busy(handle.read(20).strip() or "unknown") from None
         except OSError as error:
             error.filename = str(path)
-            raise
+            if lockless is None or error.errno not in _LOCKLESS:
+                raise
+            lockless(f"the disk of {path.parent} keeps no locks ({error.strerror})")
+            yield False
+            return
         with naming(path):
             handle.truncate(0)
             handle.write(str(os.getpid()))
             handle.flush()
-        yield
+        yield True
 
 
 def _open_own(path: str, flags: int) -> int:

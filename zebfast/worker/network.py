@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from typing import Any
 
 from zebfast.exchange import ExchangeError, TransientError, Unusable, Weights, WeightStore
+from zebfast.exchange.state import Unannounced
 from zebfast.net.devices import open_evaluator
 from zebfast.net.networks import Diverged, config_from_dict
 from zebfast.system.events import Incident, Waiting, emit
@@ -13,6 +16,7 @@ from zebfast.system.retry import Once
 from zebfast.system.signals import StopFlag, Stopped
 from zebfast.worker.config import WorkerConfig
 
+_CACHES_SECONDS = 75.0  # NFS believes for up to a minute what it has seen of a file
 _LOG = logging.getLogger(__name__)
 
 
@@ -120,19 +124,25 @@ def wait_for_network(
 ) -> SyncedNetwork:
     """The namespace's network as soon as there is one.
 
-    Passing faults are waited out without end; each is said once. ``threads``: as `open_evaluator`.
+    Passing faults are waited out without end; each is said once. For as long as a disk of a network
+    may show one file newer than the other, so are weights that their state does not announce.
+    ``threads``: as `open_evaluator`.
 
     Raises:
         Stopped: told to, before there was one.
         ExchangeError: what is there cannot be used, or access is refused.
     """
-    is_new = Once()
+    is_new, torn_since = Once(), math.inf
     while True:
         if stop():
             raise Stopped
         try:
             weights = store.pull()
-        except TransientError as error:
+        except (TransientError, Unannounced) as error:
+            if isinstance(error, Unannounced):
+                torn_since = min(torn_since, time.monotonic())
+                if time.monotonic() - torn_since > _CACHES_SECONDS:
+                    raise
             text = f"  weights cannot be read yet (will retry): {error}"
             news: Incident | Waiting = Incident(what="exchange", text=text)
             pause = config.stores.retry_seconds

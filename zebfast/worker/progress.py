@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zebfast.exchange import ExchangeError, parse_example_name, passing_faults
 from zebfast.exchange.heartbeat import HEARTBEATS, heartbeat_name
+from zebfast.exchange.local import without_locks
 from zebfast.system.files import read_plain, remove_leftovers, write_atomic
 from zebfast.system.locks import hold_lock
 from zebfast.system.parse import parse_json
@@ -61,7 +62,8 @@ class SeedProgress:
 def hold_worker_id(directory: Path, worker_id: str) -> Iterator[Path]:
     """Be the only process that works as ``worker_id`` in ``directory``; gives the progress file.
 
-    Temporaries that a killed predecessor left are removed.
+    Temporaries that a killed predecessor left are removed, where the disk has locks; where not, the
+    id must be nobody else's.
 
     Raises:
         WorkerBusy: another process holds it; the sentence gives its process id.
@@ -81,7 +83,9 @@ def hold_worker_id(directory: Path, worker_id: str) -> Iterator[Path]:
 
     with ExitStack() as held:
         with passing_faults():
-            held.enter_context(hold_lock(directory / f".{worker_id}.worker.lock", busy=busy))
-            remove_leftovers(directory, is_own)
-            remove_leftovers(directory / HEARTBEATS, lambda name: name == heartbeat_name(worker_id))
+            path = directory / f".{worker_id}.worker.lock"
+            if held.enter_context(hold_lock(path, busy=busy, lockless=without_locks)):
+                remove_leftovers(directory, is_own)
+                heartbeat = heartbeat_name(worker_id)
+                remove_leftovers(directory / HEARTBEATS, lambda name: name == heartbeat)
         yield progress

@@ -221,7 +221,8 @@ def _run(
         )
 
     # Nothing comes between the record's first line and what sees to its last.
-    with hold_lock(experiment.directory / LEARN_LOCK, busy=busy), SignalsHeld() as signals:
+    lock = hold_lock(experiment.directory / LEARN_LOCK, busy=busy, lockless=note)
+    with lock, SignalsHeld() as signals:
         log, started = RunLog(experiment.run_log), time.time()
         file = f"configs/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(started))}-{stage}.toml"
         (experiment.directory / file).parent.mkdir(exist_ok=True)
