@@ -11,20 +11,18 @@ show that they live, and everything else of the store is below that token.
 from __future__ import annotations
 
 import importlib
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from mmap import mmap
-from tempfile import NamedTemporaryFile
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from zebfast.exchange.errors import brief
+from zebfast.learner.ranks.memory import STORES_STAY_IN_ORDER, CommonMemory, roomy_file
 from zebfast.learner.ranks.place import RankLost, RankPlace
 
 if TYPE_CHECKING:
@@ -100,7 +98,8 @@ class TorchGroup:
             )
             self._store = self._dist.PrefixStore(token, store)
         self._is_one_machine, self._n_common = place.is_one_machine, 0
-        self._nothing = torch.zeros(1)
+        self._nothing, self._timeout = torch.zeros(1), timeout
+        self._memory: CommonMemory | None = None
 
     def broadcast(self, tensor: Tensor) -> None:
         """See Group."""
@@ -130,28 +129,35 @@ class TorchGroup:
 
     def common(self, n: int) -> list[Tensor] | None:
         """See Group."""
+        self._memory = None
         if not self._is_one_machine:
             return None
         self._n_common += 1
-        key, size = f"common/{self._n_common}", 4 * n * self.world
+        key, size = f"common/{self._n_common}", CommonMemory.size(n, self.world)
         with _hearing(self.rank), ExitStack() as opened:
             if self.rank == 0:
-                file = _roomy_file(size)
+                file = roomy_file(size)
                 if file is not None:
                     opened.enter_context(file)
                 self._store.set(key, file.name if file is not None else "")
-            path, memory = self._store.get(key).decode(), None
-            if path:
-                with open(path, "r+b") as shared:
-                    memory = mmap(shared.fileno(), size)
+            memory = None
+            if path := self._store.get(key).decode():
+                memory = CommonMemory(
+                    path, n=n, rank=self.rank, world=self.world, timeout=self._timeout
+                )
             self.wait_for_all()  # before the file loses its name
         if memory is None:
             return None
-        return list(torch.frombuffer(memory, dtype=torch.float32).view(self.world, n))
+        if STORES_STAY_IN_ORDER:
+            self._memory = memory
+        return memory.tensors
 
     def wait_for_all(self) -> None:
         """See Group."""
-        self.add_up(self._nothing)
+        if self._memory is None:
+            self.add_up(self._nothing)
+        else:
+            self._memory.wait_for_all()
 
     def gather(self, number: int) -> list[int]:
         """See Group."""
@@ -165,18 +171,6 @@ class TorchGroup:
         """See Group."""
         if self._dist.is_initialized():
             self._dist.destroy_process_group()
-
-
-def _roomy_file(size: int) -> IO[bytes] | None:
-    """A file in memory of so many bytes, gone with its context; None where there is no room."""
-    with suppress(OSError), ExitStack() as made:
-        file = made.enter_context(NamedTemporaryFile(dir="/dev/shm", prefix="zebfast-"))
-        os.posix_fallocate(
-            file.fileno(), 0, size
-        )  # else a write to a page without room would end us
-        made.pop_all()
-        return file
-    return None
 
 
 @contextmanager

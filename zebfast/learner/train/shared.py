@@ -64,6 +64,13 @@ class SharedGradients:
             policy=policy, value=value, belief=belief, points=points, q=q, sums=sums
         )
 
+    def clip(self, most: float) -> Tensor:
+        """As ``clip_grad_norm_``, of all gradients in one go; the norm before."""
+        gradients = self._flat[: self._n]
+        norm = torch.linalg.vector_norm(gradients)
+        gradients.mul_((most / (norm + 1e-6)).clamp(max=1.0))
+        return norm
+
     def _add_up_slice(self, everyones: Sequence[Tensor]) -> None:
         """Between the two waits a rank reads and writes its slice of every tensor, and no other."""
         group = self._group

@@ -417,7 +417,11 @@ class Trainer:
             head_norm = nn.utils.get_total_norm(value_head)
             sums.diagnostics += torch.cat([compute_diagnostics(output, batch), head_norm.view(1)])
             sums.n_diagnosed += 1
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.max_grad_norm)
+        most = self.config.max_grad_norm
+        if self._shared is None:
+            norm = nn.utils.clip_grad_norm_(self.net.parameters(), most)
+        else:
+            norm = self._shared.clip(most)
         self._scaler.step(self.optimizer)
         self._scaler.update()
         if self._scaler.is_enabled():  # which leaves out a step that fp16 was too narrow for
