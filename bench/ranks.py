@@ -26,6 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 N_FILES, GAMES_A_FILE = 20, 100
+CYCLES = 12  # short ones, of which some meet a quiet moment
 LOOK_SECONDS = 0.25
 
 
@@ -54,7 +55,14 @@ def run(folder: Path, python: str, steps: int, *more: str) -> tuple[float, float
         flags = [
             *("--repo-id", place, "--input-dir", str(folder / "examples"), "--device", "cpu"),
             *("--checkpoint", str(folder / "start.pt"), "--batch-size", "1024", "--threads", "1"),
-            *("--training-steps-per-cycle", str(steps), "--max-cycles", "3", "--eval-every", "0"),
+            *(
+                "--training-steps-per-cycle",
+                str(steps),
+                "--max-cycles",
+                str(CYCLES),
+                "--eval-every",
+                "0",
+            ),
             *("--keep-example-files", "0", "--local-replay-cache-dir", f"{place}/cache"),
             *("--disk-limit", "0", *more),
         ]
@@ -144,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", help="another environment's interpreter")
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=30, help="of a cycle, of which a run has 3")
+    parser.add_argument("--steps", type=int, default=16, help="of a cycle, of which a run has 12")
     parser.add_argument("--output", type=Path, help="file for the record")
     told = parser.parse_args(argv)
     from provenance import origin

@@ -76,6 +76,13 @@ class ThreadGroup:
             return None
         return list(self._exchange(torch.zeros(n)))
 
+    def tell_step(self, lr: float | None) -> None:
+        self._exchange(lr)
+
+    def hear_step(self) -> float | None:
+        rate: float | None = self._exchange(None)[0]
+        return rate
+
     def wait_for_all(self) -> None:
         self._exchange(None)
 

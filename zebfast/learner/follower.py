@@ -10,7 +10,7 @@ from zebfast.learner.data.replay import EXAMPLE_BYTES
 from zebfast.learner.ranks.group import Group, TorchGroup
 from zebfast.learner.ranks.leader import Kind, hear, receive_rows, receive_state
 from zebfast.learner.ranks.place import RANK_LOST, RankLost, RankPlace
-from zebfast.learner.train.trainer import Step, Trainer
+from zebfast.learner.train.trainer import Trainer
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ def follow(config: TrainerConfig, place: RankPlace, *, timeout: float) -> int:
 def obey(group: Group, config: TrainerConfig) -> None:
     """Do what rank 0 tells until the END. Raises RankLost."""
     trainer: Trainer | None = None
-    steps: list[Step] = []
     while True:
         kind, numbers = hear(group)
         if kind == Kind.END:
@@ -46,9 +45,9 @@ def obey(group: Group, config: TrainerConfig) -> None:
         if trainer is None:
             continue
         if kind == Kind.ROWS:
-            share = receive_rows(group, numbers, row_bytes=EXAMPLE_BYTES)
-            steps = trainer.own_steps(share)[::-1]
-        elif kind == Kind.STEP:
-            trainer.follow(steps.pop(), numbers[0])
+            for step in trainer.own_steps(receive_rows(group, numbers, row_bytes=EXAMPLE_BYTES)):
+                if (lr := group.hear_step()) is None:
+                    break
+                trainer.follow(step, lr)
         elif kind == Kind.COMPARE:
             group.gather(trainer.digest())

@@ -11,6 +11,7 @@ show that they live, and everything else of the store is below that token.
 from __future__ import annotations
 
 import importlib
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -56,6 +57,12 @@ class Group(Protocol):
 
         What one writes before it waits for all, the others read after it. All ranks ask together.
         """
+
+    def tell_step(self, lr: float | None) -> None:
+        """As rank 0: the learning rate of the next step of those dealt; None = there is none."""
+
+    def hear_step(self) -> float | None:
+        """As another rank: what rank 0 tells."""
 
     def wait_for_all(self) -> None:
         """Until every rank has come to this; what each wrote before is then seen by all."""
@@ -151,6 +158,24 @@ class TorchGroup:
         if STORES_STAY_IN_ORDER:
             self._memory = memory
         return memory.tensors
+
+    def tell_step(self, lr: float | None) -> None:
+        """See Group."""
+        rate = math.nan if lr is None else lr
+        if self._memory is None:
+            self.broadcast(torch.tensor([rate], dtype=torch.float64))
+        else:
+            self._memory.tell_step(rate)
+
+    def hear_step(self) -> float | None:
+        """See Group."""
+        if self._memory is None:
+            told = torch.zeros(1, dtype=torch.float64)
+            self.broadcast(told)
+            rate = float(told)
+        else:
+            rate = self._memory.hear_step()
+        return None if math.isnan(rate) else rate
 
     def wait_for_all(self) -> None:
         """See Group."""

@@ -35,10 +35,9 @@ class Kind(IntEnum):
 
     ALIVE = 0
     STATE = 1  # the trainer's state follows, of so many bytes
-    ROWS = 2  # n_steps, batch size, has_teacher: the rows of these steps follow
-    STEP = 3  # learning rate: the next of them is trained now
-    COMPARE = 4  # each tells the digest of its state
-    END = 5
+    ROWS = 2  # n_steps, batch size, has_teacher: the rows of these steps follow, and then each step
+    COMPARE = 3  # each tells the digest of its state
+    END = 4
 
 
 class Share(NamedTuple):
@@ -129,10 +128,14 @@ class Leader:
         """What belongs to a STATE."""
         self.group.broadcast(torch.frombuffer(bytearray(state), dtype=torch.uint8))
 
-    def deal(
+    @contextmanager
+    def dealing(
         self, rows: NDArray[np.uint8], counts: NDArray[np.float32], *, has_teacher: bool
-    ) -> Share:
-        """Deal the rows uint8[n_steps, batch, EXAMPLE_BYTES] of some steps out; our own share."""
+    ) -> Iterator[Share]:
+        """Deal out the rows uint8[n_steps, batch, EXAMPLE_BYTES] of some steps; make them within.
+
+        Before each, ``Group.tell_step``. Gives our own share. Raises RankLost.
+        """
         world, (n_steps, batch_size, _) = self.world, rows.shape
         with self.telling(Kind.ROWS, n_steps, batch_size, has_teacher):
             self.group.broadcast(torch.from_numpy(counts))
@@ -140,7 +143,7 @@ class Leader:
             sent = [self.group.send(torch.from_numpy(parts[to]), to) for to in range(1, world)]
             for wait in sent:
                 wait()
-        return Share(parts[0], counts, has_teacher)
+            yield Share(parts[0], counts, has_teacher)
 
     def compare(self, digest: int) -> list[int]:
         """The digests of all ranks, in their order."""

@@ -1,8 +1,9 @@
 """Memory that the ranks of one machine share, and how they wait for each other over it.
 
 A wait that is over within the time of a step's smallest part is worth no system call: each rank
-counts its turns in a word that all see, and looks at the words of the others. That what was written
-before the word is seen with it holds for x86-64, whose stores stay in order.
+counts its turns in a word that all see, and looks at the words of the others. So do they hear of
+rank 0 whether there is another step. That what was written before a word is seen with it holds for
+x86-64, whose stores stay in order.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from zebfast.learner.ranks.place import RankLost
 
 _LINE = 64  # bytes of a rank's words, so that no two ranks write to one line of a cache
 _WORDS = _LINE // 8
+_TURN, _PID, _TOLD, _RATE = range(4)  # what they are
 _SPIN_SECONDS, _NAP_SECONDS, _LOOK_SECONDS = 5e-4, 5e-5, 0.25
 #: Where words may be waited for.
 STORES_STAY_IN_ORDER = platform.machine() in ("x86_64", "AMD64")
@@ -53,10 +55,11 @@ class CommonMemory:
         flat = torch.frombuffer(memory, dtype=torch.float32, offset=words)
         self.tensors: list[Tensor] = list(flat.view(world, n))
         self._words = memoryview(memory)[:words].cast("q")
+        self._rates = memoryview(memory)[:words].cast("d")
         self._own, self._rank, self._timeout = rank * _WORDS, rank, timeout
         self._others = [other * _WORDS for other in range(world) if other != rank]
-        self._words[self._own + 1] = os.getpid()
-        self._turn = 0
+        self._words[self._own + _PID] = os.getpid()
+        self._turn = self._told = 0
 
     @staticmethod
     def size(n: int, world: int) -> int:
@@ -66,20 +69,31 @@ class CommonMemory:
     def wait_for_all(self) -> None:
         """Until every rank has come to this. Raises RankLost."""
         self._turn += 1
-        self._words[self._own] = self._turn
+        self._words[self._own + _TURN] = self._turn
         for other in self._others:
-            if self._words[other] < self._turn:
-                self._wait(other)
+            self._wait(other, _TURN, self._turn)
 
-    def _wait(self, other: int) -> None:
-        """For a rank that is not there yet: first without, then with pauses."""
-        words, began = self._words, time.monotonic()
+    def tell_step(self, lr: float) -> None:
+        """As ``Group.tell_step``, where there is one."""
+        self._told += 1
+        self._rates[_RATE] = lr
+        self._words[_TOLD] = self._told
+
+    def hear_step(self) -> float:
+        """What rank 0 has told. Raises RankLost."""
+        self._told += 1
+        self._wait(0, _TOLD, self._told)
+        return self._rates[_RATE]
+
+    def _wait(self, other: int, word: int, least: int) -> None:
+        """Until a rank's word has come to ``least``: first without, then with pauses."""
+        words, place, began = self._words, other + word, time.monotonic()
         look = _LOOK_SECONDS
-        while words[other] < self._turn:
+        while words[place] < least:
             waited = time.monotonic() - began
             if waited < _SPIN_SECONDS:
                 continue
-            if waited > self._timeout or (waited > look and _is_gone(words[other + 1])):
+            if waited > self._timeout or (waited > look and _is_gone(words[other + _PID])):
                 what = "has ended" if waited <= self._timeout else f"did not come in {waited:.0f} s"
                 raise RankLost(
                     f"rank {self._rank} has lost rank {other // _WORDS}, which {what}: what was "

@@ -67,7 +67,7 @@ class SharedGradients:
     def clip(self, most: float) -> Tensor:
         """As ``clip_grad_norm_``, of all gradients in one go; the norm before."""
         gradients = self._flat[: self._n]
-        norm = torch.linalg.vector_norm(gradients)
+        norm: Tensor = torch.linalg.vector_norm(gradients)
         gradients.mul_((most / (norm + 1e-6)).clamp(max=1.0))
         return norm
 

@@ -7,8 +7,8 @@ import inspect
 import io
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -347,28 +347,39 @@ class Trainer:
             )
             n_rows += drawn.rows.shape[0] * drawn.rows.shape[1]
             n_eval_aux += drawn.n_eval_aux
-            for step in self._steps(drawn):
-                lr = self._next_rate()
-                with nullcontext() if self._leader is None else self._leader.telling(Kind.STEP, lr):
+            with self._dealt(drawn) as steps:
+                for step in steps:
+                    self._tell(self._next_rate())
                     self._step(step.packed, sums, has_teacher=step.has_teacher, counts=step.counts)
-                if should_stop():
-                    break
+                    if should_stop():
+                        if step is not steps[-1]:
+                            self._tell(None)
+                        break
         means = sums.means()
         means = {name: mean for name, mean in means.items() if not self._lacks_head_of(name)}
         means["lr"] = float(self.optimizer.param_groups[0]["lr"])
         seconds = time.perf_counter() - started - elsewhere
         return TrainReport(sums.n_steps, seconds, means, n_eval_aux / max(n_rows, 1))
 
-    def _steps(self, drawn: Batches) -> list[Step]:
-        """This rank's part of each of the batches, on the device."""
+    @contextmanager
+    def _dealt(self, drawn: Batches) -> Iterator[list[Step]]:
+        """This rank's part of each of the batches, which are trained within, on the device."""
         if self._leader is None:
-            return self._on_device(drawn.rows, None, has_teacher=drawn.has_teacher)
+            yield self._on_device(drawn.rows, None, has_teacher=drawn.has_teacher)
+            return
         counts = target_counts(
             drawn.rows,
             has_belief_head=self.net.belief_proj is not None,
             has_points_head=isinstance(self.net, V2Net),
         )
-        return self.own_steps(self._leader.deal(drawn.rows, counts, has_teacher=drawn.has_teacher))
+        dealing = self._leader.dealing(drawn.rows, counts, has_teacher=drawn.has_teacher)
+        with dealing as share:
+            yield self.own_steps(share)
+
+    def _tell(self, lr: float | None) -> None:
+        """Tell other ranks, where there are any, of the next step."""
+        if self._leader is not None:
+            self._leader.group.tell_step(lr)
 
     def own_steps(self, share: Share) -> list[Step]:
         """The batches of a rank's share, on the device."""
