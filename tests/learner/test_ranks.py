@@ -28,6 +28,7 @@ from zebfast.learner.data.replay import ReplayMixture, packed_rows
 from zebfast.learner.ranks import supervisor
 from zebfast.learner.ranks.group import meet
 from zebfast.learner.ranks.leader import Leader
+from zebfast.learner.ranks.memory import CommonMemory, roomy_file
 from zebfast.learner.ranks.place import RANK_LOST, RankLost, RankPlace, launched
 from zebfast.learner.ranks.supervisor import Patience, RanksFailed, supervise
 from zebfast.learner.state import load_checkpoint
@@ -37,6 +38,7 @@ from zebfast.net import checkpoint as model_file
 from zebfast.net.v1 import NetConfig
 from zebfast.net.v2 import V2Config
 from zebfast.selfplay.play_values import labelled_examples
+from zebfast.system.machine import interface_towards
 
 Make = Callable[..., LearnerConfig]
 AddFile = Callable[..., str]
@@ -373,6 +375,77 @@ def test_a_rank_that_does_not_come_is_named() -> None:
     store = torch.distributed.HashStore()
     with pytest.raises(RankLost, match="of 2 ranks, number 1 did not come within 0 s"):
         meet(store, 0, 2, seconds=0)
+
+
+# --- memory that ranks of one machine share ---
+
+
+def memories(world: int, n: int, *, timeout: float = 20.0) -> list[CommonMemory]:
+    """Each rank's view, as its process has it."""
+    file = roomy_file(CommonMemory.size(n, world))
+    assert file is not None
+    with file:
+        return [
+            CommonMemory(file.name, n=n, rank=rank, world=world, timeout=timeout)
+            for rank in range(world)
+        ]
+
+
+def test_ranks_see_what_others_wrote_before_they_came() -> None:
+    views, n_turns, seen = memories(3, 4), 50, []
+
+    def live(view: CommonMemory, rank: int) -> None:
+        for turn in range(n_turns):
+            view.tensors[rank].fill_(turn + rank)
+            view.wait_for_all()
+            seen.append([int(each[0]) for each in view.tensors] == [turn, turn + 1, turn + 2])
+            view.wait_for_all()
+
+    threads = [threading.Thread(target=live, args=each[::-1]) for each in enumerate(views)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [True] * 3 * n_turns
+
+
+def test_each_step_is_heard_once() -> None:
+    """Rank 0 never tells of a step before the one before it was made by all."""
+    first, second = memories(2, 1)
+    heard: list[float] = []
+
+    def follow() -> None:
+        while not np.isnan(rate := second.hear_step()):
+            heard.append(rate)
+            second.wait_for_all()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    for rate in (1e-3, 2e-3, 2e-3):
+        first.tell_step(rate)
+        first.wait_for_all()
+    first.tell_step(np.nan)
+    thread.join()
+    assert heard == [1e-3, 2e-3, 2e-3]
+
+
+def test_a_rank_that_does_not_come_or_has_ended_is_lost() -> None:
+    late, _ = memories(2, 1, timeout=0.01)
+    with pytest.raises(RankLost, match="has lost rank 1, which did not come in 0 s"):
+        late.wait_for_all()
+    widow, _ = memories(2, 1)
+    ended = os.fork()
+    if not ended:
+        os._exit(0)  # and is a zombie from then on
+    widow._words[8 + 1] = ended
+    with pytest.raises(RankLost, match="has lost rank 1, which has ended"):
+        widow.wait_for_all()
+    os.waitpid(ended, 0)
+
+
+def test_the_way_to_another_machine_is_an_interface() -> None:
+    assert interface_towards("127.0.0.1", 9) == "lo"
+    assert interface_towards("no such host.", 9) is None
 
 
 # --- a supervisor of ours, over processes that train nothing --------------------------------------

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -60,10 +63,11 @@ class Site:
         ]
         self.started: list[Process] = []
 
-    def start(self, engine: tuple[str, ...], *more: str) -> Process:
-        env = {name: text for name, text in os.environ.items() if name != "RANK"}
-        command = [sys.executable, "-u", "-m", *engine, *self.flags, *more]
-        self.started.append(Process(command, env, self.root))
+    def start(
+        self, engine: tuple[str, ...], *more: str, within: tuple[str, ...] = (), **env: str
+    ) -> Process:
+        command = [*within, sys.executable, "-u", "-m", *engine, *self.flags, *more]
+        self.started.append(Process(command, {**os.environ, **env}, self.root))
         return self.started[-1]
 
     def ranks(self, process: Process) -> list[int]:
@@ -221,4 +225,95 @@ def test_a_rank_without_memory_is_begun_anew_or_ends_clearly(site: Site, victim:
         assert process.process.wait(60) == 1
         assert "error: out of memory" in process.text, process.text
         assert "Traceback" not in process.text
+    site.finish()
+
+
+# --- two machines, each a network namespace of this one ---
+
+HOSTS = ("zf-test-a", "zf-test-b")
+ADDRESSES = ("10.231.77.1", "10.231.77.2")
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def hosts() -> Iterator[None]:
+    """Two namespaces with a cable between them."""
+    if os.getuid() or shutil.which("ip") is None:
+        pytest.skip("network namespaces need root and the program ip")
+    try:
+        for host in HOSTS:
+            ip("netns", "add", host)
+        ip("link", "add", "zf0", "netns", HOSTS[0], "type", "veth", "peer", "zf0", "netns",
+           HOSTS[1])  # fmt: skip
+        for host, address in zip(HOSTS, ADDRESSES, strict=True):
+            ip("-n", host, "addr", "add", f"{address}/24", "dev", "zf0")
+            for link in ("lo", "zf0"):
+                ip("-n", host, "link", "set", link, "up")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"network namespaces cannot be had here: {error.stderr}")
+    yield
+    for host in HOSTS:
+        subprocess.run(["ip", "netns", "del", host], check=False)
+
+
+def end_all_of(pid: int) -> None:
+    """SIGKILL a process and all below it, at once."""
+    found = [pid]
+    for each in found:
+        found += map(int, Path(f"/proc/{each}/task/{each}/children").read_text().split())
+    for each in found:
+        os.kill(each, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_machine_leaves_and_another_comes(site: Site, hosts: None) -> None:
+    """They share a disk, as a cluster's do, so that either may have rank 0."""
+
+    def start(number: int) -> Process:
+        engine = (
+            *("torch.distributed.run", "--nnodes", "1:2", "--nproc-per-node", "1"),
+            *("--rdzv-backend", "c10d", "--rdzv-endpoint", f"{ADDRESSES[0]}:29477"),
+            *("--rdzv-id", "run", "--local-addr", ADDRESSES[number], "--max-restarts", "30"),
+            *("--rdzv-conf", f"is_host={1 - number},last_call_timeout=5,keep_alive_interval=1"),
+            *("--monitor-interval", "0.2", "-m", "zebfast.learner"),
+        )
+        # Else an agent that stays tells one that comes nothing of where to meet.
+        switch = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+        return site.start(engine, within=("ip", "netns", "exec", HOSTS[number]), **switch)
+
+    def wait(text: str, processes: tuple[Process, ...], after: tuple[int, ...]) -> None:
+        """Until one of them has said it anew: whichever has rank 0."""
+        deadline = time.monotonic() + 150
+        while not any(
+            re.search(text, line)
+            for process, n in zip(processes, after, strict=True)
+            for line in process.lines[n:]
+        ):
+            assert time.monotonic() < deadline, "\n\n".join(each.text for each in processes)
+            time.sleep(0.1)
+
+    def told(*processes: Process) -> tuple[int, ...]:
+        return tuple(len(each.lines) for each in processes)
+
+    site.file()
+    first, second = start(0), start(1)
+    wait("2 processes share every batch", (first, second), (0, 0))
+    wait(r"Cycle", (first, second), (0, 0))
+    site.file()
+    before = told(first)
+    end_all_of(second.process.pid)
+    wait(BEGUN, (first,), before)
+    wait(r"Cycle", (first,), told(first))
+    site.file()
+    second = start(1)
+    before = told(first, second)
+    wait("2 processes share every batch", (first, second), before)
+    wait(r"Cycle .*games: 6\]", (first, second), before)
+    for process in (first, second):
+        process.process.send_signal(signal.SIGTERM)
+    for process in (first, second):
+        process.process.wait(90)
     site.finish()

@@ -32,7 +32,7 @@ from zebfast.learner.recipe import (
     led_recipe,
     read_recipe,
 )
-from zebfast.system.machine import usable_cores, usable_threads
+from zebfast.system.machine import interface_towards, usable_cores, usable_threads
 
 if TYPE_CHECKING:
     from zebfast.learner.ranks.place import RankPlace
@@ -194,8 +194,10 @@ def _ranked(config: LearnerConfig, place: RankPlace) -> LearnerConfig:
         config.check_world(place.world)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if place.is_one_machine:  # else gloo asks what the machine's name means, which may be nothing
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    # Else gloo asks what the machine's name means, which may be nothing, or itself.
+    name = "lo" if place.is_one_machine else interface_towards(place.address, place.port)
+    if name is not None and (name != "lo" or place.is_one_machine):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
     return replace(config, device=place.device(config.device))
 
 

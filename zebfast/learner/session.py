@@ -198,7 +198,7 @@ def _trainer(
         _LOG.info(
             f"  --amp {config.amp_dtype} does not help this network on this CPU: training in fp32"
         )
-    if leader is not None:
+    if leader is not None and leader.world > 1:
         _LOG.info(f"  {leader.world} processes share every batch")
     return trainer
 

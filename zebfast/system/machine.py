@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import platform
+import socket
+import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import overload
 
 _LOG = logging.getLogger(__name__)
+_ADDRESS_OF = 0x8915  # SIOCGIFADDR
 
 
 def usable_cores() -> int:
@@ -33,6 +38,22 @@ def usable_threads(wanted: int | None) -> int | None:
         return wanted
     _LOG.info(f"note: using {usable_cores()} threads, not {wanted}: there are no more cores")
     return usable_cores()
+
+
+def interface_towards(host: str, port: int) -> str | None:
+    """The network interface by which this machine reaches another; None where that is not told.
+
+    Nothing is sent.
+    """
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, port))
+        own = socket.inet_aton(probe.getsockname()[0])
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):  # it has no address
+                request = struct.pack("256s", name.encode()[:15])
+                if fcntl.ioctl(probe.fileno(), _ADDRESS_OF, request)[20:24] == own:
+                    return name
+    return None
 
 
 def cpu_model() -> str:
