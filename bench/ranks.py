@@ -4,9 +4,10 @@
 
 Whole learners, as `zebfast-learn` runs them, over a directory of random games: v2 medium, a global
 batch of 1,024, one thread a process. They take turns, one at a time; of a run the fastest cycle
-counts, of a side the best and the median of its runs, for others load a machine, too. Memory is the
-proportional set size of all processes of a run, of which shared pages are counted once, at its
-most.
+counts, of a side the best and the median of its runs, for others load a machine, too. So there is
+also the processor time of a step of the busiest process, which others change less; what is done
+between cycles is in it. Memory is the proportional set size of all processes of a run, of which
+shared pages are counted once, at its most.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -49,8 +53,16 @@ def prepare(folder: Path) -> None:
     checkpoint.save(checkpoint.fresh(config, seed=1), folder / "start.pt")
 
 
-def run(folder: Path, python: str, steps: int, *more: str) -> tuple[float, float]:
-    """Steps a second of the fastest cycle of a learner, and its megabytes at most."""
+class Turn(NamedTuple):
+    """What one run shows: of its fastest cycle, of all but its first ones, and at most."""
+
+    steps_per_s: float
+    processor_ms: float
+    megabytes: float
+
+
+def run(folder: Path, python: str, steps: int, *more: str) -> Turn:
+    """A learner from its start to its end."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         flags = [
             *("--repo-id", place, "--input-dir", str(folder / "examples"), "--device", "cpu"),
@@ -71,41 +83,67 @@ def run(folder: Path, python: str, steps: int, *more: str) -> tuple[float, float
             cwd=folder, env=os.environ | {"PYTHONPATH": ""},
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
-        most = 0.0
+        most, seen = 0.0, []
         while process.poll() is None:
             most = max(most, megabytes(process.pid))
+            seen.append((time.time(), processor_seconds(process.pid)))
             time.sleep(LOOK_SECONDS)
         if process.returncode:
             assert process.stderr is not None
             raise SystemExit(f"error: a learner failed: {process.stderr.read().decode()[-2000:]}")
-        rows = map(json.loads, (Path(place) / "metrics.jsonl").read_text().splitlines())
-        return max(row["train/steps_per_s"] for row in rows if "train/steps_per_s" in row), most
+        rows = [*map(json.loads, (Path(place) / "metrics.jsonl").read_text().splitlines())]
+        rate = max(row["train/steps_per_s"] for row in rows)
+        first, last = rows[1]["time"], rows[-1]["time"]
+        spent = {
+            pid: _at(seen, pid, last) - _at(seen, pid, first) for pid in seen[-1][1] | seen[-2][1]
+        }
+        return Turn(rate, 1e3 * max(spent.values()) / (steps * (len(rows) - 2)), most)
+
+
+def _at(seen: Sequence[tuple[float, Mapping[int, float]]], pid: int, unix: float) -> float:
+    """Processor seconds of a process at a time between looks, or at the last one before."""
+    times = [each for each, held in seen if pid in held]
+    return float(np.interp(unix, times, [held[pid] for _, held in seen if pid in held]))
+
+
+def tree(pid: int) -> list[int]:
+    """A process and those that it began."""
+    found = [pid]
+    for each in found:
+        with suppress(OSError):  # it has just ended
+            found += map(int, Path(f"/proc/{each}/task/{each}/children").read_text().split())
+    return found
 
 
 def megabytes(pid: int) -> float:
-    """Of a process and those that it began."""
-    total, found = 0.0, [pid]
-    for each in found:
-        try:
+    """Of such a tree."""
+    total = 0.0
+    for each in tree(pid):
+        with suppress(OSError):
             lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
-            children = Path(f"/proc/{each}/task/{each}/children").read_text().split()
-        except OSError:
-            continue  # it has just ended
-        total += sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
-        found += map(int, children)
+            total += sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
     return total
 
 
+def processor_seconds(pid: int) -> dict[int, float]:
+    """Of each process of such a tree."""
+    found = {}
+    for each in tree(pid):
+        with suppress(OSError):
+            words = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            found[each] = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
 def measured(against: str | None, rounds: int, steps: int) -> dict[str, Any]:
-    """By side: steps a second of each turn and the megabytes of the first."""
+    """By side: the best of its turns, and each of them."""
     sides: dict[str, tuple[str, ...]] = {
         "one process": (sys.executable,),
         "two processes": (sys.executable, "--processes", "2"),
     }
     if against is not None:
         sides["one process, other build"] = (against,)
-    rates: dict[str, list[float]] = {name: [] for name in sides}
-    memory: dict[str, float] = {}
+    turns: dict[str, list[Turn]] = {name: [] for name in sides}
     loads = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -113,18 +151,21 @@ def measured(against: str | None, rounds: int, steps: int) -> dict[str, Any]:
         for _ in range(rounds):
             for name, (python, *more) in sides.items():
                 loads.append(round(os.getloadavg()[0], 2))
-                rate, most = run(folder, python, steps, *more)
-                rates[name].append(round(rate, 3))
-                memory[name] = round(min(most, memory.get(name, most)), 1)
-                print(f"{name}: {rate:.2f} steps/s, {most:.0f} MB", file=sys.stderr)
+                turn = run(folder, python, steps, *more)
+                turns[name].append(turn)
+                print(f"{name}: {turn}", file=sys.stderr)
     return {
         "sides": {
             name: {
-                "steps_per_s": {"best": max(found), "median": statistics.median(found)},
-                "turns": found,
-                "megabytes": memory[name],
+                "steps_per_s": {
+                    "best": round(max(turn.steps_per_s for turn in found), 3),
+                    "median": round(statistics.median(turn.steps_per_s for turn in found), 3),
+                },
+                "processor_ms_a_step": round(min(turn.processor_ms for turn in found), 3),
+                "megabytes": round(min(turn.megabytes for turn in found), 1),
+                "turns": [turn._asdict() for turn in found],
             }
-            for name, found in rates.items()
+            for name, found in turns.items()
         },
         "load_before_each_turn": loads,
     }
@@ -139,10 +180,16 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
         f"steps/s, two processes to one, {kind}": rates[1][kind] / rates[0][kind]
         for kind in ("best", "median")
     }
+    told["processor time of a step, one process to the busier of two"] = (
+        one["processor_ms_a_step"] / two["processor_ms_a_step"]
+    )
     told["memory, two processes to one"] = two["megabytes"] / one["megabytes"]
     if (other := sides.get("one process, other build")) is not None:
         told["steps/s, one process here to the other build, best"] = (
             one["steps_per_s"]["best"] / other["steps_per_s"]["best"]
+        )
+        told["processor time of a step, one process here to the other build"] = (
+            one["processor_ms_a_step"] / other["processor_ms_a_step"]
         )
     return {name: round(value, 3) for name, value in told.items()}
 
