@@ -36,6 +36,25 @@ def python(repo_root: Path) -> Path:
     return python
 
 
+#: TorchRL's own check of every environment, masks in either place.
+CHECK = """
+from torchrl.envs import PettingZooWrapper
+from torchrl.envs.utils import check_env_specs
+from zebfast.environments.pettingzoo import hand_env, whole_game_env
+seats = [f"seat_{seat}" for seat in range(4)]
+for make in (hand_env, whole_game_env):
+    for mask in ("observation", "info"):
+        check_env_specs(PettingZooWrapper(make(mask=mask), use_mask=True, group_map={"a": seats}))
+"""
+
+
+@pytest.mark.slow
+def test_torchrl_takes_the_environments(python: Path) -> None:
+    done = subprocess.run([python, "-c", CHECK], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("check_env_specs succeeded") + done.stdout.count("succeeded") == 4
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "options"),
