@@ -14,15 +14,18 @@ Intermediate files live in build/<python>-<digest of the flags>/: switches never
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import os
 import sys
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 from setuptools.modified import newer_group
 
 ROOT = Path(__file__).resolve().parent
@@ -43,13 +46,16 @@ VARIANT = "+".join(name.lower() for name, on in SWITCHES.items() if on) or "rele
 C_SOURCES = sorted(str(p) for p in Path("csrc").glob("*.c") if p.name != "selftest.c")
 C_HEADERS = sorted(str(p) for p in Path("csrc").glob("*.h"))
 PYX = sorted(Path("zebfast/core").glob("*.pyx"))
+# Cython's memory views, written once: in every module they were half of it.
+SHARED = "zebfast.core._cyutility"
 
 
 def compile_flags() -> list[str]:
     """Flags for our own C. No fast-math: results must be the same bits everywhere."""
     flags = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
     # Python's own -g costs a fifth of the compilation and most of the size; see ZEBFAST_DEBUG.
-    flags += ["-g0", "-pthread"]
+    # A module leaves out what it does not call of the library, by sections.
+    flags += ["-g0", "-pthread", "-ffunction-sections", "-fdata-sections"]
     if SWITCHES["NATIVE"]:
         flags += ["-march=native", "-DZF_NATIVE", "-DZF_NO_CLONES"]
     if SWITCHES["DEBUG"]:
@@ -65,7 +71,7 @@ def compile_flags() -> list[str]:
 
 def link_flags() -> list[str]:
     """Flags the linker needs to match compile_flags()."""
-    flags = ["-pthread"]
+    flags = ["-pthread", "-Wl,-dead_strip" if sys.platform == "darwin" else "-Wl,--gc-sections"]
     if SWITCHES["SANITIZE"]:
         flags.append(SANITIZED)
     if SWITCHES["COVERAGE"]:
@@ -133,6 +139,7 @@ class BuildCore(build_ext):
             build_dir=str(BUILD / "cython"),
             include_path=["."],
             compiler_directives=directives(),
+            shared_utility_qualified_name=SHARED,
             quiet=not self.verbose,
         )
         for ext, generated in zip(self.extensions, modules, strict=True):
@@ -178,18 +185,56 @@ class BuildCore(build_ext):
         return archive
 
 
+class SourceArchive(sdist):
+    """sdist whose archive is the same bytes for the same files and SOURCE_DATE_EPOCH.
+
+    setuptools heeds the variable for wheels alone.
+    """
+
+    def make_archive(
+        self,
+        base_name: str,
+        format: str,
+        root_dir: str | None = None,
+        base_dir: str | None = None,
+        owner: str | None = None,
+        group: str | None = None,
+    ) -> str:
+        epoch = os.environ.get("SOURCE_DATE_EPOCH")
+        if epoch is None or format != "gztar" or base_dir is None:
+            return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
+        files = sorted(path for path in Path(base_dir).rglob("*") if path.is_file())
+        target = f"{base_name}.tar.gz"
+        with (
+            open(target, "wb") as file,
+            gzip.GzipFile("", "wb", mtime=int(epoch), fileobj=file) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for path in files:
+                entry = tarfile.TarInfo(path.as_posix())
+                entry.size, entry.mtime, entry.mode = path.stat().st_size, int(epoch), 0o644
+                with open(path, "rb") as content:
+                    archive.addfile(entry, content)
+        return target
+
+
+def extension(name: str, sources: list[str]) -> Extension:
+    """A module of the package."""
+    return Extension(
+        name,
+        sources,
+        include_dirs=["csrc"],
+        define_macros=MACROS,
+        depends=[*C_HEADERS, "setup.py"],
+        extra_compile_args=[*compile_flags(), "-Wno-unused-function"],
+        extra_link_args=link_flags(),
+    )
+
+
 setup(
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"build_ext": BuildCore, "sdist": SourceArchive},
     ext_modules=[
-        Extension(
-            ".".join(pyx.with_suffix("").parts),
-            [str(pyx)],
-            include_dirs=["csrc"],
-            define_macros=MACROS,
-            depends=[*C_HEADERS, "setup.py"],
-            extra_compile_args=[*compile_flags(), "-Wno-unused-function"],
-            extra_link_args=link_flags(),
-        )
-        for pyx in PYX
+        *(extension(".".join(pyx.with_suffix("").parts), [str(pyx)]) for pyx in PYX),
+        extension(SHARED, []),  # which Cython writes
     ],
 )
