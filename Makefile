@@ -30,6 +30,7 @@ GATE_ARGS ?=
 RECIPE ?= fast
 SEED ?= 1
 RECORDS ?=
+WHEELS_ARGS ?=
 RUN = $(notdir $(basename $(RECIPE)))-$(SEED)
 
 C_FILES := $(wildcard csrc/*.c csrc/*.h)
@@ -39,7 +40,7 @@ say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
 .PHONY: help demo test test-costs test-slow gpu-check simulate ordeal selftest sanitize fuzz bench bench-base \
     bench-compare gate record weights \
-    lint docs pictures build dist clean distclean
+    lint docs pictures build dist wheels clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +59,7 @@ test-costs: export PYTHONPATH := tests/support
 test-costs: override TEST_ARGS += -p costs
 test-costs: test ## the tests, and where their processor time goes
 
-test-slow: $(VENV)/.built $(VENV)/.fuzz $(VENV)/.browser ## the tests that take long, and those that need a GPU where there is one
+test-slow: $(VENV)/.built $(VENV)/.fuzz $(VENV)/.browser $(VENV)/.crossed ## the tests that take long, and those that need a GPU where there is one
 	@$(PY) -m pytest -m "slow or gpu" $(TEST_ARGS)
 
 gpu-check: $(VENV)/.built ## all that needs a GPU, in ten minutes on one, with a record; on a CPU in small, without
@@ -134,6 +135,10 @@ build: $(VENV)/.installed ## recompile what changed, in place
 dist: $(VENV)/.installed ## source archive and wheel in dist/
 	@$(PY) -m build --no-isolation
 
+wheels: $(VENV)/.installed ## wheels built, audited, installed in clean environments, played (WHEELS_ARGS='--python PYTHON')
+	@$(PIP) install -c constraints.txt auditwheel
+	@$(PY) tools/wheels.py $(WHEELS_ARGS)
+
 clean: ## remove what was compiled and generated
 	rm -rf build dist *.egg-info zebfast/core/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f $(VENV)/.built
@@ -192,6 +197,20 @@ $(VENV)/.browser: | $(VENV)/.installed
 	        echo "no Chromium could be installed: the tests of the pages are skipped" >&2; \
 	else \
 	    echo "no chromium and chromedriver: the tests of the pages are skipped" >&2; \
+	fi
+	@touch $@
+
+# Compilers and emulators for the self-test of other platforms, where they may be installed; without
+# them those tests are skipped and say so.
+CROSS = clang-19 musl-tools qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+    gcc-s390x-linux-gnu libc6-dev-s390x-cross
+
+$(VENV)/.crossed: | $(VENV)/.installed
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    printf '\033[1m==>\033[0m %s\n' "installing compilers for other platforms"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	        --no-install-recommends $(CROSS); } >/dev/null 2>&1 || \
+	        echo "not all compilers for other platforms could be installed" >&2; \
 	fi
 	@touch $@
 

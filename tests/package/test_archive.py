@@ -180,3 +180,24 @@ def test_sdist_builds_for_python_312(sdist: Path, tmp_path: Path) -> None:
     # Unoptimised: what is in question is whether it builds, and that takes a fraction of the time.
     _run([python, "setup.py", "-q", "build_ext", "--inplace"], tree, ZEBFAST_DEBUG="1")
     _run([python, "-c", SMOKE, str(tree)], tree)
+
+
+def test_sdist_is_the_same_bytes_for_the_same_files(
+    repo_root: Path, sdist: Path, tmp_path: Path
+) -> None:
+    """Whenever and wherever it is made: only what is asked for is in it."""
+    digests = set()
+    for time in ("one", "two"):
+        tree = tmp_path / time
+        with tarfile.open(sdist) as archive:
+            unpack(archive, tree)
+        [project] = tree.iterdir()
+        (project / "README.md").touch()
+        build = [sys.executable, "-c", BUILD.format(kind="sdist"), str(tree)]
+        name = _run(build, project, SOURCE_DATE_EPOCH="1700000000").splitlines()[-1]
+        digests.add(hashlib.sha256((tree / name).read_bytes()).hexdigest())
+    assert len(digests) == 1
+    with tarfile.open(tree / name) as again, tarfile.open(sdist) as first:
+        files = {member.name for member in first if member.isfile()}
+        assert set(again.getnames()) == files
+        assert {member.mtime for member in again} == {1_700_000_000}
