@@ -237,6 +237,24 @@ def test_all_experiments_and_several_beside_each_other(made: tuple[MadeRun, Boar
     assert "learner" in lines["first"]["wrong"]
 
 
+def test_a_fault_of_ours_is_told_and_the_other_experiments_go_on(
+    made: tuple[MadeRun, Board], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, board = made
+    board.look("first")
+    monkeypatch.setattr("zebfast.web.dashboard.watching.RETRY_SECONDS", 0.02)
+    watched = board.watching.find("first")
+    monkeypatch.setattr(watched.run, "_look", lambda: 1 / 0)
+    ends = time.monotonic() + 20
+    while "failed" not in (found := board.owner.get("/api/run/first").json["look"])["trouble"]:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    assert found["learner"]["cycle"] == 60
+    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.undo()
+    assert board.look("first")["look"]["trouble"] == ""
+
+
 def test_nobody_looks_when_nobody_watches(
     made: tuple[MadeRun, Board], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ class Routes:
             self.watching.touch()
             return json_bytes({
                 "directory": str(self.watching.directory), "experiments": self.watching.lines(),
+                "trouble": self.watching.trouble,
             })  # fmt: skip
 
         return EventStream(self.watching.changes, render)

@@ -122,6 +122,11 @@ class Run:
         self.looks += 1
         self._tell()
 
+    def fail(self, sentence: str) -> None:
+        """Say that it could not be looked at; what was seen before stays."""
+        self.trouble = sentence
+        self._tell()
+
     def _look(self) -> None:
         experiment = read_experiment(self.directory)
         options = self.means.stores(experiment)

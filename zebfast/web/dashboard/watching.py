@@ -6,10 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from zebfast.experiment.experiment import list_experiments
+from zebfast.system.files import fault_text
 from zebfast.web.answers import Refused
 from zebfast.web.dashboard.run import Means, Run
 from zebfast.web.lane import Lane
@@ -58,7 +60,7 @@ class Watched:
                     await asyncio.wrap_future(self._lane.do(self.run.look))
                     pause = self.run.pause
                 except Exception as error:  # a bug; the other experiments go on
-                    self.run.trouble = "The look failed; the server's messages say how."
+                    self.run.fail("The look failed; the server's messages say how.")
                     _LOG.warning(f"{self.run.name}: {type(error).__name__}: {error}")
                 self.changes.tell()
                 self._told()
@@ -68,11 +70,16 @@ class Watched:
 
 
 class Watching:
-    """All experiments of a directory."""
+    """All experiments of a directory.
+
+    Attributes:
+        trouble: a sentence where the directory could not be read the last time.
+    """
 
     def __init__(self, directory: Path, means: Means, *, lane: Lane) -> None:
         self.directory = directory
         self.changes = Changes()  # of the list
+        self.trouble = ""
         self._means = means
         self._lane = lane
         self._known: dict[str, Watched] = {}
@@ -117,7 +124,8 @@ class Watching:
             while time.monotonic() < self._until:
                 await asyncio.wrap_future(self._lane.do(self._list))
                 for name in self._names:
-                    self.find(name).touch()
+                    with suppress(Refused):  # it went meanwhile
+                        self.find(name).touch()
                 for name, known in list(self._known.items()):
                     if name not in self._names and not known.is_watched:
                         known.close()
@@ -128,4 +136,7 @@ class Watching:
             self._going = None
 
     def _list(self) -> None:
-        self._names = list_experiments(self.directory)
+        try:
+            self._names, self.trouble = list_experiments(self.directory), ""
+        except OSError as error:
+            self.trouble = f"{self.directory} cannot be read: {fault_text(error)}"

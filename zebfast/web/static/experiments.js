@@ -40,8 +40,8 @@ the("compare").addEventListener("submit", (event) => {
 });
 
 let shown = "";
-follow("/api/experiments/events", ({ directory, experiments }) => {
-  trouble("");
+follow("/api/experiments/events", ({ directory, experiments, trouble: sentence }) => {
+  trouble(sentence);
   the("where").textContent = directory;
   const now = JSON.stringify(experiments);
   the("none").hidden = experiments.length > 0;
