@@ -32,6 +32,8 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tools")]
 from boards import SECONDS_A_CYCLE, MadeRun  # noqa: E402
 from provenance import origin  # noqa: E402
 
+from bench.play import some_browser  # noqa: E402
+
 EVERY = 0.1  # seconds between looks of the server: the hour is made short
 PAGE = 25  # updates after which memory is looked at
 
@@ -160,14 +162,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         root = Path(folder)
         run = make(root, flags.rows, flags.workers)
-        page = None
-        try:
-            from browser import open_browser
-
-            page = stack.enter_context(open_browser(root / "profile"))
-        except BaseException as error:  # skipped, where there is none
-            if type(error).__name__ != "Skipped":
-                raise
+        page = some_browser(stack, root / "profile")
         megabytes = run.metrics.stat().st_size / 1e6
         server = Server(root)
         stack.callback(server.end)

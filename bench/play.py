@@ -3,7 +3,8 @@
     python -m bench.play [start] [tables] [answers] [hints] [--record FILE]
 
 start    processor seconds, memory and wall time of a fresh server until its first page is there,
-         and the bytes of that page and of the table's
+         in a Chromium that runs already until it can be used, and the bytes of that page and of
+         the table's
 tables   memory of 200 tables, each in the middle of a game
 answers  seconds from a person's play to the next answer of a network player, with 20 tables going
 hints    chances of contracts that hints state, held against hands that network players played on
@@ -22,13 +23,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "tools"))
+sys.path += [str(ROOT / "tools"), str(ROOT / "tests" / "support")]
 
 from provenance import origin  # noqa: E402
 
@@ -40,16 +43,25 @@ SPEC = "zeb"
 
 def start() -> dict[str, float]:
     """A fresh server, from outside."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        page = some_browser(stack, Path(folder) / "profile")
         began = time.perf_counter()
         server = subprocess.Popen(
-            [sys.executable, "-m", "zebfast", "play", "--state", folder],
+            [sys.executable, "-m", "zebfast", "play", "--state", f"{folder}/state"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         assert server.stdout is not None
-        port, token = server.stdout.readline().strip().rpartition(":")[2].split("/?token=")
-        sent = _page(int(port), token, "lobby", "/", "/api/lobby")
-        wall = time.perf_counter() - began
+        address = server.stdout.readline().strip()
+        port, token = address.rpartition(":")[2].split("/?token=")
+        if page is None:
+            sent = _page(int(port), token, "lobby", "/", "/api/lobby")
+            wall = time.perf_counter() - began
+        else:
+            page.get(address)
+            while not page.execute_script("return document.documentElement.dataset.ready"):
+                time.sleep(0.002)
+            wall = time.perf_counter() - began
+            sent = _page(int(port), token, "lobby", "/", "/api/lobby")
         table = _page(int(port), token, "table", "/table/x")
         fields = Path(f"/proc/{server.pid}/stat").read_text().split()
         seconds = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
@@ -57,13 +69,28 @@ def start() -> dict[str, float]:
         megabytes = _megabytes(str(server.pid))
         server.terminate()
         server.wait(10)
-    print(f"first page after {wall:.2f} s, {sent / 1000:.0f} kB; the table's {table / 1000:.0f} kB")
+    where = "" if page is None else ", usable in a browser"
+    print(f"first page after {wall:.2f} s{where}, {sent / 1000:.0f} kB; the table's "
+          f"{table / 1000:.0f} kB")  # fmt: skip
     print(f"server: {seconds:.2f} s of processor, {megabytes:.0f} MB, torch: {torch}")
     assert not torch
     return {
-        "first page, s": wall, "first page, kB": sent / 1000, "page of a table, kB": table / 1000,
+        f"first page{where}, s": wall, "first page, kB": sent / 1000,
+        "page of a table, kB": table / 1000,
         "server's start, processor s": seconds, "server's start, MB": megabytes,
     }  # fmt: skip
+
+
+def some_browser(stack: ExitStack, profile: Path) -> Any:
+    """A Chromium that is open until the stack ends; None where there is none."""
+    from browser import open_browser
+
+    try:
+        return stack.enter_context(open_browser(profile))
+    except BaseException as error:
+        if type(error).__name__ != "Skipped":
+            raise
+        return None
 
 
 def _megabytes(process: str) -> float:
