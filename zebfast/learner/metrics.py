@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zebfast.system.events import CycleDone, Evaluated, Event, Row, Subscriber
 from zebfast.system.files import append_line, read_json_lines, write_atomic
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what only reads metrics files loads no network
     from zebfast.learner.train.trainer import TrainReport
 
 _MOST = 1e300  # of a number that is added to others without becoming infinite
+_NUMBERS = (int, float)  # and not what is made of them, as True
 # Some ten thousand cycles: whoever looks reads them all, and snapshots hold a copy.
 _MAX_BYTES = 32 << 20
 
@@ -97,12 +98,11 @@ def iter_metrics(path: Path) -> Iterator[dict[str, Any]]:
 
 def metrics_row(found: dict[str, Any]) -> dict[str, Any] | None:
     """A line of a metrics file as a row; None where it is none."""
-    row = {k: v for k, v in found.items() if _is_value(v)}
+    row = {
+        name: value for name, value in found.items()
+        if value is None or (type(value) in _NUMBERS and -_MOST < value < _MOST)
+    }  # fmt: skip
     return row if type(row.get("step")) is int else None
-
-
-def _is_value(value: object) -> bool:
-    return value is None or (type(value) in (int, float) and abs(cast(float, value)) < _MOST)
 
 
 def cycle_row(
