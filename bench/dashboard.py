@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=1800)
     parser.add_argument("--record", type=Path, metavar="FILE")
     flags = parser.parse_args()
+    began = origin("python -m bench.dashboard", sys.argv)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         root = Path(folder)
         run = make(root, flags.rows, flags.workers)
@@ -171,7 +172,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name}: {value:,}")
     if flags.record:
-        found = origin("python -m bench.dashboard", sys.argv) | {"figures": figures}
+        found = began | {"figures": figures}
         flags.record.parent.mkdir(parents=True, exist_ok=True)
         flags.record.write_text(json.dumps(found, indent=1) + "\n")
 
