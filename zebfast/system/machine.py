@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import platform
@@ -45,6 +44,8 @@ def interface_towards(host: str, port: int) -> str | None:
 
     Nothing is sent.
     """
+    import fcntl
+
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((host, port))
         own = socket.inet_aton(probe.getsockname()[0])
