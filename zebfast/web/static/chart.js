@@ -70,10 +70,11 @@ export function picture({ title, xLabel, lines, level, marks }) {
     svg.append(s("text", { x: x(at), y: HEIGHT - BOTTOM + 15, "text-anchor": "middle", fill: tint.soft }, short(at)));
   }
   svg.append(s("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle", fill: tint.soft }, xLabel));
+  const late = (place) => place > WIDTH - 60; // where a name would not fit behind its line
   for (const [at, name] of marks) {
     if (at < xs[0] || at > xs[1]) continue;
     svg.append(s("line", { x1: x(at), x2: x(at), y1: top, y2: HEIGHT - BOTTOM, stroke: tint.soft, "stroke-dasharray": "1 3" }),
-      s("text", { x: x(at) + 3, y: HEIGHT - BOTTOM - 4, fill: tint.soft, "font-size": 9 }, name));
+      s("text", { x: x(at) + (late(x(at)) ? -3 : 3), y: HEIGHT - BOTTOM - 4, "text-anchor": late(x(at)) ? "end" : "start", fill: tint.soft, "font-size": 9 }, name));
   }
   if (level !== null) svg.append(s("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(level), y2: y(level), stroke: tint.soft, "stroke-dasharray": "5 4" }));
   for (const line of lines) {
