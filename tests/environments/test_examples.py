@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-NEEDED = {"maskable_ppo": "sb3-contrib", "torchrl_reinforce": "torchrl"}
+NEEDED = {"maskable_ppo": "sb3-contrib", "torchrl_ppo": "torchrl"}
 MEAN = r"([+-][\d.]+) ± ([\d.]+)"
 
 
@@ -58,7 +58,7 @@ def test_torchrl_takes_the_environments(python: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "options"),
-    [("maskable_ppo", []), ("torchrl_reinforce", ["--batches", "30"])],
+    [("maskable_ppo", []), ("torchrl_ppo", ["--batches", "30"])],
 )  # fmt: skip
 def test_a_program_learns(program: str, options: list[str], python: Path, repo_root: Path) -> None:
     path = repo_root / "examples" / "environments" / f"{program}.py"

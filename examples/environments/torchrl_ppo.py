@@ -1,7 +1,7 @@
-"""A loop of TorchRL: one policy plays all four seats of a hand of Texas 42 and learns by REINFORCE.
+"""A loop of TorchRL: one policy plays all four seats of a hand of Texas 42 and learns by PPO.
 
     pip install 'zebfast[pettingzoo]' torchrl
-    python examples/environments/torchrl_reinforce.py --batches 60
+    python examples/environments/torchrl_ppo.py --batches 60
 
 The PettingZoo environment goes through TorchRL's own wrapper, which stacks the four seats: in
 every step the rows of those that are not to act carry a mask that allows everything, and an action
@@ -15,6 +15,7 @@ import argparse
 
 import numpy as np
 import torch
+from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torchrl.envs import PettingZooWrapper
 from torchrl.envs.utils import check_env_specs
@@ -66,6 +67,31 @@ def points_against_random(policy: Policy, n: int, seed: int) -> tuple[float, flo
     return float(lead.mean()), 1.96 * float(lead.std()) / n**0.5
 
 
+def decisions(played: TensorDict) -> tuple[torch.Tensor, ...]:
+    """Planes, masks and dominoes of the seats that acted, and the points that came to them then."""
+    seats, acts = played["seats"], played["seats", "mask"]
+    to_come = played["next", "seats", "reward"].squeeze(-1).flip(0).cumsum(0).flip(0)
+    planes, allowed = seats["observation", "observation"], seats["action_mask"]
+    return planes[acts], allowed[acts], seats["action"][acts], to_come[acts]
+
+
+def learn(
+    policy: Policy, optimizer: torch.optim.Optimizer, planes: torch.Tensor, allowed: torch.Tensor,
+    dominoes: torch.Tensor, points: torch.Tensor, *, n_steps: int = 8, clip: float = 0.2,
+) -> None:  # fmt: skip
+    """Some steps on one batch of decisions, as far as the policy may move from what played them."""
+    gain, before = points / points.std(), None
+    for _ in range(n_steps):
+        choice = torch.distributions.Categorical(logits=policy(planes, allowed))
+        chance = choice.log_prob(dominoes)
+        before = chance.detach() if before is None else before
+        ratio = (chance - before).exp()
+        gained = torch.minimum(ratio * gain, ratio.clamp(1 - clip, 1 + clip) * gain)
+        optimizer.zero_grad()
+        (-gained.mean() - 0.01 * choice.entropy().mean()).backward()
+        optimizer.step()
+
+
 def main(argv: list[str] | None = None) -> None:
     """Train, and print how it does before and after."""
     parser = argparse.ArgumentParser(
@@ -85,22 +111,13 @@ def main(argv: list[str] | None = None) -> None:
 
     keys = [("seats", "observation", "observation"), ("seats", "action_mask")]
     actor = TensorDictModule(act, in_keys=keys, out_keys=[("seats", "action")])
-    optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
     found = [points_against_random(policy, args.judged, args.seed)]
     env.set_seed(args.seed)
     for _ in range(args.batches):
-        losses = []
-        for _ in range(args.hands):
-            with torch.no_grad():
-                played = env.rollout(28, actor)
-            seats, acts = played["seats"], played["seats", "mask"]
-            earned = played["next", "seats", "reward"].squeeze(-1).flip(0).cumsum(0).flip(0) / 42
-            logits = policy(seats["observation", "observation"], seats["action_mask"])
-            chosen = torch.distributions.Categorical(logits=logits).log_prob(seats["action"])
-            losses.append(-(chosen * earned)[acts].sum())
-        optimizer.zero_grad()
-        torch.stack(losses).mean().backward()
-        optimizer.step()
+        with torch.no_grad():
+            hands = [decisions(env.rollout(28, actor)) for _ in range(args.hands)]
+        learn(policy, optimizer, *map(torch.cat, zip(*hands, strict=True)))
     found.append(points_against_random(policy, args.judged, args.seed))
     before, after = (f"{mean:+.2f} ± {half:.2f}" for mean, half in found)
     print(f"points a hand: {before} before, {after} after {args.batches * args.hands} hands")
