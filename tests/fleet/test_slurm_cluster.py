@@ -53,7 +53,9 @@ class Site:
         )
 
     def report(self) -> Any:
-        [found] = json.loads(self.zebfast("fleet", "status", "first", "--json"))
+        [found] = json.loads(
+            self.zebfast("fleet", "status", "first", "--role", "selfplay", "--json")
+        )
         return found
 
     def tasks(self) -> dict[str, str]:
@@ -153,7 +155,10 @@ def test_from_up_to_down_with_every_task_killed_between(site: Site) -> None:
 
 def test_what_slurm_would_never_start_is_refused_before_it_is_submitted(site: Site) -> None:
     for flags, words in (
-        (("--partition", "nope"), "no partition 'nope': give --partition one of main, short"),
+        (
+            ("--partition", "nope"),
+            "no partition 'nope': give --partition one of high, low, main, short",
+        ),
         (("--gres", "gpu:1"), "Slurm refuses this"),
         (("--mem", "900G"), "Slurm refuses this"),
         (("--partition", "short", "--time", "10"), "longer than partition short allows"),
@@ -179,6 +184,43 @@ def test_at_the_end_of_its_time_a_task_ends_in_order_and_is_replaced(site: Site)
     site.zebfast("fleet", "replenish", "first")
     [second] = site.tasks()
     assert second != first
+
+
+def test_a_preempted_task_ends_in_order_and_waits_for_its_turn(
+    site: Site, cluster: Cluster
+) -> None:
+    """Its batch shell hears nothing of the partition's grace time, and SIGTERM at its end."""
+    everything = str(os.cpu_count())
+    site.up("-n", "1", "--partition", "low", "--cpus-per-task", everything)
+    wait_for("its first example", site.workers)
+    before = site.tasks()
+    wish = ("--partition=high", f"--cpus-per-task={everything}", "--wrap=sleep 30")
+    assert "Submitted" in cluster.run("sbatch", *wish, "--output=/dev/null")
+    wait_for("its last sign", lambda: site.phases() == ["stopped"])
+    [one] = before
+    wait_for("that it waits", lambda: site.tasks().get(one) == "PENDING")
+    site.zebfast("fleet", "replenish", "first")
+    [row] = site.report()["rows"]
+    assert (row["id"], row["state"]) == (one, "queued")
+
+
+def test_a_controller_that_is_gone_says_nothing_of_tasks(site: Site, cluster: Cluster) -> None:
+    """What it has not saved when it is killed it forgets, so the tasks have run for some time."""
+    site.up("-n", "2")
+    wait_for("examples of both", lambda: len(site.workers()) == 2)
+    before = site.tasks()
+    cluster.kill_controller()
+    try:
+        site.zebfast("fleet", "replenish", "first")
+        down = ("fleet", "down", "first", "--role", "selfplay", "--yes", "--wait", "1")
+        assert "slurm does not say what is left there" in site.zebfast(*down, code=1)
+        assert site.report()["silent"] == ["slurm"]
+    finally:
+        cluster.start_controller()
+    wait_for("an answer", lambda: site.tasks() == before)
+    assert len(site.supervisors()) == 2
+    site.zebfast("fleet", "down", "first", "--yes")
+    assert site.tasks() == {}
 
 
 def test_a_requeued_task_keeps_its_place_and_a_lost_reply_is_found(

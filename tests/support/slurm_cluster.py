@@ -49,9 +49,14 @@ KillWait=20
 MinJobAge={min_job_age}
 InactiveLimit=0
 SlurmdTimeout=30
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE OverSubscribe=FORCE:8 State=UP
-PartitionName=short Nodes={host} MaxTime=2 OverSubscribe=FORCE:8 State=UP
+PartitionName=DEFAULT Nodes={host} PreemptMode=OFF State=UP
+PartitionName=main Default=YES MaxTime=INFINITE OverSubscribe=FORCE:8
+PartitionName=short MaxTime=2 OverSubscribe=FORCE:8
+PartitionName=low PriorityTier=1 PreemptMode=REQUEUE GraceTime=5
+PartitionName=high PriorityTier=10
 """
 
 
@@ -69,7 +74,7 @@ class Cluster:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.environment = {"SLURM_CONF": str(home / "slurm.conf")}
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *, min_job_age: int = 300) -> None:
         """Start all daemons, and wait until the node is idle."""
@@ -91,9 +96,18 @@ class Cluster:
             f"--pid-file={munge}/pid", f"--log-file={munge}/log", f"--seed-file={munge}/seed",
         )  # fmt: skip
         wait_for("munged", (munge / "socket").exists)
-        self._spawn("slurmctld", "-D")
+        self.start_controller()
         self._spawn("slurmd", "-D", "-N", host)
         wait_for("an idle node", lambda: "idle" in self.run("sinfo", "-h", "-o", "%T"))
+
+    def start_controller(self) -> None:
+        """Also after ``kill_controller``: it goes on from the state on its disk."""
+        self._spawn("slurmctld", "-D")
+
+    def kill_controller(self) -> None:
+        controller = self._children["slurmctld"]
+        controller.kill()
+        controller.wait()
 
     def run(self, *command: str) -> str:
         """What a program of Slurm's says."""
@@ -107,11 +121,9 @@ class Cluster:
         assert found is not None
         log = open(self.home / f"{program}.out", "ab")  # noqa: SIM115 - the child's from here on
         with log:
-            self._children.append(
-                subprocess.Popen(
-                    [found, *arguments], env=os.environ | self.environment, stdout=log, stderr=log,
-                    stdin=subprocess.DEVNULL,
-                )
+            self._children[program] = subprocess.Popen(
+                [found, *arguments], env=os.environ | self.environment, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
     def close(self) -> None:
@@ -119,9 +131,9 @@ class Cluster:
         with suppress(subprocess.TimeoutExpired):
             self.run("scancel", "--signal=KILL", "--full", "--me")
             self.run("scancel", "--me")
-        for child in reversed(self._children):
+        for child in reversed(self._children.values()):
             child.terminate()
-        for child in reversed(self._children):
+        for child in reversed(self._children.values()):
             try:
                 child.wait(20)
             except subprocess.TimeoutExpired:
