@@ -46,17 +46,20 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,sched_min_interval=0
 ReturnToService=2
 KillWait=20
-MinJobAge={min_job_age}
+MinJobAge=300
 InactiveLimit=0
 SlurmdTimeout=30
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN
-PartitionName=DEFAULT Nodes={host} PreemptMode=OFF State=UP
+PartitionName=DEFAULT Nodes={host} State=UP
 PartitionName=main Default=YES MaxTime=INFINITE OverSubscribe=FORCE:8
 PartitionName=short MaxTime=2 OverSubscribe=FORCE:8
-PartitionName=low PriorityTier=1 PreemptMode=REQUEUE GraceTime=5
-PartitionName=high PriorityTier=10
+"""
+#: With this there is one task a CPU, whatever OverSubscribe says.
+_PREEMPTION = """
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=low PriorityTier=1 GraceTime=5
+PartitionName=high PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -76,18 +79,22 @@ class Cluster:
         self.environment = {"SLURM_CONF": str(home / "slurm.conf")}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *, min_job_age: int = 300) -> None:
-        """Start all daemons, and wait until the node is idle."""
+    def start(self, *, preempts: bool = False) -> None:
+        """Start all daemons, and wait until the node is idle.
+
+        Args:
+            preempts: there are partitions ``low`` and ``high``, of which the second takes the first
+                one's place.
+        """
         host = socket.gethostname().split(".")[0]
         for name in ("munge", "ctld", "slurmd"):
             (self.home / name).mkdir(parents=True, mode=0o755)
         key = self.home / "munge" / "key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o600)
-        conf = _CONF.format(
-            home=self.home, host=host, ports=free_ports(2), user="root",
-            cpus=os.cpu_count() or 1, min_job_age=min_job_age,
-        )  # fmt: skip
+        conf = (_CONF + (_PREEMPTION if preempts else "")).format(
+            home=self.home, host=host, ports=free_ports(2), user="root", cpus=os.cpu_count() or 1
+        )
         (self.home / "slurm.conf").write_text(conf)
         (self.home / "cgroup.conf").write_text("")
         munge = self.home / "munge"
@@ -142,7 +149,7 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(home: Path, **settings: int) -> Iterator[Cluster]:
+def running_cluster(home: Path, **settings: bool) -> Iterator[Cluster]:
     """A cluster for the length of the context."""
     with ExitStack() as stack:
         cluster = Cluster(home)

@@ -62,7 +62,12 @@ def check(allow_cpu: bool, min_disk: float, min_memory: float, as_json: bool) ->
     from zebfast.worker.host import checks, look
 
     found = list(
-        checks(look(Path.cwd()), allow_cpu=allow_cpu, min_disk=min_disk, min_memory=min_memory)
+        checks(
+            look(Path.cwd(), allow_cpu=allow_cpu),
+            allow_cpu=allow_cpu,
+            min_disk=min_disk,
+            min_memory=min_memory,
+        )
     )
     ok = all(verdict.ok for verdict in found)
     if as_json:

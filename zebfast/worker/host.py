@@ -58,11 +58,17 @@ class HostFacts:
     open_files: int
 
 
-def look(directory: Path) -> HostFacts:
-    """Look at this machine; raises this process's limit of open files. No other lasting effect."""
+def look(directory: Path, *, allow_cpu: bool = False) -> HostFacts:
+    """Look at this machine; raises this process's limit of open files. No other lasting effect.
+
+    Args:
+        allow_cpu: where there is no GPU, torch need not say so; to import it takes seconds, which
+            many tasks that begin on one node at once pay together.
+    """
     listed, header = _output(_SMI), _CUDA.search(_output(_SMI[:1]))
     gpu, _, driver = listed.partition("\n")[0].rpartition(", ")
-    torch_cuda, device, error = _torch_on_gpu()
+    is_asked = gpu or not allow_cpu
+    torch_cuda, device, error = _torch_on_gpu() if is_asked else (None, None, "")
     return HostFacts(
         gpu=gpu or None,
         driver=driver or None,
