@@ -9,7 +9,7 @@ folder without the network and the shipped network plays a game. From pip's star
 game is what is timed: by the clock, and in seconds of processor, which other programs do not change
 and which the behaviour's signature is counted with. A PYTHON may be a command of several words, for
 a Python of another system: "chroot /srv/trixie python3". With --slug the outcome is kept in
-bench/records/.
+bench/records/wheels/.
 
 Needs the package registry while it builds and fills the folder, and auditwheel.
 """
@@ -147,7 +147,7 @@ def main() -> int:
     """Exit code 1, with a sentence, at the first thing that does not hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--python", action="append", metavar="PYTHON", dest="pythons")
-    parser.add_argument("--slug", help="keep the outcome in bench/records/ under this name")
+    parser.add_argument("--slug", help="keep the outcome under this name")
     given = parser.parse_args()
     record = origin("make wheels", sys.argv)
     record["wheels"] = []
@@ -167,7 +167,7 @@ def main() -> int:
         print(f"error: more than {LONGEST_SECONDS} s to a game: {', '.join(slow)}", file=sys.stderr)
         return 1
     if given.slug:
-        to = ROOT / "bench" / "records" / f"{record['date']}-{given.slug}.json"
+        to = ROOT / "bench" / "records" / "wheels" / f"{record['date']}-{given.slug}.json"
         to.write_text(json.dumps(record, indent=2) + "\n")
     return 0
 
