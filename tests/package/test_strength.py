@@ -401,7 +401,7 @@ def folder(tools: SimpleNamespace, weights: Path, tmp_path_factory: pytest.TempP
         measured("belief", "--network", f"net={weights}", "--n-deals", "2")
     measured("curve", f"a run={metrics}")
     measured("marks", "value+random", "rule+random", "jump+random", "thirty+heuristic",
-             "--only-first", "jump+random", "--n-deals", "2")  # fmt: skip
+             "--only-with", "jump+random", "value+random", "--n-deals", "2")  # fmt: skip
     measured("bids", "--n-deals", "40", "--n-alone", "20")
     return folder
 

@@ -110,8 +110,8 @@ def parser() -> argparse.ArgumentParser:
         "--with", dest="others", type=Path, action="append", default=[], metavar="FILE"
     )
     of["marks"].add_argument(
-        "--only-first", action="append", default=[], metavar="NAME",
-        help="a player that is too dear to meet others than the first",
+        "--only-with", nargs=2, action="append", default=[], metavar=("NAME", "OTHER"),
+        help="NAME is too dear to meet others than OTHER",
     )  # fmt: skip
     of["bids"].add_argument("--n-alone", type=int, default=400_000, help="hands without an auction")
     of["bids"].add_argument("--source", default="", help="network that prices and plays")

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def marks(record: Record, args: argparse.Namespace) -> None:
         content["runs"] += [run for run in theirs["runs"] if run not in content["runs"]]
     content["players"] = [entrant.as_dict() for entrant in entrants]
     content["n_deals"], content["rules"] = args.n_deals, str(ladder.rule_set)
-    wanted = _wanted(ladder, args.only_first)
+    wanted = _wanted(ladder, dict(args.only_with))
     for a, b in wanted:
         if (a, b) in ladder.played:
             continue
@@ -91,16 +92,21 @@ def marks(record: Record, args: argparse.Namespace) -> None:
               f"{hands / found['seconds']:,.0f} hands/s", file=sys.stderr, flush=True)  # fmt: skip
         _keep(record, ladder)
     content["complete"] = True
-    content["elo"] = _without(ladder, args.only_first).as_dict()["elo"]
+    content["elo"] = _without(ladder, list(dict(args.only_with))).as_dict()["elo"]
     _keep(record, ladder)
 
 
-def _wanted(ladder: Ladder, only_first: list[str]) -> list[Pair]:
-    """Every pairing but those of two players of which one is to meet the first alone."""
-    if foreign := [name for name in only_first if name not in ladder.players[1:]]:
-        raise RecordError(f"--only-first {foreign[0]!r}: expected one of the players but the first")
-    alone = {ladder.players.index(name) for name in only_first}
-    return [(a, b) for a, b in ladder.pairs if a == 0 or not {a, b} & alone]
+def _wanted(ladder: Ladder, only_with: Mapping[str, str]) -> list[Pair]:
+    """Every pairing but those of a player that is to meet one other alone."""
+    names = ladder.players
+    if foreign := [name for pair in only_with.items() for name in pair if name not in names]:
+        raise RecordError(f"--only-with {foreign[0]!r}: expected one of the players")
+    return [
+        (a, b)
+        for a, b in ladder.pairs
+        if only_with.get(names[a], names[b]) == names[b]
+        and only_with.get(names[b], names[a]) == names[a]
+    ]
 
 
 def _without(ladder: Ladder, names: list[str]) -> Ladder:
