@@ -13,6 +13,7 @@
 #include "net.h"
 #include "observe.h"
 #include "past.h"
+#include "policy.h"
 #include "rng.h"
 #include "seat_planes.h"
 #include "selfplay.h"
@@ -162,6 +163,20 @@ static uint64_t worlds(size_t n) {
         sum = zf_mix(sum + hands[i % 16][3]);
     }
     return sum;
+}
+
+/* Games of the random policy, called as one of somebody else's would be. */
+static uint64_t policy_games(size_t n) {
+    static zf_state games[256];
+    static uint8_t bids[256], teams[256];
+    static uint64_t numbers[256];
+    zf_policy_player players[2] = {{zf_policy_random, false, 0}, {zf_policy_random, false, 0}};
+    zf_policy_asking asking = {bids, numbers, SEED, ZF_STREAM_EVAL_PLAY};
+    zf_policy_run run = {0};
+    for (size_t i = 0; i < n; i++) numbers[i] = i, bids[i] = 30;
+    zf_deal_many(games, n, SEED, ZF_STREAM_EVAL_DEAL, 0);
+    zf_policy_games(players, games, n, teams, &asking, &run);
+    return (uint64_t)run.calls;
 }
 
 /* What the seats of games at all stages saw when they chose. */
@@ -374,6 +389,7 @@ static const kernel kernels[] = {
     {"seat planes", 2000, seat_planes},
     {"worlds", 200, worlds},
     {"past choices", 20, past_choices},
+    {"policy games", 200, policy_games},
     {"solve", 20, solve},
     {"trees", 20, trees},
     {"trees on worlds", 20, trees_on_worlds},

@@ -13,6 +13,7 @@
 #include "net.h"
 #include "observe.h"
 #include "past.h"
+#include "policy.h"
 #include "rng.h"
 #include "rollouts.h"
 #include "seat_planes.h"
@@ -677,6 +678,41 @@ static void test_whole_planes(void) {
             }
         }
     }
+static int32_t none(const zf_view *view, int64_t random) {
+    CHECK(random >= 0);
+    return view->n_plays < 9 ? zf_policy_random(view, random) : -5;
+}
+
+/* The random policy plays as random games do; an answer that cannot be used ends a game where it is
+ * given, or is replaced. */
+static void test_policies(void) {
+    enum { N = 100 };
+    static zf_state s[N], same[N];
+    static uint8_t bids[N], teams[N];
+    static uint64_t games[N];
+    zf_policy_player players[2] = {{zf_policy_random, false, 0}, {zf_policy_random, false, 0}};
+    zf_policy_run run = {0};
+    zf_policy_asking asking = {bids, games, 3, ZF_STREAM_PLAY};
+    for (uint64_t i = 0; i < N; i++) {
+        games[i] = i;
+        bids[i] = 30;
+        teams[i] = i & 1;
+        zf_deal(&s[i], 3, ZF_STREAM_DEAL, i);
+        same[i] = s[i];
+        while (!zf_over(&same[i])) {
+            int64_t row = (int64_t)i;
+            zf_random_plays(same, &row, &i, 1, 3, ZF_STREAM_PLAY);
+        }
+    }
+    CHECK(zf_policy_games(players, s, N, teams, &asking, &run));
+    CHECK(memcmp(s, same, sizeof s) == 0 && run.calls > 10 * N);
+    for (int i = 0; i < N; i++) zf_rewind(&s[i], 0);
+    players[1].answer = none;
+    CHECK(!zf_policy_games(players, s, N, teams, &asking, &run));
+    CHECK(run.at == 0 && run.answer == -5 && s[0].n_plays >= 9 && players[1].replaced == 0);
+    players[1].replaces = true;
+    CHECK(zf_policy_games(players, s, N, teams, &asking, &run));
+    CHECK(players[1].replaced > 0 && players[0].replaced == 0 && zf_over(&s[N - 1]));
 }
 
 int main(void) {
@@ -700,6 +736,7 @@ int main(void) {
     test_hand_planes();
     test_whole_planes();
     test_house_solver();
+    test_policies();
     printf("C core: all checks passed (%s)\n", zf_engine_isa());
     return 0;
 }

@@ -28,6 +28,7 @@ from extension_types import compiled_modules, constructor_names, extension_types
 from zebfast import Game, GameBatch
 from zebfast.core.network import Network
 from zebfast.core.options import SearchOptions, TeachingOptions
+from zebfast.core.policy import POLICY_ABI, PROTOTYPE, PolicyRun, random_policy, views
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 from zebfast.core.whole_game import WholeGame, WholeGameBatch
 from zebfast.core.worlds import sample_worlds
@@ -86,6 +87,12 @@ FITTING: Attributes = {
     "what": "records", "layout": [1, 2, 4, 8], "number": 1, "numbers": np.arange(N),
     "contract": None, "contracts": GAMES.contracts,
 }  # fmt: skip
+POLICY: Attributes = {
+    "abi": POLICY_ABI, "bids": 30, "first": random_policy(), "first_team": 0,
+    "function": PROTOTYPE(lambda view, random: random % 28), "numbers": 1, "randoms": 5,
+    "replaces": False, "rows": np.arange(N), "run": PolicyRun(), "second": random_policy(),
+    "views": views(GAMES, None, bids=30),
+}  # fmt: skip
 #: What fits in one class or module alone.
 OWN: dict[str, Attributes] = {
     "engine.GameBatch": {
@@ -104,6 +111,8 @@ OWN: dict[str, Attributes] = {
     "worlds.WorldSet": {"hands": WORLDS[0]},
     "features": dict.fromkeys(("gradient", "out"), np.zeros((N, WIDTH), np.float32)),
     "house": {"games": WholeGameBatch(N, seed=1)},
+    "policy": POLICY,
+    "policy.PolicyFunction": POLICY,
     "observe": {"games": np.zeros(2, GAME_DTYPE)},
     "rollouts": {"hands": WORLDS},
     "seat_planes": {"game": Game.deal(1)},

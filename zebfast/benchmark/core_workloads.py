@@ -51,6 +51,23 @@ def random_games(_folder: Path) -> Work:
     return lambda: Done(5000, trace=play(5000, seed=SEED))
 
 
+def policy_games(_folder: Path, *, n: int = 2000) -> Work:
+    """Games to their ends by a function that is called with what the seat sees, for every play."""
+    from zebfast.core.policy import PolicyRun, play_out, random_policy
+
+    policy, numbers = random_policy(), np.arange(n)
+
+    def work() -> Done:
+        games = games_at(0, n)
+        play_out(
+            policy, policy, games, first_team=0, bids=30, numbers=numbers, seed=SEED, stream=4,
+            run=PolicyRun(),
+        )  # fmt: skip
+        return Done(n, trace=games.points)
+
+    return work
+
+
 def whole_games(_folder: Path) -> Work:
     from zebfast.core.whole_game_batch import random_whole_games as play
 
@@ -334,6 +351,7 @@ def examples_made(_folder: Path) -> Work:
 # fmt: off
 WORKLOADS = (
     workload(EVERYWHERE, "random_games", "games/s", "random games, one core", random_games),
+    workload(GATE, "policy_games", "games/s", "games of a policy in C, one core", policy_games),
     workload(GATE, "whole_games", "games/s", "random games to seven marks, one core", whole_games),
     workload(GATE, "whole_games_together", "decisions/s",
              "512 whole games side by side, 40 decisions each, one core", whole_games_together),

@@ -143,3 +143,34 @@ HAND_RESULT_DTYPE = np.dtype(
         ("pad", "u1"),
     ]
 )
+
+#: What a policy of somebody's is asked with (156 bytes): what the seat that is asked knows. Seats
+#: are relative: 0 is its own, 1 its left neighbour, 2 its partner. csrc/policy.h has the same
+#: fields.
+VIEW_DTYPE = np.dtype(
+    [
+        ("phase", "<i4"),  # 1 call, 2 declare, 3 play: places in zebfast.PHASES
+        ("legal", "<i4"),  # mask of legal calls by place in zebfast.CALLS, declarations or dominoes
+        ("hand", "<i4"),  # mask of the dominoes held
+        ("dealt", "<i4"),  # mask of the seven dealt
+        ("played", "<i4", (N_SEATS,)),  # masks of what each seat has played
+        ("winners", "<i4"),  # mask of legal dominoes that would take the trick as it stands
+        ("trumps", "<i4"),  # mask of the trumps among all 28
+        ("decl", "<i4"),  # -1: not declared
+        ("n_plays", "<i4"),  # of the hand
+        ("n_table", "<i4"),  # dominoes on the table, 0..3
+        ("table", "<i4", (N_SEATS - 1,)),  # from the leader on; -1 beyond n_table
+        ("suit", "<i4"),  # led suit, 7 the called one; -1 where the seat leads
+        ("leader", "<i4"),  # seat that leads the trick
+        ("best", "<i4"),  # seat whose domino takes it so far; -1 where the seat leads
+        ("table_points", "<i4"),  # count on the table
+        ("points", "<i4", (2,)),  # taken by the own side and the other
+        ("bid", "<i4"),  # standing: 0 none, 30..41, 42 m for m marks
+        ("bidder", "<i4"),  # seat; -1: none
+        ("shaker", "<i4"),  # seat; -1: not known
+        ("calls", "<i4", (N_SEATS,)),  # by seat; -1: none made, or not known
+        ("marks", "<i4", (2,)),  # of the own side and the other
+        ("target", "<i4"),  # marks that win; 0: a hand alone, or not known
+        ("plays", "i1", (N_PLIES,)),  # domino | seat << 5 in order; -1 from n_plays on
+    ]
+)
