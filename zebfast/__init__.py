@@ -8,7 +8,7 @@ loaded when they are first used.
 - A game to seven marks: `WholeGame`, many of them: `WholeGameBatch`; `RuleSet` says what is played.
 - Exact tools: `Solver` and `SolverPool` for positions with open hands, `WorldSet` and
   `sample_worlds` for the layouts of hidden dominoes that a seat thinks possible.
-- A player: `load_player`.
+- A player: `load_player`. One of your own, compiled: `policy`.
 - The errors that all of these raise. Each is a ValueError with one sentence, but for
   `SolverInterrupted`.
 """
@@ -43,6 +43,8 @@ __all__ = [
     "NoStraightHand",
     "PlayerLoadError",
     "PlayerSpecError",
+    "Policy",
+    "PolicyError",
     "RuleSet",
     "SeatView",
     "SettingError",
@@ -63,6 +65,7 @@ __all__ = [
     "load_player",
     "mask_of",
     "points_to_come",
+    "policy",
     "positions_from_text",
     "positions_to_text",
     "sample_worlds",
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
     from zebfast.arena.players.api import GamePlayer, load_player
     from zebfast.arena.players.build import PlayerLoadError
     from zebfast.arena.players.specs import PlayerSpecError
+    from zebfast.arena.policies.policy import Policy, PolicyError, policy
     from zebfast.core.engine import Game, GameBatch, dominoes_of, mask_of
     from zebfast.core.records import CONTRACT_DTYPE, POSITION_DTYPE
     from zebfast.core.solve import (
@@ -125,6 +129,7 @@ _HOMES = {
     "arena.players.api": "GamePlayer load_player",
     "arena.players.build": "PlayerLoadError",
     "arena.players.specs": "PlayerSpecError",
+    "arena.policies.policy": "Policy PolicyError policy",
     "core.engine": "Game GameBatch dominoes_of mask_of",
     "core.records": "CONTRACT_DTYPE POSITION_DTYPE",
     "core.solve": "NO_PLAY ImpossiblePosition Solver SolverInterrupted check_positions "

@@ -36,10 +36,11 @@ def imported(path: Path) -> Iterator[str]:
             yield str(node.module)
 
 
-def test_there_are_three() -> None:
+def test_there_are_four() -> None:
     assert [path.stem for path in PROGRAMS] == [
         "compare_players",
         "play_a_hand",
+        "policies",
         "train_from_nothing",
     ]
 
@@ -129,6 +130,18 @@ def test_paired_games_of_equal_players_cancel(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     assert "scores 50.0% against heuristic2 (95 %: 50.0% to 50.0%)" in shown
     assert "points a game: +0.00 (95 %: +0.00 to +0.00)" in shown
+
+
+def test_policies_play_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    program = load("policies")
+    program.main(["--games", "400", "--plain"])
+    shown = capsys.readouterr().out
+    shares = re.findall(r"(\w+) against (\w+): won ([\d.]+)% of 400", shown)
+    assert [pair[:2] for pair in shares] == [("heuristic", "random"), ("heuristic2", "heuristic")]
+    assert all(float(share) > 45 for _, _, share in shares)
+    with pytest.raises(SystemExit) as stop:
+        program.main(["--games", "1"])
+    assert stop.value.code == 2
 
 
 def test_a_network_learns(capsys: pytest.CaptureFixture[str], one_torch_thread: None) -> None:

@@ -139,7 +139,11 @@ def run(page: Page) -> dict[str, Any]:
 
 
 #: Libraries without which a page's code is not run.
-NEEDED = {"environments.md": ("pettingzoo", "gymnasium"), "openspiel.md": ("pyspiel",)}
+NEEDED = {
+    "environments.md": ("pettingzoo", "gymnasium"),
+    "openspiel.md": ("pyspiel",),
+    "policies.md": ("numba",),
+}
 
 
 @pytest.mark.parametrize(

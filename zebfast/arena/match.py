@@ -106,6 +106,12 @@ def play_deals(
 ) -> PlayedDeals:
     """Play each of the deals first_deal..first_deal+n_deals-1 both ways."""
     games = PairedGames(seed=seed, first_deal=first_deal, n_deals=n_deals, bid=bid)
+    if on_ply is None and (hasattr(player_a, "asked") or hasattr(player_b, "asked")):  # policies
+        from zebfast.arena.players.policy import finishing
+
+        finish = finishing(player_a, player_b)
+        if finish is not None:
+            games.finish(finish)
     while not games.over:
         if on_ply is not None:
             on_ply()

@@ -95,6 +95,8 @@ Bids = NDArray[np.uint8]
 Dominoes = NDArray[np.uint8]
 #: `Player.choose`: (batch, rows intp[k], rng, bids u1[k]) -> legal dominoes u1[k].
 Choose = Callable[[GameBatch, Rows, PlayRng, Bids], Dominoes]
+#: Plays n games to their ends: (batch, team u1[n] of player A, rng, bids u1[n]).
+Finish = Callable[[GameBatch, NDArray[np.uint8], PlayRng, Bids], None]
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,13 @@ class PairedGames:
                 dominoes[rows] = choose(batch, rows, rng.take(rows), self._bids[rows])
         batch.play(dominoes)
         self._ply += 1
+
+    def finish(self, finish: Finish) -> None:
+        """All games to their ends, in one call."""
+        plies = np.full(len(self._games), self._ply, dtype=np.uint8)
+        rng = PlayRng(seed=self._seed, games=self._games, plies=plies)
+        finish(self.batch, self._a_team, rng, self._bids)
+        self._ply = N_PLIES
 
     def played(self) -> PlayedDeals:
         """What A did, once the games are over."""

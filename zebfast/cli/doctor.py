@@ -48,6 +48,7 @@ OPTIONAL = {
     "vastai": "machines of Vast.ai (zebfast fleet)",
     "runpod": "machines of RunPod (zebfast fleet --provider runpod)",
     "uvicorn": "the table in the browser (zebfast play: pip install 'zebfast[web]')",
+    "numba": "players of your own, compiled (zebfast eval my.py vs zeb)",
     "s3fs": "training state on S3-compatible storage (zebfast-learn --sync-to s3://...)",
 }
 MIN_FREE_GIB = 2.0

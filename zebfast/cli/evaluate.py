@@ -147,6 +147,9 @@ def evaluate(
             )
     except FloatingPointError as error:
         raise click.ClickException(f"The match cannot go on: {error}.") from error
+    for player in opened:
+        if replaced := getattr(player, "illegal", 0):
+            note(f"{player.name} gave {replaced:,} answers that are not legal; they were replaced.")
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     elif sys.stdout.isatty():

@@ -11,6 +11,7 @@ from zebfast.arena.players.base import Player
 from zebfast.arena.players.build import PlayerLoadError, build_player
 from zebfast.arena.players.specs import (
     NETWORK_FORM,
+    POLICY_FORM,
     SEARCH_FORM,
     WORLDS_FORM,
     PlayerSpec,
@@ -22,7 +23,8 @@ from zebfast.system.machine import usable_cores, usable_threads
 PLAYERS_HELP = f"""Players: random; heuristic and heuristic2, which follow simple rules;
     {NETWORK_FORM}, a network; {WORLDS_FORM}, which samples N layouts of the hidden
     dominoes and solves each exactly; {SEARCH_FORM}, a network that thinks
-    before it plays. Without a source, zeb and search play with the network that comes with zebfast;
+    before it plays; {POLICY_FORM}, a function of yours (FILE.py alone is the
+    same). Without a source, zeb and search play with the network that comes with zebfast;
     FILE is a checkpoint or a learner's directory, X the name of one of several runs in that
     directory, T the temperature of its plays (0.1 when left out; 0: always its favourite).
     E[Q] plays for the mean points, or for the chance to make or set the contract; adaptive stops

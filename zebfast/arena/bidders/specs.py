@@ -5,6 +5,7 @@ lowest:THRESHOLD[,source=FILE]    the lowest call, if the network makes it with 
 open:THRESHOLD[,n=LAYOUTS]        the same by solved layouts, which promise too much
 rule | jump                       by losers: the lowest call to a ceiling, or the ceiling at once
 thirty                            30 if nobody has bid
+policy:FILE[:NAME] | FILE.py[:NAME]   a user's policy, by its functions that bid and declare
 """
 
 from __future__ import annotations
@@ -19,8 +20,15 @@ from zebfast.arena.bidders.open_handed import OpenHandedBidder
 from zebfast.arena.bidders.prices import NetworkPrices
 from zebfast.arena.bidders.rule import RuleBidder
 from zebfast.arena.bidders.value import BadBids, Bids, ValueBidder
-from zebfast.arena.players.build import PlayerLoadError, load_network
-from zebfast.arena.players.specs import PlayerSpec, PlayerSpecError, SpecOptions, parse_spec
+from zebfast.arena.players.build import PlayerLoadError, load_network, open_policy
+from zebfast.arena.players.specs import (
+    PlayerSpec,
+    PlayerSpecError,
+    PolicyOptions,
+    SpecOptions,
+    is_policy,
+    parse_spec,
+)
 from zebfast.net import shipped
 from zebfast.net.v2 import V2Config
 from zebfast.system.settings import Setting, did_you_mean
@@ -28,10 +36,10 @@ from zebfast.system.settings import Setting, did_you_mean
 if TYPE_CHECKING:
     from zebfast.core.solver_pool import SolverPool
 
-BEST, BY_RULE = "value", "rule"
+BEST, BY_RULE, POLICY = "value", "rule", "policy"
 BIDDER_FORM = (
     "value[:source=FILE,bids=FILE], lowest:THRESHOLD[,source=FILE], open:THRESHOLD[,n=LAYOUTS], "
-    "rule, jump, thirty"
+    "rule, jump, thirty, policy:FILE[:NAME]"
 )
 WHOLE_FORM = f"BIDDER+PLAY with a bidder of {BIDDER_FORM}"
 N_LAYOUTS = 40
@@ -53,6 +61,7 @@ class BidderSpec:
     n_layouts: int = N_LAYOUTS
     source: str = ""
     bids: str = ""
+    policy: PolicyOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -65,17 +74,20 @@ class WholeSpec:
 
 
 def parse_whole(text: str) -> WholeSpec:
-    """Parse BIDDER+PLAY, or PLAY alone: then a network bids by value, and others by rule.
+    """Parse BIDDER+PLAY, or PLAY alone: then a network bids by value, a policy as it says, and
+    others by rule.
 
     Raises PlayerSpecError (one sentence) for anything else.
     """
     spec = text.strip()
     first, plus, rest = spec.partition("+")
-    if plus and first.partition(":")[0] in _KNOWN:
+    if plus and (first.partition(":")[0] in _KNOWN or is_policy(first)):
         return WholeSpec(spec, parse_bidder(first), parse_spec(rest))
     if spec.partition(":")[0] in _KNOWN:
         raise PlayerSpecError(f"Player {spec!r} bids and does not play; write it as {spec}+zeb.")
     play = parse_spec(spec)
+    if isinstance(play.options, PolicyOptions):
+        return WholeSpec(spec, parse_bidder(play.text), play)
     return WholeSpec(spec, parse_bidder(BEST if play.needs_network else BY_RULE), play)
 
 
@@ -83,6 +95,10 @@ def parse_bidder(text: str) -> BidderSpec:
     """Parse the spec of a bidder alone. Raises PlayerSpecError (one sentence)."""
     spec = text.strip()
     kind, colon, rest = spec.partition(":")
+    if is_policy(spec):
+        policy = parse_spec(spec).options
+        assert isinstance(policy, PolicyOptions)
+        return BidderSpec(text=spec, kind=POLICY, policy=policy)
     if kind not in _KNOWN:
         hint = did_you_mean(kind, _KNOWN) or "."
         raise PlayerSpecError(f"Unknown bidder {spec!r}: known are {BIDDER_FORM}{hint}")
@@ -111,6 +127,15 @@ def build_bidder(spec: BidderSpec, *, seed: int = 0, pool: SolverPool | None = N
 
     Raises PlayerLoadError (one sentence).
     """
+    if spec.policy is not None:
+        from zebfast.arena.bidders.policy import PolicyBidder
+
+        asked = open_policy(spec.policy.place, spec.policy.asking)
+        if "bid" not in asked:
+            raise PlayerLoadError(
+                f"{asked.label} does not bid: write its function under @NAME.bid."
+            )
+        return PolicyBidder(spec.text, asked, seed)
     if spec.kind in ("rule", "jump"):
         return RuleBidder(spec.text, jump=spec.kind == "jump")
     if spec.kind == "open":

@@ -15,11 +15,15 @@ from zebfast.arena.players.specs import (
     PimcOptions,
     PlainOptions,
     PlayerSpec,
+    PolicyOptions,
+    PolicyPlace,
     TreeSearch,
     WeightsPlace,
 )
 
 if TYPE_CHECKING:
+    from zebfast.arena.policies.asking import Asked
+    from zebfast.arena.policies.options import AskingOptions
     from zebfast.core.solver_pool import SolverPool
     from zebfast.exchange.names import Namespace
     from zebfast.net.checkpoint import Checkpoint
@@ -51,6 +55,10 @@ def build_player(
         return plain_player(options.kind)
     if isinstance(options, IsmctsOptions):
         return _ismcts(spec, options)
+    if isinstance(options, PolicyOptions):
+        from zebfast.arena.players.policy import PolicyPlayer
+
+        return PolicyPlayer(spec.text, open_policy(options.place, options.asking))
     if pool is None and spec.needs_pool:
         raise ValueError(f"player {spec.text!r} needs a pool of solvers")
     if isinstance(options, PimcOptions):
@@ -94,6 +102,21 @@ def _ismcts(spec: PlayerSpec, options: IsmctsOptions) -> Player:
     return IsmctsPlayer(name=spec.text, options=options)
 
 
+def open_policy(place: PolicyPlace, asking: AskingOptions) -> Asked:
+    """A user's policy, compiled if it is asked so. PlayerLoadError (one sentence) where it cannot
+    be."""
+    from zebfast.arena.policies.asking import Asked
+    from zebfast.arena.policies.load import load_policy
+    from zebfast.arena.policies.policy import PolicyError
+
+    file = Path(place.file).expanduser()
+    try:
+        policy = load_policy(file, place.name)
+        return Asked.of(policy, f"Policy {policy.name!r} of {file}", asking)
+    except PolicyError as error:
+        raise PlayerLoadError(str(error)) from error
+
+
 def _evaluator(
     checkpoint: Checkpoint, device: str | None, dtype: str, threads: int | None
 ) -> Evaluator[Any]:
@@ -119,13 +142,19 @@ def _evaluator(
 
 
 def weights_digest(spec: PlayerSpec) -> str | None:
-    """SHA-256 of a network's weights file in hex: the same spec may name other weights tomorrow.
+    """SHA-256 of a network's weights file, or a policy's, in hex: the same spec may name other
+    weights tomorrow.
 
-    None for players without weights. Raises PlayerLoadError where the file cannot be read.
+    None for players without a file. Raises PlayerLoadError where the file cannot be read.
     """
+    import hashlib  # loads OpenSSL
+
+    if isinstance(spec.options, PolicyOptions):
+        with _sentences(spec):
+            file = Path(spec.options.place.file).expanduser()
+            return hashlib.sha256(file.read_bytes()).hexdigest()
     if spec.weights is None:
         return None
-    import hashlib  # loads OpenSSL
 
     with _sentences(spec):
         return hashlib.sha256(_weights_file(spec, spec.weights).read_bytes()).hexdigest()

@@ -5,6 +5,7 @@
     eq:n=100[,objective=points|make][,adaptive=yes|no][,posterior=BETA]
     search[:OPTION,OPTION]: see SEARCH_FORM
     openspiel-ismcts:ms=T|n=N[,c=C,objective=points|make]
+    policy:FILE[:NAME][,compiled=no][,illegal=replace][,seconds=N] | FILE.py[:NAME][,...]
 
 Parsing never opens a file and never imports torch; `build.build_player` does both.
 """
@@ -12,11 +13,13 @@ Parsing never opens a file and never imports torch; `build.build_player` does bo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from zebfast.arena.players.options import MAX_SECONDS, MAX_WORLDS, ROLLOUT_METHODS, RolloutOptions
+from zebfast.arena.policies.options import ON_ILLEGAL, AskingOptions
 from zebfast.core.forest import MIN_NODES
 from zebfast.core.options import SearchOptions
 from zebfast.rules import N_TRICKS
@@ -239,6 +242,9 @@ NETWORK_PLAYER = "zeb"
 WORLDS_PLAYER = "eq"
 SEARCH_PLAYER = "search"
 ISMCTS_PLAYER = "openspiel-ismcts"
+POLICY_PLAYER = "policy"
+POLICY_FORM = "policy:FILE[:NAME][,compiled=no][,illegal=replace][,seconds=N]"
+_POLICY_FILE = re.compile(r"[^,]+\.py(:[^,]*)?(,|$)")
 NETWORK_FORM = "zeb[:source=FILE,weights_name=X,temperature=T,objective=points|make]"
 WORLDS_FORM = "eq:n=N[,objective=points|make][,adaptive=yes|no][,posterior=BETA]"
 ISMCTS_FORM = "openspiel-ismcts:ms=T[,c=C,objective=points|make] (or n=N in place of ms)"
@@ -330,8 +336,37 @@ class IsmctsOptions:
     deals_per_chunk: ClassVar[int] = 1  # one decision after another, and progress to be seen
 
 
+@dataclass(frozen=True)
+class PolicyPlace:
+    """Where a user's policy is: a file of Python, and its name there; "" = the only one."""
+
+    file: str
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> PolicyPlace:
+        """Of FILE or FILE:NAME."""
+        file, colon, name = text.rpartition(":")
+        return cls(file, name) if colon and name.isidentifier() else cls(text)
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """A user's policy, and how it is asked."""
+
+    place: PolicyPlace
+    asking: AskingOptions = field(default_factory=AskingOptions)
+    deals_per_chunk: ClassVar[int] = 2048  # to their ends in one call, where the other is one, too
+
+
 PlayerOptions = (
-    PlainOptions | NetworkOptions | PimcOptions | TreeSearch | RolloutSearch | IsmctsOptions
+    PlainOptions
+    | NetworkOptions
+    | PimcOptions
+    | TreeSearch
+    | RolloutSearch
+    | IsmctsOptions
+    | PolicyOptions
 )
 
 
@@ -346,7 +381,7 @@ class PlayerSpec:
     def weights(self) -> WeightsPlace | None:
         """Where its network's weights are; None of a player without one."""
         options = self.options
-        without = PlainOptions | PimcOptions | IsmctsOptions
+        without = PlainOptions | PimcOptions | IsmctsOptions | PolicyOptions
         return None if isinstance(options, without) else options.weights
 
     @property
@@ -377,6 +412,8 @@ def parse_spec(text: str) -> PlayerSpec:
         if colon:
             raise PlayerSpecError(f"Player {kind!r} takes no options; write it as {kind!r} alone.")
         return PlayerSpec(spec, PlainOptions(kind))
+    if is_policy(spec):
+        return PlayerSpec(spec, _parse_policy(spec, rest if kind == POLICY_PLAYER else spec))
     if kind not in _KINDS:
         raise PlayerSpecError(_unknown_player(spec, kind))
     reading = _KINDS[kind]
@@ -431,9 +468,29 @@ def _parse_search(options: SpecOptions) -> TreeSearch | RolloutSearch:
     return RolloutSearch(weights, rollout_options(options, method), dtype)
 
 
+def is_policy(spec: str) -> bool:
+    """Whether a spec names a user's policy: policy:FILE, or a file of Python."""
+    return spec.partition(":")[0] == POLICY_PLAYER or _POLICY_FILE.match(spec) is not None
+
+
+def _parse_policy(spec: str, text: str) -> PolicyOptions:
+    """Of FILE[:NAME] and options behind it."""
+    place, _, rest = text.partition(",")
+    if not place.strip():
+        raise PlayerSpecError(f"Player {spec!r} names no file of a policy; write {POLICY_FORM}.")
+    known = ("compiled", "illegal", "seconds")
+    options = SpecOptions.parse(spec, rest, form=POLICY_FORM, known=known)
+    asking = AskingOptions(
+        compiled=options.choice("compiled", ("yes", "no")) == "yes",
+        illegal=options.choice("illegal", ON_ILLEGAL),
+        seconds=options.setting("seconds", AskingOptions, "seconds"),
+    )
+    return PolicyOptions(PolicyPlace.parse(place.strip()), asking)
+
+
 def _unknown_player(spec: str, kind: str) -> str:
-    forms = ", ".join((*PLAIN_PLAYERS, *(reading.form for reading in _KINDS.values())))
-    hint = did_you_mean(kind.lower(), (*PLAIN_PLAYERS, *_KINDS)) or "."
+    forms = ", ".join((*PLAIN_PLAYERS, *(reading.form for reading in _KINDS.values()), POLICY_FORM))
+    hint = did_you_mean(kind.lower(), (*PLAIN_PLAYERS, *_KINDS, POLICY_PLAYER)) or "."
     return f"Unknown player {spec!r}: known players are {forms}{hint}"
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from zebfast.arena.pairs import Rows
+from zebfast.arena.policies.policy import UnusableAnswer
 from zebfast.arena.table.foreign import ForeignPlayer
-from zebfast.arena.table.hands import ManyPlayer, act_one_by_one
+from zebfast.arena.table.hands import ManyPlayer, act_one_by_one, seen
 from zebfast.arena.table.players import TablePlayer
 from zebfast.core.whole_game import WholeGame, WholeGameBatch
-from zebfast.rules import RuleSet
+from zebfast.rules import PHASES, RuleSet
 
 AT_ONCE = 512  # games; bounds memory and the batches of networks, not results
 _THROWN_IN = 2  # in HAND_RESULT_DTYPE
@@ -130,11 +131,35 @@ class _Table:
             self._players, (np.flatnonzero(team_a), np.flatnonzero(~team_a)), strict=True
         ):
             if len(some):
-                actions[some] = act_of(player, games, rows[some])
+                actions[some] = self._actions(player, rows[some])
         games.act(actions, rows)
         games.act_forced(rows)
         over = rows[games.over[rows]]
         return self._finish(over) if len(over) else []
+
+    def _actions(self, player: TablePlayer, rows: Rows) -> Any:
+        """See act_of. An error of a policy's names the game."""
+        try:
+            return act_of(player, self.games, rows)
+        except UnusableAnswer:
+            for row in rows:  # whose is it?
+                try:
+                    act_of(player, self.games, np.array([row]))
+                except UnusableAnswer as error:
+                    raise error.at(self._where(row)) from None
+            raise
+
+    def _where(self, row: int) -> str:
+        games, game = self.games, int(self.playing[row]) // 2
+        hand = f"game {game}, hand {int(games.n_hands[row]) + 1}"
+        match PHASES[games.phase[row]]:
+            case "play":
+                n_plays = len(seen(games, row).plays)
+                return f"{hand}, play {n_plays + 1}"
+            case "call":
+                return f"{hand}, call {int(games.n_calls[row]) + 1}"
+            case phase:
+                return f"{hand}, to {phase}"
 
     def _finish(self, over: Rows) -> list[PlayedGame]:
         """The games in these rows, which go to the next ones while there are any."""

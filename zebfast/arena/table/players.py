@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -9,8 +10,12 @@ from numpy.typing import NDArray
 
 from zebfast.arena.bidders.auctions import Auctions
 from zebfast.arena.bidders.base import Bidder
+from zebfast.arena.bidders.policy import PolicyBidder
 from zebfast.arena.bidders.specs import build_bidder, parse_whole
 from zebfast.arena.pairs import Rows
+from zebfast.arena.players.build import open_policy
+from zebfast.arena.players.policy import PolicyPlayer
+from zebfast.arena.players.specs import PolicyOptions
 from zebfast.arena.table.hands import act_one_by_one, hand_number, plays_of
 from zebfast.arena.table.house import HouseOptions, house_play, house_plays, possible_worlds
 from zebfast.core.engine import Game, mask_of
@@ -27,6 +32,7 @@ from zebfast.rules import (
 
 if TYPE_CHECKING:
     from zebfast.arena.players.api import GamePlayer
+    from zebfast.arena.policies.asking import Asked
     from zebfast.core.solver_pool import SolverPool
 
 
@@ -58,17 +64,24 @@ class WholePlayer:
         name: what results are labelled with.
         seed: of the layouts that `house_plays` draws.
         house: how many of them, or for how long.
+        policies: users' policies among the two, of which answers that were replaced are counted.
     """
 
     def __init__(
         self, bidder: Bidder, player: GamePlayer, name: str, *, seed: int = 0,
-        house: HouseOptions | None = None,
+        house: HouseOptions | None = None, policies: Sequence[Asked] = (),
     ) -> None:  # fmt: skip
         self.name = name
         self.bidder = bidder
         self._seed = seed
         self._house = house or HouseOptions()
         self._player = player
+        self._policies = policies
+
+    @property
+    def illegal(self) -> int:
+        """Answers of policies that were not legal, and were replaced."""
+        return sum(policy.replaced for policy in self._policies)
 
     def call(self, view: SeatView) -> int:
         """See TablePlayer."""
@@ -129,13 +142,24 @@ def table_player(
     ``pool`` and ``threads``: as `load_player`.
     Raises PlayerSpecError and PlayerLoadError as `zebfast.load_player`.
     """
-    from zebfast.arena.players.api import load_player
+    from zebfast.arena.players.api import GamePlayer, load_player
 
     parsed = parse_whole(spec)
-    bidder = build_bidder(parsed.bidder, seed=seed, pool=pool)
-    player = load_player(parsed.play.text, seed=seed, device=device, pool=pool, threads=threads)
     house = HouseOptions.of(parsed.play.options)
-    return WholePlayer(bidder, player, parsed.text, seed=seed, house=house)
+    policies: list[Asked] = []
+    options = parsed.play.options
+    if isinstance(options, PolicyOptions):
+        asked = open_policy(options.place, options.asking)
+        policies.append(asked)
+        player = GamePlayer(PolicyPlayer(parsed.play.text, asked), ask=None, seed=seed)
+    else:
+        player = load_player(parsed.play.text, seed=seed, device=device, pool=pool, threads=threads)
+    if policies and parsed.bidder.policy == options:
+        bidder: Bidder = PolicyBidder(parsed.text, policies[0], seed)
+    else:
+        bidder = build_bidder(parsed.bidder, seed=seed, pool=pool)
+        policies += [bidder.asked] if isinstance(bidder, PolicyBidder) else []
+    return WholePlayer(bidder, player, parsed.text, seed=seed, house=house, policies=policies)
 
 
 def seen_game(view: SeatView) -> Game:

@@ -1,0 +1,98 @@
+"""A policy: what a seat does, as Python functions of what it sees and a random number.
+
+import zebfast
+
+@zebfast.policy
+def lowest(view, random):
+    return next(domino for domino in range(28) if view.legal >> domino & 1)
+
+@lowest.bid
+def lowest(view, random):
+    return 30 if view.legal >> 1 & 1 else 0  # bit 1 of the legal calls: 30
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+#: What the seat sees (see `View`) and a number from 0 to 2**63 - 1; what it does, or below 0 an
+#: error.
+Answer = Callable[[Any, int], int]
+KINDS = ("play", "bid", "declare")
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be loaded or compiled, or gave no legal answer; one sentence."""
+
+
+class UnusableAnswer(PolicyError):
+    """An answer that is not legal, an error code or an exception: what, and where."""
+
+    def __init__(self, label: str, what: str, where: str, legal: str) -> None:
+        self._parts = (label, what, legal)
+        super().__init__(
+            f"{label} {what} in {where}, where {legal} are legal: mend it, or let such answers be "
+            "replaced by illegal=replace."
+        )
+
+    def at(self, where: str) -> UnusableAnswer:
+        """The same, told of where others know it to be."""
+        label, what, legal = self._parts
+        return UnusableAnswer(label, what, where, legal)
+
+
+class PolicyStuck(PolicyError):
+    """A policy that does not answer. What is compiled cannot be stopped: its thread goes on."""
+
+
+class Policy:
+    """Functions that play and, in whole games, bid and declare; called, it plays as plain Python.
+
+    Attributes:
+        name: of the function that plays.
+        functions: by kind, as they were written.
+    """
+
+    def __init__(self, play: Answer) -> None:
+        """A policy that plays so. PolicyError for a function of other arguments."""
+        self.name: str = getattr(play, "__name__", "policy")
+        self.functions: dict[str, Answer] = {}
+        self._add("play", play)
+
+    def bid(self, function: Answer) -> Policy:
+        """Decorates what it calls: 0 to pass, 30..41, or 42 m for m marks."""
+        return self._add("bid", function)
+
+    def declare(self, function: Answer) -> Policy:
+        """Decorates what it declares: the id of a Declaration."""
+        return self._add("declare", function)
+
+    def __call__(self, view: Any, random: int) -> int:
+        return self.functions["play"](view, random)
+
+    def __repr__(self) -> str:
+        return f"<Policy {self.name}: {', '.join(self.functions)}>"
+
+    def _add(self, kind: str, function: Answer) -> Policy:
+        if not inspect.isfunction(function) or function.__code__.co_argcount != 2:
+            raise PolicyError(
+                f"Policy {self.name!r} wants to {kind} by {function!r}; expected a function of "
+                "(view, random)."
+            )
+        self.functions[kind] = function
+        return self
+
+
+def policy(play: Answer) -> Policy:
+    """Makes a policy of the function that plays: `FILE.py:name` names it on a command line.
+
+    The function is given what the seat sees (`zebfast.arena.policies.view.View` says what that is)
+    and a random number, an int from 0 to 2**63 - 1, the only one that it may draw from. It returns
+    the domino that it plays, one of the bits of ``view.legal``; below 0 is an error code of its
+    own, which ends the match. It is not asked where there is only one legal domino.
+
+    Nothing is compiled, and Numba is not imported, before the policy plays.
+    """
+    return Policy(play)
