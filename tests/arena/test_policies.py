@@ -21,7 +21,13 @@ from zebfast.arena.pairs import PairedGames
 from zebfast.arena.players.base import Player, plain_player
 from zebfast.arena.players.build import PlayerLoadError, build_player, weights_digest
 from zebfast.arena.players.policy import finishing
-from zebfast.arena.players.specs import PlayerSpecError, PolicyOptions, PolicyPlace, parse_spec
+from zebfast.arena.players.specs import (
+    PlayerSpecError,
+    PolicyOptions,
+    PolicyPlace,
+    RolloutSearch,
+    parse_spec,
+)
 from zebfast.arena.policies.load import load_policy
 from zebfast.arena.policies.view import views_of
 from zebfast.arena.table.lockstep import play_pairs
@@ -34,6 +40,7 @@ from zebfast.core.policy import (
     random_policy,
     views,
 )
+from zebfast.core.solver_pool import SolverPool
 from zebfast.rules import Stream
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -377,6 +384,28 @@ def test_specs_of_policies() -> None:
     ):
         with pytest.raises(PlayerSpecError, match=said):
             parse_spec(text)
+
+
+def test_a_search_may_have_a_policy_as_the_model_of_its_opponents(bad: Path) -> None:
+    spec = parse_spec(f"search:worlds=4,model={EXAMPLES}:heuristic2")
+    assert isinstance(spec.options, RolloutSearch)
+    assert spec.options.model == PolicyPlace(str(EXAMPLES), "heuristic2")
+    plain = parse_spec("search:worlds=4")
+    assert not spec.same_player(plain)
+    assert weights_digest(spec) != weights_digest(plain)
+    with pytest.raises(PlayerSpecError, match=r"gives model, which belongs to method=rollout"):
+        parse_spec("search:n=100,model=a.py")
+
+
+def test_a_model_plays_in_rollouts(bad: Path, numba: None) -> None:
+    """As its opponent plays: the search that knows wins more; a model that errs is named."""
+    with SolverPool(1) as pool:
+        spec = f"search:worlds=4,exact=3,model={EXAMPLES}:heuristic2"
+        player = build_player(parse_spec(spec), device="cpu", pool=pool)
+        play_match(player, plain_player("heuristic2"), n_games=4, seed=1)
+        player = build_player(parse_spec(f"search:worlds=4,model={bad}:code"), pool=pool)
+        with pytest.raises(zebfast.PolicyError, match=r"error -7 in a rollout of game \d, play \d"):
+            play_match(player, plain_player("random"), n_games=2)
 
 
 def test_files_that_hold_no_policy_are_refused(tmp_path: Path, bad: Path) -> None:

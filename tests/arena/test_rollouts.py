@@ -6,14 +6,20 @@ from math import log
 
 import numpy as np
 import pytest
-from slow_rollouts import copied, margin, valued, won
+import slow_policy
+from slow_rollouts import Opponents, copied, margin, valued, won
 from slow_solver import SlowSolver
 from slow_tree import HashedEvaluator, hashed_evaluate
 from world_games import as_position, batch_after, for_contracts
 
+from zebfast import rules
 from zebfast.arena.pairs import PlayRng
 from zebfast.arena.players.rollouts import Rollouts, ValuedRollouts
 from zebfast.arena.players.world_weights import SURPRISE, WorldSource, past_log_likelihoods
+from zebfast.arena.policies.asking import Asked
+from zebfast.arena.policies.options import AskingOptions
+from zebfast.arena.policies.policy import Policy
+from zebfast.arena.policies.view import View
 from zebfast.core.engine import Game, GameBatch
 from zebfast.core.solver_pool import SolverPool
 from zebfast.core.worlds import WorldSet, sample_worlds
@@ -71,6 +77,35 @@ def test_truncated_rollouts_are_those_of_single_games(
             assert found[row, domino] == np.float32(wanted)
     ended = np.isin(found[~np.isnan(found)], [-1, 0, 1])
     assert ended.all() == (since == until)
+
+
+@pytest.mark.parametrize("kind", [Rollouts, ValuedRollouts])
+def test_opponents_may_be_a_model(pool: SolverPool, kind: type[Rollouts]) -> None:
+    """A policy plays for the other side alone, with what each of its seats sees in the layout."""
+
+    def highest_but_partners(view: View, random: int) -> int:
+        return (view.legal if view.best == 2 else view.winners or view.legal).bit_length() - 1
+
+    def same(position: rules.Position) -> int:
+        return highest_but_partners(slow_policy.seen(position, 30), 0)
+
+    asking = AskingOptions(compiled=False)
+    model = Asked.of(Policy(highest_but_partners), "Policy", asking)
+    games = batch_after(8, 9, seed=5)
+    found = kind(HashedEvaluator(), pool, 2, 2, model).utilities(games, games.legal())
+    without = kind(HashedEvaluator(), pool, 2, 2).utilities(games, games.legal())
+    assert (found != without)[~np.isnan(found)].any()
+    for row in range(8):
+        position = as_position(games, row)
+        solver = SlowSolver(position.decl)
+        others = Opponents(1 - position.to_play % 2, same)
+        for domino in position.legal():
+            if kind is Rollouts:
+                ahead = margin(position, domino, 16, hashed_evaluate, solver, others)
+                wanted = won(position, position.to_play, ahead) + EPSILON * ahead
+            else:
+                wanted = valued(position, domino, 16, 20, hashed_evaluate, solver, others)
+            assert found[row, domino] == np.float32(wanted)
 
 
 def test_likelihoods_are_those_of_single_plays() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,14 @@ from zebfast.core.engine import Game
 
 #: A network: OBS_DTYPE[1] -> float32[1, 8].
 Evaluate = Callable[[np.ndarray], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Opponents:
+    """Seats of a side, which play in some other way than the network."""
+
+    side: int
+    play: Callable[[rules.Position], int]
 
 
 def favourite(position: rules.Position, evaluate: Evaluate) -> int:
@@ -32,13 +41,20 @@ def _seen(position: rules.Position) -> np.ndarray:
     return np.array([game.observation()])
 
 
-def play_on(position: rules.Position, until: int, evaluate: Evaluate) -> int:
+def play_on(
+    position: rules.Position, until: int, evaluate: Evaluate, opponents: Opponents | None = None
+) -> int:
     """Play favourites until so many plays are made; how often the network was asked."""
     asked = 0
     while len(position.plays) < until:
         legal = position.legal()
-        asked += len(legal) > 1
-        position.play(legal[0] if len(legal) == 1 else favourite(position, evaluate))
+        if len(legal) == 1:
+            position.play(legal[0])
+        elif opponents is not None and position.to_play % 2 == opponents.side:
+            position.play(opponents.play(position))
+        else:
+            asked += 1
+            position.play(favourite(position, evaluate))
     return asked
 
 
@@ -53,12 +69,13 @@ def copied(position: rules.Position) -> rules.Position:
 
 
 def margin(
-    position: rules.Position, domino: int, until: int, evaluate: Evaluate, solver: SlowSolver
-) -> int:
+    position: rules.Position, domino: int, until: int, evaluate: Evaluate, solver: SlowSolver,
+    opponents: Opponents | None = None,
+) -> int:  # fmt: skip
     """Final points of the side to play less the other's: a play, favourites, best play at last."""
     game = copied(position)
     game.play(domino)
-    play_on(game, until, evaluate)
+    play_on(game, until, evaluate, opponents)
     return _ahead(game, position.to_play, solver)
 
 
@@ -69,6 +86,7 @@ def valued(
     until: int,
     evaluate: Evaluate,
     solver: SlowSolver,
+    opponents: Opponents | None = None,
 ) -> float:
     """The network's value of the first choice of the seat to play after so many plays.
 
@@ -79,7 +97,7 @@ def valued(
     while len(game.plays) < until:
         if game.to_play == player and len(game.plays) >= since and len(game.legal()) > 1:
             return float(evaluate(_seen(game))[0, 7])
-        play_on(game, len(game.plays) + 1, evaluate)
+        play_on(game, len(game.plays) + 1, evaluate, opponents)
     return float(won(game, player, _ahead(game, player, solver)))
 
 

@@ -17,6 +17,7 @@ from zebfast.arena.players.specs import (
     PlayerSpec,
     PolicyOptions,
     PolicyPlace,
+    RolloutSearch,
     TreeSearch,
     WeightsPlace,
 )
@@ -79,6 +80,7 @@ def build_player(
         )
     from zebfast.arena.players.rollouts import RolloutPlayer, Rollouts, ValuedRollouts
     from zebfast.arena.players.world_weights import BeliefHead, WorldSource
+    from zebfast.arena.policies.options import AskingOptions
 
     told, head = options.rollout, None
     if told.belief == "head":
@@ -89,6 +91,7 @@ def build_player(
         pool=cast("SolverPool", pool),
         exact_tricks=told.exact_tricks,
         depth=None if told.method == "rollout" else told.depth,
+        model=None if options.model is None else open_policy(options.model, AskingOptions()),
     )
     worlds = WorldSource(belief=told.belief, power=told.power, evaluator=evaluator, head=head)
     return RolloutPlayer(name=spec.text, rollouts=rollouts, worlds=worlds, options=told)
@@ -149,15 +152,18 @@ def weights_digest(spec: PlayerSpec) -> str | None:
     """
     import hashlib  # loads OpenSSL
 
-    if isinstance(spec.options, PolicyOptions):
-        with _sentences(spec):
-            file = Path(spec.options.place.file).expanduser()
-            return hashlib.sha256(file.read_bytes()).hexdigest()
-    if spec.weights is None:
+    options, found = spec.options, hashlib.sha256()
+    place = options.place if isinstance(options, PolicyOptions) else None
+    if isinstance(options, RolloutSearch):
+        place = options.model
+    if spec.weights is None and place is None:
         return None
-
     with _sentences(spec):
-        return hashlib.sha256(_weights_file(spec, spec.weights).read_bytes()).hexdigest()
+        if spec.weights is not None:
+            found.update(_weights_file(spec, spec.weights).read_bytes())
+        if place is not None:
+            found.update(Path(place.file).expanduser().read_bytes())
+    return found.hexdigest()
 
 
 def load_network(spec: PlayerSpec) -> Checkpoint:

@@ -12,24 +12,27 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import Dominoes, PlayRng, Rows
+from zebfast.arena.pairs import LOWEST_BID, Dominoes, PlayRng, Rows
 from zebfast.arena.players.base import ThinkingPlayer
 from zebfast.arena.players.options import RolloutOptions
 from zebfast.arena.players.world_weights import WorldSource
+from zebfast.arena.policies.policy import UnusableAnswer
 from zebfast.core.engine import GameBatch
 from zebfast.core.masks import domino_bits
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.rollouts import RolloutGames
-from zebfast.rules import N_DOMINOES, N_PLIES, N_SEATS
+from zebfast.rules import N_DOMINOES, N_PLIES, N_SEATS, bits
 from zebfast.selfplay.groups import SLICE_SECONDS, core_of
 from zebfast.selfplay.play_values import EPSILON, TAU
 
 if TYPE_CHECKING:
+    from zebfast.arena.policies.asking import Asked
+    from zebfast.core.network import Network
     from zebfast.core.solve import Solver
     from zebfast.core.solver_pool import SolverPool
     from zebfast.selfplay.groups import BatchEvaluator
@@ -62,12 +65,15 @@ class Rollouts:
         exact_tricks: hands are open for so many last tricks, 0..7.
         depth: hands are opened after so many tricks, the one on the table counted; None for no
             such limit.
+        model: by which the opponents of the player play, in place of the network. Its random number
+            is made of what the seat sees in the layout: the same sight, the same number.
     """
 
     evaluator: BatchEvaluator
     pool: SolverPool
     exact_tricks: int
     depth: int | None = None
+    model: Asked | None = None
 
     def utilities(self, worlds: GameBatch, plays: NDArray[np.uint32]) -> NDArray[np.float32]:
         """What each play is worth to the side to play.
@@ -98,7 +104,7 @@ class Rollouts:
             some = games.take(np.arange(len(games))[rows])
             worth[rows] = self._part(some, players[rows], before[rows], solver)
 
-        if core_of(self.evaluator) is None:  # it is asked in one thread, and wants full batches
+        if self.core is None:  # it is asked in one thread, and wants full batches
             part(self.pool, slice(0, len(games)))
         else:
             self.pool.share(len(games), part, least=LEAST_ROLLOUTS)
@@ -113,7 +119,7 @@ class Rollouts:
     ) -> NDArray[np.float32]:
         """The same of some of them, f4[m], with what solves the rest."""
         rollouts = RolloutGames(games, until=np.minimum(self._opened(games), self._depth(before)))
-        self._roll_out(rollouts)
+        self._roll_out(rollouts, players)
         return _worth_of(rollouts.games, players, solver, np.float32(EPSILON))
 
     def _opened(self, games: GameBatch) -> NDArray[np.int64]:
@@ -125,22 +131,29 @@ class Rollouts:
         tricks = N_PLIES if self.depth is None else self.depth
         return N_SEATS * (before // N_SEATS + tricks)
 
-    def _roll_out(self, rollouts: RolloutGames, values: Values | None = None) -> None:
+    @property
+    def core(self) -> Network | None:
+        """The network of the core that does all of it; None where others are asked, too."""
+        return None if self.model is not None else core_of(self.evaluator)
+
+    def _roll_out(
+        self, rollouts: RolloutGames, players: NDArray[np.uint8], values: Values | None = None
+    ) -> None:
         """Until all are done: in C if the evaluator has a network there, else batch by batch.
 
         ``values``: as `RolloutGames.run` takes them.
         """
-        if core := core_of(self.evaluator):
+        if core := self.core:
             with suppress(FloatingPointError):  # asked again below, the evaluator has the sentence
                 while not rollouts.run(core, seconds=SLICE_SECONDS, values=values):
                     pass
         obs = np.empty(len(rollouts), OBS_DTYPE)
         evals = np.empty((len(rollouts), 8), np.float32)
         while n := rollouts.advance(obs):
-            self.evaluator.evaluate(obs[:n], evals[:n])
+            self._evaluate(rollouts, players, obs[:n], evals[:n])
             stay = np.ones(n, np.bool_)
             if values is not None:
-                players, since, worth = values
+                _, since, worth = values
                 at = rollouts.waiting
                 stay = (rollouts.games.to_play[at] != players[at]) | (
                     obs["n_plays"][:n] < since[at]
@@ -148,6 +161,41 @@ class Rollouts:
                 worth[at[~stay]] = evals[:n][~stay, 7]
                 rollouts.leave(~stay)
             rollouts.play_greedy(evals[:n][stay])
+
+    def _evaluate(
+        self, rollouts: RolloutGames, players: NDArray[np.uint8], obs: np.ndarray,
+        evals: NDArray[np.float32],
+    ) -> None:  # fmt: skip
+        """What those who wait would play: of the network or, where a model plays, its choice."""
+        if self.model is None:
+            self.evaluator.evaluate(obs, evals)
+            return
+        at, games = rollouts.waiting, rollouts.games
+        theirs = (games.to_play[at] ^ players[at]) & 1 == 1
+        ours = np.flatnonzero(~theirs)
+        if len(ours):
+            found = np.empty((len(ours), 8), np.float32)
+            self.evaluator.evaluate(obs[ours], found)
+            evals[ours] = found
+        some = np.flatnonzero(theirs)
+        if len(some):
+            rng = PlayRng(0, _sights(obs[some]), obs["n_plays"][some])
+            bids = np.full(len(some), LOWEST_BID, np.uint8)
+            dominoes = self.model.plays(games, at[some], rng, bids)
+            slots = domino_bits(obs["hand"][some]).cumsum(axis=1)[np.arange(len(some)), dominoes]
+            evals[some] = 0.0
+            evals[some, slots - 1] = 1.0
+
+
+def _sights(obs: np.ndarray) -> NDArray[np.uint64]:
+    """Numbers u8[k] that tell apart what seats see, OBS_DTYPE [k]."""
+    raw = np.ascontiguousarray(obs).view(np.uint8).reshape(len(obs), -1)
+    words = np.zeros((len(obs), 6), np.uint64)
+    words.view(np.uint8).reshape(len(obs), -1)[:, : raw.shape[1]] = raw
+    found = np.zeros(len(obs), np.uint64)
+    for word in words.T:
+        found = cast(NDArray[np.uint64], bits(cast(Any, found + word), 0))
+    return found
 
 
 def _worth_of(
@@ -202,7 +250,8 @@ class ValuedRollouts(Rollouts):
     ) -> NDArray[np.float32]:
         rollouts = RolloutGames(games, until=self._opened(games))
         worth = np.full(len(games), np.nan, np.float32)
-        self._roll_out(rollouts, (players, self._depth(before).astype(np.uint8), worth))
+        since = self._depth(before).astype(np.uint8)
+        self._roll_out(rollouts, players, (players, since, worth))
         rest = np.flatnonzero(np.isnan(worth))
         worth[rest] = _worth_of(rollouts.games.take(rest), players[rest], solver, np.float32(0.0))
         return worth
@@ -319,6 +368,19 @@ class RolloutPlayer(ThinkingPlayer):
         self.at_once = TIMED_DECISIONS if self.options.seconds else many
 
     def _choose_open(self, batch: GameBatch, rows: Rows, rng: PlayRng) -> Dominoes:
+        try:
+            return self._search(batch, rows, rng)
+        except UnusableAnswer:
+            for i in range(len(rows)):  # whose decision is it?
+                one = rng.take(np.array([i]))
+                try:
+                    self._search(batch, rows[i : i + 1], one)
+                except UnusableAnswer as error:
+                    where = f"a rollout of game {int(one.games[0])}, play {int(one.plies[0]) + 1}"
+                    raise error.at(where) from None
+            raise
+
+    def _search(self, batch: GameBatch, rows: Rows, rng: PlayRng) -> Dominoes:
         began = self.clock()
         games = batch.take(rows)
         legal = domino_bits(games.legal())

@@ -158,7 +158,7 @@ _TREE = {"n": "n_simulations", "worlds": "n_worlds", "exact": "exact_tricks", "r
 _ROLLOUT = {"worlds": "n_worlds", "exact": "exact_tricks", "depth": "depth",
             "prior": "prior_worlds", "belief": "belief", "power": "power"}  # fmt: skip
 TREE_OPTIONS = tuple(name for name in _TREE if name not in ANY_OPTIONS)
-ROLLOUT_OPTIONS = ("ms", *(name for name in _ROLLOUT if name not in ANY_OPTIONS))
+ROLLOUT_OPTIONS = ("ms", "model", *(name for name in _ROLLOUT if name not in ANY_OPTIONS))
 SEARCH_OPTIONS = (*ANY_OPTIONS, *ROLLOUT_OPTIONS, *TREE_OPTIONS)
 SEARCH_FORM = (
     "search[:source=FILE,weights_name=X,method=rollout|value|epimc|tree,worlds=W,ms=T,exact=K,...]"
@@ -313,11 +313,13 @@ class TreeSearch:
 
 @dataclass(frozen=True)
 class RolloutSearch:
-    """Rollouts in sampled worlds; `dtype` is what its network computes in."""
+    """Rollouts in sampled worlds; `dtype` is what its network computes in, and `model` the policy
+    by which opponents play in them, if it is not the network."""
 
     weights: WeightsPlace
     rollout: RolloutOptions
     dtype: str = "auto"
+    model: PolicyPlace | None = None
 
     @property
     def deals_per_chunk(self) -> int:
@@ -465,7 +467,9 @@ def _parse_search(options: SpecOptions) -> TreeSearch | RolloutSearch:
     weights, dtype = options.weights(), dtype_of(options, method)
     if method == TREE:
         return TreeSearch(weights, tree_options(options), dtype)
-    return RolloutSearch(weights, rollout_options(options, method), dtype)
+    written = options.written.get("model")
+    model = None if written is None else PolicyPlace.parse(written)
+    return RolloutSearch(weights, rollout_options(options, method), dtype, model)
 
 
 def is_policy(spec: str) -> bool:
