@@ -9,14 +9,8 @@ the environment. Needs zebfast[pettingzoo,gymnasium,openspiel].
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
-import sys
-import time
 from collections.abc import Callable
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -24,13 +18,12 @@ import pyspiel
 from open_spiel.python.games import team_dominoes  # noqa: F401  (registers the game)
 
 import zebfast.environments.gymnasium  # noqa: F401  (registers the environment)
+from bench.in_turns import Stages, record, run
 from bench.naive_environment import NaiveHands
 from zebfast import GameBatch, WorldSet
 from zebfast.environments.openspiel import HandGame
 from zebfast.environments.pettingzoo import hand_env, whole_game_env
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
 LIBRARIES = ("pettingzoo", "gymnasium", "open_spiel")
 TURNS = 7
 #: What must hold: a figure, how many times another it is at least.
@@ -130,8 +123,8 @@ def bridge() -> Any:
     return played(game, 52)
 
 
-def stages() -> dict[str, tuple[str, str, Callable[[], int]]]:
-    """What it is, its unit, and the work, which returns how much of it was done."""
+def stages() -> Stages:
+    """What is compared; see in_turns.Stages."""
     ours, theirs = HandGame(), pyspiel.load_game("python_team_dominoes")
     return {
         "aec_naive": ("PettingZoo, a hand written naively", "steps/s", agents(NaiveHands(), 3000)),
@@ -151,61 +144,14 @@ def stages() -> dict[str, tuple[str, str, Callable[[], int]]]:
     }  # fmt: skip
 
 
-def measured(turns: int) -> list[dict[str, Any]]:
-    """A figure for each stage: the best of all turns."""
-    found = stages()
-    rates: dict[str, list[float]] = {key: [] for key in found}
-    for _ in range(turns + 1):
-        for key, (_, _, work) in found.items():
-            began = time.perf_counter()
-            done = work()
-            rates[key].append(done / (time.perf_counter() - began))
-    return [
-        {"key": key, "what": what, "value": round(max(rates[key][1:]), 1),
-         "unit": unit, "rounds": turns}
-        for key, (what, unit, _) in found.items()
-    ]  # fmt: skip
-
-
-def record(turns: int, command: str) -> dict[str, Any]:
-    """All figures, and the ratios that are wanted."""
-    import provenance
-
-    figures = measured(turns)
-    value = {figure["key"]: figure["value"] for figure in figures}
-    libraries = {name: metadata.version(name) for name in LIBRARIES}
-    return {
-        **provenance.stamp(),
-        "machine": provenance.here(),
-        "versions": {**provenance.versions(), **libraries},
-        "libraries": list(LIBRARIES),
-        "command": command,
-        "figures": figures,
-        "ratios": [
-            {"of": above, "to": below, "wanted": wanted,
-             "value": round(value[above] / value[below], 1)}
-            for above, below, wanted in WANTED
-        ],
-    }  # fmt: skip
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, and keep where that is asked; 1 where a ratio is too small."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--turns", type=int, default=TURNS, help=f"(default: {TURNS})")
-    parser.add_argument("--output", type=Path, help="file of the record")
-    args = parser.parse_args(argv)
-    found = record(args.turns, "python -m bench.environments")
-    for figure in found["figures"]:
-        print(f"{figure['what']:60} {figure['value']:>14,.0f} {figure['unit']}")
-    small = [ratio for ratio in found["ratios"] if ratio["value"] < ratio["wanted"]]
-    for ratio in found["ratios"]:
-        mark = "  too small" if ratio in small else ""
-        print(f"{ratio['of']} / {ratio['to']}: {ratio['value']} (wanted: {ratio['wanted']}){mark}")
-    if args.output:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return int(bool(small))
+    """See in_turns.run."""
+
+    def make(turns: int) -> dict[str, Any]:
+        command = "python -m bench.environments"
+        return record(stages(), WANTED, libraries=LIBRARIES, turns=turns, command=command)
+
+    return run(__doc__ or "", argv, turns=TURNS, make=make)
 
 
 if __name__ == "__main__":

@@ -216,11 +216,11 @@ def figures(folder: Path, root: str = "") -> str:
     return "\n".join(lines)
 
 
-def environments(folder: Path, root: str = "") -> str:
-    """Steps a second of the environments beside the yardsticks, of the newest record."""
-    paths = sorted(folder.glob("[0-9]*.json"))
+def doors(kind: str, closing: str, root: str = "") -> str:
+    """Figures beside yardsticks, of the newest record in bench/records/KIND by bench.KIND."""
+    paths = sorted((RECORDS / kind).glob("[0-9]*.json"))
     if not paths:
-        return NO_RECORD.format("python -m bench.environments")
+        return NO_RECORD.format(f"python -m bench.{kind}")
     record = json.loads(paths[-1].read_text(encoding="utf-8"))
     lines = ["| what | figure |", "|---|---:|"]
     lines += [
@@ -236,10 +236,9 @@ def environments(folder: Path, root: str = "") -> str:
     libraries = ", ".join(f"{name} {record['versions'][name]}" for name in record["libraries"])
     lines += [
         "",
-        f"[{paths[-1].stem}]({root}bench/records/environments/{paths[-1].name}): "
+        f"[{paths[-1].stem}]({root}bench/records/{kind}/{paths[-1].name}): "
         f"{record['machine']['cpu']}, one core, {libraries}, printed by `{record['command']}`. The "
-        "best of several turns; agents do the first thing that is legal, and in OpenSpiel any at "
-        "random.",
+        f"best of several turns{closing}",
     ]
     return "\n".join(lines)
 
@@ -377,6 +376,15 @@ WHOLE_GAMES = {
         ("By the bid, and of any hand without an auction:", whole_tables.bids_by_bid),
     ),
 }  # fmt: skip
+#: Measured in turns by bench/: the page, and what its table ends with.
+DOORS = {
+    "environments": (
+        "docs/environments.md",
+        "; agents do the first thing that is legal, and in OpenSpiel any at random.",
+    ),
+    "peers": ("docs/performance.md", "; what they cannot say is below."),
+    "policies": ("docs/policies.md", "; games are of matches of a player against itself."),
+}
 PARTS = {
     "strength": Part("README.md", partial(strength, STRENGTH, ("matrix",))),
     **{
@@ -387,7 +395,7 @@ PARTS = {
     "quality": Part("docs/strength.md", lambda root: quality(newest_quality(), root)),
     "figures": Part("docs/performance.md", partial(figures, RECORDS)),
     "cost": Part("docs/performance.md", cost),
-    "environments": Part("docs/environments.md", partial(environments, RECORDS / "environments")),
+    **{kind: Part(page, partial(doors, kind, closing)) for kind, (page, closing) in DOORS.items()},
     "recipe": Part("docs/recipes.md", recipe),
     "recipe keys": Part("docs/recipes.md", recipe_keys),
     "rule set": Part("docs/rules.md", rule_set),

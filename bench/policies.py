@@ -1,0 +1,119 @@
+"""Policies beside the yardsticks: games a second in the arena, and calls.
+
+    python -m bench.policies --output bench/records/policies/DATE-SLUG.json
+
+The policies are those of examples/policies.py. Needs zebfast[numba].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from bench.in_turns import ROOT, Stages, record, run
+from zebfast import GameBatch
+from zebfast.arena.match import play_match
+from zebfast.arena.players.base import Player, plain_player
+from zebfast.arena.players.build import build_player
+from zebfast.arena.players.policy import PolicyPlayer
+from zebfast.arena.players.specs import parse_spec
+from zebfast.arena.policies.asking import Asked
+from zebfast.core.engine import random_games
+from zebfast.core.policy import PolicyRun, random_policy, views
+
+WANTED = (
+    ("compiled_heuristic2", "plain_heuristic2", 100),
+    ("compiled_random", "core_random", 0.5),
+    ("compiled_random", "plain_random", None),
+    ("compiled_random", "arena_random", None),
+    ("compiled_random", "random_games", None),
+    ("calls", "calls_wanted", 1),
+)
+
+
+def games(player: Player, n_games: int) -> Callable[[], int]:
+    """Games of a match against itself."""
+
+    def work() -> int:
+        return play_match(player, player, n_games=n_games, seed=1, deals_per_chunk=2048).games
+
+    return work
+
+
+def calls(name: str, n: int) -> Callable[[], int]:
+    """Calls of a compiled policy, with what seats see all over a game."""
+    seen = []
+    for ply in range(28):
+        batch = GameBatch.deal(8, seed=ply)
+        for _ in range(ply):
+            batch.play_random(seed=ply)
+        seen.append(views(batch, None, bids=30))
+    records = np.resize(np.concatenate(seen), n)
+    randoms = np.random.default_rng(1).integers(0, 1 << 62, n)
+    function = example(name).asked.function if name else random_policy()
+    assert function is not None
+    run = PolicyRun()
+    return lambda: len(function.answers(records, randoms, run=run))
+
+
+def example(name: str, how: str = "") -> PolicyPlayer:
+    player = build_player(parse_spec(f"policy:{ROOT / 'examples' / 'policies.py'}:{name}{how}"))
+    assert isinstance(player, PolicyPlayer)
+    return player
+
+
+def spent(seconds_each: float) -> Callable[[], int]:
+    """A yardstick that takes so long for each of what it does."""
+    import time
+
+    def work() -> int:
+        began = time.perf_counter()
+        while time.perf_counter() - began < 0.02:
+            pass
+        return round((time.perf_counter() - began) / seconds_each)
+
+    return work
+
+
+def stages() -> Stages:
+    """What is compared; see in_turns.Stages."""
+    plain = ",compiled=no"
+    core = PolicyPlayer("random", Asked.random())
+    unit = "games/s"
+    return {
+        "compiled_heuristic2": (
+            "arena: heuristic2 as a policy, compiled", unit, games(example("heuristic2"), 40_000)),
+        "plain_heuristic2": (
+            "the same function as plain Python", unit, games(example("heuristic2", plain), 200)),
+        "compiled_random": (
+            "arena: random as a policy, compiled", unit, games(example("random"), 40_000)),
+        "plain_random": (
+            "the same function as plain Python", unit, games(example("random", plain), 400)),
+        "core_random": (
+            "arena: the core's random player, called as a policy is", unit, games(core, 40_000)),
+        "arena_random": (
+            "arena: the player `random`, by NumPy", unit, games(plain_player("random"), 4000)),
+        "random_games": (
+            "random games of the core alone: nobody sees anything", unit,
+            lambda: len(random_games(40_000, seed=1))),
+        "calls": ("calls of heuristic2, compiled", "calls/s", calls("heuristic2", 200_000)),
+        "calls_random": ("calls of random, compiled", "calls/s", calls("random", 200_000)),
+        "calls_core": ("calls of the core's random player", "calls/s", calls("", 200_000)),
+        "calls_wanted": ("100 ns a call", "calls/s", spent(1e-7)),
+    }  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    """See in_turns.run."""
+    make = partial(_record, "python -m bench.policies")
+    return run(__doc__ or "", argv, turns=7, make=make)
+
+
+def _record(command: str, turns: int) -> dict[str, object]:
+    return record(stages(), WANTED, libraries=("numba",), turns=turns, command=command)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
