@@ -137,7 +137,7 @@ def ours() -> Stages:
         "many": ("Texas 42 by zebfast, 4,096 hands at once", "steps/s", many(4096)),
         "tree": ("zebfast, tree search on sampled layouts of Texas 42", "simulations/s",
                  tree(64, 300)),
-        "solver": ("zebfast, the plays of deals of 28 dominoes", "boards/s", solver(100)),
+        "solver": ("zebfast, the plays of deals of 28 dominoes", "boards/s", solver(20)),
     }  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
             found["libraries"] = list(peers.versions)
             return found
 
-        return run(__doc__ or "", told, turns=5, make=make)
+        return run(__doc__ or "", told, turns=15, make=make)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench import compare, counts
+from bench import compare, counts, in_turns
 
 
 def _tool(root: Path, name: str) -> ModuleType:
@@ -128,3 +128,29 @@ def test_speed_gate_needs_every_attempt_to_fail(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(AssertionError, match=r"\[0.8, 0.8, 0.8\] times .* below 1"):
         compare.assert_faster(lambda: None, lambda: None, at_least=1.0)
     assert compare.assert_faster(lambda: None, lambda: None, at_least=8, units=(10, 1)) == 8.0
+
+
+def test_figures_in_turns_become_a_table(
+    repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """From the stages to the record and its table: the best turn but the first, and ratios."""
+    readme = _tool(repo_root, "readme")
+    rates = iter([(900, 1.0), (100, 1.0), (300, 1.0)])
+    stages = {"a": ("thing a", "x/s", lambda: next(rates)), "b": ("thing b", "x/s", lambda: (9, 1))}
+
+    def make(turns: int) -> dict[str, Any]:
+        wanted = (("a", "b", 50), ("b", "a", None))
+        return in_turns.record(
+            stages, wanted, libraries=("numpy",), turns=turns, command="python -m bench.peers"
+        )
+
+    kept = tmp_path / "peers" / "2030-01-02-x.json"
+    assert in_turns.run("About.", ["--output", str(kept)], turns=2, make=make) == 1
+    assert "a / b: 33.33 (wanted: 50)  too small" in capsys.readouterr().out
+    monkeypatch.setattr(readme, "RECORDS", tmp_path)
+    table = readme.doors("peers", "; and so on.", "../")
+    assert "| thing a | 300 x/s |" in table
+    assert "| thing b | thing a | 0.03 |" in table
+    assert "[2030-01-02-x](../bench/records/peers/2030-01-02-x.json)" in table
+    assert table.endswith("The best of several turns; and so on.")
+    assert "No record yet" in readme.doors("policies", "", "")
