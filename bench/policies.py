@@ -29,7 +29,7 @@ WANTED = (
     ("compiled_random", "plain_random", None),
     ("compiled_random", "arena_random", None),
     ("compiled_random", "random_games", None),
-    ("calls", "calls_wanted", 1),
+    ("calls_random", "calls_wanted", 1),
 )
 
 
@@ -43,19 +43,19 @@ def games(player: Player, n_games: int) -> Callable[[], int]:
 
 
 def calls(name: str, n: int) -> Callable[[], int]:
-    """Calls of a compiled policy, with what seats see all over a game."""
+    """Calls of a compiled policy, with what 1,000 seats see all over a game, again and again."""
     seen = []
     for ply in range(28):
         batch = GameBatch.deal(8, seed=ply)
         for _ in range(ply):
             batch.play_random(seed=ply)
         seen.append(views(batch, None, bids=30))
-    records = np.resize(np.concatenate(seen), n)
-    randoms = np.random.default_rng(1).integers(0, 1 << 62, n)
+    records = np.resize(np.concatenate(seen), 1000)  # as many as stay in the cache
+    randoms = np.random.default_rng(1).integers(0, 1 << 62, 1000)
     function = example(name).asked.function if name else random_policy()
     assert function is not None
     run = PolicyRun()
-    return lambda: len(function.answers(records, randoms, run=run))
+    return lambda: sum(len(function.answers(records, randoms, run=run)) for _ in range(n // 1000))
 
 
 def example(name: str, how: str = "") -> PolicyPlayer:
@@ -108,7 +108,7 @@ def stages() -> Stages:
 def main(argv: list[str] | None = None) -> int:
     """See in_turns.run."""
     make = partial(_record, "python -m bench.policies")
-    return run(__doc__ or "", argv, turns=7, make=make)
+    return run(__doc__ or "", argv, turns=15, make=make)
 
 
 def _record(command: str, turns: int) -> dict[str, object]:
