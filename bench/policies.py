@@ -84,7 +84,7 @@ def stages() -> Stages:
     unit = "games/s"
     return {
         "compiled_heuristic2": (
-            "arena: heuristic2 as a policy, compiled", unit, games(example("heuristic2"), 40_000)),
+            "arena: heuristic2 as a policy, compiled", unit, games(example("heuristic2"), 10_000)),
         "plain_heuristic2": (
             "the same function as plain Python", unit, games(example("heuristic2", plain), 200)),
         "compiled_random": (

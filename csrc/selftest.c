@@ -678,6 +678,8 @@ static void test_whole_planes(void) {
             }
         }
     }
+}
+
 static int32_t none(const zf_view *view, int64_t random) {
     CHECK(random >= 0);
     return view->n_plays < 9 ? zf_policy_random(view, random) : -5;
