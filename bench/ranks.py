@@ -36,19 +36,18 @@ LOOK_SECONDS = 0.25
 
 def prepare(folder: Path) -> None:
     """Examples and the network to start from."""
-    sys.path.insert(0, str(ROOT / "tests" / "support"))
-    from random_games import random_games
-
+    from zebfast.benchmark.workload import finished_games
     from zebfast.net import checkpoint
     from zebfast.net.networks import sized
     from zebfast.selfplay.examples import write_native
 
     (folder / "examples").mkdir()
+    games = finished_games(GAMES_A_FILE)  # the same in every file: a step takes as long
     for number in range(N_FILES):
         about = {"worker_id": "w", "model_step": 0, "n_games": GAMES_A_FILE, "timestamp": number,
                  "source": "selfplay-mcts"}  # fmt: skip
         path = folder / "examples" / f"w_{1_700_000_000 + number}_{number:08x}.safetensors"
-        write_native(path, random_games(GAMES_A_FILE, seed=number), about)
+        write_native(path, games, about)
     config = sized("v2", "medium", belief_head=True)
     checkpoint.save(checkpoint.fresh(config, seed=1), folder / "start.pt")
 

@@ -48,7 +48,7 @@ class World:
 
     @property
     def provider(self) -> SlurmProvider:
-        return SlurmProvider(self.root / "fleet" / "slurm")
+        return SlurmProvider(self.root / "fleet" / "slurm", os.environ)
 
     @property
     def state(self) -> FleetState:

@@ -235,7 +235,7 @@ def simulated(
     )
 
     class Flag(sim.StopFlag):
-        def __init__(self) -> None:
+        def __init__(self, **_options: Any) -> None:
             super().__init__(kernel)
 
     def open_producer(_config: Any, _evaluator: Any, *, seed: int, first_game: int) -> Any:

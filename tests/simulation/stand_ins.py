@@ -69,12 +69,20 @@ class Trainer:
 
     half = divergence = None
 
-    def __init__(self, kernel: Kernel, step_seconds: float, net: Net, config: Any) -> None:
+    def __init__(
+        self, kernel: Kernel, step_seconds: float, net: Net, config: Any, leader: None = None
+    ) -> None:
         self._kernel, self._step_seconds = kernel, step_seconds
         self.net, self.config = net, config
         self.optimizer_steps = 0
         self.batch_size = 4
         self.schedule: Callable[[int], float] | None = None
+
+    def share(self) -> None:
+        """There are no other ranks."""
+
+    def compare_replicas(self) -> None:
+        """None, so that they agree."""
 
     def weights(self) -> StateDict:
         return {"w": self.net.w.clone().numpy()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,51 +11,22 @@ from typing import Any
 
 import pytest
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-    "--disable-quic", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-extensions", "--disable-default-apps", "--mute-audio",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-    "--force-prefers-reduced-motion",
-)  # fmt: skip
+from bench import browser
+from bench.browser import NoBrowser, chromium
+
 #: What browsers complain of that is nothing of a page's.
 _USUAL = ("favicon.ico",)
 
 
-def chromium() -> tuple[str, str]:
-    """The programs; skips the test where they are not on this machine."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("no chromium and chromedriver (Debian: apt-get install chromium-driver)")
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    return browser, driver
-
-
 @contextmanager
-def open_browser(
-    profile: Path, *, width: int = 1280, height: int = 900, touch: bool = False
-) -> Iterator[Any]:
-    """A browser with a profile of its own, a selenium WebDriver, while the context lasts."""
-    browser, driver = chromium()
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=Service(driver))
+def open_browser(profile: Path, **shape: Any) -> Iterator[Any]:
+    """As `bench.browser.open_browser`; skips the test where there is none."""
     try:
-        found.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch,
-        })  # fmt: skip
-        if touch:
-            found.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+        chromium()
+    except NoBrowser as missing:
+        pytest.skip(str(missing))
+    with browser.open_browser(profile, **shape) as found:
         yield found
-    finally:
-        found.quit()
 
 
 def complaints(browser: Any) -> list[str]:

@@ -209,6 +209,7 @@ def test_wrong_flags(
 
 def test_foreign_weights_are_refused(run_dir: Path, start: Start) -> None:
     (run_dir / "model.pt").write_bytes(b"not weights at all")
+    (run_dir / "training_state.json").unlink()  # nothing says that others are about to be seen
     code, _, err = finish(start("--max-batches", "1"))
     assert code == 1
     assert err.startswith("error: ")

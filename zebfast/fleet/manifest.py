@@ -26,7 +26,7 @@ from zebfast.fleet.slurm import INDEX, batch_script
 from zebfast.worker.supervisor import USAGE
 
 _SECRET = "zebfast"  # name of the Kubernetes secret
-_ALIVE = "/tmp/zebfast-alive"
+_ALIVE = "/dev/shm/zebfast-alive"
 _TERM_SECONDS = 90  # a worker uploads for up to 30, its supervisor waits 60
 _PROBE_SECONDS = 30
 _TRIES = 100  # of one worker, whose supervisor has tried on the machine before

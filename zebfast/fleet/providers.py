@@ -11,7 +11,12 @@ NAMES = ("vast", "runpod", "local", "slurm")
 
 
 def open_provider(
-    name: str, *, keys: Mapping[str, str], directory: Path, urls: Mapping[str, str] | None = None
+    name: str,
+    *,
+    keys: Mapping[str, str],
+    directory: Path,
+    urls: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AnyProvider:
     """The provider of this name; nothing is asked of it yet.
 
@@ -21,6 +26,7 @@ def open_provider(
             heeds it, RunPod's client looks for its own variable.
         directory: where what is one's own keeps its files, each in a folder of its name: the local
             provider what it knows of its processes, slurm the logs of its tasks.
+        environment: of this process; slurm's programs inherit it.
 
     Raises:
         ProviderError: no such provider, or its key is missing; WrongSettings where the programs
@@ -34,7 +40,7 @@ def open_provider(
     if name == "slurm":
         from zebfast.fleet.slurm import SlurmProvider
 
-        return SlurmProvider(directory / name)
+        return SlurmProvider(directory / name, environment or {})
     if name not in NAMES:
         raise ProviderError(f"there is no provider {name!r}: expected one of {', '.join(NAMES)}")
     if not keys.get(name):

@@ -69,6 +69,8 @@ class SlurmProvider:
     Args:
         directory: where tasks are started and log, one file each; it must be on a disk that every
             node sees. Made when first needed.
+        environment: what Slurm's programs and its tasks inherit; what looks like a key in it, and
+            settings of a job in which we may be ourselves, are left out.
 
     Raises:
         WrongSettings: a program of Slurm's is not on the path.
@@ -77,8 +79,14 @@ class SlurmProvider:
     name = "slurm"
     most = MOST_ARRAY
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self._directory = directory.absolute()
+        self._environment = {
+            name: value
+            for name, value in environment.items()
+            if name in _KEPT or not (_SECRET.search(name) or _INSIDE.match(name))
+        }
+        self._environment["SLURM_TIME_FORMAT"] = "%s"
         missing = [name for name in PROGRAMS if shutil.which(name) is None]
         if missing:
             raise WrongSettings(
@@ -195,8 +203,8 @@ class SlurmProvider:
         program = command[0]
         try:
             done = subprocess.run(
-                command, input=text or "", env=_environment(env or {}), capture_output=True,
-                text=True, errors="replace", timeout=_SECONDS,
+                command, input=text or "", env={**self._environment, **(env or {})},
+                capture_output=True, text=True, errors="replace", timeout=_SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise Unreachable(f"{program} gave no answer for {_SECONDS:.0f} s: try later") from None
@@ -215,16 +223,6 @@ def batch_script(command: str) -> str:
     """A launch's command as a batch script, with the programs of this environment first."""
     path = shlex.quote(str(Path(sys.executable).parent))
     return f'#!/bin/bash\nexport PATH={path}:"$PATH"\n{command}\n'
-
-
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    """What Slurm's programs see, and tasks inherit: ours without keys, and with ``more``."""
-    own = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _KEPT or not (_SECRET.search(name) or _INSIDE.match(name))
-    }
-    return {**own, **more, "SLURM_TIME_FORMAT": "%s"}
 
 
 def _machine(

@@ -204,7 +204,10 @@ def open_outlook(chosen: Chosen, names: Sequence[str]) -> Outlook:
     directory = chosen.files.directory
     try:
         providers = {
-            name: open_provider(name, keys=keys(), directory=directory, urls=urls) for name in names
+            name: open_provider(
+                name, keys=keys(), directory=directory, urls=urls, environment=os.environ
+            )
+            for name in names
         }
     except WrongSettings as error:
         raise click.UsageError(str(error)) from None

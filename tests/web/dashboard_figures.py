@@ -1,6 +1,7 @@
 """What `zebfast experiment dashboard` takes with a long run and a large fleet.
 
-    python -m bench.dashboard [--rows 1000000] [--workers 500] [--updates 1800] [--record FILE]
+    python -m tests.web.dashboard_figures [--rows 1000000] [--workers 500] [--updates 1800]
+                                          [--record FILE]
 
 Writes a run of so many rows of metrics and so many workers, starts the server as a program and
 looks through a stream as a page does: until the first picture, until all is read, then through
@@ -26,7 +27,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tools")]
 
 from boards import SECONDS_A_CYCLE, MadeRun  # noqa: E402
@@ -159,7 +160,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=1800)
     parser.add_argument("--record", type=Path, metavar="FILE")
     flags = parser.parse_args()
-    began = origin("python -m bench.dashboard", sys.argv)
+    began = origin("python -m tests.web.dashboard_figures", sys.argv)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         root = Path(folder)
         run = make(root, flags.rows, flags.workers)
