@@ -398,7 +398,7 @@ def test_a_search_may_have_a_policy_as_the_model_of_its_opponents(bad: Path) -> 
 
 
 def test_a_model_plays_in_rollouts(bad: Path, numba: None) -> None:
-    """As its opponent plays: the search that knows wins more; a model that errs is named."""
+    """It is asked for what the other side plays; a model that errs is named."""
     with SolverPool(1) as pool:
         spec = f"search:worlds=4,exact=3,model={EXAMPLES}:heuristic2"
         player = build_player(parse_spec(spec), device="cpu", pool=pool)

@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whole_games import RULE_SETS, legal, played
 
+import zebfast
 from zebfast import WholeGame, WholeGameBatch, dominoes_of, rules
 from zebfast.arena.io.replay import parse_game, replay_game
 from zebfast.arena.players.specs import parse_spec
+from zebfast.arena.table import seat
 from zebfast.arena.table.foreign import ForeignPlayer, ForeignPlayerError, replacement
 from zebfast.arena.table.hands import act_one_by_one
 from zebfast.arena.table.house import HouseOptions, _tally, house_play, possible_worlds
@@ -229,6 +231,18 @@ def test_a_line_that_is_no_request_is_one_sentence(
     assert words in str(caught.value)
     assert str(caught.value).startswith("Line 2 from the table is no request: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_policy_that_errs_is_not_the_tables_fault(
+    monkeypatch: pytest.MonkeyPatch, rule_player: WholePlayer
+) -> None:
+    def errs(*_: object) -> int:
+        raise zebfast.PolicyError("policy mine played [6, 6], which it does not hold")
+
+    monkeypatch.setattr(seat, "choice", errs)
+    _, request = asked()
+    with pytest.raises(zebfast.PolicyError, match="policy mine played"):
+        served(rule_player, request)
 
 
 # --- programs of others ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import BinaryIO
 
+from zebfast.arena.policies.policy import PolicyError
 from zebfast.arena.table.hands import choice
 from zebfast.arena.table.players import TablePlayer
 from zebfast.arena.table.protocol import (
@@ -57,6 +58,8 @@ def answer_line(player: TablePlayer, line: bytes) -> bytes | None:
     phase = request.view.phase
     try:
         chosen = choice(player, request.view)
+    except PolicyError:  # the player's fault, not the table's
+        raise
     except ValueError as error:  # what the request says cannot be
         raise ProtocolError(f"it tells of no possible hand: {error}") from error
     return _line({ANSWERS[phase]: answer_value(phase, chosen)})
