@@ -53,7 +53,7 @@ test test-slow: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/.built $(VENV)/.browser ## everything that must hold, the self-test of the C core included
 	$(call say,running the tests)
-	@$(PY) -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+	@$(PY) -m pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 test-costs: export PYTHONPATH := tests/support
 test-costs: override TEST_ARGS += -p costs
