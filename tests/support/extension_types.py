@@ -38,5 +38,6 @@ def constructor_names(kind: type) -> list[tuple[str, bool]]:
         return []
     # "GameBatch games" and "Py_ssize_t n=1" become "games" and "n=1": C types are not our concern.
     parts = [part.strip() for part in re.split(r",(?![^\[(]*[\])])", match[1])]
-    names = [re.sub(r"^[^*=]*?(\w+)\s*(=.*)?$", r"\1\2", part) for part in parts if part not in ("", "*")]
+    named = [part for part in parts if part not in ("", "*")]
+    names = [re.sub(r"^[^*=]*?(\w+)\s*(=.*)?$", r"\1\2", part) for part in named]
     return [(name.partition("=")[0], "=" in name) for name in names]

@@ -71,9 +71,6 @@ cdef class PolicyRun:
     How far a run of calls is; another thread may look while it goes on.
     """
 
-    def __cinit__(self):
-        self.run.calls, self.run.at, self.run.answer = 0, 0, 0
-
     @property
     def calls(self):
         """Calls that were answered."""
