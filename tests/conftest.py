@@ -21,7 +21,7 @@ LOOPBACK = ("127.", "::1", "localhost")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=8, help="SIGKILLs of each ordeal")
+    parser.addoption("--kills", type=int, default=12, help="SIGKILLs of each ordeal")
     parser.addoption("--renew-pictures", action="store_true", help="those of docs/, anew")
     parser.addoption(
         "--renew-golden", action="store_true", help="trees, manifests, a playthrough, anew"

@@ -124,7 +124,7 @@ def test_with_all_worlds_the_average_is_exact(
     late: list[tuple[GameBatch, int, rules.Position]], pool: SolverPool
 ) -> None:
     assert len(late) > 60
-    for batch, row, position in late[::2]:
+    for batch, row, position in late:
         at = np.array([row])
         bid = int(bids_for(at)[0])
         n_worlds, points, success = slow_means(position, bid)
@@ -287,7 +287,7 @@ def test_a_posterior_weights_the_worlds(pool: SolverPool) -> None:
     batch, beta, moved = random_batch(12, 20), 0.5, 0
     plain = decide(player(pool, ALL_WORLDS), batch)
     weighted = decide(player(pool, ALL_WORLDS, posterior=beta), batch)
-    for row in np.flatnonzero(plain.n_worlds)[::2]:
+    for row in np.flatnonzero(plain.n_worlds):
         at = np.array([row])
         hands = np.array([worlds(as_position(batch, row), int(batch.to_play[row]))], np.uint32)
         real = np.ones(hands.shape[:2], np.bool_)
@@ -299,7 +299,7 @@ def test_a_posterior_weights_the_worlds(pool: SolverPool) -> None:
         legal = np.isfinite(plain.points[row])
         np.testing.assert_allclose(weighted.points[row, legal], points[legal])
         moved += not np.allclose(weighted.points[row, legal], plain.points[row, legal])
-    assert moved > 2
+    assert moved > 3
 
 
 def test_seed_and_game_number_choose_the_worlds(pool: SolverPool) -> None:

@@ -73,7 +73,7 @@ def test_whole_hands_are_solved_from_the_first_play() -> None:
 
 @pytest.mark.parametrize("n", [3, 5000])
 @given(seed=seeds, decl=st.sampled_from(list(HouseDeclaration)), plays=st.integers(0, 19))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_tally_is_what_the_solver_says_of_the_worlds(
     n: int, seed: int, decl: HouseDeclaration, plays: int
 ) -> None:
@@ -84,7 +84,7 @@ def test_a_tally_is_what_the_solver_says_of_the_worlds(
     for _ in range(3):
         games.act([0, 0])
     games.act([decl, decl])
-    for _ in range(max(plays, 15 if n > 100 else 0)):
+    for _ in range(max(plays, 12 if n > 100 else 0)):
         games.play_random((games.phase == 3) & (games.n_hands == 0))
     rows = np.flatnonzero((games.phase == 3) & (games.n_hands == 0))
     if not len(rows):

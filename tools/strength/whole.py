@@ -76,7 +76,8 @@ def marks(record: Record, args: argparse.Namespace) -> None:
         content["runs"] += [run for run in theirs["runs"] if run not in content["runs"]]
     content["players"] = [entrant.as_dict() for entrant in entrants]
     content["n_deals"], content["rules"] = args.n_deals, str(ladder.rule_set)
-    wanted = _wanted(ladder, dict(args.only_with))
+    only_with = dict(args.only_with)
+    wanted = _wanted(ladder, only_with)
     for a, b in wanted:
         if (a, b) in ladder.played:
             continue
@@ -92,7 +93,7 @@ def marks(record: Record, args: argparse.Namespace) -> None:
               f"{hands / found['seconds']:,.0f} hands/s", file=sys.stderr, flush=True)  # fmt: skip
         _keep(record, ladder)
     content["complete"] = True
-    content["elo"] = _without(ladder, list(dict(args.only_with))).as_dict()["elo"]
+    content["elo"] = _without(ladder, list(only_with)).as_dict()["elo"]
     _keep(record, ladder)
 
 
