@@ -26,7 +26,7 @@ from zebfast.exchange import (
     hold_namespace,
 )
 from zebfast.exchange.heartbeat import Heartbeat
-from zebfast.exchange.state import Unannounced
+from zebfast.exchange.state import Torn
 from zebfast.system.files import write_atomic
 from zebfast.system.locks import hold_lock
 from zebfast.worker.progress import hold_worker_id
@@ -215,7 +215,7 @@ def test_a_reader_whose_files_are_not_of_one_age_never_pairs_them_wrongly(
     store_in(tmp_path).publish(weights(2), {"embed_dim": 1}, {"step": 2})
     is_torn = ("model.pt" in old) != ("training_state.json" in old)
     if is_torn:
-        with pytest.raises(Unannounced):
+        with pytest.raises(Torn):
             store.pull()
     pulled = None if is_torn else store.pull()
     if pulled is not None:

@@ -17,7 +17,7 @@ from workers import examples_in, finish, games_of, one_batch, wait_for_files
 
 from zebfast.core.records import EXAMPLE_HAS_BELIEF, EXAMPLE_HAS_POLICY
 from zebfast.exchange import LocalWeightStore, Namespace, WeightStore
-from zebfast.exchange.state import Unannounced
+from zebfast.exchange.state import Torn, Unannounced
 from zebfast.selfplay.example_files import read_examples
 from zebfast.system.signals import StopFlag
 from zebfast.worker import network
@@ -209,7 +209,6 @@ def test_wrong_flags(
 
 def test_foreign_weights_are_refused(run_dir: Path, start: Start) -> None:
     (run_dir / "model.pt").write_bytes(b"not weights at all")
-    (run_dir / "training_state.json").unlink()  # nothing says that others are about to be seen
     code, _, err = finish(start("--max-batches", "1"))
     assert code == 1
     assert err.startswith("error: ")
@@ -221,16 +220,15 @@ def test_a_pair_that_another_machines_disk_shows_torn_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A disk of a network may show the state newer than the weights, for a minute at most."""
-    pulls: list[str | None] = []
+    pulls: list[type[Unannounced]] = []
     now = itertools.count(0.0, 10.0)
 
     class Store:
         label, namespace = "run", Namespace()
 
         def pull(self) -> Any:
-            torn = pulls.pop(0) if pulls else None
-            if torn:
-                raise Unannounced(torn, "state")
+            if pulls:
+                raise pulls.pop(0)("run/model.pt", "state")
             return SimpleNamespace(step=1, total_games=1)
 
     store = cast(WeightStore, Store())
@@ -239,9 +237,10 @@ def test_a_pair_that_another_machines_disk_shows_torn_is_waited_for(
     monkeypatch.setattr(network.time, "monotonic", lambda: next(now))
     with StopFlag() as stop:
         monkeypatch.setattr(stop, "wait", lambda _seconds: None)
-        pulls[:] = ["run/model.pt"] * 3
+        pulls[:] = [Torn] * 3
         assert network.wait_for_network(store, config, stop)[0] is store  # type: ignore[index]
-        pulls[:] = ["run/model.pt"] * 100
-        with pytest.raises(Unannounced):
-            network.wait_for_network(store, config, stop)
-    assert len(pulls) > 80
+        for kind, most in ((Torn, 19), (Unannounced, 1)):
+            pulls[:] = [kind] * 100
+            with pytest.raises(kind):
+                network.wait_for_network(store, config, stop)
+            assert 0 < 100 - len(pulls) <= most

@@ -21,6 +21,7 @@ from typing import Any
 from zebfast.exchange.errors import (
     ExchangeError,
     NamespaceBusy,
+    Unusable,
     momentarily,
     passing_faults,
 )
@@ -51,6 +52,7 @@ from zebfast.exchange.state import (
     UNPUBLISHED,
     HalfFull,
     Ledger,
+    Torn,
     Unannounced,
     announced,
     apart,
@@ -170,7 +172,7 @@ class LocalWeightStore:
 
     @passing_faults()
     def _pull(self, newer_than: int | None) -> Weights | None:
-        """As ``pull``. Unannounced while a publish is under way, too."""
+        """As ``pull``. Torn while a publish is under way, too."""
         weights_path = self.directory / self.namespace.weights_file
         # Weights dropped in by hand have no state yet: they count as step 0.
         state = self.read_state() or dict(UNPUBLISHED)
@@ -182,12 +184,21 @@ class LocalWeightStore:
         if data is None:
             return None
         if not announced(state, data):
-            raise Unannounced(str(weights_path), self.namespace.state_file)
+            raise self._mismatch(weights_path, data)
         config = self.read_config()
         if config is None:
             expected = self.directory / self.namespace.config_file
             raise without_config(str(weights_path), str(expected))
         return Weights(unpack_weights(data, str(weights_path)), config, state)
+
+    def _mismatch(self, path: Path, data: bytes) -> Unannounced:
+        """Torn only where the file can be weights: files are renamed into place, so that an old
+        one is seen as it was, whole."""
+        try:
+            unpack_weights(data, str(path))
+        except Unusable:
+            return Unannounced(str(path), self.namespace.state_file)
+        return Torn(str(path), self.namespace.state_file)
 
     @passing_faults()
     def publish(

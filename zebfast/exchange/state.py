@@ -125,6 +125,10 @@ class Unannounced(Unusable):
         )
 
 
+class Torn(Unannounced):
+    """The same of a directory: its disk may show, for a while, one of the two files newer."""
+
+
 def without_config(source: str, expected: str) -> ExchangeError:
     """For weights at ``source`` that no config says the shape of."""
     return ExchangeError(f"{source} has no config beside it: expected {expected}")

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from zebfast.exchange import ExchangeError, TransientError, Unusable, Weights, WeightStore
-from zebfast.exchange.state import Unannounced
+from zebfast.exchange.state import Torn
 from zebfast.net.devices import open_evaluator
 from zebfast.net.networks import Diverged, config_from_dict
 from zebfast.system.events import Incident, Waiting, emit
@@ -125,7 +125,7 @@ def wait_for_network(
     """The namespace's network as soon as there is one.
 
     Passing faults are waited out without end; each is said once. For as long as a disk of a network
-    may show one file newer than the other, so are weights that their state does not announce.
+    may show one file newer than the other, so are weights that may be torn from their state.
     ``threads``: as `open_evaluator`.
 
     Raises:
@@ -138,8 +138,8 @@ def wait_for_network(
             raise Stopped
         try:
             weights = store.pull()
-        except (TransientError, Unannounced) as error:
-            if isinstance(error, Unannounced):
+        except (TransientError, Torn) as error:
+            if isinstance(error, Torn):
                 torn_since = min(torn_since, time.monotonic())
                 if time.monotonic() - torn_since > _CACHES_SECONDS:
                     raise
