@@ -43,6 +43,13 @@ def store_in(path: Path) -> LocalWeightStore:
     return LocalWeightStore(path, Namespace())
 
 
+def pulled(store: LocalWeightStore) -> tuple[int, float]:
+    """Step and value of what a reader gets."""
+    found = store.pull()
+    assert found is not None
+    return found.step, found.state_dict["w"][0]
+
+
 @pytest.fixture
 def examples(tmp_path: Path) -> LocalExampleStore:
     store = LocalExampleStore(tmp_path / "examples", Namespace())
@@ -83,9 +90,7 @@ def test_without_locks_who_starts_last_has_the_namespace(
         with pytest.raises(NamespaceBusy, match="by beta"):
             one.publish(weights(9), CONFIG, {"step": 9})
         two.publish(weights(2), CONFIG, {"step": 2})
-    pulled = one.pull()
-    assert pulled is not None
-    assert (pulled.step, pulled.state_dict["w"][0]) == (2, 2)
+    assert pulled(one) == (2, 2)
 
 
 def test_a_learner_that_does_not_see_its_successor_yet_does_no_harm_beyond_that(
@@ -105,9 +110,7 @@ def test_a_learner_that_does_not_see_its_successor_yet_does_no_harm_beyond_that(
             with pytest.raises(NamespaceBusy, match="by alpha"):
                 two.publish(weights(4), CONFIG, {"step": 4})
         one.publish(weights(5), CONFIG, {"step": 5})
-        pulled = two.pull()
-    assert pulled is not None
-    assert (pulled.step, pulled.state_dict["w"][0]) == (5, 5)
+        assert pulled(two) == (5, 5)
 
 
 @pytest.mark.parametrize(
@@ -166,9 +169,7 @@ def test_a_stale_handle_is_opened_again(
     for call, match in (("open", "training_state"), ("open", r"model\.pt"), ("open", "config"),
                         ("list", "examples"), ("open", "heartbeats/")):  # fmt: skip
         disk_faults.fail(call, match, errno.ESTALE, times=1)
-    pulled = store.pull()
-    assert pulled is not None
-    assert pulled.step == 1
+    assert pulled(store) == (1, 1)
     assert examples.list() == list(NAMES)
     assert examples.heartbeats() == {"w": beat}
     assert len(disk_faults.failed) == 5
@@ -213,17 +214,13 @@ def test_a_reader_whose_files_are_not_of_one_age_never_pairs_them_wrongly(
     if old:
         disk_faults.lag(tmp_path, looks=1000, names="|".join(old))
     store_in(tmp_path).publish(weights(2), {"embed_dim": 1}, {"step": 2})
-    is_torn = ("model.pt" in old) != ("training_state.json" in old)
-    if is_torn:
+    if ("model.pt" in old) != ("training_state.json" in old):
         with pytest.raises(Torn):
             store.pull()
-    pulled = None if is_torn else store.pull()
-    if pulled is not None:
-        assert (pulled.step, pulled.state_dict["w"][0]) == ((1, 1) if "model.pt" in old else (2, 2))
+    else:
+        assert pulled(store) == ((1, 1) if "model.pt" in old else (2, 2))
     disk_faults.stop()
-    pulled = store.pull()
-    assert pulled is not None
-    assert (pulled.step, pulled.state_dict["w"][0]) == (2, 2)
+    assert pulled(store) == (2, 2)
 
 
 def test_a_ledger_that_is_not_seen_yet_is_not_taken_for_none(
