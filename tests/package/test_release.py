@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -57,3 +59,24 @@ def test_wheels_are_built_for_every_version_that_is_promised(repo_root: Path) ->
     assert promised == list(VERSIONS)
     [test] = project["tool"]["cibuildwheel"]["test-sources"]
     assert (repo_root / test).is_file()
+
+
+def test_a_wheel_is_audited_by_its_libraries_as_well_as_by_its_symbols(
+    repo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(repo_root / "tools"))
+    wheels = importlib.import_module("wheels")
+    wheel = Path("zebfast-1-cp313-cp313-linux_x86_64.whl")
+
+    def audited(tag: str) -> str:
+        told = {"overall_tag": tag, "sym_tag": "manylinux_2_17_x86_64"}
+        monkeypatch.setattr(wheels, "run", lambda *_given: json.dumps(told))
+        found: str = wheels.audited(wheel)
+        return found
+
+    assert audited("manylinux_2_17_x86_64") == "manylinux_2_17"
+    assert audited("manylinux_2_28_aarch64") == "manylinux_2_28"
+    with pytest.raises(wheels.Failed, match=r"asks for glibc 2\.34"):
+        audited("manylinux_2_34_x86_64")
+    with pytest.raises(wheels.Failed, match="for no manylinux system, but for linux_x86_64"):
+        audited("linux_x86_64")
