@@ -75,6 +75,17 @@ def test_a_start_that_fails_says_so_as_an_event(tmp_path: Path, shell: str) -> N
     assert failure_in(done.stdout) == "no GPU here"
 
 
+def test_an_installation_that_breaks_off_is_no_refusal_of_flags(tmp_path: Path) -> None:
+    """Pip ends with 2 after what it did not expect; a Job of Kubernetes would be over by that."""
+    script = start_command(spec(), hub_experiment(tmp_path), "w").replace("sleep 15", ":")
+    broken = "python3() { return 2; }\n" + script
+    done = subprocess.run(["bash", "-c", broken], capture_output=True, text=True)
+    assert done.returncode == 1
+    event = from_line(done.stdout.splitlines()[-1])
+    assert isinstance(event, Ended)
+    assert (event.program, event.code) == ("start", 1)
+
+
 def test_the_worker_takes_the_flags(tmp_path: Path) -> None:
     """In a shell, and then in the worker's own parser."""
     from zebfast.cli.worker import config_from_flags, worker

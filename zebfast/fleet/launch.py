@@ -98,9 +98,10 @@ def _install(spec: Spec, experiment: Experiment) -> list[str]:
         say = f"echo {shlex.quote(_SAVED)}"
         choice.append(f"nvidia-smi -L >/dev/null 2>&1 || {{ p={small}; {say}; }}")
     # Container images with a Python of their distribution's refuse pip without that variable; a
-    # machine that has just come up may have no network yet.
+    # machine that has just come up may have no network yet. After what pip did not expect (an
+    # answer that breaks off) it ends with 2, which here is for flags that a worker refuses.
     pip = 'PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --no-input "$p"'
-    return [*choice, f"{pip} || {{ sleep 15; {pip}; }}"]
+    return [*choice, f"{pip} || {{ sleep 15; {pip}; }} || exit 1"]
 
 
 def launch_env(experiment: Experiment, *, hf_token: str | None) -> dict[str, str]:
