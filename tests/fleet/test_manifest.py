@@ -82,6 +82,14 @@ def test_what_is_not_asked_for_is_left_to_the_engine(to: str, tmp_path: Path) ->
     assert "HF_TOKEN" not in near
 
 
+def test_a_task_of_slurm_has_the_gpus_of_gres_and_no_others(tmp_path: Path) -> None:
+    """As where a fleet submits it: without, the worker is told to do without."""
+    for gres, is_told in (("", True), ("gpu:0", True), ("gpu:1", False)):
+        spec = replace(PLAIN, package=INSTALLED, gpus=("L4",), task=Task(gres=gres))
+        _, text = manifest("slurm", spec, near_experiment(tmp_path), token=TOKEN)
+        assert ("ZEB_ALLOW_CPU=1" in text) == is_told, gres
+
+
 def test_types_of_gpu_by_gres(tmp_path: Path) -> None:
     a100 = replace(PLAIN, task=Task(gres="gpu:a100:2"))
     _, text = manifest("skypilot", a100, hub_experiment(tmp_path), token=TOKEN)

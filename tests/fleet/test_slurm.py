@@ -305,6 +305,7 @@ def test_tasks() -> None:
     assert Task(gres="gpu:a100:2").gpu == ("a100", 2)
     assert Task(gres="craynetwork:1,gpu:4").gpu == ("", 4)
     assert Task(gres="gpu").gpu == ("", 1)
+    assert Task(gres="gpu:0").gpu is None
     assert (Task().gpu, Task().gpu_type, Task(memory="2G").memory_mib) == (None, "cpu", 2048)
     for wrong in ({"partition": "a b"}, {"qos": "x\n#SBATCH"}, {"gres": "gpu 1"}, {"memory": "8X"},
                   {"time": "soon"}, {"account": "$(x)"}, {"cpus": 0}):  # fmt: skip

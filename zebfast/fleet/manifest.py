@@ -14,7 +14,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zebfast.experiment.experiment import Experiment
@@ -168,8 +168,9 @@ class _Wish:
 
 
 def _slurm(wish: _Wish, name: str) -> str:
-    spec, task = for_task(wish.spec), wish.spec.task
-    wish = _Wish(spec, wish.experiment, wish.token)
+    # What it plays on is said by --gres alone, as where a fleet submits it.
+    spec, task = replace(for_task(wish.spec), gpus=()), wish.spec.task
+    wish = replace(wish, spec=spec)
     export = "".join(f"export {key}={value}\n" for key, value in wish.env.items())
     options = [
         f"--job-name={spec.fleet}",

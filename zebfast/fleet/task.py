@@ -71,7 +71,8 @@ class Task:
             kind, *rest = re.split(r"[:=]", one)
             if kind == "gpu":
                 number = next((int(part) for part in rest if part.isdigit()), 1)
-                return next((part for part in rest if not part.isdigit()), ""), number
+                named = next((part for part in rest if not part.isdigit()), "")
+                return (named, number) if number else None
         return None
 
     @property
