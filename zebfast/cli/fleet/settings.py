@@ -214,8 +214,8 @@ def refuse_unreachable(chosen: Chosen, spec: Spec) -> None:
         if far and place.path is not None:
             raise CannotRent(
                 f"machines of {' and '.join(far)} cannot reach the directory {place}: create the "
-                "experiment over repositories of the Hub (--repo-id, --examples-repo-id), or give "
-                "--provider local"
+                "experiment over repositories of the Hub (--repo-id, --examples-repo-id), or use "
+                "zebfast fleet up with --provider local"
             )
     if far and Path(spec.package).exists():
         raise CannotRent(
