@@ -371,6 +371,8 @@ def test_specs_of_policies() -> None:
     ):
         assert parse_spec(text).options == PolicyOptions(place)
         assert not parse_spec(text).needs_network
+    for text in ("search:model=my.py", "search:model=my.py:best,worlds=2"):
+        assert isinstance(parse_spec(text).options, RolloutSearch)
     options = parse_spec("my.py:best, illegal=replace,seconds=2.5,compiled=no").options
     assert isinstance(options, PolicyOptions)
     assert (options.asking.illegal, options.asking.seconds) == ("replace", 2.5)

@@ -473,8 +473,14 @@ def _parse_search(options: SpecOptions) -> TreeSearch | RolloutSearch:
 
 
 def is_policy(spec: str) -> bool:
-    """Whether a spec names a user's policy: policy:FILE, or a file of Python."""
-    return spec.partition(":")[0] == POLICY_PLAYER or _POLICY_FILE.match(spec) is not None
+    """Whether a spec names a user's policy: policy:FILE, or a file of Python.
+
+    Files are also named behind other kinds of players, as in search:model=FILE.py.
+    """
+    kind = spec.partition(":")[0]
+    if kind in _KINDS:
+        return False
+    return kind == POLICY_PLAYER or _POLICY_FILE.match(spec) is not None
 
 
 def _parse_policy(spec: str, text: str) -> PolicyOptions:
