@@ -327,6 +327,54 @@ def test_what_is_compiled_is_kept_until_something_of_it_changes(own: Path, numba
     assert kept() != [first]
 
 
+NAMED_AS_WHAT_IT_SEES = """
+import zebfast
+
+@zebfast.policy
+def best(view, random):
+    return legal(view) if view.best else legal(view)
+
+def legal(view):
+    return (view.legal & -view.legal) % 29 // 29
+"""
+
+
+def test_functions_may_have_the_names_of_what_is_seen(tmp_path: Path, numba: None) -> None:
+    path = tmp_path / "named.py"
+    path.write_text(NAMED_AS_WHAT_IT_SEES)
+    build_player(parse_spec(f"policy:{path},illegal=replace"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a, b, c = low, high, low", "a, b, c = low, high, high"),
+        ("a, b, c = (((1, 2), 3), 0, 0)", "a, b, c = (((1,), (2, 3)), 0, 0)"),
+        ("a, b, c = np.int32(3), 0, 0", "a, b, c = np.int64(3), 0, 0"),
+        ("a, b, c = numba.njit(low), 0, 0", "a, b, c = numba.njit(low, fastmath=True), 0, 0"),
+    ],
+)  # fmt: skip
+def test_no_change_goes_unseen(before: str, after: str, numba: None) -> None:
+    """What is compiled hangs on which name stands for what, not on the values alone."""
+    import numba as library
+
+    from zebfast.arena.policies.compiled import _digest
+
+    def digest(names: str) -> str | None:
+        found = {"np": np, "numba": library}
+        exec(
+            "def low(m):\n return 1\n"
+            "def high(m):\n return 2\n"
+            f"{names}\n"
+            "def own(view, random):\n return (a, b, c)\n",
+            found,
+        )
+        return _digest(found["own"], library)  # type: ignore[arg-type]
+
+    assert digest(before) == digest(before) is not None
+    assert digest(before) != digest(after)
+
+
 def test_functions_of_other_languages_are_taken_by_their_abi() -> None:
     @PROTOTYPE
     def lowest(view: int, random: int) -> int:

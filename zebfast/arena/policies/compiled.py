@@ -8,6 +8,7 @@ cache looks at the file of the outermost function alone, and goes stale with wha
 from __future__ import annotations
 
 import contextlib
+import dis
 import hashlib
 import re
 import shutil
@@ -166,8 +167,10 @@ def _function_of(value: Any) -> Any:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Names that a function and those inside it look up."""
-    yield from code.co_names
+    """Global names that a function and those inside it look up; no names of attributes."""
+    for step in dis.get_instructions(code):
+        if step.opname == "LOAD_GLOBAL":
+            yield step.argval
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _names(inner)
@@ -205,7 +208,7 @@ def _digest(function: Answer, numba: Any) -> str | None:
     versions = (numba.__version__, sys.version, POLICY_ABI, VIEW_DTYPE.descr, _WRAPPER, _OPTIONS)
     found.update(repr(versions).encode())
     try:
-        for part in _parts_of(function, set()):
+        for part in _parts_of(function, {}):
             found.update(part)
             found.update(b"\0")
     except _Unknown:
@@ -217,16 +220,17 @@ class _Unknown(Exception):
     """A value that a digest cannot be made of."""
 
 
-def _parts_of(value: Any, seen: set[int]) -> Iterator[bytes]:
-    """A value in bytes, and what it refers to."""
+def _parts_of(value: Any, seen: dict[int, int]) -> Iterator[bytes]:
+    """A value in bytes, and what it refers to; ``seen``: numbers of the functions before it."""
     if hasattr(value, "py_func"):  # a function that the user has given to Numba, with its module
-        yield str(value.py_func.__module__).encode()
+        yield repr((value.py_func.__module__, getattr(value, "targetoptions", None))).encode()
         value = value.py_func
     value = _function_of(value)
     if isinstance(value, FunctionType):
-        if id(value) in seen:
+        known = id(value) in seen
+        yield f"function {seen.setdefault(id(value), len(seen))}".encode()
+        if known:
             return
-        seen.add(id(value))
         yield from _parts_of_code(value.__code__)
         for cell in value.__closure__ or ():
             yield from _parts_of(cell.cell_contents, seen)
@@ -239,6 +243,7 @@ def _parts_of(value: Any, seen: set[int]) -> Iterator[bytes]:
         yield repr((value.dtype, value.shape)).encode()
         yield value.tobytes()
     elif isinstance(value, tuple | frozenset):
+        yield f"{type(value)} of {len(value)}".encode()
         for part in value:
             yield from _parts_of(part, seen)
     elif isinstance(value, ModuleType):
@@ -246,7 +251,7 @@ def _parts_of(value: Any, seen: set[int]) -> Iterator[bytes]:
             raise _Unknown
         yield value.__name__.encode()
     elif value is None or isinstance(value, int | float | str | bytes | np.generic):
-        yield repr(value).encode()
+        yield repr((type(value), value)).encode()
     else:
         raise _Unknown
 
