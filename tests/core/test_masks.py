@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zebfast import rules
-from zebfast.core.masks import count_dominoes, domino_bits, followers, has_choice
+from zebfast.core.masks import count_dominoes, domino_bits, followers, has_choice, lowest_bits
 
 MASKS = np.random.default_rng(3).integers(0, 1 << rules.N_DOMINOES, (40, 5), dtype=np.uint32)
 
@@ -24,6 +24,15 @@ def test_masks_of_any_shape_are_spread_and_counted() -> None:
 def test_a_choice_is_two_or_more(dtype: type) -> None:
     legal = np.arange(128).astype(dtype)
     assert has_choice(legal).tolist() == [mask.bit_count() > 1 for mask in range(128)]
+
+
+def test_the_lowest_bit_is_that_of_the_mask() -> None:
+    for at in np.ndindex(MASKS.shape):
+        mask = int(MASKS[at])
+        assert lowest_bits(MASKS)[at] == (mask & -mask).bit_length() - 1
+    edges = np.array([0, 1, 1 << 27, (1 << 28) - 1, 1 << 31], np.uint32)
+    assert lowest_bits(edges).tolist() == [0, 0, 27, 0, 31]
+    assert lowest_bits(edges).dtype == np.uint8
 
 
 def test_followers_are_of_the_led_suit() -> None:

@@ -34,6 +34,14 @@ def has_choice(legal: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((legal & (legal - legal.dtype.type(1))) != 0)
 
 
+def lowest_bits(masks: NDArray[Any]) -> NDArray[np.uint8]:
+    """The number of the lowest bit that is set in masks u4[...], u1[...]; 0 where none is."""
+    found: NDArray[np.uint8] = np.log2(np.maximum(masks & (~masks + np.uint32(1)), 1)).astype(
+        np.uint8
+    )
+    return found
+
+
 @cache
 def followers() -> NDArray[np.uint32]:
     """Masks of the dominoes that are of the led suit, u4[10, 28] by (declaration, domino led)."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.core.engine import mask_of
+from zebfast.core.masks import lowest_bits
 from zebfast.core.whole_game import WholeGameBatch
 from zebfast.rules import CALLS, HAND_SIZE, N_DECLARATIONS, N_SEATS, TOTAL_POINTS, SeatView
 
@@ -113,11 +114,7 @@ class Auctions:
 
 def lowest_bid(legal: NDArray[np.uint32]) -> NDArray[np.uint8]:
     """The place u1[k] of the lowest bid in masks of legal calls; 0 where only a pass is."""
-    bids = legal & ~np.uint32(1)
-    found: NDArray[np.uint8] = np.log2(np.maximum(bids & (~bids + np.uint32(1)), 1)).astype(
-        np.uint8
-    )
-    return found
+    return lowest_bits(legal & ~np.uint32(1))
 
 
 def may_pass(legal: NDArray[np.uint32]) -> NDArray[np.bool_]:

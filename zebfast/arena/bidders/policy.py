@@ -12,6 +12,7 @@ from zebfast.arena.bidders.rule import RuleBidder
 from zebfast.arena.pairs import PlayRng
 from zebfast.arena.policies.asking import Asked, random_numbers
 from zebfast.arena.policies.policy import UnusableAnswer
+from zebfast.core.masks import lowest_bits
 from zebfast.core.records import VIEW_DTYPE
 from zebfast.rules import CALLS, N_DECLARATIONS, N_SEATS, PHASES, Declaration, call_name
 
@@ -49,8 +50,7 @@ class PolicyBidder:
             return RuleBidder(self.name).declare(auctions)
         answers = self._ask("declare", auctions)
         bits = np.where((answers >= 0) & (answers < N_DECLARATIONS), answers, _NO_BIT)
-        lowest = np.log2(auctions.legal & (~auctions.legal + np.uint32(1)))
-        return self._legal("declare", auctions, answers, bits, lowest.astype(np.uint8))
+        return self._legal("declare", auctions, answers, bits, lowest_bits(auctions.legal))
 
     def _ask(self, kind: str, auctions: Auctions) -> NDArray[np.int32]:
         records = views_of_auctions(auctions, kind)

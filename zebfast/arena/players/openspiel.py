@@ -18,7 +18,7 @@ from zebfast.arena.openspiel import HandGame, HandState
 from zebfast.arena.pairs import Bids, Dominoes, PlayRng, Rows
 from zebfast.arena.players.specs import IsmctsOptions
 from zebfast.core.engine import GameBatch
-from zebfast.core.masks import has_choice
+from zebfast.core.masks import has_choice, lowest_bits
 from zebfast.rules import TOTAL_POINTS
 
 
@@ -37,7 +37,7 @@ class IsmctsPlayer:
     def choose(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
         """See Player.choose."""
         legal = batch.legal(rows)
-        dominoes = np.log2(legal & (~legal + np.uint32(1))).astype(np.uint8)
+        dominoes = lowest_bits(legal)
         seeds = rng.bits()
         for i in np.flatnonzero(has_choice(legal)):
             dominoes[i] = self._search(batch, int(rows[i]), int(seeds[i]), int(bids[i]))

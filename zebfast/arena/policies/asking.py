@@ -18,7 +18,7 @@ from zebfast.arena.policies.options import AskingOptions
 from zebfast.arena.policies.policy import Answer, Policy, PolicyStuck, UnusableAnswer
 from zebfast.arena.policies.view import views_of
 from zebfast.core.engine import GameBatch, dominoes_of
-from zebfast.core.masks import has_choice
+from zebfast.core.masks import has_choice, lowest_bits
 from zebfast.core.policy import (
     POLICY_ABI,
     PolicyFunction,
@@ -106,7 +106,7 @@ class Asked:
 
     def _plain_plays(self, batch: GameBatch, rows: Rows, rng: PlayRng, bids: Bids) -> Dominoes:
         legal = batch.legal(rows)
-        found = np.log2(legal & (~legal + np.uint32(1))).astype(np.uint8)  # the lowest
+        found = lowest_bits(legal)
         asked = np.flatnonzero(has_choice(legal))
         seen = views_of(views(batch, rows[asked], bids=bids[asked]))
         randoms = random_numbers(rng.take(asked)).tolist()
