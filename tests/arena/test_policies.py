@@ -90,6 +90,10 @@ def floats(view, random):
     return view.legal / 2
 
 @zebfast.policy
+def nothing(view, random):
+    return None
+
+@zebfast.policy
 def recursive(view, random):
     return recursive(view, random)
 
@@ -210,6 +214,8 @@ def test_whole_games_are_those_of_the_rule_and_the_heuristic(how: str) -> None:
         ("outside", False, "raised IndexError (list index out of range) in game "),
         ("code", False, "gave the error -7 in game "),
         ("huge", False, "answered 255, which is no domino, in game "),
+        ("floats", False, "answered 67311633.0, which is no whole number, in game "),
+        ("nothing", False, "answered None, which is no whole number, in game "),
     ],
 )
 def test_an_answer_that_cannot_be_used_is_named(

@@ -6,6 +6,7 @@ Both answer with the same, and are told of in the same sentences where an answer
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -158,9 +159,11 @@ class Asked:
         if answer == RAISED:
             try:
                 [view] = views_of(np.array([record]))
-                self._functions[kind](view, random)
+                given = self._functions[kind](view, random)
             except Exception as error:
                 return f"raised {type(error).__name__} ({error})"
+            if not hasattr(given, "__index__"):
+                return f"answered {given!r}, which is no whole number,"
             return "raised an exception"
         return f"gave the error {answer}" if answer < 0 else f"answered {name}"
 
@@ -178,10 +181,13 @@ class Asked:
 
 
 def plain_answer(function: Answer, view: Any, random: int) -> int:
-    """The answer of plain Python, as a compiled function would give it to C."""
+    """The answer of plain Python, as a compiled function would give it to C.
+
+    What is no whole number, which no compiled one returns, is as if it had raised.
+    """
     try:
-        answer = function(view, random)
-        return int(answer) if RAISED < answer < 1 << 31 else 255
+        answer = index(function(view, random))
+        return answer if RAISED < answer < 1 << 31 else 255
     except Exception:
         return RAISED
 
