@@ -122,6 +122,19 @@ def test_rewards_are_those_of_the_hand() -> None:
                 assert not any(reward for _, reward, *_ in found[:-1])
 
 
+@pytest.mark.parametrize("dominoes", [[27.0, 0.5], ["x", "y"], [0, 0, 0]])
+def test_what_is_refused_forfeits_nothing(dominoes: list[Any]) -> None:
+    many = SeatVectorEnv(2, illegal="forfeit")
+    _, info = many.reset(seed=1)
+    with pytest.raises((TypeError, ValueError), match="dominoes"):
+        many.step(np.array(dominoes))
+    legal = info["action_mask"].argmax(axis=1)
+    for kind in (np.int8, np.uint8, np.int64):
+        _, _, over, _, info = many.step(legal.astype(kind))
+        assert not over.any()
+        legal = info["action_mask"].argmax(axis=1)
+
+
 @pytest.mark.parametrize("rewards", ["points", "win", "contract"])
 def test_a_forfeited_hand_costs_the_most(rewards: str) -> None:
     env, draw = SeatEnv(rewards=rewards, illegal="forfeit"), np.random.default_rng(2)
@@ -153,6 +166,8 @@ def test_what_is_not_legal_is_refused_and_nothing_has_happened() -> None:
         with pytest.raises(IllegalPlay, match="game 1: seat 0 may not play"):
             many.step(actions)
         assert many._seats.games == before
+    with pytest.raises(ValueError, match=r"dominoes has shape \[2\], not \[3\]"):
+        many.step(good[:2])
     many.step(good)
     env = SeatEnv()
     with pytest.raises(ValueError, match="reset the environment"):
@@ -216,6 +231,7 @@ def test_copies_go_their_own_way() -> None:
     ("told", "kind", "sentence"),
     [({"rewards": "money"}, ValueError, "rewards='money': expected one of points, win, contract"),
      ({"bid": 43}, ValueError, "bid=43: bids run from 30 to 42"),
+     ({"bid": 30.5}, TypeError, "cannot be interpreted as an integer"),
      ({"illegal": "x"}, ValueError, "illegal='x': expected one of raise, forfeit"),
      ({"players": ["zeb"]}, ValueError, "expected one, or three for seats 1 to 3"),
      ({"players": "nobody"}, PlayerSpecError, "Unknown player 'nobody'")],

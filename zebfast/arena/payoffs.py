@@ -6,6 +6,7 @@ partners have the same. All functions take whole numbers or int64 arrays alike.
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from zebfast.arena.pairs import HIGHEST_BID, LOWEST_BID
@@ -17,10 +18,11 @@ PAYOFFS = ("points", "win", "contract")
 
 
 def check_payoff(kind: str, bid: int) -> None:
-    """Raises ValueError for a kind that there is not or a bid outside of 30..42."""
+    """Raises ValueError for a kind that there is not or a bid outside of 30..42, TypeError for one
+    that is no whole number."""
     if kind not in PAYOFFS:
         raise ValueError(f"rewards={kind!r}: expected one of {', '.join(PAYOFFS)}")
-    if not LOWEST_BID <= bid <= HIGHEST_BID:
+    if not LOWEST_BID <= index(bid) <= HIGHEST_BID:
         raise ValueError(f"bid={bid}: bids run from {LOWEST_BID} to {HIGHEST_BID}")
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from zebfast.arena.payoffs import check_payoff, most, payoff
 from zebfast.arena.players.api import GamePlayer, load_player
+from zebfast.core.arrays import integers
 from zebfast.core.engine import GameBatch
 from zebfast.core.seat_planes import N_HAND_PLANES, action_masks, batch_planes
 from zebfast.environments.pictures import svg_picture, text_picture
@@ -78,8 +79,9 @@ class Seats:
         """Seat 0 plays in every row that is not to be still; what that earned it, float64 [n].
 
         Raises IllegalPlay, naming the row, and then nothing is played; or such hands are forfeited.
+        TypeError for what are no whole numbers, ValueError for as many as there are no hands.
         """
-        told = np.asarray(dominoes)
+        told = integers("dominoes", dominoes, self._numbers.shape)
         told = np.where(told == _NO_DOMINO, _NO_DOMINO - 1, told)
         if still is not None:
             told = np.where(still, _NO_DOMINO, told)
