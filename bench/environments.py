@@ -20,6 +20,7 @@ from open_spiel.python.games import team_dominoes  # noqa: F401  (registers the 
 import zebfast.environments.gymnasium  # noqa: F401  (registers the environment)
 from bench.in_turns import Stages, record, run
 from bench.naive_environment import NaiveHands
+from bench.peer_work import advance, spiel
 from zebfast import GameBatch, WorldSet
 from zebfast.environments.openspiel import HandGame
 from zebfast.environments.pettingzoo import hand_env, whole_game_env
@@ -69,33 +70,11 @@ def many(n_envs: int, n_steps: int) -> Callable[[], int]:
     return work
 
 
-def spiel(game: Any, n_steps: int) -> Callable[[], int]:
-    """Actions of an OpenSpiel game at random, those of chance among them."""
-    draw = random.Random(1)
-
-    def work() -> int:
-        done = 0
-        while done < n_steps:
-            state = game.new_initial_state()
-            while not state.is_terminal():
-                if state.is_chance_node():
-                    actions = [action for action, _ in state.chance_outcomes()]
-                else:
-                    actions = state.legal_actions()
-                state.apply_action(draw.choice(actions))
-                done += 1
-        return done
-
-    return work
-
-
 def played(game: Any, n_actions: int) -> Any:
     """A state after so many actions at random."""
     state, draw = game.new_initial_state(), random.Random(2)
     for _ in range(n_actions):
-        actions = [action for action, _ in state.chance_outcomes()] if state.is_chance_node() else (
-            state.legal_actions())  # fmt: skip
-        state.apply_action(draw.choice(actions))
+        advance(state, draw)
     return state
 
 

@@ -65,10 +65,14 @@ def record(
 
 
 def run(
-    about: str, argv: list[str] | None, *, turns: int, make: Callable[[int], dict[str, Any]]
-) -> int:
-    """Measure, print, and keep where that is asked; 1 where a ratio is too small."""
-    parser = argparse.ArgumentParser(description=about.split("\n\n")[0])
+    about: str, argv: list[str] | None, *, turns: int, make: Callable[[int], dict[str, Any]],
+    parents: Sequence[argparse.ArgumentParser] = (),
+) -> int:  # fmt: skip
+    """Measure, print, and keep where that is asked; 1 where a ratio is too small.
+
+    parents: what a script reads of its own, for the help.
+    """
+    parser = argparse.ArgumentParser(description=about.split("\n\n")[0], parents=parents)
     parser.add_argument("--turns", type=int, default=turns, help=f"(default: {turns})")
     parser.add_argument("--output", type=Path, help="file of the record")
     args = parser.parse_args(argv)

@@ -40,9 +40,13 @@ def agents(module: str, n_steps: int) -> Work:
     return work
 
 
-def spiel(name: str, n_actions: int) -> Work:
+def load(name: str) -> Any:
+    """A game of OpenSpiel."""
+    return importlib.import_module("pyspiel").load_game(name)
+
+
+def spiel(game: Any, n_actions: int) -> Work:
     """Actions of an OpenSpiel game, any that is legal; those of chance among them."""
-    game = importlib.import_module("pyspiel").load_game(name)
     draw = random.Random(1)
 
     def work() -> int:
@@ -67,27 +71,32 @@ def advance(state: Any, draw: random.Random) -> None:
 
 def played(name: str) -> Any:
     """The first decision of a game, all dealt."""
-    state, draw = importlib.import_module("pyspiel").load_game(name).new_initial_state(), random
+    state = load(name).new_initial_state()
     while state.is_chance_node():
-        advance(state, draw.Random(3))
+        advance(state, random.Random(3))
     return state
+
+
+def repeated(call: Callable[[], object], n: int) -> Work:
+    """What does so much at each call."""
+
+    def work() -> int:
+        call()
+        return n
+
+    return work
 
 
 def mcts(name: str, n: int) -> Work:
     """Simulations of the C++ MCTSBot with one random rollout each, in a game that it can play."""
     pyspiel = importlib.import_module("pyspiel")
-    state = pyspiel.load_game(name).new_initial_state()
+    state = load(name).new_initial_state()
     evaluator = pyspiel.RandomRolloutEvaluator(1, 1)
     bot = pyspiel.MCTSBot(
         state.get_game(), evaluator, 2.0, n, 64, False, 1, False,
         pyspiel.ChildSelectionPolicy.UCT,
     )  # fmt: skip
-
-    def work() -> int:
-        bot.mcts_search(state)
-        return n
-
-    return work
+    return repeated(lambda: bot.mcts_search(state), n)
 
 
 def ismcts(name: str, n: int) -> Work:
@@ -98,12 +107,7 @@ def ismcts(name: str, n: int) -> Work:
     bot = pyspiel.ISMCTSBot(
         1, evaluator, 2.0, n, -1, pyspiel.ISMCTSFinalPolicyType.MAX_VISIT_COUNT, False, False
     )
-
-    def work() -> int:
-        bot.step(state)
-        return n
-
-    return work
+    return repeated(lambda: bot.step(state), n)
 
 
 def python_ismcts(name: str, n: int) -> Work:
@@ -117,12 +121,7 @@ def python_ismcts(name: str, n: int) -> Work:
         game=state.get_game(), evaluator=evaluator, uct_c=2.0, max_simulations=n,
         random_state=np.random.RandomState(1),
     )  # fmt: skip
-
-    def work() -> int:
-        bot.step(state)
-        return n
-
-    return work
+    return repeated(lambda: bot.step(state), n)
 
 
 def endings(n: int) -> Work:
@@ -158,11 +157,11 @@ STAGES: dict[str, tuple[str, str, Callable[[], Work]]] = {
     "pettingzoo_no_limit": ("PettingZoo, Texas hold'em without a limit", "steps/s",
                             lambda: agents("texas_holdem_no_limit_v6", 200)),
     "spiel_bridge": ("OpenSpiel, bridge, solving off", "actions/s",
-                     lambda: spiel("bridge(use_double_dummy_result=false)", 10_000)),
-    "spiel_hearts": ("OpenSpiel, hearts", "actions/s", lambda: spiel("hearts", 10_000)),
-    "spiel_euchre": ("OpenSpiel, euchre", "actions/s", lambda: spiel("euchre", 10_000)),
+                     lambda: spiel(load("bridge(use_double_dummy_result=false)"), 10_000)),
+    "spiel_hearts": ("OpenSpiel, hearts", "actions/s", lambda: spiel(load("hearts"), 10_000)),
+    "spiel_euchre": ("OpenSpiel, euchre", "actions/s", lambda: spiel(load("euchre"), 10_000)),
     "spiel_dominoes": ("OpenSpiel, python_team_dominoes", "actions/s",
-                       lambda: spiel("python_team_dominoes", 500)),
+                       lambda: spiel(load("python_team_dominoes"), 500)),
     "spiel_mcts": ("OpenSpiel, MCTS in C++ at the start of connect_four", "simulations/s",
                    lambda: mcts("connect_four", 2000)),
     "spiel_ismcts": ("OpenSpiel, ISMCTS in C++ at the first decision of hearts", "simulations/s",

@@ -8,10 +8,10 @@ environment that is made in build/peers, which fetches some hundred megabytes.
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import subprocess
-import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -151,16 +151,13 @@ def environment(folder: Path) -> Path:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """See in_turns.run; --python is read before it."""
-    told = list(sys.argv[1:] if argv is None else argv)
-    python = None
-    if "--python" in told:
-        at = told.index("--python")
-        python = Path(told[at + 1])
-        del told[at : at + 2]
-    with Peers(python or environment(ROOT / "build" / "peers")) as peers:
+    """See in_turns.run."""
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument("--python", type=Path, help="of an environment that has the peers")
 
-        def make(turns: int) -> dict[str, Any]:
+    def make(turns: int) -> dict[str, Any]:
+        python = own.parse_known_args(argv)[0].python
+        with Peers(python or environment(ROOT / "build" / "peers")) as peers:
             theirs: Any = {
                 key: (what, unit, peers.work(key)) for key, (what, unit) in peers.stages.items()
             }
@@ -172,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
             found["libraries"] = list(peers.versions)
             return found
 
-        return run(__doc__ or "", told, turns=15, make=make)
+    return run(__doc__ or "", argv, turns=15, make=make, parents=[own])
 
 
 if __name__ == "__main__":
