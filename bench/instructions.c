@@ -268,28 +268,21 @@ static uint64_t features(size_t n) {
 
 #define WIDTH 128
 
-static uint64_t first_layer(size_t n) {
-    static float table[ZF_N_HAND_FEATURES * WIDTH], bias[WIDTH], out[N_STATES][WIDTH];
+static uint64_t layer(size_t n, const zf_obs *obs, size_t n_bits) {
+    static float table[ZF_N_FEATURES * WIDTH], bias[WIDTH], out[N_STATES][WIDTH];
     float sum = 0.0f;
-    for (size_t i = 0; i < ZF_N_HAND_FEATURES * WIDTH; i++) table[i] = (float)(i % 7);
+    for (size_t i = 0; i < n_bits * WIDTH; i++) table[i] = (float)(i % 7);
     for (size_t i = 0; i < n; i++) {
-        zf_first_layer(out[0], observed, N_STATES, table, bias, ZF_N_HAND_FEATURES, WIDTH);
+        zf_first_layer(out[0], obs, N_STATES, table, bias, n_bits, WIDTH);
         sum += out[i % N_STATES][i % WIDTH];
     }
     return (uint64_t)sum;
 }
 
+static uint64_t first_layer(size_t n) { return layer(n, observed, ZF_N_HAND_FEATURES); }
+
 /* The same of hands that are played for a contract, which the network sees. */
-static uint64_t contracts_layer(size_t n) {
-    static float table[ZF_N_FEATURES * WIDTH], bias[WIDTH], out[N_STATES][WIDTH];
-    float sum = 0.0f;
-    for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++) table[i] = (float)(i % 7);
-    for (size_t i = 0; i < n; i++) {
-        zf_first_layer(out[0], for_contracts, N_STATES, table, bias, ZF_N_FEATURES, WIDTH);
-        sum += out[i % N_STATES][i % WIDTH];
-    }
-    return (uint64_t)sum;
-}
+static uint64_t contracts_layer(size_t n) { return layer(n, for_contracts, ZF_N_FEATURES); }
 
 static uint64_t first_gradient(size_t n) {
     static float table[ZF_N_HAND_FEATURES * WIDTH], gradient[N_STATES * WIDTH];
