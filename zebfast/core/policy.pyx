@@ -96,7 +96,8 @@ cdef class PolicyFunction:
         function: an instance of PROTOTYPE; whoever makes one of an address vouches for it.
         abi: the ABI that it was written for. ValueError for any but POLICY_ABI.
         replaces: an answer that is not a legal domino is replaced by the lowest one, and counted;
-            otherwise it ends what it is asked in. Twin: `zebfast.arena.policies.Plain`.
+            otherwise it ends what it is asked in. Twin: the plain functions
+            of `zebfast.arena.policies.asking.Asked`.
     """
 
     def __cinit__(self, function, *, abi, replaces=False):
