@@ -10,6 +10,7 @@ game that is written in Python: use those in `open_spiel.python.algorithms`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -105,15 +106,7 @@ class HandGame(pyspiel.Game):  # type: ignore[misc]
 
     def state_like(self, hand: Game) -> HandState:
         """The state in which a hand stands as this one does; its contract is not looked at."""
-        state = self.new_initial_state()
-        state.apply_action(int(hand.decl))
-        state.apply_action(hand.leader)
-        for dealt in hand.dealt:
-            for domino in dealt:
-                state.apply_action(domino)
-        for _, domino in hand.plays:
-            state.apply_action(domino)
-        return state
+        return _after(self, int(hand.decl), hand.leader, hand.dealt, hand.plays)
 
     def make_py_observer(self, iig_obs_type: Any = None, params: Any = None) -> HandObserver:
         """See HandObserver. ValueError for parameters: there are none."""
@@ -211,18 +204,22 @@ class HandState(pyspiel.State):  # type: ignore[misc]
         if self.hand is None:
             raise ValueError("there is nothing to sample before all dominoes are dealt")
         seed = int(sampler() * 2.0**32) << 32 | int(sampler() * 2.0**32)
-        hand, other = self.hand, self.get_game().new_initial_state()
-        held = _layout(hand, player, seed)
-        for seat, domino in hand.plays:
-            held[seat].append(domino)
-        other.apply_action(self._chance[0])
-        other.apply_action(self._chance[1])
-        for dominoes in held:
-            for domino in dominoes:
-                other.apply_action(domino)
-        for _, domino in hand.plays:
-            other.apply_action(domino)
-        return other  # type: ignore[no-any-return]
+        decl, leader, plays = self._chance[0], self._chance[1], self.hand.plays
+        dealt = _layout(self.hand, player, seed)
+        for seat, domino in plays:
+            dealt[seat].append(domino)
+        return _after(self.get_game(), decl, leader, dealt, plays)
+
+
+def _after(
+    game: HandGame, decl: int, leader: int, dealt: list[list[int]], plays: list[tuple[int, int]]
+) -> HandState:
+    """The state after a deal and plays of it, (seat, domino)."""
+    state = game.new_initial_state()
+    dominoes = (*chain.from_iterable(dealt), *(domino for _, domino in plays))
+    for action in (decl, leader, *dominoes):
+        state.apply_action(action)
+    return state
 
 
 def _layout(hand: Game, player: int, seed: int) -> list[list[int]]:
