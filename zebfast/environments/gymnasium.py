@@ -25,7 +25,7 @@ from zebfast.arena.players.api import GamePlayer, load_player
 from zebfast.core.arrays import integers
 from zebfast.core.engine import GameBatch
 from zebfast.core.seat_planes import N_HAND_PLANES, action_masks, batch_planes
-from zebfast.environments.pictures import svg_picture, text_picture
+from zebfast.environments.pictures import check_render_mode, svg_picture, text_picture
 from zebfast.rules import N_DOMINOES, N_SEATS
 from zebfast.system.extras import missing
 
@@ -182,9 +182,7 @@ class SeatEnv(gymnasium.Env):  # type: ignore[misc,type-arg,unused-ignore]
         self, players: Players = "random", rewards: str = "points", bid: int = 30,
         illegal: str = "raise", render_mode: str | None = None,
     ) -> None:  # fmt: skip
-        if render_mode is not None and render_mode not in RENDER_MODES:
-            known = ", ".join(RENDER_MODES)
-            raise ValueError(f"render_mode={render_mode!r}: expected one of {known}, or None")
+        check_render_mode(render_mode, RENDER_MODES)
         self.render_mode = render_mode
         self._seats = Seats(1, players, rewards, bid, illegal)
         self._playing = False

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from zebfast.environments.pictures import svg_picture, text_picture
+from zebfast.environments.pictures import check_render_mode, svg_picture, text_picture
 from zebfast.environments.tables import SEATS, HandTable, Table, WholeTable, seat_number
 from zebfast.rules import RuleSet
 from zebfast.system.extras import missing
@@ -50,9 +50,7 @@ class TableEnv(AECEnv):  # type: ignore[misc,type-arg,unused-ignore]
     def __init__(self, table: Table, name: str, mask: str, render_mode: str | None) -> None:
         if mask not in MASKS:
             raise ValueError(f"mask={mask!r}: expected one of {', '.join(MASKS)}")
-        if render_mode is not None and render_mode not in RENDER_MODES:
-            known = ", ".join(RENDER_MODES)
-            raise ValueError(f"render_mode={render_mode!r}: expected one of {known}, or None")
+        check_render_mode(render_mode, RENDER_MODES)
         super().__init__()
         self.metadata = {
             "name": name, "render_modes": list(RENDER_MODES), "is_parallelizable": False,

@@ -5,7 +5,7 @@ For people who watch an environment; no agent is shown them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zebfast.core.engine import Game
 from zebfast.core.whole_game import WholeGame
@@ -22,6 +22,12 @@ _WIDTH, _HEIGHT = 640, 400
 #: Middles of the four hands and of what each seat has on the table: seat 0 sits below.
 _HANDS = ((320, 350), (115, 200), (320, 80), (525, 200))
 _ON_TABLE = ((320, 262), (265, 200), (320, 160), (375, 200))
+
+
+def check_render_mode(mode: str | None, known: Sequence[str]) -> None:
+    """Raises ValueError for a mode that is not known; None draws nothing."""
+    if mode is not None and mode not in known:
+        raise ValueError(f"render_mode={mode!r}: expected one of {', '.join(known)}, or None")
 
 
 def heading(game: Game | WholeGame) -> str:
