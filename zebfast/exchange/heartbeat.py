@@ -109,12 +109,12 @@ class HeartbeatReader:
         for name, data in files.items():
             known = before.get(name)
             try:
-                same = known is not None and known[0] == data
-                heartbeat = known[1] if known and same else parse_heartbeat(data, name)
+                if known is None or known[0] != data:
+                    known = data, parse_heartbeat(data, name)
             except BadHeartbeat as error:
                 self.refuse(name, str(error))
             else:
-                self._read[name] = data, heartbeat
+                self._read[name] = known
                 self._said.pop(name, None)
         return {heartbeat.worker_id: heartbeat for _, heartbeat in self._read.values()}
 
