@@ -124,7 +124,7 @@ def _destroy_all(found: Sequence[Destroy], fleet: Fleet) -> None:
 
     What could not be ended is remembered as terminating, and tried again.
     """
-    tasks: dict[str, list[Machine]] = {}
+    tasks: dict[str, tuple[Cluster, list[Machine]]] = {}
     for each in found:
         machine, name = each.machine, fleet.files.fleet
         price = "" if machine.price_per_hour is None else f", ${machine.price_per_hour:.3f}/h"
@@ -132,13 +132,11 @@ def _destroy_all(found: Sequence[Destroy], fleet: Fleet) -> None:
         say(name, text, what="destroyed", label=machine.label)
         provider = fleet.outlook.providers[machine.provider]
         if isinstance(provider, Cluster):
-            tasks.setdefault(machine.provider, []).append(machine)
+            tasks.setdefault(machine.provider, (provider, []))[1].append(machine)
             continue
         with _told(fleet, machine.label):
             provider.destroy(machine.id)
-    for name, machines in tasks.items():
-        cluster = fleet.outlook.providers[name]
-        assert isinstance(cluster, Cluster)
+    for cluster, machines in tasks.values():
         with _told(fleet, f"{machines[0].label} (1 of {len(machines)} tasks)"):
             cluster.destroy_all([machine.id for machine in machines])
 
