@@ -79,6 +79,15 @@ fleet_options = together(
 )  # fmt: skip
 
 
+def named_experiment(experiment: str, worker_flags: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The experiment and the workers' flags, where the first of these may stand in its place: so
+    it is where the name comes from the environment."""
+    named = os.environ.get(NAME)
+    if named and experiment.startswith("-"):
+        return named, (experiment, *worker_flags)
+    return experiment, worker_flags
+
+
 def fleets_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """As ``fleet_options``, and ``--all``, for a command that is given the fleets as ``listed``.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from zebfast.cli.fleet.context import NAME, choose, fleet_options
+from zebfast.cli.fleet.context import choose, fleet_options, named_experiment
 from zebfast.cli.fleet.settings import export_settings, refuse_unreachable, spec_of
 from zebfast.cli.messages import note
 from zebfast.fleet.manifest import ENGINES, manifest
@@ -50,9 +49,7 @@ def export(
     tool_version: str | None, output: Path | None, worker_flags: tuple[str, ...], **settings: Any,
 ) -> None:  # fmt: skip
     """Check, write. Exit codes: 0, 1 the places cannot be reached, 2 usage."""
-    named = os.environ.get(NAME)
-    if named and experiment.startswith("-"):  # it is a worker's: the name came from the environment
-        experiment, worker_flags = named, (experiment, *worker_flags)
+    experiment, worker_flags = named_experiment(experiment, worker_flags)
     chosen = choose(experiment, role, fleet, experiments_dir)
     spec = spec_of(chosen, worker_flags, providers=(to,), **settings)
     version = tool_version or _version_here(ENGINES[to].version_command)

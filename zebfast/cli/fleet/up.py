@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from zebfast.cli.fleet.context import (
-    NAME,
     TOKEN,
     Chosen,
     as_it_is_now,
@@ -19,6 +18,7 @@ from zebfast.cli.fleet.context import (
     command_of,
     confirm,
     fleet_options,
+    named_experiment,
     open_fleet,
     reconcile_patiently,
 )
@@ -65,9 +65,7 @@ def up(
     """Show, ask, rent. Exit codes: 0, 1 nothing could be rented, 2 usage or nobody to ask."""
     if as_json and not dry_run:
         raise click.UsageError("--json is for --dry-run; zebfast fleet status has it, too.")
-    named = os.environ.get(NAME)
-    if named and experiment.startswith("-"):  # it is a worker's: the name came from the environment
-        experiment, worker_flags = named, (experiment, *worker_flags)
+    experiment, worker_flags = named_experiment(experiment, worker_flags)
     chosen = choose(experiment, role, fleet, experiments_dir)
     spec = spec_of(chosen, worker_flags, **settings)
     _refuse_unreachable(chosen, spec)
