@@ -220,10 +220,11 @@ def test_a_preempted_task_ends_in_order_and_waits_for_its_turn(preempting_site: 
 
 
 def test_a_controller_that_is_gone_says_nothing_of_tasks(site: Site, cluster: Cluster) -> None:
-    """What it has not saved when it is killed it forgets, so the tasks have run for some time."""
+    """What it has not saved when it is killed it forgets: it would begin these tasks anew."""
     site.up("-n", "2")
     wait_for("examples of both", lambda: len(site.workers()) == 2)
-    before = site.tasks()
+    before, began = site.tasks(), time.time()
+    wait_for("that it saves them", lambda: cluster.has_saved(began))
     cluster.kill_controller()
     try:
         site.zebfast("fleet", "replenish", "first")

@@ -111,6 +111,10 @@ class Cluster:
         """Also after ``kill_controller``: it goes on from the state on its disk."""
         self._spawn("slurmctld", "-D")
 
+    def has_saved(self, since: float) -> bool:
+        """Is its jobs' state on the disk that of a moment (Unix time) or later?"""
+        return (self.home / "ctld" / "job_state").stat().st_mtime > since
+
     def kill_controller(self) -> None:
         controller = self._children["slurmctld"]
         controller.kill()
