@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from extension_types import constructor_names
+from extension_types import constructor_names, extension_types
 
 CORE = Path(__file__).resolve().parents[2] / "zebfast" / "core"
 MODULES = sorted(path.stem for path in CORE.glob("*.pyx"))
@@ -142,6 +142,13 @@ def compare(stub: ast.Module, module: ModuleType) -> list[str]:
                 differences.append(f"{name} is in the stub only")
     missing = own_names(module) - named
     return differences + [f"{name} is missing from the stub" for name in sorted(missing)]
+
+
+@pytest.mark.parametrize("name", sorted(extension_types()))
+def test_no_class_takes_what_it_does_not_name(name: str) -> None:
+    """As Cython has it where a `__cinit__` without parameters is all there is."""
+    with pytest.raises(TypeError):
+        extension_types()[name](nothing_that_it_knows=1)
 
 
 def test_there_are_compiled_modules() -> None:

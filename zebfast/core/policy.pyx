@@ -66,10 +66,10 @@ def views(GameBatch games not None, rows, *, bids):
 
 
 cdef class PolicyRun:
-    """PolicyRun()
+    """How far a run of calls is; another thread may look while it goes on."""
 
-    How far a run of calls is; another thread may look while it goes on.
-    """
+    def __init__(self):  # a __cinit__ without parameters would take any
+        pass
 
     @property
     def calls(self):

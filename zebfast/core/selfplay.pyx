@@ -39,6 +39,8 @@ cdef class RunningGames:
         self.capacity, self.limit, self.taken = 0, 0, 0
         self.records = np.zeros(0, GAME_DTYPE)
         self.done = np.zeros(0, np.uint8)
+        if type(self) is RunningGames:
+            raise TypeError("these are no games: make a SelfPlayForest or LabelledGames")
 
     cdef size_t _select(self, zf_obs *obs) noexcept nogil:
         return 0  # overridden, as below: here are no games
