@@ -14,6 +14,7 @@
 #include "observe.h"
 #include "past.h"
 #include "policy.h"
+#include "rollouts.h"
 #include "rng.h"
 #include "seat_planes.h"
 #include "selfplay.h"
@@ -176,6 +177,29 @@ static uint64_t policy_games(size_t n) {
     for (size_t i = 0; i < n; i++) numbers[i] = i, bids[i] = 30;
     zf_deal_many(games, n, SEED, ZF_STREAM_EVAL_DEAL, 0);
     zf_policy_games(players, games, n, teams, &asking, &run);
+    return (uint64_t)run.calls;
+}
+
+/* Rollouts of a small network against the random policy. */
+static uint64_t modelled_rollouts(size_t n) {
+    enum { WIDTH = 16 };
+    static float numbers[ZF_N_FEATURES * WIDTH];
+    static zf_state games[256];
+    static uint8_t until[256], players[256];
+    static int64_t live[256];
+    zf_linear square = {numbers, numbers, WIDTH, WIDTH};
+    zf_net_weights w = {{WIDTH, 1, false, false}, numbers, numbers, &square, &square,
+                        {numbers, numbers, WIDTH, ZF_N_SCORES}, {0}};
+    zf_policy_run run = {0};
+    zf_rollout_model model = {{zf_policy_random, false, 0}, players, 30, &run};
+    for (size_t i = 0; i < ZF_N_FEATURES * WIDTH; i++)
+        numbers[i] = (float)((int)(i * 7919 % 13) - 6) / 16.0f;
+    zf_net *net = zf_net_new(&w, zf_net_kernel_for("fp32"), NULL);
+    if (!net) exit(1);
+    zf_deal_many(games, n, SEED, ZF_STREAM_EVAL_DEAL, 0);
+    for (size_t i = 0; i < n; i++) until[i] = ZF_N_PLIES, live[i] = (int64_t)i;
+    zf_rollouts_run(net, games, until, NULL, &model, live, &n, 60.0);
+    zf_net_free(net);
     return (uint64_t)run.calls;
 }
 
@@ -383,6 +407,7 @@ static const kernel kernels[] = {
     {"worlds", 200, worlds},
     {"past choices", 20, past_choices},
     {"policy games", 200, policy_games},
+    {"rollouts against a policy", 100, modelled_rollouts},
     {"solve", 20, solve},
     {"trees", 20, trees},
     {"trees on worlds", 20, trees_on_worlds},

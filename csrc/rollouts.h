@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "net.h"
+#include "policy.h"
 #include "records.h"
 #include "state.h"
 
@@ -45,17 +46,28 @@ typedef struct {
     float *value; /* written for those that end so */
 } zf_rollout_values;
 
+/* By which the opponents of each rollout's player play, in place of the network. Its random number
+ * is made of what the seat sees in the layout: the same sight, the same number. */
+typedef struct {
+    zf_policy_player player;
+    const uint8_t *players; /* by rollout: whose opponents they are */
+    uint8_t bid;            /* told of a hand without a contract */
+    zf_policy_run *run;     /* at: the rollout that is asked about */
+} zf_rollout_model;
+
 typedef enum {
     ZF_ROLLOUTS_DONE,
-    ZF_ROLLOUTS_OPEN,    /* the time is up */
-    ZF_ROLLOUTS_REFUSED, /* the network's answer to some choice is not finite */
+    ZF_ROLLOUTS_OPEN,     /* the time is up */
+    ZF_ROLLOUTS_REFUSED,  /* the network's answer to some choice is not finite */
+    ZF_ROLLOUTS_UNUSABLE, /* the model's is not legal: run->at says where, as it stands */
 } zf_rollouts_end;
 
 /* Roll live[0..*n) out, for so many seconds at most (but a batch at least): a few hundred at a
  * time, so that all of them stay in the cache and batches stay full. live and *n become those that
- * are not done. values may be NULL. Threads may share net, and each its own part of live. */
+ * are not done. values and model may be NULL. Threads may share net, and each its own part of live,
+ * with a model of its own. */
 zf_rollouts_end zf_rollouts_run(zf_net *net, zf_state *s, const uint8_t *until,
-                                const zf_rollout_values *values, int64_t *live, size_t *n,
-                                double seconds);
+                                const zf_rollout_values *values, zf_rollout_model *model,
+                                int64_t *live, size_t *n, double seconds);
 
 #endif

@@ -531,6 +531,40 @@ static void test_whole_games(void) {
     }
 }
 
+static int32_t never(const zf_view *view, int64_t random) {
+    (void)random;
+    return view->n_plays < 5 ? __builtin_ctz((uint32_t)view->legal) : -7;
+}
+
+/* What a model plays is legal, or ends the rollouts where it is asked. */
+static void test_a_model_of_opponents(zf_net *net, const zf_state *games, const uint8_t *until) {
+    enum { N = 300 };
+    static zf_state s[N];
+    uint8_t players[N];
+    int64_t live[N];
+    for (int i = 0; i < 2; i++) {
+        zf_policy_run run = {0};
+        zf_rollout_model model = {{i ? never : zf_policy_random, false, 0}, players, 30, &run};
+        size_t n = N;
+        for (size_t k = 0; k < N; k++) {
+            s[k] = games[k];
+            zf_rewind(&s[k], 0);
+            players[k] = (uint8_t)(k % 4);
+            live[k] = (int64_t)k;
+        }
+        zf_rollouts_end end = zf_rollouts_run(net, s, until, NULL, &model, live, &n, 60.0);
+        CHECK(run.calls > 0 && end == (i ? ZF_ROLLOUTS_UNUSABLE : ZF_ROLLOUTS_DONE));
+        if (i) {
+            const zf_state *at = &s[run.at];
+            CHECK(run.answer == -7 && at->n_plays >= 5 && at->n_plays < until[run.at]);
+            CHECK((at->to_play ^ players[run.at]) & 1);
+        }
+        size_t left = 0;
+        for (size_t k = 0; k < N; k++) left += s[k].n_plays < until[k];
+        CHECK(i ? n >= left && left > 0 : n == 0 && left == 0); /* whatever is not done is live */
+    }
+}
+
 /* A network of small whole numbers rolls out, a batch at a time, as if it were asked from outside. */
 static void test_rollouts_with_a_network(void) {
     enum { WIDTH = 16, N = 300 };
@@ -562,7 +596,8 @@ static void test_rollouts_with_a_network(void) {
     }
     for (size_t i = 0; i < N; i++) live[i] = (int64_t)i;
     n = N;
-    while (zf_rollouts_run(net, s, until, NULL, live, &n, 0.0) == ZF_ROLLOUTS_OPEN) CHECK(n > 0);
+    while (zf_rollouts_run(net, s, until, NULL, NULL, live, &n, 0.0) == ZF_ROLLOUTS_OPEN)
+        CHECK(n > 0);
     CHECK(n == 0 && memcmp(s, wanted, sizeof s) == 0);
     for (size_t i = 0; i < N; i++) {
         zf_rewind(&s[i], 0);
@@ -570,12 +605,13 @@ static void test_rollouts_with_a_network(void) {
     }
     n = N;
     zf_rollout_values ends = {player, since, value};
-    CHECK(zf_rollouts_run(net, s, until, &ends, live, &n, 60.0) == ZF_ROLLOUTS_DONE);
+    CHECK(zf_rollouts_run(net, s, until, &ends, NULL, live, &n, 60.0) == ZF_ROLLOUTS_DONE);
     for (size_t i = 0; i < N; i++)
         if (value[i] <= 1.0f)
             CHECK(s[i].n_plays >= 8 && s[i].n_plays < until[i] && s[i].to_play == player[i]);
         else
             CHECK(memcmp(&s[i], &wanted[i], sizeof *s) == 0);
+    test_a_model_of_opponents(net, wanted, until);
     zf_net_free(net);
 }
 

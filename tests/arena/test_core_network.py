@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from choices import choose
 from core_evaluator import CoreEvaluator, OutsideEvaluator, small_network
-from world_games import batch_after
+from world_games import batch_after, for_contracts
 
 from zebfast.arena.players import rollouts, search
 from zebfast.arena.players.base import Player
@@ -17,8 +18,13 @@ from zebfast.arena.players.options import RolloutOptions
 from zebfast.arena.players.rollouts import RolloutPlayer, Rollouts, ValuedRollouts
 from zebfast.arena.players.search import SearchPlayer
 from zebfast.arena.players.world_weights import WorldSource
+from zebfast.arena.policies.asking import Asked
+from zebfast.arena.policies.options import AskingOptions
+from zebfast.arena.policies.policy import PolicyStuck, UnusableAnswer
+from zebfast.core.engine import GameBatch
 from zebfast.core.forest import Forest
 from zebfast.core.options import SearchOptions
+from zebfast.core.policy import POLICY_ABI, PROTOTYPE, PolicyFunction
 from zebfast.core.solver_pool import SolverPool
 
 #: A player that asks this evaluator.
@@ -102,3 +108,74 @@ def test_an_answer_that_is_no_number_is_told_by_the_evaluator(make: Make) -> Non
         choose(
             make(CoreEvaluator(small_network(scale=1e38))), batch_after(2, 4, seed=4), rows, rows
         )
+
+
+@pytest.mark.parametrize("kind", [Rollouts, ValuedRollouts])
+@pytest.mark.parametrize("contracts", [False, True])
+def test_a_compiled_model_is_called_by_the_loops_in_c(
+    kind: type[Rollouts], contracts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On several threads, and coming back after every batch: the plays are those that it makes when
+    it is asked in Python, with the same random numbers."""
+    games = batch_after(60, 5, seed=4)
+    if contracts:
+        games = for_contracts(games, seed=1)
+    model, masks = Asked.random(), games.legal()
+    with SolverPool(2) as pool:
+        told = (pool, 2, 2, model)
+        inside, outside = (
+            kind(evaluator(small_network()), *told)
+            for evaluator in (CoreEvaluator, OutsideEvaluator)
+        )
+        assert inside.core is not None
+        wanted = outside.utilities(games, masks)
+        np.testing.assert_array_equal(inside.utilities(games, masks), wanted)
+        without = kind(CoreEvaluator(small_network()), *told[:3]).utilities(games, masks)
+        assert (without != wanted)[~np.isnan(wanted)].any()
+        monkeypatch.setattr(rollouts, "SLICE_SECONDS", 0.0)
+        np.testing.assert_array_equal(inside.utilities(games, masks), wanted)
+
+
+def asked(answer: Callable[[int], int], *, seconds: float = 10.0) -> Asked:
+    """A model of a C function that answers so to its random number."""
+    function = PolicyFunction(PROTOTYPE(lambda view, random: answer(random)), abi=POLICY_ABI)
+    options = AskingOptions(seconds=seconds)
+    return Asked("Policy 'own'", {"play": lambda view, random: -7}, {"play": function}, options)
+
+
+def modelled(
+    evaluator: OutsideEvaluator, pool: SolverPool, model: Asked
+) -> tuple[Player, GameBatch]:
+    """A player, and nine decisions: the model is asked for nothing but in rollouts of the last."""
+    late, early = batch_after(8, 20, seed=4), batch_after(1, 8, seed=2)
+    games = [*map(late.game, range(8)), early.game(0)]
+    player = RolloutPlayer(
+        name="r",
+        rollouts=Rollouts(evaluator, pool, 2, None, model),
+        worlds=WorldSource("none", 1.0, evaluator),
+        options=RolloutOptions(n_worlds=8, exact_tricks=2),
+    )
+    return player, GameBatch.of(games)
+
+
+@pytest.mark.parametrize("kind", [CoreEvaluator, OutsideEvaluator])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_illegal_answer_names_the_decision(kind: type[OutsideEvaluator], n_threads: int) -> None:
+    with SolverPool(n_threads) as pool:
+        player, games = modelled(kind(small_network()), pool, asked(lambda random: -7))
+        said = r"gave the error -7 in a rollout of game 108, play 9, where \d-\d, .* are legal"
+        with pytest.raises(UnusableAnswer, match=said):
+            choose(player, games, np.arange(9), 100 + np.arange(9))
+
+
+@pytest.mark.parametrize("kind", [CoreEvaluator, OutsideEvaluator])
+def test_no_answer_names_the_decision(kind: type[OutsideEvaluator], pool: SolverPool) -> None:
+    """Whoever waits for it goes on; its thread does once it answers."""
+    goes_on = threading.Event()
+    model = asked(lambda random: goes_on.wait() - 8, seconds=0.1)
+    player, games = modelled(kind(small_network()), pool, model)
+    try:
+        with pytest.raises(PolicyStuck, match=r"no answer for 0\.1 s in a rollout of game 108, pl"):
+            choose(player, games, np.arange(9), 100 + np.arange(9))
+    finally:
+        goes_on.set()

@@ -24,7 +24,8 @@ def test_what_earlier_versions_report_and_compare_has_its_names() -> None:
         "selfplay_v2", "examples_written", "examples_read", "learner_steps", "learner_steps_v2",
     ]  # fmt: skip
     assert set(used_by("gate")) == {
-        "random_games", "policy_games", "whole_games", "whole_games_together", "nello",
+        "random_games", "policy_games", "modelled_rollouts", "whole_games", "whole_games_together",
+        "nello",
         "house_plays",
         "trees", "trees_worlds", "trees_gumbel",
         "trees_thrifty", "match_forest", "worlds_first", "worlds_voids", "solver_deals",

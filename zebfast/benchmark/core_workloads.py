@@ -192,6 +192,26 @@ def lanes(_folder: Path, *, n_games: int = 8192) -> Work:
     return work
 
 
+def modelled_rollouts(_folder: Path, *, n_games: int = 1024) -> Work:
+    """Whole games side by side of a medium v2 network against a function that is called."""
+    from zebfast.core.network import Network
+    from zebfast.core.policy import PolicyRun, random_policy
+    from zebfast.core.rollouts import RolloutGames
+
+    config, weights = fresh_network(tokenizer="v2")
+    net = Network(config.width, config.n_blocks, config.belief_head, weights)
+    games, players = games_at(0, n_games), np.zeros(n_games, np.uint8)
+    model = (random_policy(), players, 30, PolicyRun())
+
+    def work() -> Done:
+        running = RolloutGames(games)
+        while not running.run(net, seconds=60.0, model=model):
+            pass
+        return Done(n_games)
+
+    return work
+
+
 def worlds(_folder: Path, *, n_plays: int, n_games: int = 40, each: int = 5000) -> Work:
     """Worlds of some positions, many of each: what the call itself costs is shared by so many."""
     from zebfast.core.worlds import sample_worlds
@@ -377,6 +397,9 @@ WORKLOADS = (
              match_forest),
     workload(RECORD, "lanes", "games/s", "games side by side with the constant evaluator, one core",
              lanes, rounds=5),
+    workload(GATE, "modelled_rollouts", "games/s",
+             "rollouts of a medium v2 network against a policy in C, one core", modelled_rollouts,
+             rounds=5),
     workload(REPORT, "exact_deals", "deals/s", "whole deals solved exactly, one core",
              solving, tricks=7, n=100, counted="nodes_per_deal"),
     *(workload(RECORD, f"solve_{tricks}_{question.replace(' ', '_')}", "microseconds",

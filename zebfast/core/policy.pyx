@@ -26,6 +26,10 @@ POLICY_ABI = ZF_POLICY_ABI
 PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
 
 
+class IllegalAnswer(ValueError):
+    """A policy's answer that is not legal, where something goes on by its answers."""
+
+
 cdef const uint8_t[::1] _bids(values, Py_ssize_t n):
     bids = integers("bids", values, (n,))
     if n and not 30 <= bids.min() <= bids.max() <= 42:

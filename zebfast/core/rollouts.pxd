@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from zebfast.core.engine cimport GameBatch, zf_state
 from zebfast.core.network cimport zf_net
 from zebfast.core.observe cimport zf_obs
+from zebfast.core.policy cimport zf_policy_player, zf_policy_run
 
 
 cdef extern from "rollouts.h" nogil:
@@ -16,14 +17,21 @@ cdef extern from "rollouts.h" nogil:
         const uint8_t *since
         float *value
 
+    ctypedef struct zf_rollout_model:
+        zf_policy_player player
+        const uint8_t *players
+        uint8_t bid
+        zf_policy_run *run
+
     ctypedef enum zf_rollouts_end:
         ZF_ROLLOUTS_DONE
         ZF_ROLLOUTS_OPEN
         ZF_ROLLOUTS_REFUSED
+        ZF_ROLLOUTS_UNUSABLE
 
     zf_rollouts_end zf_rollouts_run(zf_net *net, zf_state *s, const uint8_t *until,
-                                    const zf_rollout_values *values, int64_t *live, size_t *n,
-                                    double seconds)
+                                    const zf_rollout_values *values, zf_rollout_model *model,
+                                    int64_t *live, size_t *n, double seconds)
 
 
 cdef extern from "past.h" nogil:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from zebfast.core.engine import GameBatch
 from zebfast.core.network import Network
+from zebfast.core.policy import PolicyFunction, PolicyRun
 
 def laid_out(games: GameBatch, rows: ArrayLike | None, hands: ArrayLike) -> GameBatch: ...
 def past_choices(games: GameBatch) -> tuple[np.ndarray, NDArray[np.int32]]: ...
@@ -27,4 +28,5 @@ class RolloutGames:
         *,
         seconds: float,
         values: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]] | None = None,
+        model: tuple[PolicyFunction, NDArray[np.uint8], int, PolicyRun] | None = None,
     ) -> bool: ...

@@ -20,10 +20,12 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 import numpy as np
 
 from zebfast.core.arrays import integers
+from zebfast.core.policy import IllegalAnswer
 from zebfast.core.records import OBS_DTYPE
 
 from zebfast.core.engine cimport ZF_N_PLIES, zf_over
 from zebfast.core.network cimport Network
+from zebfast.core.policy cimport PolicyFunction, PolicyRun
 from zebfast.core.worlds cimport layouts_of, refuse_misfit, zf_worlds_apply, zf_worlds_fit
 
 
@@ -177,7 +179,7 @@ cdef class RolloutGames:
                 zf_rollouts_greedy(self.games.states, &self.live[0], <size_t>self.n_live,
                                    &evals[0, 0])
 
-    def run(self, Network network not None, *, double seconds, values=None):
+    def run(self, Network network not None, *, double seconds, values=None, model=None):
         """Roll out by a network of the core: every choice is the one that play_greedy would make.
 
         Args:
@@ -186,13 +188,19 @@ cdef class RolloutGames:
             values: (players, since, value), uint8 [n], uint8 [n] and float32 [n], C-contiguous, or
                 None. A rollout then stops at its player's first choice once `since` plays are made,
                 and the network's value of that choice is written; the others' is left as it is.
+            model: (function, players, bid, run), a PolicyFunction that chooses for the opponents of
+                these players, uint8 [n], C-contiguous, instead; the bid that it is told of a hand
+                without a contract, 30..42; and a PolicyRun, whose `at` is a row of ``games``. Its
+                random number is draw n_plays of (0, EVAL_PLAY, a number made of what the seat
+                sees). Or None.
 
         Returns:
             True when all rollouts have stopped.
 
         Raises:
-            FloatingPointError: an answer is not finite; those who wait still do.
-            ValueError: values of another shape.
+            FloatingPointError: an answer of the network is not finite; those who wait still do.
+            IllegalAnswer: one of the model's is not legal; the rollout stands where it was asked.
+            ValueError: values or players of another shape, or no bid.
             RuntimeError: rollouts still wait for plays.
         """
         cdef zf_rollout_values v
@@ -201,6 +209,11 @@ cdef class RolloutGames:
         cdef const uint8_t[::1] players, since
         cdef float[::1] value
         cdef const zf_rollout_values *ends = NULL
+        cdef PolicyFunction function
+        cdef PolicyRun asking
+        cdef const uint8_t[::1] whose
+        cdef zf_rollout_model m
+        cdef zf_rollout_model *others = NULL
         if self.waiting_now:
             raise RuntimeError(f"{self.n_live} rollouts still wait for a play")
         if not self.n_live:
@@ -211,10 +224,27 @@ cdef class RolloutGames:
                 raise ValueError(f"values are three arrays of {self.games.size}, one for a rollout")
             v.player, v.since, v.value = &players[0], &since[0], &value[0]
             ends = &v
+        if model is not None:
+            function, whose, bid, asking = model
+            if function is None or asking is None:
+                raise TypeError("a model is a PolicyFunction, with a PolicyRun")
+            if whose.shape[0] != self.games.size:
+                raise ValueError(f"the model has {whose.shape[0]} players, but there are "
+                                 f"{self.games.size} rollouts")
+            if not 30 <= bid <= 42:
+                raise ValueError("bids run from 30 to 42")
+            m.player, m.players, m.bid, m.run = function.player, &whose[0], bid, &asking.run
+            m.player.replaced = 0
+            others = &m
         with nogil:
-            end = zf_rollouts_run(network.net, self.games.states, &self.until[0], ends,
+            end = zf_rollouts_run(network.net, self.games.states, &self.until[0], ends, others,
                                   &self.live[0], &n, seconds)
         self.n_live = n
+        if others:
+            function.player.replaced += m.player.replaced
+        if end == ZF_ROLLOUTS_UNUSABLE:
+            raise IllegalAnswer(f"the model's answer {asking.run.answer} is not legal in rollout "
+                                f"{asking.run.at}")
         if end == ZF_ROLLOUTS_REFUSED:
             raise FloatingPointError("an evaluation is not finite: check the network's weights")
         return end == ZF_ROLLOUTS_DONE

@@ -80,7 +80,7 @@ class PolicyBidder:
         bits = [bit for bit in range(_NO_BIT) if int(one.legal[0]) >> bit & 1]
         legal = [_name_of(kind, CALLS[bit] if kind == "bid" else bit) for bit in bits]
         where = f"an auction at {one.marks[0, 0]} marks to {one.marks[0, 1]}"
-        return UnusableAnswer(f"{self.asked.label} ({kind})", what, where, ", ".join(legal))
+        return UnusableAnswer.of(f"{self.asked.label} ({kind})", what, where, ", ".join(legal))
 
 
 def _name_of(kind: str, answer: int) -> str:

@@ -21,9 +21,11 @@ from zebfast.arena.pairs import LOWEST_BID, Dominoes, PlayRng, Rows
 from zebfast.arena.players.base import ThinkingPlayer
 from zebfast.arena.players.options import RolloutOptions
 from zebfast.arena.players.world_weights import WorldSource
-from zebfast.arena.policies.policy import UnusableAnswer
+from zebfast.arena.policies.guard import guarded
+from zebfast.arena.policies.policy import NoAnswer, PolicyStuck
 from zebfast.core.engine import GameBatch
 from zebfast.core.masks import domino_bits
+from zebfast.core.policy import IllegalAnswer, PolicyRun
 from zebfast.core.records import OBS_DTYPE
 from zebfast.core.rollouts import RolloutGames
 from zebfast.rules import N_DOMINOES, N_PLIES, N_SEATS, bits
@@ -61,7 +63,7 @@ class Rollouts:
     Attributes:
         evaluator: whose favourites are played.
         pool: solves the rest once hands are open; the caller owns it. Its threads roll out, too,
-            where the evaluator is a network of the core.
+            where the evaluator is a network of the core and the model, if there is one, compiled.
         exact_tricks: hands are open for so many last tricks, 0..7.
         depth: hands are opened after so many tricks, the one on the table counted; None for no
             such limit.
@@ -84,6 +86,8 @@ class Rollouts:
 
         Returns:
             f4[m, 28] by domino, NaN for dominoes that are not tried.
+
+        NoAnswer, with the row of `worlds`, where the model gives none that is legal.
         """
         tried = domino_bits(plays)
         at, dominoes = np.nonzero(tried)
@@ -91,7 +95,11 @@ class Rollouts:
         players, before = games.to_play, games.n_plays.astype(np.int64)
         games.play(dominoes.astype(np.uint8))
         out = np.full(tried.shape, np.nan, np.float32)
-        out[at, dominoes] = self._worth(games, players, before)
+        try:
+            out[at, dominoes] = self._worth(games, players, before)
+        except NoAnswer as error:
+            error.row = int(at[error.row])
+            raise
         return out
 
     def _worth(
@@ -102,7 +110,11 @@ class Rollouts:
 
         def part(solver: Solver | SolverPool, rows: slice) -> None:
             some = games.take(np.arange(len(games))[rows])
-            worth[rows] = self._part(some, players[rows], before[rows], solver)
+            try:
+                worth[rows] = self._part(some, players[rows], before[rows], solver)
+            except NoAnswer as error:
+                error.row += rows.start
+                raise
 
         if self.core is None:  # it is asked in one thread, and wants full batches
             part(self.pool, slice(0, len(games)))
@@ -133,8 +145,10 @@ class Rollouts:
 
     @property
     def core(self) -> Network | None:
-        """The network of the core that does all of it; None where others are asked, too."""
-        return None if self.model is not None else core_of(self.evaluator)
+        """The network of the core that does all of it; None where something is asked in Python."""
+        if self.model is not None and self.model.function is None:
+            return None
+        return core_of(self.evaluator)
 
     def _roll_out(
         self, rollouts: RolloutGames, players: NDArray[np.uint8], values: Values | None = None
@@ -145,8 +159,7 @@ class Rollouts:
         """
         if core := self.core:
             with suppress(FloatingPointError):  # asked again below, the evaluator has the sentence
-                while not rollouts.run(core, seconds=SLICE_SECONDS, values=values):
-                    pass
+                self._run(rollouts, core, players, values)
         obs = np.empty(len(rollouts), OBS_DTYPE)
         evals = np.empty((len(rollouts), 8), np.float32)
         while n := rollouts.advance(obs):
@@ -161,6 +174,36 @@ class Rollouts:
                 worth[at[~stay]] = evals[:n][~stay, 7]
                 rollouts.leave(~stay)
             rollouts.play_greedy(evals[:n][stay])
+
+    def _run(
+        self, rollouts: RolloutGames, core: Network, players: NDArray[np.uint8],
+        values: Values | None,
+    ) -> None:  # fmt: skip
+        """All of it in C. NoAnswer, with its row, where the model gives none that is legal.
+
+        Twin: `_evaluate`, which asks one batch at a time.
+        """
+        if (model := self.model) is None:
+            while not rollouts.run(core, seconds=SLICE_SECONDS, values=values):
+                pass
+            return
+        assert model.function is not None
+        run = PolicyRun()
+        told = (model.function, players, LOWEST_BID, run)
+
+        def roll() -> bool:
+            return rollouts.run(core, seconds=SLICE_SECONDS, values=values, model=told)
+
+        def stuck() -> PolicyStuck:
+            return model.stuck("a rollout", row=run.at)
+
+        try:
+            while not guarded(roll, run, seconds=model.options.seconds, stuck=stuck):
+                pass
+        except IllegalAnswer:
+            games, at = rollouts.games, np.array([run.at])
+            rng = PlayRng(0, sights(games.observe(at)), games.n_plays[at])
+            raise model.unusable(run.answer, games, run.at, rng, LOWEST_BID) from None
 
     def _evaluate(
         self, rollouts: RolloutGames, players: NDArray[np.uint8], obs: np.ndarray,
@@ -179,7 +222,7 @@ class Rollouts:
             evals[ours] = found
         some = np.flatnonzero(theirs)
         if len(some):
-            rng = PlayRng(0, _sights(obs[some]), obs["n_plays"][some])
+            rng = PlayRng(0, sights(obs[some]), obs["n_plays"][some])
             bids = np.full(len(some), LOWEST_BID, np.uint8)
             dominoes = self.model.plays(games, at[some], rng, bids)
             slots = domino_bits(obs["hand"][some]).cumsum(axis=1)[np.arange(len(some)), dominoes]
@@ -187,7 +230,7 @@ class Rollouts:
             evals[some, slots - 1] = 1.0
 
 
-def _sights(obs: np.ndarray) -> NDArray[np.uint64]:
+def sights(obs: np.ndarray) -> NDArray[np.uint64]:
     """Numbers u8[k] that tell apart what seats see, OBS_DTYPE [k]."""
     raw = np.ascontiguousarray(obs).view(np.uint8).reshape(len(obs), -1)
     words = np.zeros((len(obs), 6), np.uint64)
@@ -368,19 +411,6 @@ class RolloutPlayer(ThinkingPlayer):
         self.at_once = TIMED_DECISIONS if self.options.seconds else many
 
     def _choose_open(self, batch: GameBatch, rows: Rows, rng: PlayRng) -> Dominoes:
-        try:
-            return self._search(batch, rows, rng)
-        except UnusableAnswer:
-            for i in range(len(rows)):  # whose decision is it?
-                one = rng.take(np.array([i]))
-                try:
-                    self._search(batch, rows[i : i + 1], one)
-                except UnusableAnswer as error:
-                    where = f"a rollout of game {int(one.games[0])}, play {int(one.plies[0]) + 1}"
-                    raise error.at(where) from None
-            raise
-
-    def _search(self, batch: GameBatch, rows: Rows, rng: PlayRng) -> Dominoes:
         began = self.clock()
         games = batch.take(rows)
         legal = domino_bits(games.legal())
@@ -391,7 +421,12 @@ class RolloutPlayer(ThinkingPlayer):
         for first, last in self._stages(began, len(rows)):
             own = None if weights is None else weights[at]
             worlds, logs = self.worlds.draw(games.take(at), rng.take(at), first, last, own)
-            race.add(self._utilities(worlds, race.alive), logs)
+            try:
+                race.add(self._utilities(worlds, race.alive), logs)
+            except NoAnswer as error:
+                i = at[error.row]
+                where = f"a rollout of game {int(rng.games[i])}, play {int(rng.plies[i]) + 1}"
+                raise error.at(where) from None
             dominoes[at] = race.best()
             still = race.open
             if not len(still):
@@ -410,10 +445,17 @@ class RolloutPlayer(ThinkingPlayer):
         return out
 
     def _utilities(self, worlds: GameBatch, alive: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """What the plays alive bool[k, 28] are worth in n worlds of each decision, f4[k, n, 28]."""
+        """What the plays alive bool[k, 28] are worth in n worlds of each decision, f4[k, n, 28].
+
+        NoAnswer, with the row of the decision, where a model gives none that is legal.
+        """
         masks = (alive << np.arange(N_DOMINOES, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
         n = len(worlds) // len(alive)
-        found = self.rollouts.utilities(worlds, np.repeat(masks, n))
+        try:
+            found = self.rollouts.utilities(worlds, np.repeat(masks, n))
+        except NoAnswer as error:
+            error.row //= n
+            raise
         return found.reshape(len(alive), n, N_DOMINOES)
 
     def _stages(self, began: float, n_decisions: int) -> Iterator[tuple[int, int]]:

@@ -95,7 +95,7 @@ class Asked:
             ),
             run,
             seconds=self.options.seconds,
-            stuck=lambda: self.stuck(self._where(rng, run.at)),
+            stuck=lambda: self.stuck(self._where(rng, run.at), row=int(rows[run.at])),
         )
         self.replaced += function.replaced - before
         if found is None:
@@ -148,7 +148,7 @@ class Asked:
         random = int(random_numbers(rng)[0])
         name = domino_name(answer) if 0 <= answer < N_DOMINOES else f"{answer}, which is no domino,"
         what = self.said("play", answer, record, random, name)
-        return UnusableAnswer(self.label, what, self._where(rng, 0), legal)
+        return UnusableAnswer.of(self.label, what, self._where(rng, 0), legal, row=row)
 
     def said(self, kind: str, answer: int, record: Any, random: int, name: str) -> str:
         """What an answer that cannot be used was, in words; an exception is raised again to be
@@ -167,13 +167,9 @@ class Asked:
             return "raised an exception"
         return f"gave the error {answer}" if answer < 0 else f"answered {name}"
 
-    def stuck(self, where: str) -> PolicyStuck:
+    def stuck(self, where: str, *, row: int = 0) -> PolicyStuck:
         """The error for no answer."""
-        return PolicyStuck(
-            f"{self.label} has given no answer for {self.options.seconds:g} s in {where}: is there "
-            "a loop that does not end? It cannot be stopped, and keeps a core busy until this "
-            "program ends; seconds=N gives it more time."
-        )
+        return PolicyStuck.of(self.label, self.options.seconds, where, row=row)
 
     @staticmethod
     def _where(rng: PlayRng, at: int) -> str:

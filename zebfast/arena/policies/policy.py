@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 #: What the seat sees (see `View`) and a number from 0 to 2**63 - 1; what it does, or below 0 an
 #: error.
@@ -27,24 +27,46 @@ class PolicyError(ValueError):
     """A policy that cannot be loaded or compiled, or gave no legal answer; one sentence."""
 
 
-class UnusableAnswer(PolicyError):
-    """An answer that is not legal, an error code or an exception: what, and where."""
+class NoAnswer(PolicyError):
+    """No answer that can be used: a sentence with the place where that was.
 
-    def __init__(self, label: str, what: str, where: str, legal: str) -> None:
-        self._parts = (label, what, legal)
-        super().__init__(
-            f"{label} {what} in {where}, where {legal} are legal: mend it, or let such answers be "
-            "replaced by illegal=replace."
-        )
+    Attributes:
+        row: of the games that were asked about; others may have it under another name.
+    """
 
-    def at(self, where: str) -> UnusableAnswer:
+    def __init__(self, before: str, where: str, after: str, *, row: int = 0) -> None:
+        self._before, self._after, self.row = before, after, row
+        super().__init__(f"{before} in {where}{after}")
+
+    def at(self, where: str) -> Self:
         """The same, told of where others know it to be."""
-        label, what, legal = self._parts
-        return UnusableAnswer(label, what, where, legal)
+        return type(self)(self._before, where, self._after, row=self.row)
 
 
-class PolicyStuck(PolicyError):
+class UnusableAnswer(NoAnswer):
+    """An answer that is not legal, an error code or an exception."""
+
+    @classmethod
+    def of(cls, label: str, what: str, where: str, legal: str, *, row: int = 0) -> Self:
+        """What the policy of that label did, where others are legal."""
+        after = (
+            f", where {legal} are legal: mend it, or let such answers be replaced by "
+            "illegal=replace."
+        )
+        return cls(f"{label} {what}", where, after, row=row)
+
+
+class PolicyStuck(NoAnswer):
     """A policy that does not answer. What is compiled cannot be stopped: its thread goes on."""
+
+    @classmethod
+    def of(cls, label: str, seconds: float, where: str, *, row: int = 0) -> Self:
+        """For so many seconds."""
+        after = (
+            ": is there a loop that does not end? It cannot be stopped, and keeps a core busy "
+            "until this program ends; seconds=N gives it more time."
+        )
+        return cls(f"{label} has given no answer for {seconds:g} s", where, after, row=row)
 
 
 class Policy:
