@@ -8,6 +8,7 @@ The policies are those of examples/policies.py. Needs zebfast[numba].
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,10 +19,13 @@ from zebfast.arena.match import play_match
 from zebfast.arena.players.base import Player, plain_player
 from zebfast.arena.players.build import build_player
 from zebfast.arena.players.policy import PolicyPlayer
+from zebfast.arena.players.rollouts import RolloutPlayer
 from zebfast.arena.players.specs import parse_spec
 from zebfast.arena.policies.asking import Asked
 from zebfast.core.engine import random_games
 from zebfast.core.policy import PolicyRun, random_policy, views
+from zebfast.core.solver_pool import SolverPool
+from zebfast.selfplay.groups import BatchEvaluator
 
 WANTED = (
     ("compiled_heuristic2", "plain_heuristic2", 100),
@@ -30,6 +34,9 @@ WANTED = (
     ("compiled_random", "arena_random", None),
     ("compiled_random", "random_games", None),
     ("calls_random", "calls_wanted", 1),
+    ("model_in_c", "model_asked", 1),
+    ("model_in_c", "model_plain", None),
+    ("model_in_c", "model_none", None),
 )
 
 
@@ -56,6 +63,37 @@ def calls(name: str, n: int) -> Callable[[], int]:
     assert function is not None
     run = PolicyRun()
     return lambda: sum(len(function.answers(records, randoms, run=run)) for _ in range(n // 1000))
+
+
+def rollouts(model: Player | None, *, in_c: bool = True, n: int = 256) -> Callable[[], int]:
+    """Rollouts of a search with the shipped network, whose opponents play by the policy.
+
+    in_c: else the network is one that is asked from Python, as any other is.
+    """
+    spec = parse_spec("search:worlds=1")
+    player = build_player(spec, device="cpu", pool=SolverPool(1), threads=1)
+    assert isinstance(player, RolloutPlayer)
+    asked = model.asked if isinstance(model, PolicyPlayer) else None
+    evaluator = player.rollouts.evaluator
+    games = GameBatch.deal(n, seed=3)
+    seen = games.observe()
+    evaluator.evaluate(seen, np.empty((n, 8), np.float32))  # from here on loops in C may ask it
+    search = replace(
+        player.rollouts, model=asked, evaluator=evaluator if in_c else _Outside(evaluator)
+    )
+    masks = games.legal()
+
+    def work() -> int:
+        return int((~np.isnan(search.utilities(games, masks))).sum())
+
+    return work
+
+
+class _Outside:
+    """An evaluator that loops in C cannot ask."""
+
+    def __init__(self, evaluator: BatchEvaluator) -> None:
+        self.evaluate = evaluator.evaluate
 
 
 def example(name: str, how: str = "") -> PolicyPlayer:
@@ -85,6 +123,13 @@ def stages() -> Stages:
         "random_games": (
             "random games of the core alone: nobody sees anything", unit,
             lambda: len(random_games(40_000, seed=1))),
+        "model_in_c": ("rollouts against heuristic2, compiled, by the loops in C", "rollouts/s",
+                       rollouts(example("heuristic2"))),
+        "model_asked": ("the same, asked from Python batch by batch", "rollouts/s",
+                        rollouts(example("heuristic2"), in_c=False)),
+        "model_plain": ("the same as plain Python", "rollouts/s",
+                        rollouts(example("heuristic2", plain), n=16)),
+        "model_none": ("rollouts against the network itself", "rollouts/s", rollouts(None)),
         "calls": ("calls of heuristic2, compiled", "calls/s", calls("heuristic2", 200_000)),
         "calls_random": ("calls of random, compiled", "calls/s", calls("random", 200_000)),
         "calls_core": ("calls of the core's random player", "calls/s", calls("", 200_000)),
