@@ -1,6 +1,6 @@
 """Wheels as users get them: built, audited, installed in clean environments, played: `make wheels`.
 
-    python tools/wheels.py [--python PYTHON ...] [--slug NAME]
+    python tools/wheels.py [--python PYTHON ...] [--kept FOLDER] [--slug NAME]
 
 The source archive is made twice and must be the same bytes. Then, for each Python: a wheel from
 that archive alone, no larger than it may be, with no symbol that a manylinux system lacks; a folder
@@ -9,7 +9,8 @@ folder without the network and the shipped network plays a game. From pip's star
 game may take 15 seconds by the clock, on a machine that does nothing else; the seconds of processor
 beside it are what other programs do not change. A PYTHON may be a command of several words, for
 a Python of another system: "chroot /srv/trixie python3". With --slug the outcome is kept in
-bench/records/wheels/.
+bench/records/wheels/. What was built is kept in FOLDER, and what is there of the same commit is not
+built again, so that a machine need be quiet for no longer than installing takes.
 
 Needs the package registry while it builds and fills the folder, and auditwheel.
 """
@@ -91,8 +92,11 @@ def audited(wheel: Path) -> str:
     return f"manylinux_{glibc[0]}_{glibc[1]}"
 
 
-def checked(python: str, archive: Path, work: Path) -> dict[str, Any]:
-    """One Python: what its wheel is, and what happened in an environment with nothing in it."""
+def checked(python: str, archive: Path, work: Path, kept: Path | None) -> dict[str, Any]:
+    """One Python: what its wheel is, and what happened in an environment with nothing in it.
+
+    kept: where the wheels of this archive are, or go to.
+    """
     words = shlex.split(python)
     # The same path for a Python of another root, where this one is `seen`.
     seen = Path(words[1]) / work.relative_to("/") if words[0] == "chroot" else work
@@ -100,7 +104,16 @@ def checked(python: str, archive: Path, work: Path) -> dict[str, Any]:
     try:
         shutil.copy(archive, seen)
         shutil.copy(PLAYS, seen)
-        wheel = built(words, work / archive.name, work, seen)
+        own = kept and kept / re.sub(r"\W+", "-", python)
+        if own is not None and own.is_dir():
+            shutil.copytree(own, seen / "folder")
+        else:
+            build(words, work / archive.name, work)
+        [wheel] = (seen / "folder").glob("zebfast-*.whl")
+        if (megabytes := wheel.stat().st_size / 1e6) > LARGEST_MB:
+            raise Failed(f"{wheel.name} has {megabytes:.1f} MB, more than {LARGEST_MB}")
+        if own is not None and not own.is_dir():
+            shutil.copytree(seen / "folder", own)
         return {
             "wheel": wheel.name,
             "megabytes": round(wheel.stat().st_size / 1e6, 2),
@@ -111,17 +124,12 @@ def checked(python: str, archive: Path, work: Path) -> dict[str, Any]:
         shutil.rmtree(seen)
 
 
-def built(words: list[str], archive: Path, work: Path, seen: Path) -> Path:
-    """The wheel, in a folder together with those that it needs."""
+def build(words: list[str], archive: Path, work: Path) -> None:
+    """The wheel, in a folder of `work` together with those that it needs."""
     run([*words, "-m", "venv", f"{work}/tools"], Path("/"))
     pip = [*words[:-1], f"{work}/tools/bin/python", *_PIP]
     folder = f"{work}/folder"
-    run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, str(archive)], Path("/"))
-    [wheel] = (seen / "folder").glob("zebfast-*.whl")
-    if (megabytes := wheel.stat().st_size / 1e6) > LARGEST_MB:
-        raise Failed(f"{wheel.name} has {megabytes:.1f} MB, more than {LARGEST_MB}")
-    run([*pip, "download", "--dest", folder, f"{folder}/{wheel.name}"], Path("/"))
-    return wheel
+    run([*pip, "wheel", "--wheel-dir", folder, str(archive)], Path("/"))
 
 
 def installed(words: list[str], work: Path) -> dict[str, Any]:
@@ -151,6 +159,7 @@ def main() -> int:
     """Exit code 1, with a sentence, at the first thing that does not hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--python", action="append", metavar="PYTHON", dest="pythons")
+    parser.add_argument("--kept", type=Path, metavar="FOLDER", help="of wheels that were built")
     parser.add_argument("--slug", help="keep the outcome under this name")
     given = parser.parse_args()
     record = origin("make wheels", sys.argv)
@@ -159,8 +168,9 @@ def main() -> int:
         try:
             archive = source_archive(Path(scratch))
             record["source_archive_megabytes"] = round(archive.stat().st_size / 1e6, 2)
+            kept = given.kept and given.kept / hashlib.sha256(archive.read_bytes()).hexdigest()[:16]
             for number, python in enumerate(given.pythons or [sys.executable]):
-                found = checked(python, archive, Path(scratch) / str(number))
+                found = checked(python, archive, Path(scratch) / str(number), kept)
                 record["wheels"].append(found)
                 print(json.dumps(found), flush=True)
         except Failed as wrong:
