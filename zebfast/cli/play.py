@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zebfast.cli.options import Whole, option
+from zebfast.cli.options import Whole
+from zebfast.cli.pages import host_option, names_option, open_option, tell_address
 
 if TYPE_CHECKING:
     from zebfast.web.play.store import Store
@@ -30,14 +31,11 @@ _STATE = "zebfast/play"
     Example:
       zebfast play --open""",
 )
-@option("--host", str, "127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
+@host_option
 @click.option(
     "--port", type=Whole(1, 65535), help="Port to listen on.  [default: that of the last time]"
 )
-@click.option(
-    "--name", "names", multiple=True, metavar="NAME",
-    help="A name by which browsers may call this machine; addresses of numbers need none.",
-)  # fmt: skip
+@names_option
 @click.option(
     "--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIRECTORY",
     help="Where games are kept.  [default: zebfast/play below the user's state directory]",
@@ -47,7 +45,7 @@ _STATE = "zebfast/play"
     help="One more computer player to choose from, as in zebfast eval; may be repeated.",
 )  # fmt: skip
 @click.option("--device", help="Where networks run (default: cpu).")
-@click.option("--open", "opens", is_flag=True, help="Open the address in the browser, too.")
+@open_option
 def play(
     host: str, port: int | None, names: tuple[str, ...], state: Path | None,
     players: tuple[str, ...], device: str | None, opens: bool,
@@ -73,12 +71,7 @@ def play(
     def told(address: str, store: Store) -> None:
         for sentence in store.refused:
             click.echo(f"warning: {sentence}", err=True)
-        click.echo(address)
-        click.echo("Open this address. Ctrl-C ends the server; games are kept.", err=True)
-        if opens:
-            import webbrowser
-
-            webbrowser.open(address)
+        tell_address(address, "games are kept", opens=opens)
 
     serve(config, told=told)
 

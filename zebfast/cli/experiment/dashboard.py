@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from zebfast.cli.experiment.context import experiments_dir_option, open_experiment, stores_of
-from zebfast.cli.options import Number, Whole, option
+from zebfast.cli.options import Number, Whole
+from zebfast.cli.pages import host_option, names_option, open_option, tell_address
 from zebfast.cli.run import hidden, user_sentence
 from zebfast.system.settings import A_DAY
 
@@ -28,17 +29,14 @@ from zebfast.system.settings import A_DAY
       zebfast experiment dashboard --host 0.0.0.0 --port 8042""",
 )
 @click.argument("name", required=False)
-@option("--host", str, "127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
+@host_option
 @click.option("--port", type=Whole(1, 65535), help="Port to listen on.  [default: a free one]")
-@click.option(
-    "--name", "names", multiple=True, metavar="NAME",
-    help="A name by which browsers may call this machine; addresses of numbers need none.",
-)  # fmt: skip
+@names_option
 @click.option(
     "--every", type=Number(0.1, A_DAY), metavar="SECONDS",
     help="Seconds between looks.  [default: 2 at directories, 60 at the Hub]",
 )  # fmt: skip
-@click.option("--open", "opens", is_flag=True, help="Open the address in the browser, too.")
+@open_option
 @experiments_dir_option
 def dashboard(
     name: str | None, host: str, port: int | None, names: tuple[str, ...], every: float | None,
@@ -57,12 +55,7 @@ def dashboard(
         return None if told is None else hidden(told)
 
     def told(address: str) -> None:
-        click.echo(address)
-        click.echo("Open this address. Ctrl-C ends the server; runs go on.", err=True)
-        if opens:
-            import webbrowser
-
-            webbrowser.open(address)
+        tell_address(address, "runs go on", opens=opens)
 
     page = "/" if name is None else f"/run/{name}"
     config = DashboardConfig(experiments_dir, page, host, port or 0, names)
