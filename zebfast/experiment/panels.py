@@ -14,6 +14,8 @@ from typing import Any
 from zebfast.learner.recipe import BEST, Recipe
 
 CYCLE, GAMES, MINUTES = "step", "stats/total_games", "stats/minutes"
+#: Metrics that count games, by the stream that they come from: how they grow is the speed of play.
+GAMES_BY_SOURCE = {"self-play": GAMES, "eval-aux": "stats/eval_aux_games"}
 X_LABELS = {CYCLE: "cycle", GAMES: "games", MINUTES: "minutes"}
 _ARENA = re.compile(r"eval/vs_(.+)_(win|contract)_rate")
 _ENDS = re.compile(r"eval/vs_.+_(low|high)")
@@ -40,9 +42,10 @@ def _by_source(loss: str) -> dict[str, str]:
     }
 
 
+_STRENGTH = "share of games won, 95 % intervals"
 _PANELS = (
     Panel(
-        "share of games won, 95 % intervals",
+        _STRENGTH,
         {
             "against random": "eval/vs_random_win_rate",
             "against the heuristic": "eval/vs_heuristic_win_rate",
@@ -68,15 +71,12 @@ _PANELS = (
         "examples in the replay buffers",
         {"self-play": "stats/replay_buffer_selfplay", "eval-aux": "stats/replay_buffer_eval_aux"},
     ),
-    Panel("games counted", {"self-play": GAMES, "eval-aux": "stats/eval_aux_games"}),
+    Panel("games counted", GAMES_BY_SOURCE),
     Panel(
         "draws of the average example",
         {"self-play": "stats/replay_reuse", "eval-aux": "stats/eval_aux_replay_reuse"},
     ),
 )
-
-
-_STRENGTH = "share of games won, 95 % intervals"
 _RECIPE_PANELS = (
     Panel(_STRENGTH, None, x=MINUTES, level=0.5),
     Panel(_STRENGTH, None, x=GAMES, level=0.5),
@@ -146,7 +146,3 @@ def carried(rows: Iterable[Mapping[str, Any]], last: dict[str, float]) -> Iterat
 def no_rows_yet() -> dict[str, float]:
     """Games and minutes before the first row."""
     return {GAMES: 0, MINUTES: 0.0}
-
-
-#: Metrics that count games, by the stream that they come from: how they grow is the speed of play.
-GAMES_BY_SOURCE = {"self-play": GAMES, "eval-aux": "stats/eval_aux_games"}
