@@ -137,6 +137,15 @@ def test_a_whole_game_by_keyboard_alone_then_its_review(desk: Any, site: Site) -
         assert desk.find_element("id", "sheet-title").text == title
         _keys(desk, Keys.ESCAPE)
         _wait(desk, "!document.getElementById('sheet').open")
+    at_once = """const sheet = document.getElementById("sheet");
+        document.getElementById("record").click();
+        const inside = sheet.querySelector(".scroll");
+        inside.focus();
+        sheet.close();  // and before the focus has left it:
+        inside.dispatchEvent(new KeyboardEvent("keydown", {key: "l", bubbles: true}));
+        return document.getElementById("sheet-title").textContent"""
+    assert desk.execute_script(at_once) == "The last trick"
+    _keys(desk, Keys.ESCAPE)
     desk.find_element("css selector", "#ask a.primary").send_keys(Keys.ENTER)
     _wait(desk, "document.documentElement.dataset.all")
     assert "Where the points came from" in desk.find_element("id", "hand").text
@@ -410,6 +419,41 @@ def test_the_dashboard_of_a_live_run(desk: Any, tmp_path: Path) -> None:
         findings["list"] = _findings(desk)
         assert {where: each for where, each in findings.items() if each} == {}
         assert complaints(desk) == []
+
+
+def test_the_dashboard_says_why_it_is_refused_and_offers_what_can_be_compared(
+    desk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zebfast.web.dashboard.routes.MOST_COMPARED", 2)
+    for name in ("first", "second", "third"):
+        run = MadeRun(tmp_path, name)
+        run.publish(problems=[{"unix": 1e14, "line": "of no calendar"}])
+    refused = "document.getElementById('trouble').textContent.includes('%s')"
+    with dashboard(tmp_path, every=0.2) as board:
+        desk.get(board.address("/run/first"))
+        _wait(desk, LOOKED)
+        incident = desk.find_element("css selector", "#incidents li").text
+        assert incident == "100000000000000 published: of no calendar"
+        _wait(desk, "document.querySelectorAll('#others input').length === 2")
+        click = "document.querySelector('#others input').click()"
+        left = "document.querySelectorAll('#others input:enabled').length"
+        desk.execute_script(click)
+        assert desk.execute_script(f"return {left}") == 1
+        desk.execute_script(click)
+        assert desk.execute_script(f"return {left}") == 2
+        large = """import("/static/chart.js").then((chart) => arguments[0](chart.picture({
+            title: "", xLabel: "", level: null, marks: [],
+            lines: [{legend: "", x: [1e17, 1e17 + 16], y: [1, 2], low: null, high: null}],
+        }).querySelectorAll("text").length))"""
+        assert desk.execute_async_script(large) < 20
+        assert complaints(desk) == []
+        address = f"http://127.0.0.1:{board.port}/run/"
+        desk.get(f"{address}first?with=second&with=third")
+        _wait(desk, refused % "At most 2 experiments")
+        desk.get(f"{address}none")
+        _wait(desk, refused % "There is no experiment")
+    _wait(desk, refused % "The server does not answer")
+    complaints(desk)  # of what was refused
 
 
 def _until(found: Callable[[], bool]) -> None:

@@ -19,9 +19,12 @@ from boards import GAMES_A_CYCLE, Board, MadeRun, dashboard, means, worker_id
 from experiments import zebfast
 from web_server import Client
 
+from zebfast.experiment.experiment import Experiment, list_experiments
 from zebfast.experiment.status.report import status_of
-from zebfast.experiment.status.snapshot import gather
+from zebfast.experiment.status.snapshot import Facts, gather
 from zebfast.system.files import write_atomic
+from zebfast.web.dashboard.routes import _csv
+from zebfast.web.dashboard.run import Run
 
 LOSS = "train/play_loss"
 
@@ -117,6 +120,15 @@ def test_every_row_comes_as_csv(shared: tuple[MadeRun, Board]) -> None:
     assert [row[LOSS] for row in rows] == [str(row.get(LOSS, "")) for row in whole]
     assert rows[50]["stats/total_games"] == str(50 * GAMES_A_CYCLE), "carried on to the look's row"
     assert board.owner.get("/api/run/first/metrics.csv?metric=none").status == 404
+
+
+def test_a_table_comes_in_pieces_whichever_rows_it_leaves_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    rows = ({"step": n, LOSS: 0.5} if n % 2 else {"step": n} for n in range(1, 4001))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pieces = list(_csv(path, (LOSS,)))
+    assert max(piece.count(b"\n") for piece in pieces) <= 501
+    assert len(b"".join(pieces).splitlines()) == 2001
 
 
 def test_nothing_is_said_to_who_has_no_token_and_nothing_can_be_changed(
@@ -271,10 +283,57 @@ def test_nobody_looks_when_nobody_watches(
     assert watched.run.looks == looks
 
 
+def test_the_hub_is_asked_no_sooner_while_a_long_file_is_read(
+    made: tuple[MadeRun, Board], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = made
+    asked: list[Path] = []
+
+    def counted(experiment: Experiment, **more: Any) -> Facts:
+        asked.append(experiment.directory)  # others may be looked at meanwhile, too
+        return gather(experiment, **more)
+
+    monkeypatch.setattr("zebfast.web.dashboard.run.gather", counted)
+    monkeypatch.setattr("zebfast.web.dashboard.run.HERE_SECONDS", 0.0)
+    monkeypatch.setattr("zebfast.web.dashboard.run.READ_SECONDS", 0.0)
+    monkeypatch.setattr("zebfast.system.follow.BLOCK", 4000)
+    monkeypatch.setattr("zebfast.experiment.experiment.Experiment.is_local", False)
+    watched = Run("first", run.experiment.directory, means(None))
+    watched.look()
+    assert watched.pause < 1
+    while watched.pause < 1:
+        watched.look()
+    assert (watched.trouble, watched.pause) == ("", 60.0)
+    assert asked.count(watched.directory) == 1
+
+
+def test_a_list_of_many_reads_the_directory_once(
+    made: tuple[MadeRun, Board], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, board = made
+    for name in ("a", "b", "c"):
+        MadeRun(run.root, name)
+    listed: list[Path] = []
+
+    def counted(directory: Path) -> list[str]:
+        listed.append(directory)
+        return list_experiments(directory)
+
+    monkeypatch.setattr("zebfast.web.dashboard.watching.list_experiments", counted)
+    monkeypatch.setattr("zebfast.web.dashboard.watching.LIST_SECONDS", 1000.0)
+    with _events(board, "/api/experiments/events") as events:
+        while len(next(events)["experiments"]) < 4:
+            pass
+    assert listed.count(board.watching.directory) == 1
+
+
 def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:
     done = zebfast("experiment", "dashboard", "none", "--experiments-dir", tmp_path)
     assert done.exit_code == 2
     assert "There is no experiment 'none'" in done.stderr
+    done = zebfast("experiment", "dashboard", "--host", "", "--experiments-dir", tmp_path)
+    assert done.exit_code == 2, "it would listen to every machine"
+    assert "it is empty" in done.stderr
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = zebfast(

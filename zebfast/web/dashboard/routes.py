@@ -49,7 +49,7 @@ class Routes:
             self.watching.touch()
             return json_bytes({
                 "directory": str(self.watching.directory), "experiments": self.watching.lines(),
-                "trouble": self.watching.trouble,
+                "trouble": self.watching.trouble, "most": MOST_COMPARED,
             })  # fmt: skip
 
         return EventStream(self.watching.changes, render)
@@ -112,12 +112,10 @@ def _csv(path: Path, metrics: tuple[str, ...]) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    number = 0
     for number, row in enumerate(carried(iter_metrics(path), no_rows_yet()), 1):
-        if all(row.get(name) is None for name in metrics):
-            continue
-        writer.writerow([row.get(name) for name in columns])
-        if number % _PIECE_ROWS == 0:
+        if any(row.get(name) is not None for name in metrics):
+            writer.writerow([row.get(name) for name in columns])
+        if number % _PIECE_ROWS == 0:  # of the file: what is left out takes time, too
             yield text.getvalue().encode()
             text.seek(0)
             text.truncate()

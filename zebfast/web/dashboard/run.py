@@ -104,6 +104,11 @@ class Run:
         curves = self.curves
         if curves is not None and curves.follower.is_behind:
             return 0.01
+        return self._every
+
+    @property
+    def _every(self) -> float:
+        """Seconds between looks at everything."""
         if self.means.every is not None:
             return self.means.every
         is_here = self._known is None or self._known.experiment.is_local
@@ -141,7 +146,7 @@ class Run:
         )
         self.status = status_of(facts)
         self._found = self._plain(facts, self.status, known)
-        self._due = now + (self.means.every or HERE_SECONDS)
+        self._due = now + self._every
 
     def _same(self, experiment: Experiment, options: StoreOptions) -> _Known:
         """What is known of it; of another experiment of its name, or one changed, all is new."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +88,15 @@ class Watching:
 
     def find(self, name: str) -> Watched:
         """An experiment by its name. Refused where there is none, nor was one a moment ago."""
-        known = self._known.get(name)
-        if known is None:
-            if name not in list_experiments(self.directory):
-                raise Refused(404, f"There is no experiment {name[:80]!r} in {self.directory}.")
+        if name not in self._known and name not in list_experiments(self.directory):
+            raise Refused(404, f"There is no experiment {name[:80]!r} in {self.directory}.")
+        return self._watched(name)
+
+    def _watched(self, name: str) -> Watched:
+        if name not in self._known:
             run = Run(name, self.directory / name, self._means)
-            known = self._known[name] = Watched(run, self._lane, self._tell)
-        return known
+            self._known[name] = Watched(run, self._lane, self._tell)
+        return self._known[name]
 
     def touch(self) -> None:
         """Somebody wants to see the list. In the event loop."""
@@ -124,8 +125,7 @@ class Watching:
             while time.monotonic() < self._until:
                 await asyncio.wrap_future(self._lane.do(self._list))
                 for name in self._names:
-                    with suppress(Refused):  # it went meanwhile
-                        self.find(name).touch()
+                    self._watched(name).touch()
                 for name, known in list(self._known.items()):
                     if name not in self._names and not known.is_watched:
                         known.close()

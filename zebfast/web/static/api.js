@@ -18,25 +18,52 @@ export async function ask(path, sent) {
   return found;
 }
 
+/** What a page says that goes on showing what it has. */
+export const NO_NEWS = "The server does not answer: what is shown is what it last said.";
+
+/** Why the server refuses a stream, in its words; "" where it does not answer, or refuses no more. */
+async function refusal(path) {
+  const stop = new AbortController();
+  try {
+    const answer = await fetch(path, { signal: stop.signal });
+    return answer.ok ? "" : (await answer.json()).error ?? "";
+  } catch {
+    return "";
+  } finally {
+    stop.abort();
+  }
+}
+
 /**
- * Call `seen` with every state of `path`, and `lost` with whether the line is down. A hidden page lets
- * its line go: browsers have only six for one server. Returns what ends it.
+ * Call `seen` with every state of `path`, and `lost` when the line goes down or comes back: with null
+ * when it is up, why the server refuses it, or "" where it does not answer. A hidden page lets its line
+ * go: browsers have only six for one server. Returns what ends it.
  */
 export function follow(path, seen, lost = () => {}) {
   let source = null;
+  let ended = false;
+  let told = null; // to `lost`
+  const tell = (why) => {
+    if (why === told || ended) return;
+    told = why;
+    lost(why);
+  };
   const open = () => {
-    if (source !== null || document.hidden) return;
-    source = new EventSource(path);
-    source.onmessage = (event) => {
-      lost(false);
+    if (ended || source !== null || document.hidden) return;
+    const own = new EventSource(path);
+    source = own;
+    own.onmessage = (event) => {
+      tell(null);
       seen(JSON.parse(event.data));
     };
-    source.onerror = () => {
-      lost(true);
-      if (source !== null && source.readyState === EventSource.CLOSED) {
-        source = null;
-        setTimeout(open, 2000);
+    own.onerror = async () => {
+      if (own.readyState !== EventSource.CLOSED) {
+        tell("");
+        return;
       }
+      source = null;
+      setTimeout(open, 2000);
+      tell(await refusal(path));
     };
   };
   const close = () => {
@@ -47,6 +74,7 @@ export function follow(path, seen, lost = () => {}) {
   document.addEventListener("visibilitychange", shown);
   open();
   return () => {
+    ended = true;
     document.removeEventListener("visibilitychange", shown);
     close();
   };

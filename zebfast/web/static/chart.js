@@ -23,8 +23,13 @@ function ticks(low, high, most) {
   const rough = (high - low) / most;
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * unit).find((n) => n >= rough);
+  const first = Math.ceil(low / step - 1e-9);
   const found = [];
-  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step) found.push(Math.abs(at) < step * 1e-6 ? 0 : at);
+  // Counted, since of numbers that are large enough the next step is the same number.
+  for (let n = 0; n <= most; n += 1) {
+    const at = (first + n) * step;
+    if (at <= high + step * 1e-9) found.push(Math.abs(at) < step * 1e-6 ? 0 : at);
+  }
   return found;
 }
 

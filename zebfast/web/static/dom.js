@@ -30,6 +30,13 @@ export function hold(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+/** Say what is wrong; "": nothing is. What stands there already is not put there again, and not read out. */
+export function trouble(sentence) {
+  const place = the("trouble");
+  if (place.textContent !== sentence) place.textContent = sentence;
+  place.hidden = sentence === "";
+}
+
 /** What this browser remembers of how its person likes things. */
 export const prefs = {
   get(name, other) {

@@ -1,24 +1,19 @@
 // All experiments, a line each; some can be chosen to be seen beside each other.
 
-import { follow } from "./api.js";
-import { h, hold, the } from "./dom.js";
+import { follow, NO_NEWS } from "./api.js";
+import { h, hold, the, trouble } from "./dom.js";
 import { tile } from "./domino.js";
 import { age, ago, dollars, figure } from "./figures.js";
 
-const MOST = 6; // beside each other
 const chosen = new Set();
+let most = 0; // beside each other
 
 the("home").append(tile("42"));
-
-function trouble(sentence) {
-  the("trouble").textContent = sentence;
-  the("trouble").hidden = sentence === "";
-}
 
 function choose(name, wanted) {
   if (wanted) chosen.add(name);
   else chosen.delete(name);
-  the("beside").disabled = chosen.size < 2 || chosen.size > MOST;
+  the("beside").disabled = chosen.size < 2 || chosen.size > most;
 }
 
 function line(each) {
@@ -40,8 +35,10 @@ the("compare").addEventListener("submit", (event) => {
 });
 
 let shown = "";
-follow("/api/experiments/events", ({ directory, experiments, trouble: sentence }) => {
-  trouble(sentence);
+follow("/api/experiments/events", (found) => {
+  const { directory, experiments } = found;
+  most = found.most;
+  trouble(found.trouble);
   the("where").textContent = directory;
   const now = JSON.stringify(experiments);
   the("none").hidden = experiments.length > 0;
@@ -54,4 +51,4 @@ follow("/api/experiments/events", ({ directory, experiments, trouble: sentence }
     if (key !== undefined) [...the("list").querySelectorAll("[data-key]")].find((each) => each.dataset.key === key)?.focus();
   }
   document.documentElement.dataset.ready = String(experiments.length);
-}, (down) => trouble(down ? "The server does not answer: what is shown is what it last said." : ""));
+}, (why) => trouble(why === null ? "" : why || NO_NEWS));

@@ -31,5 +31,8 @@ export function short(value) {
 
 export const dollars = (value) => `$${value.toFixed(2)}`;
 
-/** A moment, in UTC as in logs. */
-export const when = (unix) => new Date(1000 * unix).toISOString().slice(0, 16).replace("T", " ");
+/** A moment, in UTC as in logs; what is no time of any calendar is shown as it is. */
+export function when(unix) {
+  const moment = new Date(1000 * unix);
+  return Number.isNaN(moment.getTime()) ? String(unix) : moment.toISOString().slice(0, 16).replace("T", " ");
+}

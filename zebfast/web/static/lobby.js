@@ -1,7 +1,7 @@
 // The first page: tables that go on, a new one, a game from elsewhere.
 
 import { ask, follow } from "./api.js";
-import { h, hold, prefs, the } from "./dom.js";
+import { h, hold, prefs, the, trouble } from "./dom.js";
 import { tile } from "./domino.js";
 
 const WORDS = { scoring: "Scoring", auction: "Auction", all_pass: "If all pass", most_reshakes: "Reshakes before the shaker must bid", forced_bid: "Least forced bid", opening_marks: "Most marks to open with", most_marks: "Most marks of a bid", follow_me: "Follow me (no trump)", doubles_suit: "Doubles as a suit", nello: "Nello", nello_marks: "Least marks for nello", plunge: "Plunge from (marks, 0 = off)", splash: "Splash from (marks, 0 = off)", partner_leads: "Partner leads after plunge or splash", sevens: "Sevens from (marks, 0 = off)", early_end: "Decided hands end at once" };
@@ -12,13 +12,12 @@ let known = null; // players, rules and paces of the server
 the("logo").append(tile("42"));
 
 function fail(error) {
-  the("trouble").textContent = error.message;
-  the("trouble").hidden = false;
+  trouble(error.message);
   the("trouble").scrollIntoView({ block: "nearest" });
 }
 
 async function attempt(job) {
-  the("trouble").hidden = true;
+  trouble("");
   try {
     await job();
   } catch (error) {
@@ -114,7 +113,7 @@ follow("/api/lobby/events", (found) => {
   if (first) showForm();
   showTables(found.tables);
   document.documentElement.dataset.ready = "yes";
-}, (down) => {
-  if (down) fail(new Error("The server does not answer. Is zebfast play still running?"));
-  else the("trouble").hidden = true;
+}, (why) => {
+  if (why !== null) fail(new Error(why || "The server does not answer. Is zebfast play still running?"));
+  else trouble("");
 });

@@ -1,7 +1,7 @@
 // Looking back: one hand at a time with all dominoes open, and the whole game in one table.
 
 import { ask } from "./api.js";
-import { h, hold, s, the } from "./dom.js";
+import { h, hold, s, the, trouble } from "./dom.js";
 import { short, tile, words } from "./domino.js";
 import { bid, marks } from "./words.js";
 
@@ -11,10 +11,7 @@ let shown = null;
 
 the("home").append(tile("42"));
 
-function fail(error) {
-  the("trouble").textContent = error.message;
-  the("trouble").hidden = false;
-}
+const fail = (error) => trouble(error.message);
 
 async function start() {
   try {

@@ -1,8 +1,8 @@
 // One experiment as it goes on: shows what the server says of it, and changes nothing.
 
-import { follow } from "./api.js";
+import { follow, NO_NEWS } from "./api.js";
 import { picture, savePng, table } from "./chart.js";
-import { h, hold, prefs, the } from "./dom.js";
+import { h, hold, prefs, the, trouble } from "./dom.js";
 import { tile } from "./domino.js";
 import { age, ago, dollars, figure, when } from "./figures.js";
 import { points, take } from "./points.js";
@@ -11,7 +11,7 @@ const ACROSS = { "": "as usual", step: "cycles", "stats/total_games": "games", "
 const LABELS = { step: "cycle", "stats/total_games": "games", "stats/minutes": "minutes", time: "hours since it began" };
 const SHOWN = 25; // workers, of more than that
 const name = decodeURIComponent(location.pathname.split("/")[2]);
-const others = new URLSearchParams(location.search).getAll("with").filter((each) => each !== name);
+const others = [...new Set(new URLSearchParams(location.search).getAll("with"))].filter((each) => each !== name);
 let look = null; // the newest look
 let curves = {}; // points by experiment
 let all = false; // whether all workers are shown
@@ -37,25 +37,22 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   showPanels();
 });
 
+/** The others as the end of an address. */
+const query = () => (others.length ? `?${others.map((each) => `with=${encodeURIComponent(each)}`).join("&")}` : "");
+
 function start() {
-  const query = others.map((each) => `with=${encodeURIComponent(each)}`).join("&");
   stop();
-  stop = follow(`/api/run/${encodeURIComponent(name)}/events${query && `?${query}`}`, (found) => {
+  stop = follow(`/api/run/${encodeURIComponent(name)}/events${query()}`, (found) => {
     const began = performance.now();
     look = found.look;
     for (const [each, part] of Object.entries(found.curves)) curves[each] = take(curves[each] ?? null, part);
     if (look !== null) show();
     document.documentElement.dataset.took = (performance.now() - began).toFixed(1);
-  }, (down) => tell(down ? "The server does not answer: what is shown is what it last said." : look?.trouble ?? ""));
-}
-
-function tell(sentence) {
-  the("trouble").textContent = sentence;
-  the("trouble").hidden = sentence === "";
+  }, (why) => trouble(why === null ? look?.trouble ?? "" : why || NO_NEWS));
 }
 
 function show() {
-  tell(look.trouble && look.looked ? `${look.trouble} What is shown is of ${when(look.looked)} UTC.` : look.trouble);
+  trouble(look.trouble && look.looked ? `${look.trouble} What is shown is of ${when(look.looked)} UTC.` : look.trouble);
   if (look.looked === undefined) return;
   the("as-of").textContent = `as of ${new Date(1000 * look.looked).toISOString().slice(11, 19)} UTC`;
   showNow();
@@ -310,19 +307,25 @@ function showRuns() {
 
 // --- beside others -------------------------------------------------------------------------------------
 
-const ending = follow("/api/experiments/events", ({ experiments }) => {
+const ending = follow("/api/experiments/events", ({ experiments, most }) => {
   const known = experiments.map((each) => each.name).filter((each) => each !== name);
   if (experiments.length === 0) return;
   ending(); // once is enough, and a line is left for others
   the("others").hidden = known.length === 0;
-  hold(the("others"), h("legend", {}, "compare with"), known.map((each) => h("label", {}, h("input", { type: "checkbox", checked: others.includes(each), onchange: (event) => compare(each, event.target.checked) }), each)));
+  hold(the("others"), h("legend", {}, "compare with"), known.map((each) => h("label", {}, h("input", { type: "checkbox", checked: others.includes(each), onchange: (event) => compare(each, event.target.checked, most) }), each)));
+  offer(most);
 });
 
-function compare(each, wanted) {
+/** Let no more be chosen than can be beside each other. */
+function offer(most) {
+  for (const box of the("others").querySelectorAll("input")) box.disabled = !box.checked && others.length >= most - 1;
+}
+
+function compare(each, wanted, most) {
   if (wanted) others.push(each);
   else others.splice(others.indexOf(each), 1);
-  const query = others.map((other) => `with=${encodeURIComponent(other)}`).join("&");
-  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  offer(most);
+  history.replaceState(null, "", query() || location.pathname);
   curves = Object.fromEntries(Object.entries(curves).filter(([of]) => of === name || others.includes(of)));
   drawn = "";
   start();

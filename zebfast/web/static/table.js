@@ -14,7 +14,6 @@ let seat = null; // the own seat that is looked from
 let busy = false; // something was sent and not yet answered
 let stop = () => {};
 let curtain = false; // several people share this browser, and it is being handed on
-let down = false;
 
 the("home").append(tile("42"));
 
@@ -38,10 +37,8 @@ function sit(where, covered) {
     const before = view !== null && view.seat === found.seat ? view : null;
     view = found;
     show(before);
-  }, (isDown) => {
-    if (isDown && !down) toast("The server does not answer. The game is kept, and goes on when it is back.", true);
-    if (!isDown && down) toast("");
-    down = isDown;
+  }, (why) => {
+    toast(why === null ? "" : why || "The server does not answer. The game is kept, and goes on when it is back.", true);
   });
 }
 
@@ -411,7 +408,9 @@ const KEYS = {
 
 document.addEventListener("keydown", (event) => {
   if (view === null || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest?.("input, select, textarea, dialog")) return;
+  const at = event.target.closest?.("input, select, textarea, dialog");
+  // Until the next frame a sheet that was just closed still has the focus.
+  if (at && !at.closest("dialog:not([open])")) return;
   if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
     if (step(event.key === "ArrowRight" ? 1 : -1)) event.preventDefault();
     return;
