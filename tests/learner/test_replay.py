@@ -39,6 +39,27 @@ def test_the_newest_examples_stay(sizes: list[int]) -> None:
         assert numbers(replay) == list(range(max(0, added - 10), added))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_each_example_lies_where_its_number_says(seed: int) -> None:
+    """Against the slow twin, which places one at a time; draws and all bytes go with it."""
+    rng = np.random.default_rng(seed)
+    capacity = int(rng.integers(1, 12))
+    replay = ReplayBuffer(capacity)
+    rows, draws = np.zeros((capacity, EXAMPLE_DTYPE.itemsize), np.uint8), np.zeros(capacity)
+    number = 0
+    for size in rng.integers(0, 3 * capacity, 20):
+        added = rng.integers(0, 256, (2 * size, EXAMPLE_DTYPE.itemsize)).astype(np.uint8)
+        records = added.view(EXAMPLE_DTYPE)[:, 0][::2]  # with gaps: not one block of memory
+        drawn = rng.integers(0, 9, size).astype(np.uint32) if rng.integers(2) else None
+        replay.add(records, drawn)
+        for at in range(size):
+            rows[number % capacity] = added[2 * at]
+            draws[number % capacity] = 0 if drawn is None else drawn[at]
+            number += 1
+    np.testing.assert_array_equal(packed_rows(replay.contents()), rows[: len(replay)])
+    np.testing.assert_array_equal(replay.draws(), draws[: len(replay)])
+
+
 def test_samples_are_uniform_and_depend_only_on_seed_and_step() -> None:
     replay = ReplayBuffer(64)
     replay.add(numbered(0, 50))
