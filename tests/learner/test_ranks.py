@@ -258,6 +258,30 @@ def test_a_lost_rank_ends_the_others_and_what_was_saved_stays(
     assert state_of(config)["step"] == 2
 
 
+def test_a_stop_that_reaches_rank_0_twice_is_one(
+    make_config: Make, add_file: AddFile, v2_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm and systemd signal every process, and a supervisor or torchrun passes it on."""
+    config = make_config(checkpoint=v2_path, max_cycles=3)
+    add_file(config.examples.path, 1)
+    ended: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: ended.append(number))
+    step = Trainer._next_rate
+
+    def stopped_twice(self: Trainer) -> float:
+        for _ in range(2 if self.optimizer_steps == 1 else 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "_next_rate", stopped_twice)
+    try:
+        code, _ = run_on(2, config)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (code, ended) == (128 + signal.SIGTERM, [])
+    assert state_of(config)["optimizer_steps"] == 2
+
+
 def test_a_rank_that_is_gone_is_noticed_while_nothing_is_trained(make_config: Make) -> None:
     config = make_config(max_minutes=1.0)  # it waits for examples
     lost = threading.Event()

@@ -23,7 +23,7 @@ from zebfast.learner.session import Session, open_session
 from zebfast.learner.train.trainer import TrainingDiverged, TrainReport, merge_reports
 from zebfast.net.torch.runtime import use_threads
 from zebfast.system.events import Incident, emit
-from zebfast.system.signals import StopFlag, Stopped
+from zebfast.system.signals import ECHO_SECONDS, StopFlag, Stopped
 
 _LOG = logging.getLogger(__name__)
 _LAST_SCAN_SECONDS = 5.0
@@ -60,7 +60,9 @@ def learn(
 def _lead(config: LearnerConfig, place: RankPlace | None) -> int:
     """The learner itself. The other ranks end with it."""
     store = open_weights(config.weights, config.namespace, options=config.stores)
-    with StopFlag() as stop, ExitStack() as held:
+    # One of several has somebody who passes on what stops all of them.
+    echo = 0.0 if place is None else ECHO_SECONDS
+    with StopFlag(echo=echo) as stop, ExitStack() as held:
         leader = None
         if place is not None:
             group = TorchGroup(place, device=config.device, timeout=config.rank_timeout)

@@ -12,6 +12,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
+#: A supervisor looks for what has stopped it several times a second, on a machine that may be busy.
+ECHO_SECONDS = 5.0
 
 
 class Stopped(BaseException):

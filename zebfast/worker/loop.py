@@ -16,7 +16,7 @@ from typing import Any
 from zebfast import __version__
 from zebfast.exchange import open_examples, open_weights, until_reached
 from zebfast.system.events import BatchDone, emit
-from zebfast.system.signals import StopFlag, Stopped
+from zebfast.system.signals import ECHO_SECONDS, StopFlag, Stopped
 from zebfast.worker.config import WorkerConfig
 from zebfast.worker.example_writer import ExampleWriter, upload_at_end
 from zebfast.worker.heartbeat import HeartbeatSender, beating
@@ -25,8 +25,6 @@ from zebfast.worker.producer import Batch, Producer
 from zebfast.worker.producer_switch import ProducerSwitch
 from zebfast.worker.progress import SeedProgress, hold_worker_id
 
-#: A supervisor looks for what has stopped it ten times a second, on a machine that may be busy.
-_ECHO_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -61,7 +59,7 @@ def work(
         ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
     """
     examples = open_examples(config.examples, config.namespace, options=config.stores)
-    with StopFlag(echo=_ECHO_SECONDS) as stop, ExitStack() as held:
+    with StopFlag(echo=ECHO_SECONDS) as stop, ExitStack() as held:
 
         def begin() -> SeedProgress:
             with ExitStack() as own:
