@@ -139,15 +139,21 @@ def test_an_evaluation_on_a_device_waits_for_nothing(pinned: Pinned, tokenizer: 
 @pytest.mark.parametrize("taught", [False, True])
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_a_learner_step_on_a_device_waits_for_nothing(tokenizer: str, taught: bool) -> None:
-    """Forward, losses, backward and clipping; torch's fused optimizer knows no such device."""
-    from zebfast.learner.train.trainer import Sums
+    """All but its last part: torch's fused optimizer knows no such device."""
+    from zebfast.learner.train.losses import unpack_batches
+    from zebfast.learner.train.trainer import Step, Sums
 
     training, _ = workload.trainer("small", tokenizer, belief_head=True, device="meta")
     training.optimizer.step = lambda *_: None  # type: ignore[method-assign]
-    shape = (64, EXAMPLE_DTYPE.itemsize)
+    shape = (2, 64, EXAMPLE_DTYPE.itemsize)
     raw, sums = torch.zeros(shape, dtype=torch.uint8, device="meta"), Sums(training.device)
-    training._step(raw, sums, has_teacher=taught)
-    assert +counts.operators(lambda: training._step(raw, sums, has_teacher=taught)).waits == {}
+
+    def work() -> None:
+        for batch in unpack_batches(raw, training.net.prepare, has_teacher=taught):
+            training._step(Step(batch, None), sums)
+
+    work()
+    assert +counts.operators(work).waits == {}
 
 
 def test_waits_are_seen() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from taught import taught_games
 
 from zebfast.core.observe import games_to_examples
 from zebfast.core.records import EXAMPLE_EVAL_AUX
@@ -17,9 +19,12 @@ from zebfast.learner.train.losses import (
     compute_diagnostics,
     compute_losses,
     unpack_batch,
+    unpack_batches,
 )
 from zebfast.net.torch.encoding import expand
+from zebfast.net.torch.features import leave_packed
 from zebfast.net.torch.output import Output
+from zebfast.selfplay.play_values import labelled_examples
 
 
 def log_softmax(x: np.ndarray) -> np.ndarray:
@@ -198,3 +203,29 @@ def test_diagnostics_of_a_perfect_policy(make_games: Callable[..., np.ndarray]) 
     assert entropy > 0.0
     assert mean == pytest.approx(target)
     assert std == pytest.approx(float(records["value"].std()), rel=1e-5)
+
+
+@pytest.mark.parametrize("has_teacher", [False, True])
+def test_batches_unpacked_together_are_those_unpacked_alone(
+    make_games: Callable[..., np.ndarray], has_teacher: bool
+) -> None:
+    records = games_to_examples(make_games(3, seed=3))
+    if has_teacher:
+        labelled = labelled_examples(games_to_examples(taught_games(1, seed=4)))
+        records[10 : 10 + len(labelled)] = labelled
+    rows = torch.from_numpy(packed_rows(records)).view(3, 28, -1)
+    for prepare in (expand, leave_packed):
+        together = unpack_batches(rows, prepare, has_teacher=has_teacher)
+        for batch, alone in zip(together, rows, strict=True):
+            same(batch, unpack_batch(alone, prepare, has_teacher=has_teacher))
+
+
+def same(ours: Any, theirs: Any) -> None:
+    """Of tensors: bits, and how they lie in memory."""
+    assert type(ours) is type(theirs)
+    if isinstance(ours, torch.Tensor):
+        assert (ours.dtype, ours.stride()) == (theirs.dtype, theirs.stride())
+        assert torch.equal(ours, theirs)
+    elif ours is not None:
+        for mine, other in zip(ours, theirs, strict=True):
+            same(mine, other)

@@ -18,6 +18,7 @@ from zebfast.learner.data.replay import ReplayMixture
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.resume import StartError
 from zebfast.learner.state import load_checkpoint
+from zebfast.learner.train import trainer as train
 from zebfast.learner.train.losses import LOSSES, compute_diagnostics, compute_losses, unpack_batch
 from zebfast.learner.train.trainer import Trainer
 from zebfast.net import checkpoint as model_file
@@ -146,6 +147,27 @@ def test_no_step_waits_for_the_device(config: V2Config | NetConfig) -> None:
     losses.total.backward()
     assert losses.sums.shape == (3, len(LOSSES))
     assert compute_diagnostics(output, batch).device.type == "meta"
+
+
+@pytest.mark.parametrize("batch_size", [48, 50])
+def test_which_batches_are_unpacked_together_changes_no_bit(
+    make_config: Make,
+    make_games: Callable[..., np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+) -> None:
+    """Also where a run is cut in pieces, as by a stop, other batches are."""
+    config = make_config(batch_size=batch_size)
+    sources = ReplayMixture(config)
+    sources.selfplay.add(games_to_examples(make_games(4, seed=3)))
+    digests = []
+    for rows, pieces in ((1, (11,)), (4096, (11,)), (4096, (3, 8)), (2 * batch_size, (3, 8))):
+        monkeypatch.setattr(train, "_UNPACKED_ROWS", rows)
+        trainer = Trainer(model_file.fresh(TINY_V2, seed=0).network(), config)
+        for n_steps in pieces:
+            trainer.train(sources, n_steps=n_steps, should_stop=lambda: False)
+        digests.append(trainer.digest())
+    assert len(set(digests)) == 1
 
 
 def test_it_learns(make_config: Make, make_games: Callable[..., np.ndarray]) -> None:

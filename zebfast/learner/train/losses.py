@@ -176,6 +176,30 @@ def unpack_batch(
     )
 
 
+def unpack_batches(
+    packed: Tensor, prepare: Callable[[Tensor], T], *, has_teacher: bool = True
+) -> list[Batch[T]]:
+    """``unpack_batch`` of each of uint8[n, B, 72], to the bit, in one go.
+
+    Of a small batch most of the time is that of calling some sixty operators.
+    """
+    if len(packed) == 1:
+        return [unpack_batch(packed[0], prepare, has_teacher=has_teacher)]
+    whole = unpack_batch(packed.flatten(0, 1), prepare, has_teacher=has_teacher)
+    found: list[Batch[T]] = _unbind(whole, len(packed))
+    return found
+
+
+def _unbind(whole: Any, n: int) -> list[Any]:
+    """n equal parts, by rows, of a tensor or of a tuple of such."""
+    if whole is None:
+        return [None] * n
+    if isinstance(whole, Tensor):
+        return list(whole.tensor_split(n))
+    parts = zip(*(_unbind(each, n) for each in whole), strict=True)
+    return [type(whole)(*each) for each in parts]
+
+
 def target_counts(
     rows: NDArray[np.uint8], *, has_belief_head: bool, has_points_head: bool
 ) -> NDArray[np.float32]:

@@ -34,10 +34,11 @@ from zebfast.learner.train.losses import (
     SOURCES,
     TEACHER_WEIGHTS,
     Batch,
+    Losses,
     compute_diagnostics,
     compute_losses,
     target_counts,
-    unpack_batch,
+    unpack_batches,
 )
 from zebfast.learner.train.shared import SharedGradients
 from zebfast.net.networks import config_from_dict
@@ -158,6 +159,13 @@ class Sums:
         self.by_source = zeros(2, len(SOURCES), len(LOSSES))
         self.n_steps = self.n_diagnosed = 0
 
+    def add(self, losses: Losses, norm: Tensor) -> None:
+        """Take in a step, and the norm of its gradient."""
+        means = (losses.policy, losses.value, losses.belief, losses.points, losses.q)
+        self.each_step += torch.stack([*means, norm])
+        self.by_source += torch.stack([losses.sums, losses.counts])
+        self.n_steps += 1
+
     def means(self) -> dict[str, float]:
         """Means by metric name; a source's losses are means over all its rows."""
         per_step = (self.each_step / max(self.n_steps, 1)).tolist()
@@ -197,13 +205,16 @@ def merge_reports(reports: Sequence[TrainReport]) -> TrainReport:
 class Step(NamedTuple):
     """A rank's part of a batch on the device; ``counts`` are of the whole, None = all is here."""
 
-    packed: Tensor
+    batch: Batch[Any]
     counts: Tensor | None
-    has_teacher: bool
 
 
 # Steps whose batches are drawn and sent to the device together.
 _CHUNK_STEPS = 32
+# Rows of several batches that are unpacked together, if a batch has a whole number of so many: then
+# its floats begin at a line of the cache, as those of one that is unpacked alone. A product's bits
+# may depend on that, and not on which batches were drawn together.
+_UNPACKED_ROWS, _ALIGNED_ROWS = 4096, 16
 
 
 def mixed_precision(config: TrainerConfig, net: AnyNet) -> torch.dtype | None:
@@ -348,11 +359,11 @@ class Trainer:
             n_rows += drawn.rows.shape[0] * drawn.rows.shape[1]
             n_eval_aux += drawn.n_eval_aux
             with self._dealt(drawn) as steps:
-                for step in steps:
+                for number, step in enumerate(steps, start=1):
                     self._tell(self._next_rate())
-                    self._step(step.packed, sums, has_teacher=step.has_teacher, counts=step.counts)
+                    self._step(step, sums)
                     if should_stop():
-                        if step is not steps[-1]:
+                        if number < len(drawn.rows):
                             self._tell(None)
                         break
         means = sums.means()
@@ -362,10 +373,10 @@ class Trainer:
         return TrainReport(sums.n_steps, seconds, means, n_eval_aux / max(n_rows, 1))
 
     @contextmanager
-    def _dealt(self, drawn: Batches) -> Iterator[list[Step]]:
+    def _dealt(self, drawn: Batches) -> Iterator[Iterator[Step]]:
         """This rank's part of each of the batches, which are trained within, on the device."""
         if self._leader is None:
-            yield self._on_device(drawn.rows, None, has_teacher=drawn.has_teacher)
+            yield self._steps(drawn.rows, None, has_teacher=drawn.has_teacher)
             return
         counts = target_counts(
             drawn.rows,
@@ -381,23 +392,32 @@ class Trainer:
         if self._leader is not None:
             self._leader.group.tell_step(lr)
 
-    def own_steps(self, share: Share) -> list[Step]:
+    def own_steps(self, share: Share) -> Iterator[Step]:
         """The batches of a rank's share, on the device."""
-        return self._on_device(share.rows, share.counts, has_teacher=share.has_teacher)
+        return self._steps(share.rows, share.counts, has_teacher=share.has_teacher)
 
-    def _on_device(
+    def _steps(
         self, rows: NDArray[np.uint8], counts: NDArray[np.float32] | None, *, has_teacher: bool
-    ) -> list[Step]:
-        """Rows uint8[n_steps, batch, 72] on the device, with the counts of whole batches."""
-        if self._ragged is not None:
-            rows = ragged.length_order(rows)
-        packed, of_whole = torch.from_numpy(rows), None
+    ) -> Iterator[Step]:
+        """Batches of rows uint8[n_steps, batch, 72], with the counts of whole batches."""
+        packed, of_whole = self._on_device(rows), None
         if counts is not None:
             of_whole = torch.from_numpy(counts).to(self.device)
+        n = rows.shape[1]
+        n_together = max(1, _UNPACKED_ROWS // n) if n and n % _ALIGNED_ROWS == 0 else 1
+        for first in range(0, len(rows), n_together):
+            group = packed[first : first + n_together]
+            batches = unpack_batches(group, self.net.prepare, has_teacher=has_teacher)
+            for number, batch in enumerate(batches, start=first):
+                yield Step(batch, None if of_whole is None else of_whole[number])
+
+    def _on_device(self, rows: NDArray[np.uint8]) -> Tensor:
+        if self._ragged is not None:
+            rows = ragged.length_order(rows)
+        packed = torch.from_numpy(rows)
         if self.device.type == "cuda":
             packed = packed.pin_memory().to(self.device, non_blocking=True)
-        whole = [None] * len(rows) if of_whole is None else of_whole.unbind()
-        return [Step(*step, has_teacher) for step in zip(packed.unbind(), whole, strict=True)]
+        return packed
 
     def _lacks_head_of(self, metric: str) -> bool:
         lacks_belief = "belief" in metric and self.net.belief_proj is None
@@ -406,15 +426,12 @@ class Trainer:
     def follow(self, step: Step, lr: float) -> None:
         """What a rank other than 0 does of a step. Raises RankLost."""
         self._set_rate(lr)
-        sums = Sums(self.device)  # which only rank 0 tells
-        self._step(step.packed, sums, has_teacher=step.has_teacher, counts=step.counts)
+        self._step(step, None)
 
-    def _step(
-        self, packed: Tensor, sums: Sums, *, has_teacher: bool, counts: Tensor | None = None
-    ) -> None:
-        batch = unpack_batch(packed, self.net.prepare, has_teacher=has_teacher)
-        output = self._forward(batch)
-        losses = compute_losses(output, batch, self._loss_weights, counts)
+    def _step(self, step: Step, sums: Sums | None) -> None:
+        """``sums``: where what is to be told is added; None = only rank 0 tells it."""
+        output = self._forward(step.batch)
+        losses = compute_losses(output, step.batch, self._loss_weights, step.counts)
         if self._shared is None:
             self.optimizer.zero_grad(set_to_none=True)
         else:
@@ -423,11 +440,8 @@ class Trainer:
         if self._shared is not None:
             losses = self._shared.add_up(losses)
         self._scaler.unscale_(self.optimizer)
-        if self.optimizer_steps % self.config.train_diagnostics_every == 0:
-            value_head = [p.grad for p in self.net.value_head.parameters() if p.grad is not None]
-            head_norm = nn.utils.get_total_norm(value_head)
-            sums.diagnostics += torch.cat([compute_diagnostics(output, batch), head_norm.view(1)])
-            sums.n_diagnosed += 1
+        if sums is not None and self.optimizer_steps % self.config.train_diagnostics_every == 0:
+            self._diagnose(output, step.batch, sums)
         most = self.config.max_grad_norm
         if self._shared is None:
             norm = nn.utils.clip_grad_norm_(self.net.parameters(), most)
@@ -440,10 +454,14 @@ class Trainer:
         if self._average is not None:
             self._average.update()
         self.optimizer_steps += 1
-        means = (losses.policy, losses.value, losses.belief, losses.points, losses.q)
-        sums.each_step += torch.stack([*means, norm.detach()])
-        sums.by_source += torch.stack([losses.sums, losses.counts])
-        sums.n_steps += 1
+        if sums is not None:
+            sums.add(losses, norm.detach())
+
+    def _diagnose(self, output: Output, batch: Batch[Any], sums: Sums) -> None:
+        value_head = [p.grad for p in self.net.value_head.parameters() if p.grad is not None]
+        head_norm = nn.utils.get_total_norm(value_head)
+        sums.diagnostics += torch.cat([compute_diagnostics(output, batch), head_norm.view(1)])
+        sums.n_diagnosed += 1
 
     def _next_rate(self) -> float:
         """Set the learning rate of the next step, which is counted by that."""
