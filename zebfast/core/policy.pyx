@@ -70,10 +70,14 @@ def views(GameBatch games not None, rows, *, bids):
 
 
 cdef class PolicyRun:
-    """How far a run of calls is; another thread may look while it goes on."""
+    """PolicyRun()
 
-    def __init__(self):  # a __cinit__ without parameters would take any
-        pass
+    How far a run of calls is; another thread may look while it goes on.
+    """
+
+    def __cinit__(self, *args, **kwargs):  # without parameters it would take any
+        if args or kwargs:
+            raise TypeError("PolicyRun() takes no arguments")
 
     @property
     def calls(self):
