@@ -19,7 +19,7 @@ enum zf_stream {
     ZF_STREAM_EVAL_WORLDS = 6, /* hidden hands drawn by a player of a match */
     ZF_STREAM_LABEL_DEAL = 7,  /* games of match players that become training examples */
     ZF_STREAM_GUMBEL = 8,      /* noise of the gumbel root */
-    ZF_STREAM_CAP = 9,         /* which decisions of self-play are searched in full */
+    ZF_STREAM_CAP = 9, /* which decisions of self-play are searched in full, and who plays them */
     ZF_STREAM_LOOK = 10,       /* a seed for every look at how strong a learner's network is */
     ZF_STREAM_WHOLE_DEAL = 11, /* of a whole game: its first shaker, and a seed for every hand */
     ZF_STREAM_WHOLE_PLAY = 12, /* random calls, declarations and plays of whole games */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "auction.h"
 #include "cache.h"
 #include "rng.h"
 #include "tree_pool.h"
@@ -14,6 +15,7 @@ typedef struct {
     bool active;
     bool fresh; /* a new root whose noise and worlds are still to be drawn */
     bool recorded; /* that root is searched with n_simulations, and its policy recorded */
+    int opponents; /* side that the opponent plays for; -1: none */
 } slot;
 
 struct zf_selfplay {
@@ -27,6 +29,8 @@ struct zf_selfplay {
     zf_cache *cache; /* NULL: evaluations are not remembered */
     zf_obs *asked;   /* copies of the leaves that were handed out, for the cache */
     zf_game_queue queue;
+    const slot *opposed; /* where the opponent was asked last; NULL: nowhere */
+    bool refused;      /* its answer was not legal: no game goes on */
 };
 
 static bool allocate(zf_selfplay *f) {
@@ -89,6 +93,14 @@ static void meet_root(const zf_selfplay *f, slot *s) {
     s->recorded = share >= 1.0f || zf_unit(key, s->tree->root.n_plays) < (double)share;
 }
 
+/* Whether the game has an opponent and for which side: draws behind those of its decisions. */
+static int draw_opponents(const zf_selfplay *f, const slot *s) {
+    uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_CAP, s->game);
+    if (!f->config.opponent.answer) return -1;
+    if (zf_unit(key, ZF_N_PLIES) >= (double)f->config.opponent_share) return -1;
+    return (int)zf_bounded(key, ZF_N_PLIES + 1, 2);
+}
+
 static void start_game(zf_selfplay *f, slot *s) {
     zf_state root;
     s->number = zf_game_queue_start(&f->queue, &s->game);
@@ -97,6 +109,7 @@ static void start_game(zf_selfplay *f, slot *s) {
     zf_play_forced(&root);
     record_plays(zf_game_queue_record(&f->queue, s->number), &root, 0, false);
     zf_tree_reset(s->tree, &root);
+    s->opponents = draw_opponents(f, s);
     meet_root(f, s);
 }
 
@@ -125,6 +138,25 @@ static bool play_searched(zf_selfplay *f, slot *s) {
     return !zf_over(&t->root);
 }
 
+/* The opponent plays, with no policy target; false where its answer is not legal. */
+static bool play_opponent(zf_selfplay *f, slot *s) {
+    zf_state state = s->tree->root;
+    int ply = state.n_plays;
+    uint64_t key = zf_stream_key(f->config.seed, ZF_STREAM_EVAL_PLAY, s->game);
+    f->opposed = s;
+    f->config.asking->at = (int64_t)s->game;
+    uint32_t domino =
+        zf_policy_choose(&f->config.opponent, &state, ZF_LEAST_BID, key, f->config.asking);
+    f->refused = domino == ZF_N_DOMINOES;
+    if (f->refused) return false;
+    zf_play(&state, domino);
+    zf_play_forced(&state);
+    record_plays(zf_game_queue_record(&f->queue, s->number), &state, ply, true);
+    zf_tree_reset(s->tree, &state);
+    meet_root(f, s);
+    return true;
+}
+
 /* Play the rest of a hand at random; only forced plays have a policy target. */
 static void play_out(zf_selfplay *f, slot *s) {
     zf_state state = s->tree->root;
@@ -145,7 +177,7 @@ static void finish_game(zf_selfplay *f, slot *s) {
     s->active = false;
 }
 
-/* Up to the next leaf of this slot; false when it has no game left to play. */
+/* Up to the next leaf of this slot; false when it has no game left to play, or all is over. */
 static bool run_slot(zf_selfplay *f, slot *s, zf_obs *leaf) {
     for (;;) {
         if (!s->active) {
@@ -155,6 +187,11 @@ static bool run_slot(zf_selfplay *f, slot *s, zf_obs *leaf) {
         if (s->fresh && f->config.search.skip_decided && zf_decided(&s->tree->root)) {
             play_out(f, s);
             finish_game(f, s);
+            continue;
+        }
+        if (s->fresh && (int)(s->tree->root.to_play & 1) == s->opponents) {
+            if (!play_opponent(f, s)) return false;
+            if (zf_over(&s->tree->root)) finish_game(f, s);
             continue;
         }
         const zf_search *p = search_of(f, s);
@@ -178,8 +215,9 @@ static bool run_slot(zf_selfplay *f, slot *s, zf_obs *leaf) {
 
 size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves) {
     f->n_waiting = 0;
-    for (uint32_t i = 0; i < f->config.n_trees; i++)
+    for (uint32_t i = 0; i < f->config.n_trees && !f->refused; i++)
         if (run_slot(f, &f->slots[i], &leaves[f->n_waiting])) f->waiting[f->n_waiting++] = i;
+    if (ZF_UNLIKELY(f->refused)) f->n_waiting = 0;
     f->counts.evaluations += f->n_waiting;
     if (f->cache) memcpy(f->asked, leaves, f->n_waiting * sizeof *leaves);
     return f->n_waiting;
@@ -198,6 +236,14 @@ int64_t zf_selfplay_update(zf_selfplay *f, const float *evals) {
 
 void zf_selfplay_clear_cache(zf_selfplay *f) {
     if (f->cache) zf_cache_clear(f->cache);
+}
+
+bool zf_selfplay_refused(const zf_selfplay *f) { return f->refused; }
+
+int64_t zf_selfplay_replaced(const zf_selfplay *f) { return f->config.opponent.replaced; }
+
+const zf_state *zf_selfplay_asked(const zf_selfplay *f) {
+    return f->opposed ? &f->opposed->tree->root : NULL;
 }
 
 void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out) { *out = f->counts; }

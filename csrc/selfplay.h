@@ -3,6 +3,7 @@
 #define ZF_SELFPLAY_H
 
 #include "game_queue.h"
+#include "policy.h"
 #include "tree.h"
 
 typedef enum {
@@ -18,6 +19,9 @@ typedef struct {
     uint32_t n_trees;
     zf_worlds worlds;
     size_t cache_bytes; /* of evaluations by information state; 0 = none are remembered */
+    zf_policy_player opponent; /* answer NULL: nobody. Plays for one side of some games */
+    float opponent_share;      /* of the games that it plays in */
+    zf_policy_run *asking;     /* at: the game that it is asked in, as the randomness sees it */
 } zf_selfplay_config;
 
 typedef struct zf_selfplay zf_selfplay;
@@ -30,7 +34,8 @@ void zf_selfplay_free(zf_selfplay *f);
 zf_game_queue *zf_selfplay_queue(zf_selfplay *f);
 
 /* Run every tree to its next leaf whose evaluation is not remembered. Leaves are packed at the front
- * of leaves[n_trees]; returns how many. 0 = every allowed game is finished. */
+ * of leaves[n_trees]; returns how many. 0 = every allowed game is finished, or an answer of the
+ * opponent is not legal: then all of it is over. */
 size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves);
 
 /* Evaluations of the leaves of the last select, in order: [n][8]. Returns -1, or the first row that
@@ -39,6 +44,13 @@ int64_t zf_selfplay_update(zf_selfplay *f, const float *evals);
 
 /* Forget the evaluations: those to come are another network's. */
 void zf_selfplay_clear_cache(zf_selfplay *f);
+
+/* Whether an answer of the opponent was not legal; how many were replaced. */
+bool zf_selfplay_refused(const zf_selfplay *f);
+int64_t zf_selfplay_replaced(const zf_selfplay *f);
+
+/* The game that the opponent is being asked in, or was refused in; NULL where it never was asked. */
+const zf_state *zf_selfplay_asked(const zf_selfplay *f);
 
 void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out);
 size_t zf_selfplay_bytes(const zf_selfplay *f);

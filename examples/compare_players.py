@@ -21,9 +21,7 @@ import numpy as np
 import zebfast
 
 
-def margin(
-    players: tuple[zebfast.GamePlayer, zebfast.GamePlayer], *, seed: int, deal: int
-) -> int:
+def margin(players: tuple[zebfast.GamePlayer, zebfast.GamePlayer], *, seed: int, deal: int) -> int:
     """Points of team 0 minus those of team 1, where ``players[0]`` plays both seats of team 0."""
     game = zebfast.Game.deal(seed=seed, game=deal)
     while not game.over:

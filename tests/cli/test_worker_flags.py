@@ -14,7 +14,10 @@ from zebfast.selfplay.auctions import AuctionOptions
 from zebfast.selfplay.config import SelfPlayConfig
 from zebfast.selfplay.teaching import TeachingConfig
 from zebfast.selfplay.whole_hands import WholeHandsConfig
+from zebfast.system.settings import SettingError
 from zebfast.worker.config import RecipeConfig
+from zebfast.worker.opponent import OpponentOptions
+from zebfast.worker.options import task_of
 
 
 def selfplay(folder: Path, *flags: str) -> SelfPlayConfig:
@@ -128,3 +131,21 @@ def test_flags_of_other_modes(tmp_path: Path, flags: tuple[str, ...], why: str) 
 def test_flags_that_cannot_be(tmp_path: Path, flags: tuple[str, ...], why: str) -> None:
     with pytest.raises(click.UsageError, match=why):
         selfplay(tmp_path, *flags)
+
+
+def test_an_opponent_is_named_by_flags_and_by_no_run(tmp_path: Path) -> None:
+    args = ["--repo-id", str(tmp_path), "--output-dir", str(tmp_path / "out"), "--device", "cpu"]
+
+    def told(*flags: str) -> OpponentOptions:
+        context = worker.make_context("worker", [*args, *flags])
+        return config_from_flags(context.params)[0].opponent
+
+    assert told() == OpponentOptions()
+    found = told("--opponent", "my.py:best,illegal=replace", "--opponent-share", "0.3")
+    assert found == OpponentOptions(opponent="my.py:best,illegal=replace", opponent_share=0.3)
+    with pytest.raises(click.UsageError, match="opponent is zeb: expected a policy, as FILE"):
+        told("--opponent", "zeb")
+    with pytest.raises(click.UsageError, match="opponent is given"):
+        told("--opponent", "my.py", "--mode", "exact")
+    with pytest.raises(SettingError, match="'opponent' is no option of selfplay"):
+        task_of({"mode": "selfplay", "opponent": "my.py"}, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from slow_tree import HashedEvaluator
 from world_games import contract_starts, play_out
 
 from zebfast import rules
+from zebfast.arena.policies.view import View
 from zebfast.core.observe import games_to_examples, uniform_evaluate
 from zebfast.core.options import SearchOptions
+from zebfast.core.policy import random_policy
 from zebfast.core.records import EXAMPLE_HAS_POLICY, GAME_DTYPE, contract_of_record
 from zebfast.core.selfplay import SelfPlayForest
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
@@ -70,6 +73,27 @@ def test_games_equal_the_twin(worlds: str, temperature: float, exact_tricks: int
     games, _ = SelfPlay(HashedEvaluator(), config=settings, seed=3).play(6)
     for number, game in enumerate(games):
         twin = SlowGame(number, 3, settings)
+        assert game["plays"].tolist() == twin.plays
+        assert game["policy"].tolist() == twin.weights
+
+
+@pytest.mark.parametrize(("worlds", "skip"), [("true", False), ("sampled", True)])
+def test_games_against_an_opponent_equal_the_twin(worlds: str, skip: bool) -> None:
+    """Some games for one side, some for the other, and those of plain self-play in between."""
+
+    def random(view: View, random: int) -> int:
+        legal = [domino for domino in range(28) if view.legal >> domino & 1]
+        return legal[(2 * random * len(legal)) >> 64]
+
+    settings = config(
+        4, 2, worlds=worlds, exact_tricks=2, n_simulations=16, n_worlds=3, skip_decided=skip,
+        full_share=0.7,
+    )  # fmt: skip
+    forest = partial(SelfPlayForest, opponent=random_policy(), opponent_share=0.6)
+    games, _ = SelfPlay(HashedEvaluator(), config=settings, seed=10, forest=forest).play(5)
+    twins = [SlowGame(number, 10, settings, opponent=(random, 0.6)) for number in range(5)]
+    assert {twin.side for twin in twins} == {-1, 0, 1}
+    for game, twin in zip(games, twins, strict=True):
         assert game["plays"].tolist() == twin.plays
         assert game["policy"].tolist() == twin.weights
 

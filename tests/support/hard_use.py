@@ -105,7 +105,10 @@ OWN: dict[str, Attributes] = {
         "given": False,
     },
     "rollouts.RolloutGames": {"until": 28},
-    "selfplay.SelfPlayForest": {"obs": np.zeros(2, OBS_DTYPE), "given": False},
+    "selfplay.SelfPlayForest": {
+        "obs": np.zeros(2, OBS_DTYPE), "given": False, "opponent": random_policy(),
+        "opponent_share": 0.5,
+    },
     "whole_game.WholeGame": {"text": str(WholeGame(seed=1))},
     "whole_game_batch.WholeGameBatch": {"games": np.arange(N)},
     "worlds.WorldSet": {"hands": WORLDS[0]},

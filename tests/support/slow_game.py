@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
+import slow_policy
 from slow_contract import decided
 from slow_tree import SlowTree, hashed_evaluate
 
 from zebfast import rules
+from zebfast.arena.policies.view import View
 from zebfast.core.options import SearchOptions
 from zebfast.rules import Stream
 from zebfast.selfplay.config import SelfPlayConfig
@@ -22,8 +25,14 @@ class SlowGame:
         seed: int,
         config: SelfPlayConfig,
         position: rules.Position | None = None,
+        opponent: tuple[Callable[[View, int], int], float] | None = None,
     ) -> None:
-        """position: of the deal, if it is given."""
+        """position: of the deal, if it is given. opponent: a policy, and its share of the games."""
+        self.opponent, self.side = opponent, -1
+        if opponent is not None:
+            drawn = rules.stream_key(seed, Stream.CAP, number)
+            if (rules.bits(drawn, 28) >> 11) * 2.0**-53 < opponent[1]:
+                self.side = rules.bits(drawn, 29) >> 63
         self.number, self.seed, self.config = number, seed, config
         self.position = position or rules.Position(*rules.deal(seed, number))
         self.weights: list[list[int]] = []
@@ -38,17 +47,32 @@ class SlowGame:
         options, position = self.config.search, self.position
         key = rules.stream_key(self.seed, Stream.PLAY, self.number)
         self._force()
-        tree = SlowTree(
-            position, options, worlds=self.config.worlds, seed=self.seed, game=self.number
-        )
+        tree = self._tree()
         while not position.over:
             legal, bits = position.legal(), rules.bits(key, len(position.plays))
             if options.skip_decided and decided(position):
                 self._record([0] * len(legal), (bits * len(legal)) >> 64)
+            elif position.to_play % 2 == self.side:
+                self._ask()
+                self._force()
+                tree = self._tree()
             else:
                 edge = self._search(tree, bits)
                 tree.advance(edge)
             self._force()
+
+    def _tree(self) -> SlowTree:
+        worlds, game = self.config.worlds, self.number
+        return SlowTree(self.position, self.config.search, worlds=worlds, seed=self.seed, game=game)
+
+    def _ask(self) -> None:
+        """The opponent plays, and has no target."""
+        assert self.opponent is not None
+        key = rules.stream_key(self.seed, Stream.EVAL_PLAY, self.number)
+        random = rules.bits(key, len(self.position.plays)) >> 1
+        domino = self.opponent[0](slow_policy.seen(self.position, 30), random)
+        legal = self.position.legal()
+        self._record([0] * len(legal), legal.index(domino))
 
     def _search(self, tree: SlowTree, bits: int) -> int:
         """Search the tree's root, record, play. Returns the edge that was played."""

@@ -48,6 +48,7 @@ from zebfast.selfplay.producer_kinds import (
 from zebfast.selfplay.teaching import GAMES_PER_GROUP, TeachingConfig
 from zebfast.system.machine import usable_cores, usable_threads
 from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
+from zebfast.worker.opponent import OpponentOptions
 
 if TYPE_CHECKING:
     from zebfast.exchange import ExampleStore
@@ -78,6 +79,7 @@ def config_from_flags(flags: dict[str, Any]) -> tuple[WorkerConfig, int]:
         where, device = _where(flags), choose_device(flags["device"])
         example_name(own["worker_id"], 0)
         producer = _producer(kind, flags, device)
+        own["opponent"] = OpponentOptions(**setting_values(OpponentOptions, flags))
         config = WorkerConfig(producer=producer, **where | own | {"device": device})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -224,6 +226,7 @@ search_options = together(
 )
 @setting_option(SelfPlayConfig, "n_groups", modes=_GAMES, default=None, show_default="2, or cores")
 @search_options
+@setting_options(OpponentOptions, modes=_SELFPLAY)
 @setting_options(TeachingConfig, "label_share", "n_worlds", "explore", modes=_TAUGHT)
 @setting_options(AuctionOptions, modes=(GAME.mode,))
 @setting_options(EvalAuxConfig, modes=_EVAL_AUX)

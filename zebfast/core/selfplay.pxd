@@ -1,10 +1,12 @@
 # Games of self-play, a tree each: csrc/selfplay.h.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from zebfast.core.engine cimport zf_state
 from zebfast.core.forest cimport zf_counts
 from zebfast.core.network cimport zf_net
 from zebfast.core.observe cimport zf_game, zf_obs
 from zebfast.core.options cimport zf_search
+from zebfast.core.policy cimport PolicyFunction, PolicyRun, zf_policy_player, zf_policy_run
 
 
 cdef extern from "clock.h" nogil:
@@ -34,6 +36,9 @@ cdef extern from "selfplay.h" nogil:
         uint32_t n_trees
         zf_worlds worlds
         size_t cache_bytes
+        zf_policy_player opponent
+        float opponent_share
+        zf_policy_run *asking
 
     ctypedef struct zf_selfplay:
         pass
@@ -44,6 +49,9 @@ cdef extern from "selfplay.h" nogil:
     size_t zf_selfplay_select(zf_selfplay *f, zf_obs *leaves)
     int64_t zf_selfplay_update(zf_selfplay *f, const float *evals)
     void zf_selfplay_clear_cache(zf_selfplay *f)
+    bint zf_selfplay_refused(const zf_selfplay *f)
+    int64_t zf_selfplay_replaced(const zf_selfplay *f)
+    const zf_state *zf_selfplay_asked(const zf_selfplay *f)
     void zf_selfplay_counts(const zf_selfplay *f, zf_counts *out)
     size_t zf_selfplay_bytes(const zf_selfplay *f)
 
@@ -74,7 +82,11 @@ cdef class RunningGames:
                     int64_t until) noexcept nogil
     cdef size_t _select(self, zf_obs *obs) noexcept nogil
     cdef int64_t _update(self, const float *evals) noexcept nogil
+    cdef bint _refused(self) noexcept nogil
+    cdef _expect_legal(self)
 
 
 cdef class SelfPlayForest(RunningGames):
     cdef zf_selfplay *games
+    cdef PolicyFunction opponent
+    cdef readonly PolicyRun asking

@@ -5,8 +5,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from zebfast.core.engine import Game
 from zebfast.core.network import Network
 from zebfast.core.options import SearchOptions
+from zebfast.core.policy import PolicyFunction, PolicyRun
 
 MOST_GAMES: int
 
@@ -33,6 +35,8 @@ class RunningGames:
     def take(self) -> np.ndarray: ...
 
 class SelfPlayForest(RunningGames):
+    asking: PolicyRun  # how far calls of the opponent are
+
     def __new__(
         cls,
         n_trees: int,
@@ -44,7 +48,12 @@ class SelfPlayForest(RunningGames):
         worlds: str = "sampled",
         cache_mb: int = 0,
         given: bool = False,
+        opponent: PolicyFunction | None = None,
+        opponent_share: float = 0.0,
     ) -> Self: ...
+    @property
+    def replaced(self) -> int: ...
+    def asked(self) -> Game: ...
     def clear_cache(self) -> None: ...
     def counts(self) -> dict[str, int]: ...
     @property

@@ -7,12 +7,14 @@ import numpy as np
 
 from zebfast.core.arrays import raw_bytes
 from zebfast.core.forest import check_worlds
+from zebfast.core.policy import IllegalAnswer
 from zebfast.core.records import GAME_DTYPE, OBS_DTYPE
 
-from zebfast.core.engine cimport zf_state
+from zebfast.core.engine cimport Game, zf_state
 from zebfast.core.network cimport Network, zf_net_evaluate
 from zebfast.core.observe cimport ZF_GAME_OK, zf_game, zf_game_start
 from zebfast.core.options cimport search_struct
+from zebfast.core.policy cimport PolicyRun
 
 
 #: Games side by side, as C counts them.
@@ -47,6 +49,13 @@ cdef class RunningGames:
 
     cdef int64_t _update(self, const float *evals) noexcept nogil:
         return -1
+
+    cdef bint _refused(self) noexcept nogil:
+        return False  # overridden where others are asked, too
+
+    cdef _expect_legal(self):
+        if self._refused():
+            raise IllegalAnswer("an answer of the opponent is not legal")
 
     def allow(self, limit):
         """Let games be started up to, not including, this number in the queue.
@@ -124,6 +133,7 @@ cdef class RunningGames:
             raise ValueError(f"{self.n_waiting} observations still wait for their evaluations")
         with nogil:
             n = self._select(<zf_obs *>&raw[0])
+        self._expect_legal()
         self.n_waiting = n
         return n
 
@@ -210,6 +220,7 @@ cdef class RunningGames:
         cdef Spent spent
         with nogil:
             spent = self._run(network.net, <zf_obs *>&raw[0], &evals[0, 0], seconds, until)
+        self._expect_legal()
         return not spent.finished, {
             "batches": spent.batches, "trees": spent.trees, "evaluator": spent.evaluator,
             "trees_on_core": spent.trees_on_core, "evaluator_on_core": spent.evaluator_on_core}
@@ -229,7 +240,7 @@ cdef class RunningGames:
 
 
 cdef class SelfPlayForest(RunningGames):
-    """SelfPlayForest(n_trees, *, options, seed, first_game=0, stride=1, worlds='sampled', cache_mb=0, given=False)
+    """SelfPlayForest(n_trees, *, options, seed, first_game=0, stride=1, worlds='sampled', cache_mb=0, given=False, opponent=None, opponent_share=0.0)
 
     n_trees games at once, numbered first_game, first_game + stride, ..., until a limit.
 
@@ -245,11 +256,25 @@ cdef class SelfPlayForest(RunningGames):
         cache_mb: MiB for evaluations by information state, which are asked for once; 0 = none. 84
             bytes each, exact on all 44 bytes of an observation, the least used of four makes room.
         given: nothing is dealt; `begin` says what games begin with.
+        opponent: a PolicyFunction that plays for one side of some games, whose plays are not
+            searched and have no policy target; its random number is draw n_plays of stream 4. An
+            answer that is not legal ends all of it: select and run raise IllegalAnswer. ``asking``
+            is its PolicyRun, and asking.at the number of its game.
+        opponent_share: of the games that it plays in, 0..1; which, and for whom, is drawn from
+            stream 9.
     """
 
     def __cinit__(self, Py_ssize_t n_trees, *, options, seed, first_game=0, stride=1,
-                  worlds="sampled", cache_mb=0, given=False):
+                  worlds="sampled", cache_mb=0, given=False, opponent=None, opponent_share=0.0):
         cdef zf_selfplay_config config
+        memset(&config, 0, sizeof(config))
+        self.opponent, self.asking = opponent, PolicyRun()
+        if self.opponent is not None:
+            if not 0 <= opponent_share <= 1:
+                raise ValueError(f"opponent_share is {opponent_share}, but must be 0 to 1")
+            config.opponent, config.opponent_share = self.opponent.player, opponent_share
+            config.opponent.replaced = 0
+            config.asking = &self.asking.run
         if not 0 < n_trees <= MOST_GAMES:
             raise ValueError(f"n_trees is {n_trees}, but must be 1 to {MOST_GAMES}")
         if stride < 1:
@@ -276,6 +301,26 @@ cdef class SelfPlayForest(RunningGames):
 
     cdef int64_t _update(self, const float *evals) noexcept nogil:
         return zf_selfplay_update(self.games, evals)
+
+    cdef bint _refused(self) noexcept nogil:
+        return zf_selfplay_refused(self.games)
+
+    @property
+    def replaced(self):
+        """Answers of the opponent that were replaced so far."""
+        return zf_selfplay_replaced(self.games)
+
+    def asked(self):
+        """The game that the opponent is asked in, or was asked in when it ended, as it stands.
+
+        A Game; ValueError where it never was asked.
+        """
+        cdef const zf_state *state = zf_selfplay_asked(self.games)
+        if state == NULL:
+            raise ValueError("no opponent was asked")
+        cdef Game game = Game.__new__(Game)
+        game.state = state[0]
+        return game
 
     def clear_cache(self):
         """Drop the cached evaluations: those to come are another network's."""

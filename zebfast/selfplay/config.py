@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from zebfast.core.forest import MAX_CACHE_MB, WORLDS
 from zebfast.core.options import SearchOptions
 from zebfast.core.selfplay import SelfPlayForest
-from zebfast.selfplay.groups import MOST_PARALLEL, BatchEvaluator, GroupedGames, check_groups
+from zebfast.selfplay.groups import (
+    MOST_PARALLEL,
+    BatchEvaluator,
+    Engine,
+    GroupedGames,
+    check_groups,
+)
 from zebfast.system.settings import MOST_THREADS, check, setting
 
 
@@ -59,14 +66,21 @@ class SelfPlay(GroupedGames):
         config: see SelfPlayConfig.
         seed: of all randomness (counter-based: nothing is consumed).
         first_game: number of the first game.
+        forest: makes the games of a group.
     """
 
     def __init__(
-        self, evaluator: BatchEvaluator, *, config: SelfPlayConfig, seed: int, first_game: int = 0
+        self,
+        evaluator: BatchEvaluator,
+        *,
+        config: SelfPlayConfig,
+        seed: int,
+        first_game: int = 0,
+        forest: Callable[..., Engine] = SelfPlayForest,
     ) -> None:
         self.config = config
         open_forest = partial(
-            SelfPlayForest,
+            forest,
             options=config.search,
             seed=seed,
             worlds=config.worlds,

@@ -21,6 +21,7 @@ from zebfast.system.settings import (
     check,
     setting,
 )
+from zebfast.worker.opponent import OpponentOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,7 @@ class WorkerConfig:
     Attributes:
         producer: what is played: self-play, E[Q] against the network, games that a teacher labels,
             or what the run's state says.
+        opponent: of self-play.
         seed: None = a new random seed at every start, so that no game is ever played twice.
         example_format: ``native`` has 16 bytes an example; ``pt`` no place for play values.
         restarts, earlier_batches: only its heartbeats say so.
@@ -103,6 +105,7 @@ class WorkerConfig:
     producer: SelfPlayConfig | EvalAuxConfig | TeachingConfig | RecipeConfig = field(
         default_factory=SelfPlayConfig
     )
+    opponent: OpponentOptions = field(default_factory=OpponentOptions)
     worker_id: str = setting(
         SELFPLAY.worker_id,
         "Name in file names and log lines; one process each.",
@@ -156,6 +159,11 @@ class WorkerConfig:
             raise SettingError(
                 f"games_per_batch is {self.games_per_batch}: expected an even number, because "
                 "every deal is played both ways"
+            )
+        if self.opponent.opponent is not None and not isinstance(self.producer, SelfPlayConfig):
+            raise SettingError(
+                f"opponent is given ({self.opponent.opponent}): expected none where the games are "
+                "not those of self-play"
             )
         taught = isinstance(self.producer, TeachingConfig | RecipeConfig)
         if taught and self.example_format != "native":

@@ -56,8 +56,9 @@ def work(
     upload what waits for an upload, within limits. ``threads``: see `Evaluator.use_threads`.
 
     Raises:
-        ExchangeError and its kinds, OSError, FloatingPointError: one sentence each.
+        ExchangeError and its kinds, PolicyError, OSError, FloatingPointError: one sentence each.
     """
+    opponent = config.opponent.open()  # before anything that may have to wait
     examples = open_examples(config.examples, config.namespace, options=config.stores)
     with StopFlag(echo=ECHO_SECONDS) as stop, ExitStack() as held:
 
@@ -86,7 +87,13 @@ def work(
         except Stopped:
             return stop.exit_code
         with closing(
-            ProducerSwitch(config, network, seed=progress.seed, first_game=progress.next_game)
+            ProducerSwitch(
+                config,
+                network,
+                seed=progress.seed,
+                first_game=progress.next_game,
+                opponent=opponent,
+            )
         ) as switch:
             writer = ExampleWriter(examples, progress, config, stop)
             Worker(config, network, switch, writer, beats, stop).run(on_progress)

@@ -13,6 +13,7 @@ from zebfast.system.machine import usable_threads
 from zebfast.system.retry import Once
 from zebfast.worker.config import EvalAuxConfig, RecipeConfig, WorkerConfig
 from zebfast.worker.network import SyncedNetwork
+from zebfast.worker.opponent import Opponent
 from zebfast.worker.options import NOTHING, Task, task_of
 from zebfast.worker.producer import Producer
 from zebfast.worker.producers import open_producer
@@ -36,18 +37,26 @@ class ProducerSwitch:
         network: the run's, which brings its state.
         seed: of all games.
         first_game: number of the first.
+        opponent: of self-play.
 
     Raises:
         ExchangeError: the state names something that cannot be played.
     """
 
     def __init__(
-        self, config: WorkerConfig, network: SyncedNetwork, *, seed: int, first_game: int
+        self,
+        config: WorkerConfig,
+        network: SyncedNetwork,
+        *,
+        seed: int,
+        first_game: int,
+        opponent: Opponent | None = None,
     ) -> None:
         self._config, self._network = config, network
         self._seed, self._next_game = seed, first_game
         self._work: _Work | None = None
         self._is_new = Once()
+        self._opponent = opponent
         if not isinstance(config.producer, RecipeConfig):
             played = self._begin(config.producer, config.games_per_batch)
             _LOG.info(f"Playing on {played}")
@@ -113,7 +122,13 @@ class ProducerSwitch:
     ) -> str:
         """Play so from now on; on what and how, for people."""
         evaluator = self._network.evaluator
-        producer = open_producer(config, evaluator, seed=self._seed, first_game=self._next_game)
+        producer = open_producer(
+            config,
+            evaluator,
+            seed=self._seed,
+            first_game=self._next_game,
+            opponent=self._opponent,
+        )
         self._work = _Work(producer, config, games_per_batch)
         return f"{evaluator.describe()}, {producer.describe()}"
 

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from zebfast.core.selfplay import SelfPlayForest
 from zebfast.rules import N_PLIES
 from zebfast.selfplay.config import SelfPlay, SelfPlayConfig
 from zebfast.selfplay.groups import BatchEvaluator, GroupedGames
@@ -18,6 +19,7 @@ from zebfast.selfplay.teaching import Teaching, TeachingConfig
 from zebfast.selfplay.whole_hands import WholeHands, WholeHandsConfig
 from zebfast.system.settings import encode
 from zebfast.worker.config import EvalAuxConfig
+from zebfast.worker.opponent import Opponent
 from zebfast.worker.producer import Batch, Producer
 
 _Config = TypeVar("_Config", SelfPlayConfig, TeachingConfig)
@@ -55,12 +57,21 @@ class _GroupsProducer(ABC, Generic[_Config]):
 
 
 class SelfPlayProducer(_GroupsProducer[SelfPlayConfig]):
-    """The network against itself, by search."""
+    """The network against itself, by search, and against an opponent where there is one."""
 
     source = SELFPLAY.source
 
+    def __init__(
+        self, config: SelfPlayConfig, games: SelfPlay, opponent: Opponent | None = None
+    ) -> None:
+        super().__init__(config, games)
+        self._opponent = opponent
+
     def describe(self) -> str:
-        return f"{self._games.nbytes / 2**20:.0f} MiB of trees"
+        text = f"{self._games.nbytes / 2**20:.0f} MiB of trees"
+        if (other := self._opponent) is not None:
+            text += f", against {other.facts['opponent']} in {other.share:.0%} of the games"
+        return text
 
     def _batch(self, games: NDArray[np.void], stats: SelfPlayStats) -> Batch:
         facts = {
@@ -69,6 +80,7 @@ class SelfPlayProducer(_GroupsProducer[SelfPlayConfig]):
             "evaluations": stats.evaluations,
             "cache_hits": stats.cache_hits,
             "solved": stats.solved,
+            **(self._opponent.facts if self._opponent else {}),
         }
         return Batch(
             games=games,
@@ -123,11 +135,13 @@ def open_producer(
     *,
     seed: int,
     first_game: int,
+    opponent: Opponent | None = None,
 ) -> Producer:
-    """The producer that ``config`` is of."""
+    """The producer that ``config`` is of; ``opponent``: of self-play."""
     if isinstance(config, SelfPlayConfig):
-        games = SelfPlay(evaluator, config=config, seed=seed, first_game=first_game)
-        return SelfPlayProducer(config, games)
+        forest = SelfPlayForest if opponent is None else opponent.forest
+        games = SelfPlay(evaluator, config=config, seed=seed, first_game=first_game, forest=forest)
+        return SelfPlayProducer(config, games, opponent)
     if isinstance(config, WholeHandsConfig):
         hands = WholeHands(evaluator, config=config, seed=seed, first_game=first_game)
         return TeachingProducer(config, hands)
