@@ -7,6 +7,7 @@ import importlib
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from world_games import as_position, batch_after, for_contracts
 import zebfast
 from zebfast.arena.match import play_match
 from zebfast.arena.pairs import PairedGames
+from zebfast.arena.players.api import GamePlayer
 from zebfast.arena.players.base import Player, plain_player
 from zebfast.arena.players.build import PlayerLoadError, build_player, weights_digest
-from zebfast.arena.players.policy import finishing
+from zebfast.arena.players.policy import PolicyPlayer, finishing
 from zebfast.arena.players.specs import (
     PlayerSpecError,
     PolicyOptions,
@@ -28,10 +30,13 @@ from zebfast.arena.players.specs import (
     RolloutSearch,
     parse_spec,
 )
+from zebfast.arena.policies.asking import Asked
 from zebfast.arena.policies.load import load_policy
+from zebfast.arena.policies.options import AskingOptions
+from zebfast.arena.policies.policy import PolicyStuck
 from zebfast.arena.policies.view import views_of
 from zebfast.arena.table.lockstep import play_pairs
-from zebfast.arena.table.players import table_player
+from zebfast.arena.table.players import WholePlayer, table_player
 from zebfast.core.policy import (
     POLICY_ABI,
     PROTOTYPE,
@@ -253,6 +258,24 @@ def test_the_game_of_a_whole_match_is_named(bad: Path) -> None:
     player = table_player(f"{bad}:lowest,compiled=no,illegal=replace")
     assert len(list(play_pairs(player, player, n_pairs=1, seed=1))) == 2
     assert player.illegal > 10
+
+
+def test_the_game_of_a_whole_match_is_named_where_no_answer_comes() -> None:
+    """It is that of the match, whichever rows the policy was asked about. What waits goes on."""
+    goes_on = threading.Event()
+    waits = PROTOTYPE(lambda view, random: goes_on.wait() - 8)
+    asked = Asked(
+        "Policy 'own'", {"play": lambda view, random: -7},
+        {"play": PolicyFunction(waits, abi=POLICY_ABI)}, AskingOptions(seconds=0.1),
+    )  # fmt: skip
+    player = GamePlayer(PolicyPlayer("own", asked), ask=None, seed=0)
+    own = WholePlayer(table_player("rule+random").bidder, player, "own")
+    said = r"no answer for 0\.1 s in game \d, hand 1, play \d: is there"
+    try:
+        with pytest.raises(PolicyStuck, match=said):
+            list(play_pairs(own, table_player("rule+heuristic"), n_pairs=3, seed=1))
+    finally:
+        goes_on.set()
 
 
 def test_what_cannot_be_compiled_is_refused(bad: Path, numba: None) -> None:

@@ -11,7 +11,7 @@ from zebfast.arena.bidders.auctions import NO_SEAT, NOT_MADE, Auctions, lowest_b
 from zebfast.arena.bidders.rule import RuleBidder
 from zebfast.arena.pairs import PlayRng
 from zebfast.arena.policies.asking import Asked, random_numbers
-from zebfast.arena.policies.policy import UnusableAnswer
+from zebfast.arena.policies.policy import UnusableAnswer, renumbered
 from zebfast.core.masks import lowest_bits
 from zebfast.core.records import VIEW_DTYPE
 from zebfast.rules import CALLS, N_DECLARATIONS, N_SEATS, PHASES, Declaration, call_name
@@ -69,7 +69,8 @@ class PolicyBidder:
         if not is_legal.all():
             if self.asked.options.illegal != "replace":
                 first = np.flatnonzero(~is_legal)[:1]
-                raise self._unusable(kind, auctions.take(first), int(answers[first[0]]))
+                with renumbered(first):
+                    raise self._unusable(kind, auctions.take(first), int(answers[first[0]]))
             self.asked.replaced += int((~is_legal).sum())
         return np.where(is_legal, bits, lowest).astype(np.uint8)
 

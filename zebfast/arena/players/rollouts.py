@@ -22,7 +22,7 @@ from zebfast.arena.players.base import ThinkingPlayer
 from zebfast.arena.players.options import RolloutOptions
 from zebfast.arena.players.world_weights import WorldSource
 from zebfast.arena.policies.guard import guarded
-from zebfast.arena.policies.policy import NoAnswer, PolicyStuck
+from zebfast.arena.policies.policy import NoAnswer, PolicyStuck, renumbered
 from zebfast.core.engine import GameBatch
 from zebfast.core.masks import domino_bits
 from zebfast.core.policy import IllegalAnswer, PolicyRun
@@ -95,11 +95,8 @@ class Rollouts:
         players, before = games.to_play, games.n_plays.astype(np.int64)
         games.play(dominoes.astype(np.uint8))
         out = np.full(tried.shape, np.nan, np.float32)
-        try:
+        with renumbered(at):
             out[at, dominoes] = self._worth(games, players, before)
-        except NoAnswer as error:
-            error.row = int(at[error.row])
-            raise
         return out
 
     def _worth(
@@ -110,11 +107,8 @@ class Rollouts:
 
         def part(solver: Solver | SolverPool, rows: slice) -> None:
             some = games.take(np.arange(len(games))[rows])
-            try:
+            with renumbered(range(rows.start, rows.stop)):
                 worth[rows] = self._part(some, players[rows], before[rows], solver)
-            except NoAnswer as error:
-                error.row += rows.start
-                raise
 
         if self.core is None:  # it is asked in one thread, and wants full batches
             part(self.pool, slice(0, len(games)))
@@ -424,7 +418,8 @@ class RolloutPlayer(ThinkingPlayer):
             try:
                 race.add(self._utilities(worlds, race.alive), logs)
             except NoAnswer as error:
-                i = at[error.row]
+                i = int(at[error.row])
+                error.row = int(rows[i])
                 where = f"a rollout of game {int(rng.games[i])}, play {int(rng.plies[i]) + 1}"
                 raise error.at(where) from None
             dominoes[at] = race.best()
@@ -451,11 +446,8 @@ class RolloutPlayer(ThinkingPlayer):
         """
         masks = (alive << np.arange(N_DOMINOES, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
         n = len(worlds) // len(alive)
-        try:
+        with renumbered(np.arange(len(worlds)) // n):
             found = self.rollouts.utilities(worlds, np.repeat(masks, n))
-        except NoAnswer as error:
-            error.row //= n
-            raise
         return found.reshape(len(alive), n, N_DOMINOES)
 
     def _stages(self, began: float, n_decisions: int) -> Iterator[tuple[int, int]]:

@@ -136,7 +136,7 @@ class Asked:
             lambda: function.answers(records, randoms, run=run),
             run,
             seconds=self.options.seconds,
-            stuck=lambda: self.stuck(f"a {kind}"),
+            stuck=lambda: self.stuck(f"a {kind}", row=run.at),
         )
 
     def unusable(

@@ -14,8 +14,12 @@ def lowest(view, random):
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: What the seat sees (see `View`) and a number from 0 to 2**63 - 1; what it does, or below 0 an
 #: error.
@@ -41,6 +45,16 @@ class NoAnswer(PolicyError):
     def at(self, where: str) -> Self:
         """The same, told of where others know it to be."""
         return type(self)(self._before, where, self._after, row=self.row)
+
+
+@contextmanager
+def renumbered(rows: Sequence[int] | NDArray[Any]) -> Iterator[None]:
+    """Around what asks about some rows and counts them from 0: errors have rows[i] for i."""
+    try:
+        yield
+    except NoAnswer as error:
+        error.row = int(rows[error.row])
+        raise
 
 
 class UnusableAnswer(NoAnswer):

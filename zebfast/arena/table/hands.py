@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zebfast.arena.pairs import Rows
+from zebfast.arena.policies.policy import renumbered
 from zebfast.core.whole_game import WholeGame, WholeGameBatch
 from zebfast.rules import (
     CALLS,
@@ -56,11 +57,12 @@ def plays_of(
     straight, others = np.flatnonzero(is_straight), np.flatnonzero(~is_straight)
     if len(straight):
         some = rows[straight]
-        found[straight] = player.choose_many(
-            games.hand_games(some),
-            bids=np.minimum(games.bid[some], TOTAL_POINTS).astype(np.uint8),
-            numbers=_hand_numbers(games, some),
-        )
+        with renumbered(straight):
+            found[straight] = player.choose_many(
+                games.hand_games(some),
+                bids=np.minimum(games.bid[some], TOTAL_POINTS).astype(np.uint8),
+                numbers=_hand_numbers(games, some),
+            )
     if len(others):
         some = rows[others]
         found[others] = house(games, some, _hand_numbers(games, some))
@@ -91,7 +93,8 @@ def act_one_by_one(player: TablePlayer, games: WholeGameBatch, rows: Rows) -> ND
     found = np.empty(len(rows), np.uint8)
     for i, row in enumerate(rows):
         view = seen(games, row)
-        value = choice(player, view)
+        with renumbered([i]):
+            value = choice(player, view)
         found[i] = place_of(value) if view.phase == "call" else value
     return found
 

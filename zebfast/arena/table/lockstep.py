@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from zebfast.arena.pairs import Rows
-from zebfast.arena.policies.policy import UnusableAnswer
+from zebfast.arena.policies.policy import NoAnswer
 from zebfast.arena.table.foreign import ForeignPlayer
 from zebfast.arena.table.hands import ManyPlayer, act_one_by_one, seen
 from zebfast.arena.table.players import TablePlayer
@@ -141,13 +141,8 @@ class _Table:
         """See act_of. An error of a policy's names the game."""
         try:
             return act_of(player, self.games, rows)
-        except UnusableAnswer:
-            for row in rows:  # whose is it?
-                try:
-                    act_of(player, self.games, np.array([row]))
-                except UnusableAnswer as error:
-                    raise error.at(self._where(row)) from None
-            raise
+        except NoAnswer as error:
+            raise error.at(self._where(int(rows[error.row]))) from None
 
     def _where(self, row: int) -> str:
         games, game = self.games, int(self.playing[row]) // 2

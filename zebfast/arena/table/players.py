@@ -16,6 +16,7 @@ from zebfast.arena.pairs import Rows
 from zebfast.arena.players.build import open_policy
 from zebfast.arena.players.policy import PolicyPlayer
 from zebfast.arena.players.specs import PolicyOptions
+from zebfast.arena.policies.policy import renumbered
 from zebfast.arena.table.hands import act_one_by_one, hand_number, plays_of
 from zebfast.arena.table.house import HouseOptions, house_play, house_plays, possible_worlds
 from zebfast.core.engine import Game, mask_of
@@ -109,16 +110,19 @@ class WholePlayer:
         for phase, choose in ((1, self._calls), (2, self._declarations), (3, self._plays)):
             some = np.flatnonzero(phases == phase)
             if len(some):
-                found[some] = choose(games, rows[some])
+                with renumbered(some):
+                    found[some] = choose(games, rows[some])
         return found
 
     def _calls(self, games: WholeGameBatch, rows: Rows) -> NDArray[np.uint8]:
         auctions, found = Auctions.of_games(games, rows), np.empty(len(rows), np.uint8)
         some, house = np.flatnonzero(auctions.legal), np.flatnonzero(auctions.legal == 0)
         if len(some):
-            found[some] = self.bidder.call(auctions.take(some))
+            with renumbered(some):
+                found[some] = self.bidder.call(auctions.take(some))
         if len(house):  # house contracts alone
-            found[house] = act_one_by_one(self, games, rows[house])
+            with renumbered(house):
+                found[house] = act_one_by_one(self, games, rows[house])
         return found
 
     def _declarations(self, games: WholeGameBatch, rows: Rows) -> NDArray[np.uint8]:
