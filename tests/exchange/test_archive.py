@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from zebfast.exchange import ExchangeError
+from zebfast.exchange import ExchangeError, archive_writer
 from zebfast.exchange.archive import Archive, BadArchive, read_archive
 from zebfast.exchange.archive_writer import archive_bytes
 from zebfast.exchange.state import pack_weights, unpack_weights
@@ -217,3 +217,12 @@ def test_a_checkpoint_damaged_anywhere_is_one_sentence(tmp_path: Path) -> None:
         path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
         with pytest.raises(BadCheckpoint, match="cannot use checkpoint"):
             checkpoints.load(path)
+
+
+def test_many_texts_are_written_as_each_of_them_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"worker-{n:04d}_{n}é" * (n % 3) for n in range(1000)]
+    held = {"names": names, "mixed": [*names, 1], "few": names[:2], "tuple": tuple(names)}
+    at_once = archive_bytes(held)
+    monkeypatch.setattr(archive_writer, "_FEW", 1 << 30)
+    assert archive_bytes(held) == at_once
+    assert read_archive(io.BytesIO(at_once)) == held

@@ -19,6 +19,8 @@ from zebfast.exchange.archive import STORAGES
 
 _FOLDER = "archive"
 _ALIGNMENT = 64  # of a storage in the file, so that it can be mapped into memory
+_TEXT = struct.Struct("<cI").pack  # what text begins with
+_FEW = 16
 _CLASSES = {dtype: name for name, (dtype, _) in STORAGES.items()}
 
 
@@ -62,7 +64,7 @@ class _Writer:
             self.pickle.append({None: b"N", True: b"\x88", False: b"\x89"}[value])
         elif isinstance(value, str):
             data = value.encode()
-            self.pickle.append(struct.pack("<cI", b"X", len(data)) + data)
+            self.pickle.append(_TEXT(b"X", len(data)) + data)
         elif isinstance(value, int):
             data = value.to_bytes(8, "little", signed=True)
             self.pickle.append(
@@ -74,8 +76,9 @@ class _Writer:
             self._array(value)
         elif isinstance(value, Mapping):
             self.pickle.append(b"}(")
-            for pair in value.items():
-                self._each(pair)
+            for key, each in value.items():
+                self.value(key)
+                self.value(each)
             self.pickle.append(b"u")
         elif isinstance(value, list | tuple):
             self.pickle.append(b"(" if isinstance(value, tuple) else b"](")
@@ -85,6 +88,11 @@ class _Writer:
             raise ValueError(f"a {type(value).__name__} is neither an array nor a plain value")
 
     def _each(self, values: Sequence[Any]) -> None:
+        # Tens of thousands of names, at every save of a learner.
+        if len(values) > _FEW and set(map(type, values)) == {str}:
+            texts = map(str.encode, values)
+            self.pickle.append(b"".join([_TEXT(b"X", len(data)) + data for data in texts]))
+            return
         for value in values:
             self.value(value)
 

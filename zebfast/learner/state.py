@@ -11,7 +11,7 @@ import io
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from zebfast.system.finite import first_non_finite, require_finite
 from zebfast.system.settings import SettingError, counted, decode
 
 _FORMAT = 2  # of the training checkpoint
+_BESIDE = ("best_weights", "sessions", "numbered")  # of the progress, which are not in its entry
 _MAX_PICKLE_BYTES = 1 << 28  # names of files that were counted are in it
 _RATE_SECONDS = 1800.0
 _LEAST_RATE_SECONDS = 60.0
@@ -225,7 +226,7 @@ def fingerprint(step: int, state_dict: Mapping[str, NDArray[Any]]) -> str:
 
 def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
     """The keys of the published state that say what its weights have counted, all at one moment."""
-    account, names = asdict(progress.streams), progress.ledger
+    streams, names = progress.streams, progress.ledger
     if len(names) > _MOST_NAMES:
         names = names - progress.numbered
     sessions = {"sessions": dict(progress.sessions.edges)} if progress.sessions.edges else {}
@@ -238,8 +239,8 @@ def counted_state(progress: Progress, optimizer_steps: int) -> dict[str, Any]:
         **sessions,
         "counted": {
             "eval_aux_games": progress.eval_aux_games,
-            "streams": account["sources"],
-            "workers": account["workers"],
+            "streams": {source: dict(found) for source, found in streams.sources.items()},
+            "workers": {worker: dict(found) for worker, found in streams.workers.items()},
             **schedule_to_state(progress.schedule),
         },
     }
@@ -341,10 +342,12 @@ def save_checkpoint(path: Path, checkpoint: TrainingCheckpoint) -> None:
     """Replace the file at ``path``, whole or not at all. Raises OSError, and NotFinite."""
     told = checkpoint.progress
     require_finite([checkpoint.model_state_dict, checkpoint.trainer, told.best_weights], str(path))
-    progress = asdict(replace(told, best_weights=None, sessions=CountedSessions(), numbered=set()))
-    progress["ledger"] = sorted(told.ledger)
-    progress["course"] = progress.pop("schedule")  # as files have always called it
-    del progress["best_weights"], progress["sessions"], progress["numbered"]
+    # Not asdict, which copies every name and worker: training waits for each save.
+    progress = {name: value for name, value in vars(told).items() if name not in _BESIDE}
+    progress["ledger"] = names = sorted(told.ledger)
+    progress["streams"] = vars(told.streams)
+    course = progress.pop("schedule")
+    progress["course"] = course and vars(course)  # as files have always called it
     content = {
         "format": _FORMAT,
         "model_state_dict": checkpoint.model_state_dict,
@@ -355,7 +358,7 @@ def save_checkpoint(path: Path, checkpoint: TrainingCheckpoint) -> None:
         # Beside it, where earlier versions do not look: they go on without it. As text, which takes
         # a hundredth of the time to read that so many plain values do.
         "sessions": json.dumps(told.sessions.edges),
-        "numbered": "\n".join(sorted(told.numbered)),
+        "numbered": "\n".join(name for name in names if name in told.numbered),
         "epoch": told.step,
         "total_games": told.total_games,
     }
