@@ -96,16 +96,30 @@ def look(home: Path) -> dict[str, Any]:
             seconds.setdefault(kind, []).append(round(time.monotonic() - began, 3))
     if page.trouble:
         raise SystemExit(f"error: the dashboard says {page.trouble}")
-    state = stores.weights.read_state() or {}
     return {
         "seconds": seconds,
         "files_listed": len(found["listing"]),
         "heartbeats": len(found["heartbeats"]),
         "workers_shown": len(found["status"].workers),
         "page_bytes": len(page.look_bytes),
-        "state_bytes": len(json.dumps(state)),
-        "games_counted": state.get("total_games", 0),
         "megabytes": round(megabytes(os.getpid()), 1),
+    }
+
+
+def published(home: Path) -> dict[str, Any]:
+    """What the learner has published at its end."""
+    from zebfast.exchange import StoreOptions
+    from zebfast.experiment.experiment import read_experiment
+    from zebfast.experiment.status.snapshot import open_stores
+
+    experiment = read_experiment(home / "experiments" / NAME)
+    stores = open_stores(experiment, StoreOptions(state_dir=home / "looks"))
+    state = stores.weights.read_state() or {}
+    listed = len(stores.examples.list())
+    return {
+        "games_counted": state.get("total_games", 0),
+        "state_bytes": len(json.dumps(state)),
+        "files_left": listed,
     }
 
 
@@ -193,7 +207,7 @@ def run(given: argparse.Namespace, home: Path) -> dict[str, Any]:
         }
         learner.send_signal(signal.SIGTERM)
         found["code"] = learner.wait(120)
-        looks = [json.loads(each.communicate()[0]) for each in (looker, programs.part("look"))]
+        state = json.loads(programs.part("state").communicate()[0])
         rows = [json.loads(line) for line in metrics(home).read_text().splitlines()]
         return {
             "exchange": given.exchange,
@@ -201,10 +215,9 @@ def run(given: argparse.Namespace, home: Path) -> dict[str, Any]:
             "faster": given.faster,
             "games_per_s": round(handed["games"] / handed["seconds"], 1),
             "handed": handed,
-            "games_counted": looks[1]["games_counted"],
+            **state,
             **found,
-            "look": looks[0],
-            "last_look": looks[1],
+            "look": json.loads(looker.communicate()[0]),
             **({} if hub is None else of_hub(hub.control())),
             "cycles": of_cycles(rows, ended),
             "memory_mb": memory_of(memory, rows),
@@ -283,11 +296,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1000, help="of training in a cycle")
     parser.add_argument("--slug", help="keep the outcome under this name")
     parser.add_argument("--log", type=Path, help="where the learner's log goes")
-    parser.add_argument("--role", choices=("crowd", "look"), help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=("crowd", "look", "state"), help=argparse.SUPPRESS)
     parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.role == "look":
-        print(json.dumps(look(given.home)))
+    if given.role in ("look", "state"):
+        print(json.dumps((look if given.role == "look" else published)(given.home)))
         return 0
     if given.role == "crowd":
         crowd = Crowd(given, given.home)
