@@ -38,7 +38,7 @@ CORE_FILES := $(wildcard zebfast/core/*.pyx zebfast/core/*.pxd)
 
 say = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help demo test test-costs test-slow gpu-check simulate ordeal selftest sanitize fuzz bench bench-base \
+.PHONY: help demo test test-costs test-slow gpu-check scale simulate ordeal selftest sanitize fuzz bench bench-base \
     bench-compare gate record weights \
     lint docs pictures build dist wheels clean distclean
 
@@ -73,6 +73,11 @@ build/selftest: $(C_FILES)
 	$(call say,compiling the C self-test)
 	@mkdir -p build
 	@$(CC) -std=c11 -Wall -Wextra $(SELFTEST_FLAGS) -pthread -Icsrc $(filter %.c,$^) -o $@ -lm
+
+scale: $(VENV)/.built ## the learner beside 1,000 simulated workers: over a directory, a bucket, a repository
+	@$(PY) -m bench.scale directory
+	@$(PY) -m bench.scale bucket
+	@$(PY) -m bench.scale repository --faster 60
 
 simulate: $(VENV)/.built ## whole runs in a simulated world in which everything goes wrong (SEEDS=1000 HOURS=24)
 	@$(PY) -m tests.simulation.run --seeds $(SEEDS) --first $(FIRST) --hours $(HOURS)

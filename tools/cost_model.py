@@ -31,6 +31,8 @@ from zebfast.net.torch.pipeline import plan
 DATA = ROOT / "tools" / "cost_model.json"
 _BATCH = 4096  # leaves sent to a GPU at once
 _HOUR = 3600
+FLEETS = (1, 10, 100, 1000)
+N_PLIES = 28  # examples of a game
 
 
 class Setting(NamedTuple):
@@ -127,6 +129,44 @@ def table(data: Mapping[str, Any], folder: Path, root: str = "") -> str:
         cells += ["–"] * (2 * len(columns) - 2)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*(line.rstrip() for line in lines), "", caption(data, columns, cost, root)])
+
+
+def fleets(data: Mapping[str, Any], folder: Path) -> str:
+    """Games a second and dollars an hour of so many hosts of a kind, in Markdown.
+
+    Of the first and the last of the model's columns, and of what was published as measured; so many
+    times over, for workers do not wait for each other.
+    """
+    heads = [f"{n:,} worker{'s' * (n > 1)}" for n in FLEETS]
+    lines = [f"| host | plays | {' | '.join(heads)} |", "|---|---|" + "---:|" * len(FLEETS)]
+
+    def row(host: str, plays: str, speeds: list[float], dollars_an_hour: float) -> None:
+        cells = [
+            f"{span([number(n * speed) for speed in speeds])} games/s, ${n * dollars_an_hour:,.2f}"
+            for n in FLEETS
+        ]
+        lines.append(f"| {host} | {plays} | {' | '.join(cells)} |")
+
+    known = data["published"][0]
+    row(known["what"], "as published", [known["games_per_s"]], known["dollars_an_hour"])
+    for column in (data["columns"][0], data["columns"][-1]):
+        way = setting(data["settings"][column["setting"]], folder)
+        flops = operations(column["network"], column["size"], way.lengths)
+        for gpu in data["gpus"]:
+            speeds = [speed for speed, _ in rates(gpu, data["share"], flops, way)]
+            plays = f"{column['network']} {column['size']}"
+            row(f"{gpu['name']}, {gpu['cores']} cores", plays, speeds, gpu["dollars_an_hour"])
+    reading, record = newest_figures(folder)["ingest_safetensors"]
+    ways = [data["settings"][data["columns"][at]["setting"]]["what"] for at in (0, -1)]
+    text = (
+        "Games a second, and dollars an hour. The first line is from "
+        f"{known['source']}; all others are by the model of "
+        f"[games a dollar](performance.md#games-a-dollar), v1 large with {ways[0]}, v2 medium with "
+        f"{ways[1]}, which no GPU has confirmed. Nothing is taken off for many workers. One core "
+        f"of a learner reads {number(reading['value'] / N_PLIES)} games/s "
+        f"({record['machine']['cpu']}, {record['date']}); what is beyond it is not learned from."
+    )
+    return "\n".join([*lines, "", textwrap.fill(text, 100, break_on_hyphens=False)])
 
 
 def caption(

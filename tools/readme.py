@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import partial
@@ -250,6 +251,63 @@ def cost(root: str = "") -> str:
     return cost_model.table(cost_model.data(), RECORDS, root)
 
 
+def fleets(root: str = "") -> str:
+    """Games a second and dollars of fleets of several sizes. Imports torch."""
+    import cost_model
+
+    return cost_model.fleets(cost_model.data(), RECORDS)
+
+
+def scale(root: str = "") -> str:
+    """What the newest simulations of many workers have shown, a row each."""
+    paths = {path.stem[11:]: path for path in sorted((RECORDS / "scale").glob("[0-9]*.json"))}
+    heads = (
+        "exchange", "workers", "games/s", "times the clock", "of the time trained",
+        "memory grew by", "games counted", "commits an hour, at most",
+        "seconds of a first look, and the next: heartbeats", "status", "dashboard",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+    runs = [
+        (json.loads(path.read_text(encoding="utf-8"))["results"], path) for path in paths.values()
+    ]
+    for found, path in sorted(runs, key=lambda run: run[0]["workers"]):
+        seconds, commits = found["look"]["seconds"], found.get("most_commits_in_an_hour")
+        cells = [
+            f"[{found['exchange']}]({root}bench/records/scale/{path.name})",
+            f"{found['workers']:,}", f"{found['games_per_s']:,.0f}", f"{found['faster']:g}",
+            f"{found['cycles']['share_of_time']:.1%}", f"{found['memory_mb']['growth']:g} MB",
+            f"{found['games_counted']:,} of {found['handed']['games']:,}",
+            NOTHING if found["exchange"] != "repository" else f"{commits} of 128",
+            *(f"{first:.2g}, {then:.2g}" for first, then in
+              (seconds[kind] for kind in ("heartbeats", "status", "dashboard"))),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if paths else NO_RECORD.format("make scale")
+
+
+def scale_in_short(root: str = "") -> str:
+    """What the newest simulations of 1,000 workers on the clock have shown, as a sentence."""
+    paths = {path.stem[11:]: path for path in sorted((RECORDS / "scale").glob("[0-9]*.json"))}
+    runs = [json.loads(path.read_text(encoding="utf-8"))["results"] for path in paths.values()]
+    runs = [each for each in runs if each["faster"] == 1 and each["workers"] == 1000]
+    if not runs:
+        return NO_RECORD.format("make scale")
+    shares = [
+        f"{each['cycles']['share_of_time']:.1%} of the time over a {each['exchange']}"
+        for each in runs
+    ]
+    counted = sum(each["games_counted"] for each in runs)
+    handed = sum(each["handed"]["games"] for each in runs)
+    growth = max(each["memory_mb"]["growth"] for each in runs)
+    text = (
+        f"Beside 1,000 simulated workers, {runs[0]['games_per_s']:,.0f} games a second, the "
+        f"learner trained {' and '.join(shares)}; it counted {counted:,} of {handed:,} games, and "
+        f"its memory grew by {max(growth, 0):g} MB "
+        f"([what was seen, what breaks at 10,000, what it costs]({root}docs/scale.md))."
+    )
+    return textwrap.fill(text, 100, break_on_hyphens=False, break_long_words=False)
+
+
 def recipe(root: str = "") -> str:
     """The text of the recipe `fast`."""
     del root
@@ -396,6 +454,9 @@ PARTS = {
     "figures": Part("docs/performance.md", partial(figures, RECORDS)),
     "cost": Part("docs/performance.md", cost),
     **{kind: Part(page, partial(doors, kind, closing)) for kind, (page, closing) in DOORS.items()},
+    "scale": Part("docs/scale.md", scale),
+    "scale in short": Part("README.md", scale_in_short),
+    "fleets": Part("docs/scale.md", fleets),
     "recipe": Part("docs/recipes.md", recipe),
     "recipe keys": Part("docs/recipes.md", recipe_keys),
     "rule set": Part("docs/rules.md", rule_set),
