@@ -8,6 +8,9 @@ counts, of a side the best and the median of its runs, for others load a machine
 also the processor time of a step of the busiest process, which others change less; what is done
 between cycles is in it. Memory is the proportional set size of all processes of a run, of which
 shared pages are counted once, at its most.
+
+What this machine could give at best is measured, too: two learners of one process that have nothing
+to do with each other, at once, each with batches of 512. Of those the slower one counts.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 N_FILES, GAMES_A_FILE = 20, 100
 CYCLES = 12  # short ones, of which some meet a quiet moment
 LOOK_SECONDS = 0.25
+APART = "two processes apart"
 
 
 def prepare(folder: Path) -> None:
@@ -60,43 +64,52 @@ class Turn(NamedTuple):
     megabytes: float
 
 
-def run(folder: Path, python: str, steps: int, *more: str) -> Turn:
-    """A learner from its start to its end."""
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        flags = [
-            *("--repo-id", place, "--input-dir", str(folder / "examples"), "--device", "cpu"),
-            *("--checkpoint", str(folder / "start.pt"), "--batch-size", "1024", "--threads", "1"),
-            *(
-                "--training-steps-per-cycle",
-                str(steps),
-                "--max-cycles",
-                str(CYCLES),
-                "--eval-every",
-                "0",
-            ),
-            *("--keep-example-files", "0", "--local-replay-cache-dir", f"{place}/cache"),
-            *("--disk-limit", "0", *more),
-        ]
-        process = subprocess.Popen(
-            [python, "-m", "zebfast.learner", *flags],
-            cwd=folder, env=os.environ | {"PYTHONPATH": ""},
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+def flags(folder: Path, place: str, batch: int, steps: int) -> list[str]:
+    """Of a learner that leaves its files in ``place``."""
+    numbers = {
+        "batch-size": batch, "threads": 1, "training-steps-per-cycle": steps, "max-cycles": CYCLES,
+        "eval-every": 0, "keep-example-files": 0, "disk-limit": 0,
+    }  # fmt: skip
+    return [
+        *("--repo-id", place, "--input-dir", str(folder / "examples"), "--device", "cpu"),
+        *("--checkpoint", str(folder / "start.pt"), "--local-replay-cache-dir", f"{place}/cache"),
+        *(word for name, number in numbers.items() for word in (f"--{name}", str(number))),
+    ]
+
+
+def run(folder: Path, python: str, steps: int, *more: str, apart: int = 1) -> Turn:
+    """A learner from its start to its end; or so many at once, each with its part of a batch."""
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        places = [f"{made}/{number}" for number in range(apart)]
+        processes = [
+            subprocess.Popen(
+                [python, "-m", "zebfast.learner", *flags(folder, place, 1024 // apart, steps),
+                 *more],
+                cwd=folder, env=os.environ | {"PYTHONPATH": ""},
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            )
+            for place in places
+        ]  # fmt: skip
         most, seen = 0.0, []
-        while process.poll() is None:
-            most = max(most, megabytes(process.pid))
-            seen.append((time.time(), processor_seconds(process.pid)))
+        while any(process.poll() is None for process in processes):
+            most = max(most, sum(megabytes(process.pid) for process in processes))
+            spent = [processor_seconds(process.pid) for process in processes]
+            seen.append((time.time(), {pid: time for each in spent for pid, time in each.items()}))
             time.sleep(LOOK_SECONDS)
-        if process.returncode:
-            assert process.stderr is not None
-            raise SystemExit(f"error: a learner failed: {process.stderr.read().decode()[-2000:]}")
-        rows = [*map(json.loads, (Path(place) / "metrics.jsonl").read_text().splitlines())]
-        rate = max(row["train/steps_per_s"] for row in rows)
-        first, last = rows[1]["time"], rows[-1]["time"]
-        spent = {
-            pid: _at(seen, pid, last) - _at(seen, pid, first) for pid in seen[-1][1] | seen[-2][1]
-        }
-        return Turn(rate, 1e3 * max(spent.values()) / (steps * (len(rows) - 2)), most)
+        for process in processes:
+            if process.returncode:
+                assert process.stderr is not None
+                told = process.stderr.read().decode()[-2000:]
+                raise SystemExit(f"error: a learner failed: {told}")
+        rows = [_metrics(Path(place)) for place in places]
+    rate = min(max(row["train/steps_per_s"] for row in of_one) for of_one in rows)
+    first, last = (max(of_one[i]["time"] for of_one in rows) for i in (1, -1))
+    took = {pid: _at(seen, pid, last) - _at(seen, pid, first) for pid in seen[-1][1] | seen[-2][1]}
+    return Turn(rate, 1e3 * max(took.values()) / (steps * (len(rows[0]) - 2)), most)
+
+
+def _metrics(place: Path) -> list[dict[str, Any]]:
+    return [*map(json.loads, (place / "metrics.jsonl").read_text().splitlines())]
 
 
 def _at(seen: Sequence[tuple[float, Mapping[int, float]]], pid: int, unix: float) -> float:
@@ -139,6 +152,7 @@ def measured(against: str | None, rounds: int, steps: int) -> dict[str, Any]:
     sides: dict[str, tuple[str, ...]] = {
         "one process": (sys.executable,),
         "two processes": (sys.executable, "--processes", "2"),
+        APART: (sys.executable,),
     }
     if against is not None:
         sides["one process, other build"] = (against,)
@@ -150,7 +164,7 @@ def measured(against: str | None, rounds: int, steps: int) -> dict[str, Any]:
         for _ in range(rounds):
             for name, (python, *more) in sides.items():
                 loads.append(round(os.getloadavg()[0], 2))
-                turn = run(folder, python, steps, *more)
+                turn = run(folder, python, steps, *more, apart=2 if name == APART else 1)
                 turns[name].append(turn)
                 print(f"{name}: {turn}", file=sys.stderr)
     return {
@@ -174,9 +188,10 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     """What is asked for, of the sides."""
     sides = found["sides"]
     one, two = sides["one process"], sides["two processes"]
-    rates = one["steps_per_s"], two["steps_per_s"]
     told = {
-        f"steps/s, two processes to one, {kind}": rates[1][kind] / rates[0][kind]
+        f"steps/s, {name} to one, {kind}": sides[name]["steps_per_s"][kind]
+        / one["steps_per_s"][kind]
+        for name in ("two processes", APART)
         for kind in ("best", "median")
     }
     told["processor time of a step, one process to the busier of two"] = (
