@@ -17,6 +17,7 @@ import torch
 from learning import learn, run, state_of
 
 from zebfast.exchange import ExchangeError, LocalWeightStore, Namespace
+from zebfast.learner import loop
 from zebfast.learner.config import LearnerConfig
 from zebfast.learner.metrics import read_metrics
 from zebfast.learner.session import StartError
@@ -122,6 +123,29 @@ def test_unfinished_cycle_is_finished_after_a_restart(make_config: Make, add_fil
     run(make_config(max_cycles=1, training_steps_per_cycle=done + 5))
     assert state_of(config)["step"] == 1
     assert state_of(config)["optimizer_steps"] == done + 5
+
+
+def test_files_that_an_end_has_no_time_for_are_counted_by_the_next_start(
+    make_config: Make, add_file: AddFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a Hub does not answer while a learner ends: nothing is lost, or counted twice."""
+    config = make_config(max_cycles=1, poll_seconds=1000.0)
+    add_file(config.examples.path, 0)
+    train = Trainer.train
+
+    def while_workers_hand_over(self: Trainer, *args: Any, **kwargs: Any) -> Any:
+        for number in range(1, 6):
+            add_file(config.examples.path, number)
+        return train(self, *args, **kwargs)
+
+    with monkeypatch.context() as change:
+        change.setattr(Trainer, "train", while_workers_hand_over)
+        change.setattr(loop, "_LAST_SCAN_SECONDS", 0.0)
+        run(config)
+    assert state_of(config)["total_games"] == 2
+    for _ in range(2):
+        run(config)
+        assert state_of(config)["total_games"] == 12
 
 
 def test_bad_and_foreign_files_are_set_aside(make_config: Make, add_file: AddFile) -> None:
