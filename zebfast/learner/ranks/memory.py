@@ -1,10 +1,9 @@
 """Memory that the ranks of one machine share, and how they wait for each other over it.
 
-Each rank counts its turns in a word that all see, and looks at the words of the others. So do they
-hear of rank 0 whether there is another step. A wait that is over within the time of a step's
-smallest part is worth no system call, and one that is over within that of a step no sleep, from
-which a processor wakes late: until then a rank only leaves its processor to whoever else wants it.
-That what was written before a word is seen with it holds for x86-64, whose stores stay in order.
+A wait that is over within the time of a step's smallest part is worth no system call: each rank
+counts its turns in a word that all see, and looks at the words of the others. So do they hear of
+rank 0 whether there is another step. That what was written before a word is seen with it holds for
+x86-64, whose stores stay in order.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from zebfast.learner.ranks.place import RankLost
 _LINE = 64  # bytes of a rank's words, so that no two ranks write to one line of a cache
 _WORDS = _LINE // 8
 _TURN, _PID, _TOLD, _RATE = range(4)  # what they are
-_SPIN_SECONDS, _YIELD_SECONDS, _NAP_SECONDS, _LOOK_SECONDS = 5e-4, 5e-3, 5e-5, 0.25
+_SPIN_SECONDS, _NAP_SECONDS, _LOOK_SECONDS = 5e-4, 5e-5, 0.25
 #: Where words may be waited for.
 STORES_STAY_IN_ORDER = platform.machine() in ("x86_64", "AMD64")
 
@@ -87,14 +86,12 @@ class CommonMemory:
         return self._rates[_RATE]
 
     def _wait(self, other: int, word: int, least: int) -> None:
-        """Until a rank's word has come to ``least``."""
+        """Until a rank's word has come to ``least``: first without, then with pauses."""
         words, place, began = self._words, other + word, time.monotonic()
         look = _LOOK_SECONDS
         while words[place] < least:
             waited = time.monotonic() - began
-            if waited < _YIELD_SECONDS:
-                if waited > _SPIN_SECONDS:
-                    os.sched_yield()
+            if waited < _SPIN_SECONDS:
                 continue
             if waited > self._timeout or (waited > look and _is_gone(words[other + _PID])):
                 what = "has ended" if waited <= self._timeout else f"did not come in {waited:.0f} s"
