@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.pairs import LOWEST_BID, PlayRng
 from zebfast.arena.players.specs import PolicyOptions, parse_spec
 from zebfast.core.engine import Game, GameBatch
 from zebfast.core.policy import IllegalAnswer
@@ -125,6 +124,8 @@ class OpposedForest(SelfPlayForest):
                 stuck=lambda: asked.stuck(f"self-play, {self._where(self.asked())}"),
             )
         except IllegalAnswer:
+            from zebfast.arena.pairs import LOWEST_BID, PlayRng
+
             game = self.asked()
             number = np.array([self.asking.at], np.uint64)
             rng = PlayRng(self.seed, number, np.array([len(game.plays)], np.uint8))
