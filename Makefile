@@ -75,9 +75,9 @@ build/selftest: $(C_FILES)
 	@$(CC) -std=c11 -Wall -Wextra $(SELFTEST_FLAGS) -pthread -Icsrc $(filter %.c,$^) -o $@ -lm
 
 scale: $(VENV)/.built ## the learner beside 1,000 simulated workers: over a directory, a bucket, a repository
-	@$(PY) -m bench.scale directory
-	@$(PY) -m bench.scale bucket
-	@$(PY) -m bench.scale repository --faster 60
+	@$(PY) -m tests.experiment.scale_figures directory
+	@$(PY) -m tests.experiment.scale_figures bucket
+	@$(PY) -m tests.experiment.scale_figures repository --faster 60
 
 simulate: $(VENV)/.built ## whole runs in a simulated world in which everything goes wrong (SEEDS=1000 HOURS=24)
 	@$(PY) -m tests.simulation.run --seeds $(SEEDS) --first $(FIRST) --hours $(HOURS)

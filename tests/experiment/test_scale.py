@@ -8,9 +8,10 @@ import sys
 from argparse import Namespace as Given
 from pathlib import Path
 
+import crowd
 import pytest
 
-from bench import crowd, scale
+from tests.experiment import scale_figures as scale
 from zebfast.exchange import LocalExampleStore, Namespace, serial_of
 from zebfast.selfplay.example_files import read_examples
 
@@ -81,8 +82,8 @@ def test_what_does_not_hold_is_said() -> None:
 def test_a_learner_counts_all_of_it(exchange: str) -> None:
     pace = {"directory": 16, "bucket": 24, "repository": 200}[exchange]
     done = subprocess.run(
-        [sys.executable, "-m", "bench.scale", exchange, "--workers", "20", "--seconds", "12",
-         "--faster", str(pace), "--steps", "10"],
+        [sys.executable, "-m", "tests.experiment.scale_figures", exchange, "--workers", "20",
+         "--seconds", "12", "--faster", str(pace), "--steps", "10"],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

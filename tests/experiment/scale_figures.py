@@ -1,4 +1,4 @@
-"""A learner and 1,000 simulated workers: ``python -m bench.scale bucket``.
+"""A learner and 1,000 simulated workers: ``python -m tests.experiment.scale_figures bucket``.
 
 The learner is the program itself, with a v2 medium network. Of each worker there is what the
 exchange sees: its id, its serial numbers, and at its moments its files of games with a heartbeat,
@@ -31,11 +31,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.crowd import NAME, Crowd
-from bench.ranks import megabytes, processor_seconds
-
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tools")]
+
+from crowd import NAME, Crowd  # noqa: E402
+
+from bench.ranks import megabytes, processor_seconds  # noqa: E402
 
 QUOTA = 128  # commits an hour that the Hub allows
 PUSH_SECONDS, POLL_SECONDS = 180.0, 20.0  # a learner's defaults on the Hub
@@ -166,7 +167,14 @@ class Programs:
 
     def part(self, role: str) -> Any:
         """This program in another role."""
-        command = [sys.executable, "-m", "bench.scale", *sys.argv[1:], "--role", role]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.experiment.scale_figures",
+            *sys.argv[1:],
+            "--role",
+            role,
+        ]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         return self.start([*command, "--home", str(self._home)], **pipes)
 
@@ -322,7 +330,7 @@ def main() -> int:
     if given.slug:
         from provenance import origin
 
-        record = origin("python -m bench.scale", sys.argv) | {"results": found}
+        record = origin("python -m tests.experiment.scale_figures", sys.argv) | {"results": found}
         to = ROOT / "bench" / "records" / "scale" / f"{record['date']}-{given.slug}.json"
         to.parent.mkdir(exist_ok=True)
         to.write_text(json.dumps(record, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The workers of ``bench.scale``: as the exchange sees them, and no more.
+"""The workers of ``scale_figures``: as the exchange sees them, and no more.
 
 What would cost workers time on their own machines is done before anything is handed over: files are
 made, and their contents uploaded. Then one thread names each at its moment.
