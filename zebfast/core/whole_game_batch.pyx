@@ -195,7 +195,8 @@ cdef class WholeGameBatch:
             other.logs[i].actions = <uint8_t *>malloc(n + 1)
             if other.logs[i].actions == NULL:
                 raise MemoryError(f"no memory for {self.size} games")
-            memcpy(other.logs[i].actions, self.logs[i].actions, n)
+            if n:  # before its first action a game may have no log to copy from
+                memcpy(other.logs[i].actions, self.logs[i].actions, n)
             other.logs[i].room = n
         return _with_attributes(other, self)
 
