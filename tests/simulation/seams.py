@@ -238,7 +238,10 @@ def simulated(
         def __init__(self, **_options: Any) -> None:
             super().__init__(kernel)
 
-    def open_producer(_config: Any, _evaluator: Any, *, seed: int, first_game: int) -> Any:
+    def open_producer(
+        _config: Any, _evaluator: Any, *, seed: int, first_game: int, opponent: Any
+    ) -> Any:
+        assert opponent is None, "no policy plays here"
         return stand_ins.Producer(kernel, game_seconds, seed=seed, first_game=first_game)
 
     patches = Patches()
