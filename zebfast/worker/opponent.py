@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zebfast.arena.players.specs import PolicyOptions, parse_spec
+from zebfast.arena.players.specs import PlayerSpec, PolicyOptions, parse_spec
 from zebfast.core.engine import Game, GameBatch
 from zebfast.core.policy import IllegalAnswer
 from zebfast.core.selfplay import SelfPlayForest
@@ -39,14 +39,14 @@ class OpponentOptions:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.opponent is not None and not isinstance(self._options, PolicyOptions):
+        if self.opponent is not None and not isinstance(self._spec.options, PolicyOptions):
             raise SettingError(
                 f"opponent is {self.opponent}: expected a policy, as FILE.py or FILE.py:NAME"
             )
 
     @property
-    def _options(self) -> Any:
-        return parse_spec(self.opponent or "").options
+    def _spec(self) -> PlayerSpec:
+        return parse_spec(self.opponent or "")
 
     def open(self) -> Opponent | None:
         """The policy, compiled. PlayerLoadError (one sentence) where it cannot be."""
@@ -54,17 +54,18 @@ class OpponentOptions:
             return None
         from zebfast.arena.players.build import PlayerLoadError, open_policy, weights_digest
 
-        options, spec = self._options, parse_spec(self.opponent)
+        spec = self._spec
+        options = spec.options
+        assert isinstance(options, PolicyOptions)
         if not options.asking.compiled:
             raise PlayerLoadError(
                 f"Opponent {self.opponent!r} is plain Python, but searches run in C: leave "
                 "compiled=no out."
             )
         asked = open_policy(options.place, options.asking)
-        digest = weights_digest(spec)
         facts = {
             "opponent": ":".join(filter(None, (Path(options.place.file).name, options.place.name))),
-            "opponent_sha256": digest,
+            "opponent_sha256": weights_digest(spec),
             "opponent_share": self.opponent_share,
         }
         return Opponent(asked, self.opponent_share, facts)
